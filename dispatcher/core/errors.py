@@ -1,0 +1,80 @@
+"""The errors that the service raises, drawn.
+
+DispatcherError
+├─ NotFound               404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound
+├─ InvalidSpec            422   what was asked for cannot be: names field, value and limit
+├─ Conflict               409   RunConflict · IllegalTransition · KeyConflict · PropertyConflict · WaitCycle
+├─ NotAllowed             403   the token's run may not touch that
+├─ LimitExceeded          413   a size or count over its limit
+└─ StoreUnavailable       503   the database cannot be reached; nothing was acknowledged
+
+`server/app.py` maps them to HTTP in one table. What targets raise stands in `targets/base.py`.
+"""
+
+
+class DispatcherError(Exception):
+    """Base of all errors that the service raises on purpose."""
+
+
+class NotFound(DispatcherError):
+    """The named thing is not there."""
+
+
+class RunNotFound(NotFound):
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {run_id!r}")
+
+
+class ExperimentNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no experiment {name!r}")
+
+
+class TargetNotFound(NotFound):
+    def __init__(self, name: str, known: list[str]) -> None:
+        there = ", ".join(sorted(known)) or "none"
+        super().__init__(
+            f"no compute target {name!r}; attached: {there}. "
+            f"Attach it with: dispatcher computetarget attach KIND --name {name}"
+        )
+
+
+class SnapshotNotFound(NotFound):
+    def __init__(self, snapshot_id: str) -> None:
+        super().__init__(f"no snapshot {snapshot_id!r}: upload it first")
+
+
+class InvalidSpec(DispatcherError):
+    """What was asked for cannot be; the text names field, value and limit."""
+
+
+class Conflict(DispatcherError):
+    """It contradicts what is recorded."""
+
+
+class RunConflict(Conflict):
+    """The run is not as the caller thought, or a known id came with other content."""
+
+
+class KeyConflict(Conflict):
+    """A key that is in use came with another request."""
+
+
+class PropertyConflict(Conflict):
+    """A property cannot be changed once it is set."""
+
+
+class WaitCycle(Conflict):
+    """The wait can never end; the text names the cycle and the way out."""
+
+
+class NotAllowed(DispatcherError):
+    """The caller's token does not reach that far."""
+
+
+class LimitExceeded(DispatcherError):
+    """A size or a count over its limit; the text names both."""
+
+
+class StoreUnavailable(DispatcherError):
+    """The database cannot be reached; nothing of the call was acknowledged."""

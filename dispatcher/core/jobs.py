@@ -1,0 +1,154 @@
+"""Values that pass to and from a target: the job to start, and what is to be seen of it.
+
+A job is one attempt of a run on one host. Its name, `<run id>-<attempt>` (further hosts of a gang: `.<k>` after it),
+is its only handle: in Docker, in Ray, on disk. Times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """What is to be seen of a job."""
+
+    ABSENT = "absent"  # never heard of it: it may be launched
+    CREATED = "created"  # taken, not started yet; it may still be withdrawn
+    ALIVE = "alive"
+    EXITED = "exited"  # it ran (or could not start) and nothing of it is alive
+    REMOVED = "removed"  # it was there once, its record is deleted; it will not start again
+    UNKNOWN = "unknown"  # its node does not answer: that is not death
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a job ended, as recorded by who saw it."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = "exited"
+    oom: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+    tail: str = ""
+    receipt: tuple[Mapping[str, Any], ...] = ()
+    failed_rank: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is seen to have ended well: exit code 0, by itself, with no kill for memory."""
+        return self.exit_code == 0 and self.reason == "exited" and not self.oom
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> "Evidence":
+        """Read an exit record as the shim writes it; fields that it does not know are left out."""
+        known = {name: record[name] for name in Evidence.__dataclass_fields__ if name in record}
+        known["receipt"] = tuple(known.get("receipt") or ())
+        return Evidence(**known)
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A job as it is seen now. ALIVE with evidence: part of a gang has ended badly, the rest lives."""
+
+    state: State
+    started_at: float | None = None
+    evidence: Evidence | None = None
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> "Observation":
+        evidence = record.get("evidence")
+        return Observation(
+            State(record["state"]),
+            record.get("started_at"),
+            Evidence.of(evidence) if evidence else None,
+        )
+
+
+ABSENT = Observation(State.ABSENT)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One process of a gang: which it is and which devices it gets."""
+
+    rank: int = 0
+    local_rank: int = 0
+    node_rank: int = 0
+    gpus: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class World:
+    """What every process of a gang is told. Without a port, the first host picks a free one."""
+
+    size: int
+    nodes: int
+    distribution: str | Mapping[str, Any] | None
+    master_addr: str = "127.0.0.1"
+    master_port: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a target needs to start one attempt of a run on one host."""
+
+    name: str
+    run_id: str
+    attempt: int
+    script: str | None = None
+    command: str | None = None
+    arguments: tuple[str, ...] = ()
+    interpreter: str = "python"
+    env: Mapping[str, str] = field(default_factory=dict)
+    snapshot: str | None = None
+    ranks: tuple[Rank, ...] = (Rank(),)
+    world: World | None = None
+    node: str = ""
+    gpus: tuple[str, ...] = ()
+    hide_gpus: bool = False
+    cpus: float = 1
+    memory_mb: int | None = None
+    shm_mb: int | None = None
+    time_limit: float | None = None
+    grace: float = 10
+    start: str = "auto"
+    preload: tuple[str, ...] = ()
+    image: str | None = None
+    docker_arguments: tuple[str, ...] = ()
+
+    def wire(self) -> dict[str, Any]:
+        """The job as the node agent takes it (docs/protocol.md, section 3)."""
+        return asdict(self)
+
+
+def combine(parts: Sequence[Observation]) -> Observation:
+    """See the jobs of a gang as one. With one part it is that part.
+
+    A gang has ended when all parts that started have; its evidence is that of the first that ended badly, by
+    time. A part that ended badly while others live shows as ALIVE with evidence: the rest has to be stopped.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    states = {part.state for part in parts}
+    ended = sorted(
+        (part for part in parts if part.evidence),
+        key=lambda part: (part.evidence.ok, part.evidence.ended_at or 0.0) if part.evidence else (True, 0.0),
+    )
+    started = min((part.started_at for part in parts if part.started_at is not None), default=None)
+    worst = ended[0].evidence if ended else None
+    if State.ALIVE in states:
+        return Observation(State.ALIVE, started, None if worst is None or worst.ok else worst)
+    if State.UNKNOWN in states:
+        return Observation(State.UNKNOWN, started)
+    if worst is not None and not worst.ok:
+        return Observation(State.CREATED if State.CREATED in states else State.EXITED, started, worst)
+    for state in (State.CREATED, State.ABSENT, State.REMOVED):
+        if state in states:
+            return Observation(state, started)
+    return Observation(State.EXITED, started, worst)
