@@ -138,7 +138,9 @@ def combine(parts: Sequence[Observation]) -> Observation:
     states = {part.state for part in parts}
     ended = sorted(
         (part for part in parts if part.evidence),
-        key=lambda part: (part.evidence.ok, part.evidence.ended_at or 0.0) if part.evidence else (True, 0.0),
+        key=lambda part: (
+            (part.evidence.ok, part.evidence.ended_at or 0.0) if part.evidence else (True, 0.0)
+        ),
     )
     started = min((part.started_at for part in parts if part.started_at is not None), default=None)
     worst = ended[0].evidence if ended else None
@@ -147,7 +149,9 @@ def combine(parts: Sequence[Observation]) -> Observation:
     if State.UNKNOWN in states:
         return Observation(State.UNKNOWN, started)
     if worst is not None and not worst.ok:
-        return Observation(State.CREATED if State.CREATED in states else State.EXITED, started, worst)
+        return Observation(
+            State.CREATED if State.CREATED in states else State.EXITED, started, worst
+        )
     for state in (State.CREATED, State.ABSENT, State.REMOVED):
         if state in states:
             return Observation(state, started)

@@ -15,7 +15,9 @@ The cost is that of the runs looked at: it stops at a target once nothing is lef
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-Order = tuple[int, int, int]  # (0 wants its slot back | 1, -priority, submission number): unique, lowest first
+Order = tuple[
+    int, int, int
+]  # (0 wants its slot back | 1, -priority, submission number): unique, lowest first
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,16 @@ def take(node: Node, request: ResourceRequest) -> Node:
     """The node less one member of the request; less than nothing is nothing."""
     memory = None if node.memory_mb is None else max(0, node.memory_mb - (request.memory_mb or 0))
     return replace(
-        node, cpus=max(0, node.cpus - request.cpus), gpus=node.gpus[request.gpus :], memory_mb=memory
+        node,
+        cpus=max(0, node.cpus - request.cpus),
+        gpus=node.gpus[request.gpus :],
+        memory_mb=memory,
     )
 
 
-def place(nodes: Mapping[str, Node], request: ResourceRequest) -> tuple[Placement, dict[str, Node]] | None:
+def place(
+    nodes: Mapping[str, Node], request: ResourceRequest
+) -> tuple[Placement, dict[str, Node]] | None:
     """Find room for the whole request; None when there is not enough for all members."""
     left, shares = dict(nodes), list[Share]()
     for _ in range(request.members):
@@ -110,7 +117,9 @@ def place(nodes: Mapping[str, Node], request: ResourceRequest) -> tuple[Placemen
     return tuple(shares), left
 
 
-def claim(nodes: Mapping[str, Node], total: Mapping[str, Node], request: ResourceRequest) -> dict[str, Node]:
+def claim(
+    nodes: Mapping[str, Node], total: Mapping[str, Node], request: ResourceRequest
+) -> dict[str, Node]:
     """What is left to others while the request waits for the nodes on which it can fit."""
     left = dict(nodes)
     able = [name for name, node in total.items() if name in left and fits(node, request)]

@@ -1,0 +1,159 @@
+"""What a user asks for: `RunSpec`, one definition from HTTP to the store. Frozen; unknown fields are refused.
+
+Limits are stated here once; the error that pydantic makes of a breach names the field, the value and the limit.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+MAX_TEXT = 16 * 1024
+MAX_TAGS = 1_000
+MAX_ARGUMENTS = 10_000
+MAX_DEFINITION = 1024 * 1024
+
+
+def clean(text: str) -> str:
+    """Refuse what not every store can keep: NUL (PostgreSQL) and lone surrogates (UTF-8)."""
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"must be valid Unicode: {error.reason} at {error.start}") from error
+    return text
+
+
+def _as_text(value: Any) -> Any:
+    """v1 passes every argument as `str(x)`; None is dropped before."""
+    return str(value) if isinstance(value, int | float | bool) else value
+
+
+def _below(path: str) -> str:
+    if (
+        path.startswith(("/", "\\"))
+        or re.match(r"[A-Za-z]:", path)
+        or ".." in re.split(r"[/\\]", path)
+    ):
+        raise ValueError("must be a path below the source directory, without '..'")
+    return path
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(clean)]
+Name = Annotated[str, StringConstraints(max_length=256), AfterValidator(clean)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(clean)]
+Argument = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    StringConstraints(max_length=2 * 1024 * 1024),
+    AfterValidator(clean),
+]
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,255}$")]
+ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][\w\-]{0,254}$")]
+TargetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,63}$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]
+Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]{0,254}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Tags = Annotated[dict[Key, Text | None], Field(max_length=MAX_TAGS)]
+Properties = Annotated[dict[Key, Text | None], Field(max_length=MAX_TAGS)]
+ChildPolicy = Literal["ignore", "fail_parent", "cancel_siblings"]
+
+RESERVED = ("AZUREML_RUN_", "AZUREML_SERVICE_ENDPOINT", "AZUREML_ARM_", "DISPATCHER_")
+
+
+def _not_reserved(name: str) -> str:
+    if name.startswith(RESERVED):
+        raise ValueError(
+            f"is set by the dispatcher itself; names that start with {', '.join(RESERVED)} are reserved"
+        )
+    return name
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Retries(Frozen):
+    """How often an attempt that ended is tried again, by whose fault it was."""
+
+    infra: int = Field(1, ge=0, le=100)
+    resource: int = Field(0, ge=0, le=100)
+    user: int = Field(0, ge=0, le=100)
+
+
+class Tensorflow(Frozen):
+    worker_count: int = Field(1, ge=1, le=1024)
+    parameter_server_count: int = Field(0, ge=0, le=1024)
+
+
+class TensorflowDistribution(Frozen):
+    tensorflow: Tensorflow
+
+
+class RunSpec(Frozen):
+    """One run as it was asked for (docs/protocol.md, section 1). Durations in seconds, sizes in MB."""
+
+    id: RunId
+    experiment: ExperimentName
+    parent_id: RunId | None = None
+    key: Annotated[str, StringConstraints(max_length=1024), AfterValidator(clean)] | None = None
+    key_hash: Name | None = None
+    type: Name | None = None
+    name: Name | None = None
+    display_name: Name | None = None
+    description: (
+        Annotated[str, StringConstraints(max_length=5000), AfterValidator(clean)] | None
+    ) = None
+    tags: Tags = {}
+    properties: Properties = {}
+    interactive: bool = False
+    target: TargetName = "local"
+    script: Annotated[Text, AfterValidator(_below)] | None = None
+    arguments: Annotated[tuple[Argument, ...], Field(max_length=MAX_ARGUMENTS)] = ()
+    command: Text | None = None
+    interpreter: Text = "python"
+    snapshot: Digest | None = None
+    environment_variables: dict[Annotated[EnvName, AfterValidator(_not_reserved)], Text] = {}
+    cpus: float = Field(1, ge=0, le=4096, allow_inf_nan=False)
+    gpus: int | None = Field(None, ge=0, le=1024)
+    memory_mb: int | None = Field(None, ge=6, le=64 * 1024 * 1024)
+    shm_mb: int | None = Field(None, ge=1, le=64 * 1024 * 1024)
+    node_count: int = Field(1, ge=1, le=1024)
+    process_count: int | None = Field(None, ge=1, le=65536)
+    distribution: Literal["pytorch", "mpi", "tensorflow"] | TensorflowDistribution | None = None
+    max_run_duration_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    grace_seconds: float = Field(10, ge=0, le=86400, allow_inf_nan=False)
+    start_method: Literal["auto", "fresh", "fork"] = "auto"
+    preload: tuple[Module, ...] = ()
+    image: Text | None = None
+    docker_arguments: tuple[Text, ...] = ()
+    max_retries: Retries = Retries()
+    child_policy: ChildPolicy = "ignore"
+    priority: int = Field(0, ge=-1_000_000, le=1_000_000)
+    definition: Mapping[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _has_work(self) -> "RunSpec":
+        if not self.interactive and bool(self.script) == bool(self.command):
+            raise ValueError("needs either a script or a command, and not both")
+        if self.parent_id == self.id:
+            raise ValueError("parent_id: a run cannot be its own parent")
+        if self.process_count and self.process_count % self.node_count:
+            raise ValueError(
+                f"process_count {self.process_count} must be a multiple of node_count {self.node_count}"
+            )
+        return self
+
+    @property
+    def processes_per_node(self) -> int:
+        return (self.process_count or self.node_count) // self.node_count
