@@ -1,0 +1,62 @@
+"""What every test may ask for. A rig starts when first used, and lives for the session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rigs.dockerd import IMAGE, Dockerd, host_python_image
+from tests.rigs.postgres import Postgres
+from tests.rigs.raycluster import RayCluster
+
+MARKER_OF = {
+    "dockerd": "docker",
+    "dockerd_gpu": "docker",
+    "ray_cluster": "ray",
+    "postgres": "postgresql",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the rigs it uses, so that `-m "not ray"` needs no upkeep."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARKER_OF:
+                item.add_marker(MARKER_OF[fixture])
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Dockerd]:
+    """An engine without GPU support that has the image `test/py:1`."""
+    yield from _engine(gpu=False)
+
+
+@pytest.fixture(scope="session")
+def dockerd_gpu() -> Iterator[Dockerd]:
+    """An engine that has the GPU device driver, and the image `test/py:1`."""
+    yield from _engine(gpu=True)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """A head and two nodes of four logical GPUs and four CPUs each."""
+    cluster = RayCluster(nodes=2)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; `postgres.url()` makes a fresh database."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+def _engine(gpu: bool) -> Iterator[Dockerd]:
+    engine = Dockerd(gpu=gpu)
+    try:
+        host_python_image(engine.client, IMAGE)
+        yield engine
+    finally:
+        engine.stop()
