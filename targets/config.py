@@ -1,0 +1,171 @@
+"""What can be said about a compute target: one model a kind, told apart by `kind`.
+
+Every option has a default that works, but for a Ray cluster's address. `parse` is the way in from
+HTTP, the command line and files; its errors name the field, the value and the limit. `show` is the
+way out to a person: it never tells a secret.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.spec import Module, TargetName, Text
+
+HIDDEN = "**********"
+MAX_GPUS = 1024
+
+
+def _split(value: Any) -> Any:
+    """Take `0,1` from a command line, and numbers, for a list of ids."""
+    parts = [part.strip() for part in value.split(",") if part.strip()] if _is(value) else value
+    if isinstance(parts, list | tuple):
+        return [str(part) if isinstance(part, int) else part for part in parts]
+    return [str(parts)] if isinstance(parts, int) else parts
+
+
+def _is(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _unique(ids: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({gpu for gpu in ids if ids.count(gpu) > 1})
+    if twice:
+        raise ValueError(f"names {', '.join(twice)} more than once")
+    return ids
+
+
+GpuId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9:._/=\-]{0,127}$")]
+GpuIds = Annotated[
+    tuple[GpuId, ...],
+    BeforeValidator(_split),
+    AfterValidator(_unique),
+    Field(max_length=MAX_GPUS),
+]
+Cpus = Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)]
+Megabytes = Annotated[int, Field(ge=6, le=64 * 1024 * 1024)]
+Modules = Annotated[tuple[Module, ...], BeforeValidator(_split)]
+Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
+DockerHost = Annotated[
+    str, StringConstraints(pattern=r"^(unix:///|tcp://|https?://|ssh://|npipe:)")
+]
+Account = Annotated[str, StringConstraints(pattern=r"^\d{1,10}(:\d{1,10})?$")]
+RayAddress = Annotated[str, StringConstraints(pattern=r"^(ray://)?[\w.\-\[\]:]+:\d{1,5}$")]
+
+
+class Common(BaseModel):
+    """What every kind has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: TargetName
+    description: Text = ""
+    # A parent that waits for its children gives its CPU slot back meanwhile.
+    lend_slots: bool = True
+    # What a run gets that does not say how many GPUs it wants.
+    default_gpus: int = Field(0, ge=0, le=MAX_GPUS)
+
+    def show(self) -> dict[str, Any]:
+        """The configuration for a person to read: everything but secrets."""
+        return self.model_dump(mode="json")
+
+    def store(self) -> dict[str, Any]:
+        """The configuration for the store, secrets included: `parse` gives the same one back."""
+        plain = self.show()
+        for field, value in self:
+            if isinstance(value, SecretStr):
+                plain[field] = value.get_secret_value()
+        return plain
+
+
+class _OwnsGpus(Common):
+    """A kind whose GPUs are named one by one."""
+
+    gpus: GpuIds = ()
+
+    @model_validator(mode="after")
+    def _default_is_there(self) -> "_OwnsGpus":
+        if self.default_gpus > len(self.gpus):
+            there = f"the target has {len(self.gpus)} (gpus: {', '.join(self.gpus) or 'none'})"
+            raise ValueError(f"default_gpus: {self.default_gpus} is too many; {there}")
+        return self
+
+
+class LocalConfig(_OwnsGpus):
+    """Processes of this machine."""
+
+    kind: Literal["local"] = "local"
+    cpus: Cpus | None = None  # None: all there are
+    memory_mb: Megabytes | None = None  # None: not counted
+    python: Text | None = None  # what `python` means to a run; None: the service's interpreter
+    preload: Modules = ()  # imported once in the fork server, for runs that name no modules
+
+
+class DockerConfig(_OwnsGpus):
+    """Containers of one Docker engine."""
+
+    kind: Literal["docker"] = "docker"
+    docker_host: DockerHost | None = None  # None: what the environment says, or the local socket
+    gpu_mode: Literal["auto", "runtime", "cdi"] = "auto"
+    cpus: Cpus | None = None  # None: what the engine reports
+    memory_mb: Megabytes | None = None  # None: what the engine reports
+    image: Text = "python:3.11-slim"  # for runs that name none
+    network: Literal["bridge", "none", "host"] = "bridge"
+    user: Account | None = None  # uid[:gid]; None: the service's own, or nobody where that is root
+    pids_limit: int = Field(4096, ge=16, le=4_194_304)
+    warm: bool = True  # allow containers that stay, and start short runs in a few milliseconds
+
+
+class RayConfig(Common):
+    """Nodes of a Ray cluster that is there already."""
+
+    kind: Literal["ray"] = "ray"
+    address: RayAddress
+    node_ip_address: Text | None = None  # where this driver stands, if Ray cannot tell
+    token: SecretStr | None = None
+    python: Text | None = None  # must have the cluster's Python and Ray; None: the service's
+    allocation: Literal["exclusive", "per-run"] = "exclusive"
+    lease_seconds: Seconds = 15
+    cpus_per_node: Cpus | None = None  # use no more of each node; None: all that Ray has there
+
+
+TargetConfig = Annotated[LocalConfig | DockerConfig | RayConfig, Field(discriminator="kind")]
+_ANY: TypeAdapter[LocalConfig | DockerConfig | RayConfig] = TypeAdapter(TargetConfig)
+
+
+def parse(data: Mapping[str, Any]) -> LocalConfig | DockerConfig | RayConfig:
+    """Read a configuration. Raises InvalidSpec, which names each field, its value and the limit."""
+    try:
+        return _ANY.validate_python(dict(data))
+    except ValidationError as error:
+        # Without its cause: pydantic's own text would repeat what was given as a token.
+        raise InvalidSpec("; ".join(map(_sentence, error.errors()))) from None
+
+
+def _sentence(error: Any) -> str:
+    kind, message = error["type"], re.sub(r"^Value error, ", "", error["msg"])
+    field = ".".join(str(part) for part in error["loc"][1:])
+    if kind.startswith("union_tag"):
+        known = ", ".join(("local", "docker", "ray"))
+        return f"kind: {error['input'].get('kind')!r} is not a kind of target; there are {known}"
+    if kind == "missing":
+        return f"{field}: is needed for a target of kind {error['loc'][0]}"
+    if kind == "extra_forbidden":
+        return f"{field}: a target of kind {error['loc'][0]} has no such option"
+    if not field:
+        return message
+    given = HIDDEN if field == "token" else repr(error["input"])
+    return f"{field}: {given} cannot be: {message[0].lower()}{message[1:]}"
