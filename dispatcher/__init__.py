@@ -1,0 +1,118 @@
+"""Runs training scripts and their child runs on compute you own, in the words of Azure ML v1.
+
+Every name is imported when it is first asked for, so `import dispatcher` costs next to nothing
+and a script that only logs never loads what talks to the service.
+"""
+
+TYPE_CHECKING = False  # type checkers know the name; importing `typing` would cost milliseconds
+if TYPE_CHECKING:
+    from dispatcher.client.config import (
+        DockerConfiguration,
+        MpiConfiguration,
+        PyTorchConfiguration,
+        RunConfiguration,
+        TensorflowConfiguration,
+    )
+    from dispatcher.client.environment import Environment
+    from dispatcher.client.errors import (
+        ActivityFailedException,
+        AuthenticationException,
+        AzureMLException,
+        ComputeTargetException,
+        ExperimentExecutionException,
+        ProjectSystemException,
+        RunConfigurationException,
+        RunEnvironmentException,
+        ServerUnreachable,
+        ServiceException,
+        SnapshotException,
+        TrainingException,
+        UserErrorException,
+        WaitTimeoutError,
+        WorkspaceException,
+    )
+    from dispatcher.client.experiment import Experiment
+    from dispatcher.client.run import Run, ScriptRun, get_run
+    from dispatcher.client.run_wait import wait_all
+    from dispatcher.client.script_run_config import ScriptRunConfig
+    from dispatcher.client.workspace import Workspace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "config": (
+        "DockerConfiguration",
+        "MpiConfiguration",
+        "PyTorchConfiguration",
+        "RunConfiguration",
+        "TensorflowConfiguration",
+    ),
+    "environment": ("Environment",),
+    "errors": (
+        "ActivityFailedException",
+        "AuthenticationException",
+        "AzureMLException",
+        "ComputeTargetException",
+        "ExperimentExecutionException",
+        "ProjectSystemException",
+        "RunConfigurationException",
+        "RunEnvironmentException",
+        "ServerUnreachable",
+        "ServiceException",
+        "SnapshotException",
+        "TrainingException",
+        "UserErrorException",
+        "WaitTimeoutError",
+        "WorkspaceException",
+    ),
+    "experiment": ("Experiment",),
+    "run": ("Run", "ScriptRun", "get_run"),
+    "run_wait": ("wait_all",),
+    "script_run_config": ("ScriptRunConfig",),
+    "workspace": ("Workspace",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ActivityFailedException",
+    "AuthenticationException",
+    "AzureMLException",
+    "ComputeTargetException",
+    "DockerConfiguration",
+    "Environment",
+    "Experiment",
+    "ExperimentExecutionException",
+    "MpiConfiguration",
+    "ProjectSystemException",
+    "PyTorchConfiguration",
+    "Run",
+    "RunConfiguration",
+    "RunConfigurationException",
+    "RunEnvironmentException",
+    "ScriptRun",
+    "ScriptRunConfig",
+    "ServerUnreachable",
+    "ServiceException",
+    "SnapshotException",
+    "TensorflowConfiguration",
+    "TrainingException",
+    "UserErrorException",
+    "WaitTimeoutError",
+    "Workspace",
+    "WorkspaceException",
+    "get_run",
+    "wait_all",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(__import__(f"dispatcher.client.{home}", fromlist=[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

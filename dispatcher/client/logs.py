@@ -1,0 +1,43 @@
+"""The logs of a run: their names and their text, by offset."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Tuple
+
+    from dispatcher.client.transport import Transport
+
+_CHUNK = 1 << 20
+
+
+def names(transport: Transport, run_id: str) -> List[str]:
+    """The names of the logs there are."""
+    told = transport.get(f"/runs/{run_id}/logs")["logs"]
+    return list(dict.fromkeys(log["name"] for log in told))
+
+
+def read(
+    transport: Transport, run_id: str, name: str, offset: int, wait: float = 0
+) -> Tuple[bytes, int, bool]:
+    """Read on from an offset: the bytes, the next offset, and whether all has come."""
+    from urllib.parse import quote
+
+    answer = transport.send(
+        "GET",
+        f"/runs/{run_id}/logs/{quote(name)}",
+        [("offset", offset), ("limit", _CHUNK), ("wait", wait)],
+        timeout=wait + 30,
+    )
+    following = int(answer.headers.get("x-next-offset", offset + len(answer.body)))
+    return answer.body, following, answer.headers.get("x-complete") == "1"
+
+
+def read_text(transport: Transport, run_id: str, name: str) -> str:
+    """The whole text of a log as it is now."""
+    data, offset = bytearray(), 0
+    while True:
+        chunk, offset, _ = read(transport, run_id, name, offset)
+        if not chunk:
+            return data.decode("utf-8", "replace")
+        data += chunk

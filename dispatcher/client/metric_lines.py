@@ -1,0 +1,142 @@
+"""One logged value → one line of JSON, by hand: on this path even `import json` is too dear.
+
+Scalars are kept (numpy's become Python's, `np.int64` too, which v1 kept as text under numpy 2);
+whatever else is logged is kept as its `repr`.
+"""
+
+from __future__ import annotations
+
+import time
+
+from dispatcher.client.errors import AzureMLException, UserErrorException
+
+try:
+    from _json import encode_basestring_ascii as _quoted
+except ImportError:  # an interpreter without the accelerator
+    from json.encoder import py_encode_basestring_ascii as _quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Union
+
+    Scalar = Union[None, bool, int, float, str]
+
+_INFINITY = float("inf")
+_LAZY = (range, type(_ for _ in ()))
+
+
+def scalar_line(name: str, value: object, description: str = "", step: Optional[int] = None) -> str:
+    """The line of `log`. Raises UserErrorException for a list, a range or a generator."""
+    if isinstance(value, (list, *_LAZY)):
+        raise UserErrorException(
+            f"log({name!r}, …) takes one value, not a {type(value).__name__}; use log_list."
+        )
+    return _line(name, "scalar", _encoded(scalar(value)), description, step)
+
+
+def list_line(name: str, value: object, description: str = "") -> Optional[str]:
+    """The line of `log_list`, or None for an empty list: there is nothing to keep."""
+    values = _column(value)
+    return _line(name, "list", _encoded(values), description) if values else None
+
+
+def row_line(name: str, columns: Dict[str, object], description: Optional[str] = None) -> str:
+    """The line of `log_row`. Raises AzureMLException when a column is no scalar."""
+    if not columns:
+        raise UserErrorException(f"log_row({name!r}) needs at least one column, as in x=1.")
+    row = {column: _element(value) for column, value in columns.items()}
+    return _line(name, "row", _encoded(row), description or "")
+
+
+def table_line(name: str, value: Dict[str, object], description: str = "") -> Optional[str]:
+    """The line of `log_table`, or None for an empty table.
+
+    Raises:
+        AzureMLException: The columns are not equally long, or hold something that is no scalar.
+    """
+    if not isinstance(value, dict):
+        raise UserErrorException(f"log_table({name!r}, …) takes a dict of columns.")
+    table = {str(column): _column(values) for column, values in value.items()}
+    lengths = {column: len(values) for column, values in table.items()}
+    if len(set(lengths.values())) > 1:
+        raise AzureMLException(f"The columns of table {name!r} are not equally long: {lengths}")
+    return _line(name, "table", _encoded(table), description) if any(lengths.values()) else None
+
+
+def artifact_line(name: str, uri: str, description: str = "") -> str:
+    """The line of a metric that refers to a stored file."""
+    return _line(name, "artifact", _quoted(uri), description)
+
+
+def scalar(value: object) -> Scalar:
+    """What is kept of a value: a number, a text, a bool or None; its `repr` for anything else."""
+    kind = type(value)
+    if value is None or kind is float or kind is int or kind is str or kind is bool:
+        return value  # type: ignore[return-value]
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
+        number = value.item()  # type: ignore[attr-defined]
+        return number if type(number) in (bool, int, float, str) else repr(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return repr(value)
+
+
+def _line(
+    name: str, kind: str, encoded: str, description: str = "", step: Optional[int] = None
+) -> str:
+    told = _quoted(description) if description else "null"
+    number = "null" if step is None else str(int(step))
+    return (
+        f'{{"n":{_quoted(str(name))},"k":"{kind}","v":{encoded},"t":{time.time()!r},'
+        f'"s":{number},"d":{told}}}\n'
+    )
+
+
+def _encoded(value: object) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, float):
+        return _float(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ",".join([_encoded(item) for item in value]) + "]"
+    if isinstance(value, dict):
+        pairs = [f"{_quoted(str(key))}:{_encoded(item)}" for key, item in value.items()]
+        return "{" + ",".join(pairs) + "}"
+    return str(value)
+
+
+def _float(value: float) -> str:
+    if value != value:
+        return "NaN"
+    if value == _INFINITY:
+        return "Infinity"
+    return "-Infinity" if value == -_INFINITY else float.__repr__(value)
+
+
+def _column(values: object) -> List[Scalar]:
+    """A column's values; one that holds a float among its numbers is a column of floats."""
+    if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__iter__"):
+        return [scalar(values)]
+    if getattr(values, "shape", None) == ():
+        return [scalar(values)]
+    column = [_element(value) for value in values]
+    kinds = {type(value) for value in column}
+    if kinds == {int, float}:
+        return [float(value) for value in column if value is not None]
+    return column
+
+
+def _element(value: Any) -> Scalar:
+    if isinstance(value, (list, tuple, dict, set, *_LAZY)):
+        raise AzureMLException(
+            f"A list, row or table holds scalars, not a {type(value).__name__}: {value!r}"
+        )
+    return scalar(value)

@@ -1,0 +1,224 @@
+"""A run: `Run`, and `ScriptRun` for one that was submitted as a script."""
+# ruff: noqa: ARG001, ARG002, ARG003  (the signatures are Azure ML's)
+
+from __future__ import annotations
+
+from dispatcher.client.children import RunChildren
+from dispatcher.client.run_files import RunFiles
+from dispatcher.client.run_metrics import RunMetrics
+from dispatcher.client.run_tags import RunTags
+from dispatcher.client.run_wait import RunWaiting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Callable, Dict, Iterator, Optional, Type, Union
+
+    from dispatcher.client.children import Filter
+    from dispatcher.client.environment import Environment
+    from dispatcher.client.experiment import Experiment
+    from dispatcher.client.metric_buffer import MetricBuffer
+    from dispatcher.client.offline import OfflineRun
+    from dispatcher.client.workspace import Workspace
+
+CLASS_OF_TYPE: Dict[str, Callable[..., Run]] = {}
+
+
+class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
+    """A run of an experiment.
+
+    Args:
+        experiment: The experiment.
+        run_id: The run's id.
+        outputs: v1's watched folders; without effect yet.
+
+    Raises:
+        ServiceException: There is no such run (404).
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        run_id: str,
+        outputs: Any = None,
+        _record: Optional[Dict[str, Any]] = None,
+        **kwargs: Any,
+    ) -> None:
+        self._experiment = experiment
+        self._run_id = run_id
+        self._record = {} if _record is None else _record
+        self._buffer: Optional[MetricBuffer] = None
+        if _record is None:
+            self._refresh()
+
+    @classmethod
+    def get_context(
+        cls, allow_offline: bool = True, used_for_context_manager: bool = False, **kwargs: Any
+    ) -> Union[Run, OfflineRun]:
+        """The run that this code runs in.
+
+        Args:
+            allow_offline: Outside of a submitted run answer an offline run, which prints what it
+                would log; a new one at each call.
+
+        Raises:
+            RunEnvironmentException: Outside of a submitted run, and `allow_offline` is False.
+        """
+        from dispatcher.client.context import submitted_run
+
+        run = submitted_run()
+        if run is not None:
+            return run
+        if not allow_offline:
+            from dispatcher.client.errors import RunEnvironmentException
+
+            raise RunEnvironmentException()
+        from dispatcher.client.offline import OfflineRun
+
+        return OfflineRun()
+
+    @classmethod
+    def get_submitted_run(cls, **kwargs: Any) -> Union[Run, OfflineRun]:
+        """v1's older form of `get_context(allow_offline=False)`."""
+        return cls.get_context(allow_offline=False)
+
+    @staticmethod
+    def get(workspace: Workspace, run_id: str) -> Run:
+        """The run of that id, as its own class. Raises ServiceException (404) when unknown."""
+        from dispatcher.client.listing import fetch
+
+        return fetch(workspace, run_id)
+
+    @staticmethod
+    def list(
+        experiment: Experiment,
+        type: Optional[str] = None,
+        tags: Filter = None,
+        properties: Filter = None,
+        status: Optional[str] = None,
+        include_children: bool = False,
+        _rehydrate_runs: bool = True,
+    ) -> Iterator[Run]:
+        """Yield the runs of an experiment, newest first; see `get_children` for the filters."""
+        from dispatcher.client.listing import runs
+
+        query: Any = [("experiment", experiment.name), ("include_children", int(include_children))]
+        return runs(experiment, query, type, tags, properties, status, rehydrate=_rehydrate_runs)
+
+    @staticmethod
+    def add_type_provider(runtype: str, run_factory: Callable[..., Run]) -> None:
+        """Have runs of a type answered as another class: `run_factory(experiment, run_id, …)`."""
+        CLASS_OF_TYPE[runtype] = run_factory
+
+    def start(self) -> None:
+        """v1's start event: a run made by this library is started already."""
+
+    def complete(self, _set_status: bool = True) -> None:
+        """Bring the metrics to the service and mark the run Completed."""
+        self.flush()
+        if _set_status:
+            self._event({"type": "complete"})
+
+    def fail(
+        self, error_details: Any = None, error_code: Optional[str] = None, _set_status: bool = True
+    ) -> None:
+        """Mark the run Failed; children and siblings are untouched unless a policy says so.
+
+        Args:
+            error_details: A text or an exception.
+            error_code: Default "UserError".
+
+        Raises:
+            TypeError: `error_details` is something else; nothing has changed.
+        """
+        from dispatcher.client.failure import error_of
+
+        error = error_of(error_details, error_code)
+        self.flush()
+        self._event({"type": "fail", "error": error, "set_status": _set_status})
+
+    def cancel(self) -> None:
+        """Ask for the run and its descendants to be canceled; on an ended run nothing happens."""
+        self.flush()
+        self._record = self._service.post(f"{self._path}/cancel")
+
+    def flush(self, timeout_seconds: int = 300) -> None:
+        """Bring what was logged through this object to the service, now."""
+        if self._buffer is not None:
+            self._buffer.flush(timeout_seconds)
+
+    def get_environment(self) -> Environment:
+        """The environment that the run was submitted with.
+
+        Raises:
+            UserErrorException: The run is interactive and has none.
+        """
+        from dispatcher.client.environment import from_definition
+
+        return from_definition(self._known("definition"))
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        exit_type: Optional[Type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> bool:
+        if isinstance(value, SystemExit) and value.code in (None, 0):
+            self.complete()
+            return True
+        if value is not None:
+            self.fail(value)
+            return False
+        self.complete()
+        return False
+
+    def _append(self, line: Optional[str]) -> None:
+        if line is None:
+            return
+        if self._buffer is None:
+            from dispatcher.client.metric_buffer import MetricBuffer
+
+            self._buffer = MetricBuffer(self._service, self.id, int(self._known("attempt") or 1))
+        self._buffer.append(line)
+
+    def _event(self, event: Dict[str, Any]) -> None:
+        self._record = self._service.post(f"{self._path}/events", event)
+
+
+class ScriptRun(Run):
+    """A run of a script.
+
+    Args:
+        experiment: The experiment.
+        run_id: The run's id.
+        directory: Kept for v1's sake.
+    """
+
+    RUN_TYPE = "azureml.scriptrun"
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        run_id: str,
+        directory: Optional[str] = None,
+        _run_config: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(experiment, run_id, **kwargs)
+        self._directory = directory
+        self._run_config = _run_config
+
+
+CLASS_OF_TYPE[ScriptRun.RUN_TYPE] = ScriptRun
+
+
+def get_run(
+    experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True
+) -> Run:
+    """The run of that id: as its own class, or as a plain `Run` without `rehydrate`."""
+    from dispatcher.client.listing import fetch
+
+    return fetch(experiment.workspace, run_id) if rehydrate else Run(experiment, run_id)

@@ -1,0 +1,120 @@
+"""Logging metrics, and reading them."""
+# ruff: noqa: ARG002  (the signatures are Azure ML's)
+
+from __future__ import annotations
+
+from dispatcher.client import metric_lines
+from dispatcher.client.run_record import RunRecord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+
+class RunMetrics(RunRecord):
+    """The logging half of a run. Where the lines go is the run's business: `_append`."""
+
+    def log(self, name: str, value: Any, description: str = "", step: Optional[int] = None) -> None:
+        """Log one value; logged again under the same name, the values become a list.
+
+        Args:
+            name: The metric.
+            value: A number, text, bool or None; anything else is kept as its `repr`.
+            description: Kept beside the value.
+            step: The step that the value belongs to; it does not change what get_metrics returns.
+
+        Raises:
+            UserErrorException: The value is a list, a range or a generator.
+        """
+        self._append(metric_lines.scalar_line(name, value, description, step))
+
+    def log_list(self, name: str, value: Any, description: str = "") -> None:
+        """Log a list of values: a list, tuple, range, generator or one-dimensional array.
+
+        An empty one keeps nothing; a list of one value is read back as the value.
+
+        Raises:
+            AzureMLException: An element is no scalar.
+        """
+        self._append(metric_lines.list_line(name, value, description))
+
+    def log_row(self, name: str, description: Optional[str] = None, **kwargs: Any) -> None:
+        """Log one row of a table: `log_row("loss", epoch=1, value=0.5)`.
+
+        Raises:
+            AzureMLException: A column is no scalar.
+            UserErrorException: There are no columns.
+        """
+        self._append(metric_lines.row_line(name, kwargs, description))
+
+    def log_table(self, name: str, value: Dict[str, Any], description: str = "") -> None:
+        """Log several rows at once: `log_table("loss", {"epoch": [1, 2], "value": [0.5, 0.4]})`.
+
+        Raises:
+            AzureMLException: The columns are not equally long.
+        """
+        self._append(metric_lines.table_line(name, value, description))
+
+    def log_image(
+        self, name: str, path: Optional[str] = None, plot: Any = None, description: str = ""
+    ) -> None:
+        """Not there yet. Raises NotYetAvailable."""
+        _not_yet("log_image", "Write the image below ./outputs instead.")
+
+    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
+        """Not there yet. Raises NotYetAvailable."""
+        _not_yet("log_confusion_matrix", "Log its cells with log_table.")
+
+    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
+        """Not there yet. Raises NotYetAvailable."""
+        _not_yet("log_accuracy_table", "Log its columns with log_table.")
+
+    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
+        """Not there yet. Raises NotYetAvailable."""
+        _not_yet("log_residuals", "Log its columns with log_table.")
+
+    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
+        """Not there yet. Raises NotYetAvailable."""
+        _not_yet("log_predictions", "Log its columns with log_table.")
+
+    def get_metrics(
+        self,
+        name: Optional[str] = None,
+        recursive: bool = False,
+        run_type: Optional[str] = None,
+        populate: bool = False,
+    ) -> Dict[str, Any]:
+        """The metrics logged so far; what this process has logged is among them.
+
+        Args:
+            name: Only this metric.
+            recursive: Of the run and all its descendants, as `{run id: {name: value}}`; runs
+                without metrics are left out.
+            run_type: Only descendants of this type.
+            populate: v1's wish for artifacts instead of references; without effect yet.
+
+        Returns:
+            `{name: value}`: a single value as it is, several as a list in the order of logging,
+            rows and tables as `{column: value or list}`.
+        """
+        from dispatcher.client.metric_view import view
+
+        self.flush()
+        query = [("recursive", 1)] if recursive else []  # type: list[tuple[str, str | int]]
+        query += [(key, text) for key, text in (("name", name), ("type", run_type)) if text]
+        told = self._service.get(f"{self._path}/metrics", query)["runs"]
+        views = {run_id: view(points) for run_id, points in told.items() if points}
+        return views if recursive else views.get(self.id, {})
+
+    def flush(self, timeout_seconds: int = 300) -> None:
+        """Bring what this process has logged to the service, and return when it is there."""
+        raise NotImplementedError
+
+    def _append(self, line: Optional[str]) -> None:
+        raise NotImplementedError
+
+
+def _not_yet(call: str, way_out: str) -> None:
+    from dispatcher.client.errors import NotYetAvailable
+
+    raise NotYetAvailable(f"{call} is not available yet. {way_out}")

@@ -1,0 +1,194 @@
+"""Finding the service of a workspace, and starting the embedded one when nobody has yet.
+
+`<data>/service.json` says where it is; that it lives is shown by its lock on `<data>/service.lock`
+and by an answer to `GET /health`. Clients that start it queue on `<data>/service.start.lock`, so
+however many come at once, one service starts.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+
+from dispatcher.client.errors import ServerUnreachable
+from dispatcher.client.transport import PREFIX, Address, Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO, Optional
+
+START_SECONDS = 20.0
+_LOOK_EVERY = 0.02
+
+
+def connect_embedded(data_folder: str) -> Transport:
+    """Reach the embedded service of a data folder; start it if it is not alive.
+
+    Raises:
+        ServerUnreachable: It is not installed here, or did not come up; the text says which.
+    """
+    return Transport(
+        find_or_start(data_folder),
+        relocate=lambda: find_or_start(data_folder),
+        way_out=f"See {os.path.join(data_folder, 'service.log')}.",
+    )
+
+
+def connect_remote(url: str) -> Transport:
+    """Reach a service by its URL, with the token of DISPATCHER_TOKEN or ~/.dispatcher/token."""
+    return Transport(
+        Address(url, token=_remote_token()),
+        way_out="Check `service_url` in the workspace's config.json, or that the service runs.",
+    )
+
+
+def find(data_folder: str) -> Optional[Address]:
+    """Return the address of the living service of a data folder, or None."""
+    address = _read_address(data_folder)
+    return address if address is not None and is_healthy(address) else None
+
+
+def find_or_start(data_folder: str) -> Address:
+    """Return the address of the living service of a data folder; start it if there is none."""
+    address = find(data_folder)
+    if address is not None:
+        return address
+    import fcntl
+
+    os.makedirs(data_folder, exist_ok=True)
+    with open(os.path.join(data_folder, "service.start.lock"), "w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)  # whoever holds it gives up after START_SECONDS
+        address = find(data_folder)
+        if address is not None:
+            return address
+        starter = None if _is_locked(data_folder) else _start(data_folder)
+        return _wait_until_healthy(data_folder, starter)
+
+
+def is_healthy(address: Address, timeout: float = 2.0) -> bool:
+    """Whether the service at the address answers `GET /health`."""
+    connection = address.connect(timeout)
+    try:
+        connection.request("GET", PREFIX + "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _read_address(data_folder: str) -> Optional[Address]:
+    try:
+        with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
+            told = json.load(file)
+        return Address(told["url"], told.get("socket"), told["token"])
+    except (OSError, ValueError, KeyError):
+        return None  # not there, or being written right now: as good as not started
+
+
+def _is_locked(data_folder: str) -> bool:
+    import fcntl
+
+    try:
+        with open(os.path.join(data_folder, "service.lock")) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def _start(data_folder: str) -> subprocess.Popen[bytes]:
+    _require_server()
+    command = [sys.executable, "-m", "dispatcher.cli.main", "server", "run"]
+    with _open_log(data_folder) as log:
+        return subprocess.Popen(
+            [*command, "--data-dir", data_folder],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=data_folder,
+            env=_environment(),
+            start_new_session=True,
+        )
+
+
+def _environment() -> dict[str, str]:
+    """The environment of the service: ours, able to import what we imported."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AZUREML_")}
+    known = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = root + (os.pathsep + known if known else "")
+    return environment
+
+
+def _open_log(data_folder: str) -> IO[bytes]:
+    path = os.path.join(data_folder, "service.log")
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+
+
+def _require_server() -> None:
+    from importlib.util import find_spec
+
+    for module in ("dispatcher.cli", "fastapi", "uvicorn"):
+        if find_spec(module) is None:
+            raise ServerUnreachable(
+                f"This workspace's service does not run, and it cannot be started here: {module} "
+                "is not installed. Install it with `pip install compute-target-dispatcher`, or "
+                "name a running service as `service_url` in the workspace's config.json."
+            )
+
+
+def _wait_until_healthy(data_folder: str, starter: Optional[subprocess.Popen[bytes]]) -> Address:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        address = find(data_folder)
+        if address is not None:
+            _forget(starter)
+            return address
+        if starter is None:
+            time.sleep(_LOOK_EVERY)
+            continue
+        try:
+            code = starter.wait(timeout=_LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            continue
+        raise ServerUnreachable(
+            f"The service ended with exit code {code} while starting.{_log_end(data_folder)}"
+        )
+    raise ServerUnreachable(
+        f"The service of {data_folder} did not answer within {START_SECONDS:g} s."
+        f"{_log_end(data_folder)}"
+    )
+
+
+def _forget(starter: Optional[subprocess.Popen[bytes]]) -> None:
+    if starter is not None:
+        starter.returncode = 0  # it outlives us on purpose: no ResourceWarning about that
+
+
+def _log_end(data_folder: str) -> str:
+    path = os.path.join(data_folder, "service.log")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()[-15:]
+    except OSError:
+        return f" It left no log at {path}."
+    return f" The last lines of {path}:\n" + "".join(lines)
+
+
+def _remote_token() -> str:
+    token = os.environ.get("DISPATCHER_TOKEN")
+    if token:
+        return token
+    path = os.path.join(os.path.expanduser("~"), ".dispatcher", "token")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,100 @@
+"""The run's own spool: metric lines appended to a file, which the node's shim ships.
+
+Logging is one `write` and never waits for the service. A full disk must not end a training script:
+the first line that cannot be written is told on stderr, and the script goes on.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dispatcher.client.transport import Transport
+
+_CHUNK = 1 << 20
+
+
+class Spool:
+    """The spool of one attempt of a run.
+
+    Args:
+        job_folder: The job's folder; the file is `<job_folder>/spool/metrics`.
+        run_id: The run.
+        attempt: Its attempt.
+        stream: The stream's name at the service.
+    """
+
+    def __init__(self, job_folder: str, run_id: str, attempt: int, stream: str = "metrics") -> None:
+        self.folder = os.path.join(job_folder, "spool")
+        self._path = os.path.join(self.folder, "metrics")
+        self._run_id = run_id
+        self._attempt = attempt
+        self._stream = stream
+        self._descriptor = -1
+        self._told = False
+        self._shipped = 0
+
+    def append(self, line: str) -> None:
+        """Append one line with a single write."""
+        try:
+            os.write(self._open(), line.encode())
+        except OSError as error:
+            self._tell(error)
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever appended."""
+        return not os.path.exists(self._path)
+
+    def ship(self, transport: Transport) -> None:
+        """Bring the service up to the file's end, from where it says that it is.
+
+        The shim ships the same bytes under the same offsets, so it does not matter who is first.
+        """
+        from dispatcher.client.wire import frames
+
+        end = os.stat(self._path).st_size
+        while self._shipped < end:
+            data = self._read(self._shipped)
+            if not data:
+                return
+            header = {
+                "run": self._run_id,
+                "attempt": self._attempt,
+                "stream": self._stream,
+                "offset": self._shipped,
+            }
+            answer = transport.post_frames("/spool", frames([(header, data)]))
+            held = int(answer["acks"][0]["offset"])
+            if held == self._shipped:
+                return  # the service takes no more of it (an older attempt): let it be
+            self._shipped = held
+
+    def _open(self) -> int:
+        if self._descriptor < 0:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            try:
+                self._descriptor = os.open(self._path, flags, 0o644)
+            except FileNotFoundError:
+                os.makedirs(self.folder, exist_ok=True)
+                self._descriptor = os.open(self._path, flags, 0o644)
+        return self._descriptor
+
+    def _read(self, offset: int) -> bytes:
+        """Whole lines from the offset: another process may be writing the last one."""
+        with open(self._path, "rb") as file:
+            file.seek(offset)
+            data = file.read(_CHUNK)
+            while data and b"\n" not in data[-_CHUNK:]:
+                more = file.read(_CHUNK)
+                if not more:
+                    return b""
+                data += more
+        return data[: data.rfind(b"\n") + 1]
+
+    def _tell(self, error: OSError) -> None:
+        if not self._told:
+            import sys
+
+            self._told = True
+            print(f"dispatcher: metrics are not kept: {self._path}: {error}", file=sys.stderr)

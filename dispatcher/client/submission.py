@@ -1,0 +1,175 @@
+"""From a configuration to a run: specs, snapshots, one request."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from dispatcher.client.errors import (
+    AzureMLException,
+    ExperimentExecutionException,
+    ServiceException,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+
+    from dispatcher.client.experiment import Experiment
+    from dispatcher.client.run import Run
+    from dispatcher.client.snapshot import Snapshots
+
+    Spec = Dict[str, Any]
+
+_EXTRAS = ("display_name", "description", "properties", "priority")
+
+
+def submit(
+    experiment: Experiment,
+    configs: Sequence[Any],
+    tags: Optional[Dict[str, Any]] = None,
+    parent_id: Optional[str] = None,
+    keys: Optional[Sequence[Optional[str]]] = None,
+    run_id: Optional[str] = None,
+    brief: bool = False,
+    **extras: Any,
+) -> List[Run]:
+    """Submit configurations with one request, all or none, and return their runs in order.
+
+    Raises:
+        ExperimentExecutionException: The service refuses, or a configuration names what is not
+            there; its text says what.
+    """
+    unknown = extras.keys() - set(_EXTRAS)
+    if unknown:
+        raise TypeError(f"submit() got unexpected keyword arguments: {sorted(unknown)}")
+    if not configs:
+        return []
+    from dispatcher.client.run_tags import as_texts
+
+    specs = _specs(experiment, configs, run_id)
+    given = {name: value for name, value in extras.items() if value is not None}
+    for spec in specs:
+        spec["tags"] = as_texts(tags or {})
+        spec["parent_id"] = parent_id
+        properties = {**spec.get("properties", {}), **as_texts(given.get("properties") or {})}
+        spec.update({**given, "properties": properties})
+    if parent_id is not None:
+        _give_keys(specs, parent_id, keys or [None] * len(specs))
+    return _post(experiment, specs, brief)
+
+
+def start(experiment: Experiment, specs: Sequence[Spec]) -> List[Run]:
+    """Start interactive runs."""
+    return _post(experiment, specs, brief=False)
+
+
+def interactive_spec(
+    experiment: str, run_id: Optional[str], parent_id: Optional[str] = None
+) -> Spec:
+    """The spec of a run that the client drives."""
+    import uuid
+
+    return {
+        "id": run_id or str(uuid.uuid4()),
+        "experiment": experiment,
+        "parent_id": parent_id,
+        "type": None,
+        "interactive": True,
+    }
+
+
+def snapshot_of(experiment: Experiment, folder: Optional[str]) -> Spec:
+    """Take the snapshot of an interactive run; its part of the spec."""
+    if folder is None:
+        return {}
+    from dispatcher.client import git
+
+    snapshot = _snapshots(experiment).take(folder)
+    return {
+        "snapshot": snapshot,
+        "properties": {"ContentSnapshotId": snapshot, **git.properties()},
+    }
+
+
+def make_outputs(outputs: Union[bool, str, Sequence[str], None]) -> None:
+    """Make the folders that an interactive run keeps its results in."""
+    if outputs is False:
+        return
+    names = ["outputs"] if outputs is None or outputs is True else outputs
+    for name in [names] if isinstance(names, str) else names:
+        os.makedirs(name, exist_ok=True)
+
+
+def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]) -> List[Spec]:
+    from dispatcher.client import git
+    from dispatcher.client.script_run_config import ScriptRunConfig
+
+    for config in configs:
+        if not isinstance(config, ScriptRunConfig):
+            raise AzureMLException(
+                f"A {type(config).__name__} cannot be submitted; give a ScriptRunConfig."
+            )
+        config.check()
+    take, new_id = _snapshots(experiment).take, _ids(experiment.name)
+    git_facts = git.properties()
+    specs = []
+    for config in configs:
+        snapshot = take(config.source_directory)
+        spec = config.to_spec()
+        spec.update(id=run_id or new_id(), experiment=experiment.name, snapshot=snapshot)
+        spec["properties"] = {"ContentSnapshotId": snapshot, **git_facts}
+        specs.append(spec)
+    return specs
+
+
+def _snapshots(experiment: Experiment) -> Snapshots:
+    from dispatcher.client.snapshot import Snapshots
+
+    return Snapshots(experiment.workspace.service, experiment.workspace.data_folder)
+
+
+def _ids(experiment: str) -> Callable[[], str]:
+    """Makes ids that differ from each other: 32 random bits alone can collide in a batch."""
+    stem, made = f"{experiment}_{int(time.time())}", set()
+
+    def new_id() -> str:
+        while True:
+            run_id = f"{stem}_{os.urandom(4).hex()}"
+            if run_id not in made:
+                made.add(run_id)
+                return run_id
+
+    return new_id
+
+
+def _give_keys(specs: Sequence[Spec], parent_id: str, keys: Sequence[Optional[str]]) -> None:
+    from dispatcher.client import child_keys
+    from dispatcher.client.context import submitted_run
+
+    if len(keys) != len(specs):
+        raise TypeError(f"{len(keys)} keys for {len(specs)} configurations")
+    run = submitted_run()
+    inside = run is not None and run.id == parent_id
+    for spec, key in zip(specs, keys):  # noqa: B905  (3.8 has no `strict`)
+        if key is None and not inside:
+            continue
+        hashed = child_keys.configuration_hash(spec)
+        spec["key"] = key if key is not None else child_keys.next_key(hashed)
+        spec["key_hash"] = hashed if spec["key"] is not None else None
+
+
+def _post(experiment: Experiment, specs: Sequence[Spec], brief: bool) -> List[Run]:
+    from dispatcher.client.listing import of
+
+    try:
+        answer = experiment.workspace.service.post("/runs", {"runs": list(specs), "brief": brief})
+    except ServiceException as error:
+        if error.status_code not in (404, 409, 413, 422):
+            raise
+        raise ExperimentExecutionException(error.message, inner_exception=error) from error
+    runs = []
+    for spec, record in zip(specs, answer["runs"]):  # noqa: B905  (3.8 has no `strict`)
+        known = {"type": spec["type"], "parent_id": spec["parent_id"]} if brief else {}
+        runs.append(of(experiment, {**known, **record}))
+    return runs

@@ -1,0 +1,313 @@
+"""A workspace: the experiments, runs and targets of one service."""
+# ruff: noqa: ARG002, ARG004  (the signatures are Azure ML's)
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from dispatcher.client import workspace_config
+from dispatcher.client.errors import ComputeTargetException, NotYetAvailable, WorkspaceException
+from dispatcher.client.workspace_config import WorkspaceConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Union
+
+    from dispatcher.client.experiment import Experiment
+    from dispatcher.client.run import Run
+    from dispatcher.client.targets import ComputeTarget
+    from dispatcher.client.transport import Transport
+
+_LOCAL = "local"
+_LOCATION = "location"
+
+
+class Workspace:
+    """A workspace that is there already.
+
+    Args:
+        subscription_id: Kept for v1's sake; any text.
+        resource_group: Kept for v1's sake; any text.
+        workspace_name: The name it was created with.
+        auth, sku, tags, **kwargs: Accepted and kept, not interpreted.
+
+    Raises:
+        WorkspaceException: No workspace of that name was created here.
+    """
+
+    def __init__(
+        self,
+        subscription_id: str,
+        resource_group: str,
+        workspace_name: str,
+        auth: Any = None,
+        _location: Optional[str] = None,
+        _disable_service_check: bool = False,
+        _workspace_id: Optional[str] = None,
+        sku: str = "basic",
+        tags: Optional[Dict[str, str]] = None,
+        _cloud: str = "AzureCloud",
+        _config: Optional[WorkspaceConfig] = None,
+        _transport: Optional[Transport] = None,
+    ) -> None:
+        self._config = _config or _known(workspace_name, subscription_id, resource_group)
+        self._transport = _transport
+        self._sku = sku
+        self._tags = dict(tags or {})
+
+    @staticmethod
+    def from_config(
+        path: Optional[str] = None,
+        auth: Any = None,
+        _logger: Any = None,
+        _file_name: Optional[str] = None,
+    ) -> Workspace:
+        """Read the workspace from the config.json of a folder or of one above it.
+
+        Args:
+            path: A config file, or the folder to start from; default: the current one.
+
+        Raises:
+            UserErrorException: There is no such file, or it lacks keys.
+        """
+        return _of(workspace_config.read(workspace_config.find(path, _file_name)))
+
+    @staticmethod
+    def create(
+        name: str,
+        auth: Any = None,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        location: Optional[str] = None,
+        exist_ok: bool = False,
+        path: Optional[str] = None,
+        service_url: Optional[str] = None,
+        **kwargs: Any,
+    ) -> Workspace:
+        """Make a workspace and the config.json that finds it again.
+
+        Args:
+            name: Its name, unique on this machine.
+            subscription_id, resource_group: Any text; default `local`.
+            exist_ok: Answer the workspace that is there instead of raising.
+            path: Its folder; default `$DISPATCHER_HOME/workspaces/<name>`, where DISPATCHER_HOME
+                is `~/.dispatcher` if not set.
+            service_url: Use a running service instead of an embedded one.
+            **kwargs: v1's further arguments (storage_account …): accepted, without effect.
+
+        Raises:
+            WorkspaceException: There is one of that name and `exist_ok` is False.
+        """
+        home = os.path.join(_workspaces_folder(), name)
+        known = _read_known(home)
+        if known is not None:
+            if not exist_ok:
+                raise WorkspaceException(
+                    f"Workspace {name!r} exists already; pass exist_ok=True to use it."
+                )
+            return _of(known)
+        folder = os.path.abspath(path or home)
+        config = WorkspaceConfig(
+            subscription_id or _LOCAL,
+            resource_group or _LOCAL,
+            name,
+            workspace_config.default_data_folder(folder),
+            service_url,
+        )
+        workspace_config.write(config, folder)
+        if folder != home:
+            os.makedirs(home, exist_ok=True)
+            with open(os.path.join(home, _LOCATION), "w", encoding="utf-8") as file:
+                file.write(folder)
+        return _of(config)
+
+    @staticmethod
+    def get(
+        name: str,
+        auth: Any = None,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        location: Optional[str] = None,
+        cloud: str = "AzureCloud",
+        id: Optional[str] = None,
+    ) -> Workspace:
+        """Find a workspace by name. Raises WorkspaceException when there is none."""
+        return _of(_known(name, subscription_id, resource_group))
+
+    @staticmethod
+    def list(
+        subscription_id: Optional[str] = None,
+        auth: Any = None,
+        resource_group: Optional[str] = None,
+    ) -> Dict[str, List[Workspace]]:
+        """The workspaces made on this machine: name → list of workspaces of that name."""
+        found: Dict[str, List[Workspace]] = {}
+        root = _workspaces_folder()
+        for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+            config = _read_known(os.path.join(root, name))
+            if config is not None and _fits(config, subscription_id, resource_group):
+                found.setdefault(config.name, []).append(_of(config))
+        return found
+
+    def write_config(self, path: Optional[str] = None, file_name: Optional[str] = None) -> None:
+        """Write `<path>/.azureml/config.json`, from which `from_config` finds this workspace."""
+        workspace_config.write(self._config, path or ".", file_name or "config.json")
+
+    def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
+        """Forget the workspace on this machine; with dependent resources, its data folder too."""
+        shutil.rmtree(os.path.join(_workspaces_folder(), self.name), ignore_errors=True)
+        if delete_dependent_resources and not self._config.service_url:
+            shutil.rmtree(self._config.data_folder, ignore_errors=True)
+
+    @property
+    def name(self) -> str:
+        """The workspace's name."""
+        return self._config.name
+
+    @property
+    def subscription_id(self) -> str:
+        """The subscription it was created with."""
+        return self._config.subscription_id
+
+    @property
+    def resource_group(self) -> str:
+        """The resource group it was created with."""
+        return self._config.resource_group
+
+    @property
+    def location(self) -> str:
+        """Where its service is: its URL, or `local`."""
+        return self._config.service_url or _LOCAL
+
+    @property
+    def sku(self) -> str:
+        """v1's pricing tier; without meaning here."""
+        return self._sku
+
+    @property
+    def tags(self) -> Dict[str, str]:
+        """The tags it was made with."""
+        return self._tags
+
+    @property
+    def data_folder(self) -> str:
+        """Where the embedded service and the hash cache keep their things."""
+        return self._config.data_folder
+
+    @property
+    def service(self) -> Transport:
+        """The connection to the service; the embedded one is started by the first use."""
+        if self._transport is None:
+            from dispatcher.client import service
+
+            url = self._config.service_url
+            self._transport = (
+                service.connect_remote(url)
+                if url
+                else service.connect_embedded(self._config.data_folder)
+            )
+        return self._transport
+
+    def get_details(self) -> Dict[str, Any]:
+        """What is known of the workspace, in v1's shape."""
+        scope = (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
+        )
+        return {
+            "id": scope,
+            "name": self.name,
+            "location": self.location,
+            "type": "Microsoft.MachineLearningServices/workspaces",
+            "tags": self.tags,
+            "sku": self.sku,
+            "workspaceid": self.service.get("/health").get("service_id"),
+        }
+
+    @property
+    def experiments(self) -> Dict[str, Experiment]:
+        """The experiments by name."""
+        from dispatcher.client.experiment import Experiment
+
+        return {one.name: one for one in Experiment.list(self)}
+
+    @property
+    def compute_targets(self) -> Dict[str, ComputeTarget]:
+        """The service's targets by name."""
+        from dispatcher.client.targets import ComputeTarget
+
+        return {target.name: target for target in ComputeTarget.list(self)}
+
+    def get_default_compute_target(self, type: str) -> Optional[ComputeTarget]:
+        """The target for "CPU" or "GPU" work: the one named for it, else the first that fits."""
+        wanted = type.upper()
+        if wanted not in ("CPU", "GPU"):
+            raise ComputeTargetException(f"type must be 'CPU' or 'GPU', not {type!r}")
+        targets = self.compute_targets
+        for name in (f"{type.lower()}-cluster", f"{type.lower()}-compute", type.lower()):
+            if name in targets:
+                return targets[name]
+        return next((t for t in targets.values() if t.has_gpus == (wanted == "GPU")), None)
+
+    def get_run(self, run_id: str) -> Run:
+        """The run of that id, as its own class. Raises ServiceException (404) when unknown."""
+        from dispatcher.client.run import Run
+
+        return Run.get(self, run_id)
+
+    def get_default_datastore(self) -> Any:
+        """Not there yet: files of a run live with the run."""
+        raise NotYetAvailable("Datastores are not available; pass paths as script arguments.")
+
+    def __repr__(self) -> str:
+        return (
+            f"Workspace.create(name={self.name!r}, subscription_id={self.subscription_id!r}, "
+            f"resource_group={self.resource_group!r})"
+        )
+
+
+def _of(config: WorkspaceConfig, transport: Union[Transport, None] = None) -> Workspace:
+    return Workspace(
+        config.subscription_id,
+        config.resource_group,
+        config.name,
+        _config=config,
+        _transport=transport,
+    )
+
+
+def _workspaces_folder() -> str:
+    home = os.environ.get("DISPATCHER_HOME") or os.path.join(os.path.expanduser("~"), ".dispatcher")
+    return os.path.join(home, "workspaces")
+
+
+def _read_known(home: str) -> Optional[WorkspaceConfig]:
+    folder = home
+    try:
+        with open(os.path.join(home, _LOCATION), encoding="utf-8") as file:
+            folder = file.read().strip()
+    except OSError:
+        pass  # most live in their home itself
+    path = os.path.join(folder, ".azureml", "config.json")
+    return workspace_config.read(path) if os.path.isfile(path) else None
+
+
+def _known(
+    name: str, subscription_id: Optional[str], resource_group: Optional[str]
+) -> WorkspaceConfig:
+    config = _read_known(os.path.join(_workspaces_folder(), name))
+    if config is not None and _fits(config, subscription_id, resource_group):
+        return config
+    raise WorkspaceException(
+        f"No workspace {name!r} on this machine. Make it with Workspace.create({name!r}), or use "
+        "Workspace.from_config() in its folder."
+    )
+
+
+def _fits(
+    config: WorkspaceConfig, subscription_id: Optional[str], resource_group: Optional[str]
+) -> bool:
+    return (subscription_id or config.subscription_id) == config.subscription_id and (
+        resource_group or config.resource_group
+    ) == config.resource_group
