@@ -1,8 +1,9 @@
 """The protocol that every compute target keeps, and what targets raise.
 
-Each docstring is a promise that `TargetContract` (targets/testing.py) tests on the fake, local, Docker and Ray alike.
-The verbs take many jobs at once, because one round trip for a thousand is what makes a fan-out quick. (The design
-drew `launch(job)` for one; measuring showed the round trip to be half of a start's cost.)
+Each docstring is a promise that `TargetContract` (targets/testing.py) tests on the fake, local,
+Docker and Ray alike. The verbs take many jobs at once, because one round trip for a thousand is
+what makes a fan-out quick. (The design drew `launch(job)` for one; measuring showed the round trip
+to be half of a start's cost.)
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +20,9 @@ class TargetError(Exception):
 
 
 class TargetUnavailable(TargetError):
-    """The target does not answer, or cannot just now. Ask again; nothing is known of its jobs meanwhile."""
+    """The target does not answer, or cannot just now. Ask again; nothing is known of its jobs
+    meanwhile.
+    """
 
 
 class LaunchRefused(TargetError):
@@ -27,7 +30,7 @@ class LaunchRefused(TargetError):
 
 
 class Target(Protocol):
-    """Where jobs run. Every verb is idempotent, so the caller may crash at any line and ask again."""
+    """Where jobs run. Every verb is idempotent: the caller may crash at any line and ask again."""
 
     def capacity(self) -> Capacity:
         """All that the target has, in use or not, by node. Raises TargetUnavailable."""
@@ -35,21 +38,23 @@ class Target(Protocol):
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         """Start each job unless one of that name was ever started; answer what went wrong, by name.
 
-        A name in the answer with LaunchRefused will never start; with TargetUnavailable it is not known whether
-        it started: poll tells. Names not in the answer are taken.
+        A name in the answer with LaunchRefused will never start; with TargetUnavailable it is not
+        known whether it started: poll tells. Names not in the answer are taken.
         """
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         """What is to be seen of each named job, all in one look. Raises TargetUnavailable.
 
-        Every name is in the answer. EXITED means that nothing of the job is alive and that its telemetry has been
-        handed over. A job whose node does not answer is UNKNOWN, never EXITED.
+        Every name is in the answer. EXITED means that nothing of the job is alive and that its
+        telemetry has been handed over. A job whose node does not answer is UNKNOWN, never EXITED.
         """
 
     def stop(self, names: Collection[str], grace: float) -> None:
-        """End the jobs: SIGTERM to all of each, SIGKILL after `grace` seconds. Returns without waiting for that.
+        """End the jobs: SIGTERM to all of each, SIGKILL after `grace` seconds. Returns without
+        waiting for that.
 
-        A job that is not there, or CREATED, is withdrawn: it will not start after this has returned.
+        A job that is not there, or CREATED, is withdrawn: it will not start after this has
+        returned.
         """
 
     def remove(self, names: Collection[str]) -> None:

@@ -75,8 +75,8 @@ class Common(BaseModel):
     description: Text = ""
     # A parent that waits for its children gives its CPU slot back meanwhile.
     lend_slots: bool = True
-    # What a run gets that does not say how many GPUs it wants.
-    default_gpus: int = Field(0, ge=0, le=MAX_GPUS)
+    # What a run gets that does not say how many GPUs it wants; None: one where there are any.
+    default_gpus: int | None = Field(None, ge=0, le=MAX_GPUS)
 
     def show(self) -> dict[str, Any]:
         """The configuration for a person to read: everything but secrets."""
@@ -98,7 +98,7 @@ class _OwnsGpus(Common):
 
     @model_validator(mode="after")
     def _default_is_there(self) -> "_OwnsGpus":
-        if self.default_gpus > len(self.gpus):
+        if self.default_gpus is not None and self.default_gpus > len(self.gpus):
             there = f"the target has {len(self.gpus)} (gpus: {', '.join(self.gpus) or 'none'})"
             raise ValueError(f"default_gpus: {self.default_gpus} is too many; {there}")
         return self

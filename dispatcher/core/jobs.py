@@ -1,7 +1,7 @@
 """Values that pass to and from a target: the job to start, and what is to be seen of it.
 
-A job is one attempt of a run on one host. Its name, `<run id>-<attempt>` (further hosts of a gang: `.<k>` after it),
-is its only handle: in Docker, in Ray, on disk. Times are seconds since the epoch.
+A job is one attempt of a run on one host. Its name, `<run id>-<attempt>` (further hosts of a gang:
+`.<k>` after it), is its only handle: in Docker, in Ray, on disk. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Evidence:
 
     @property
     def ok(self) -> bool:
-        """Whether it is seen to have ended well: exit code 0, by itself, with no kill for memory."""
+        """Whether it is seen to have ended well: exit code 0, by itself, not out of memory."""
         return self.exit_code == 0 and self.reason == "exited" and not self.oom
 
     @staticmethod
@@ -53,7 +53,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Observation:
-    """A job as it is seen now. ALIVE with evidence: part of a gang has ended badly, the rest lives."""
+    """A job as it is seen now. ALIVE with evidence: part of a gang ended badly, the rest lives."""
 
     state: State
     started_at: float | None = None
@@ -130,8 +130,9 @@ class Job:
 def combine(parts: Sequence[Observation]) -> Observation:
     """See the jobs of a gang as one. With one part it is that part.
 
-    A gang has ended when all parts that started have; its evidence is that of the first that ended badly, by
-    time. A part that ended badly while others live shows as ALIVE with evidence: the rest has to be stopped.
+    A gang has ended when all parts that started have; its evidence is that of the first that ended
+    badly, by time. A part that ended badly while others live shows as ALIVE with evidence: the rest
+    has to be stopped.
     """
     if len(parts) == 1:
         return parts[0]

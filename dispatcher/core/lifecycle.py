@@ -1,14 +1,17 @@
 """A run and how it moves. Everything that affects the state of a run stands in this file.
 
-`step(run, event) -> run` looks the event up in a table and raises `IllegalTransition` if it cannot happen now. It
-returns no effects: what the world still owes a run is worked out afresh by `reconciliation.reconcile`.
+`step(run, event) -> run` looks the event up in a table and raises `IllegalTransition` if it cannot
+happen now. It returns no effects: what the world still owes a run is worked out afresh by
+`reconciliation.reconcile`.
 
-The statuses are Azure ML's own strings, so that scripts which compare them keep working. Three facts stand beside the
-status, because they change without it: the *slot* (a parent that waits lends it), *contact* (a node that does not
-answer is not dead; such a run reads `NotResponding`) and *released* (the job is seen to be gone).
+The statuses are Azure ML's own strings, so that scripts which compare them keep working. Three
+facts stand beside the status, because they change without it: the *slot* (a parent that waits lends
+it), *contact* (a node that does not answer is not dead; such a run reads `NotResponding`) and
+*released* (the job is seen to be gone).
 
-A retry is a new attempt of the same run: `Retried` takes it back to Queued under the next attempt number, so every
-job name, claim, metric and log row of the old attempt stays told apart from the new one's.
+A retry is a new attempt of the same run: `Retried` takes it back to Queued under the next attempt
+number, so every job name, claim, metric and log row of the old attempt stays told apart from the
+new one's.
 """
 
 from collections.abc import Mapping
@@ -61,13 +64,16 @@ class Run:
     attempt: int = 1
     seq: int = 0  # submission number, unique in the store
     number: int = 0  # counts up within the experiment
-    root_id: str = ""
+    lineage: tuple[str, ...] = ()  # ids of its ancestors, root first
+    display_name: str | None = None
+    description: str | None = None
+    child_policy: str = "ignore"
     created_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
     placement: Placement = ()
     evidence: Evidence | None = None  # of the present attempt
-    error: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None  # in v1's shape
     retries: Mapping[str, int] = field(default_factory=dict)  # verdict class -> attempts spent
     slot: Slot = Slot.HELD
     waits_for: tuple[str, ...] = ()
@@ -77,6 +83,10 @@ class Run:
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def root_id(self) -> str:
+        return self.lineage[0] if self.lineage else self.id
 
     @property
     def shown_status(self) -> str:
@@ -200,6 +210,13 @@ class SlotTaken:
 
 
 @dataclass(frozen=True)
+class ErrorNoted:
+    """The script says what went wrong; its exit code decides how it ends."""
+
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ContactLost:
     not_responding_since: float
 
@@ -210,8 +227,9 @@ class ContactRegained:
 
 
 Event = (
-    PrepareStarted | Prepared | Placed | Started | Exited | Completed | Failed | CancelRequested | Canceled
-    | Retried | Released | SlotLent | WaitNoted | SlotWanted | SlotTaken | ContactLost | ContactRegained
+    PrepareStarted | Prepared | Placed | Started | Exited | Completed | Failed | CancelRequested |
+    Canceled | Retried | Released | SlotLent | WaitNoted | SlotWanted | SlotTaken | ContactLost |
+    ContactRegained | ErrorNoted
 )  # fmt: skip
 
 _CONTACT = (ContactLost, ContactRegained)
@@ -237,7 +255,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
         Exited: S.FINALIZING,
         CancelRequested: S.CANCEL_REQUESTED,
         Failed: S.FAILED,
-        **dict.fromkeys(_CONTACT + _SLOT, S.RUNNING),
+        **dict.fromkeys((*_CONTACT, *_SLOT, ErrorNoted), S.RUNNING),
     },
     S.FINALIZING: {
         Completed: S.COMPLETED,
@@ -248,6 +266,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
     # Whatever the job still says while it is being stopped, the run ends as Canceled.
     S.CANCEL_REQUESTED: {
         **dict.fromkeys((Started, Exited, CancelRequested, *_CONTACT, *_SLOT), S.CANCEL_REQUESTED),
+        ErrorNoted: S.CANCEL_REQUESTED,
         **dict.fromkeys((Canceled, Completed, Failed), S.CANCELED),
     },
     **{status: {Released: status, Exited: status} for status in TERMINAL},
@@ -256,6 +275,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
 # Runs without a job: their driver says how they end, and nothing is there to be waited for.
 INTERACTIVE: Mapping[Status, Mapping[type[Any], Status]] = {
     S.RUNNING: {
+        ErrorNoted: S.RUNNING,
         Completed: S.COMPLETED,
         Failed: S.FAILED,
         CancelRequested: S.CANCELED,
@@ -287,15 +307,17 @@ def step(run: Run, event: Event) -> Run:
     return replace(run, status=status, version=run.version + 1, **fields)
 
 
-def first(spec: RunSpec, *, now: float, root_id: str) -> Run:
+def first(spec: RunSpec, *, now: float, parent: Run | None) -> Run:
     """A run as it is when it has been accepted: Queued, or Running when it has no job."""
-    status = S.RUNNING if spec.interactive else S.QUEUED
     return Run(
         spec.id,
         spec,
-        status=status,
+        status=S.RUNNING if spec.interactive else S.QUEUED,
         version=1,
-        root_id=root_id,
+        lineage=(*parent.lineage, parent.id) if parent else (),
+        display_name=spec.display_name,
+        description=spec.description,
+        child_policy=spec.child_policy,
         created_at=now,
         started_at=now if spec.interactive else None,
         released=spec.interactive,

@@ -1,8 +1,8 @@
 """What the world still owes a run: the next action, or the event to record, or nothing.
 
-It looks at what is, not at what happened, so it is safe to ask again after a crash, and there is no recovery code: a
-service that was killed at any line asks once more and goes on. Read the run *after* the look at the target was
-begun... and record against the version that was read: a run that moved meanwhile is asked about again.
+It looks at what is, not at what happened, so it is safe to ask again after a crash, and there is no
+recovery code: a service that was killed at any line asks once more and goes on. Record against the
+version that was read: a run that moved meanwhile is asked about again.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,9 @@ def reconcile(run: Run, seen: Observation, now: float) -> Action | Event | None:
 
 
 def settle(run: Run, seen: Observation, now: float) -> tuple[Run, list[Event], Action | None]:
-    """Ask until nothing more is to be recorded; the run as it is then, its events and the last action."""
+    """Ask until nothing more is to be recorded; the run as it is then, its events and the last
+    action.
+    """
     events: list[Event] = []
     for _ in range(8):  # Started, Exited, Completed, Released: no run owes more at once
         due = reconcile(run, seen, now)
@@ -88,16 +90,16 @@ def _silent(run: Run, now: float) -> Event | None:
 
 
 def _clean_up(run: Run, seen: Observation) -> Action | Event | None:
-    if seen.state is State.ALIVE:
-        return Action.STOP
+    if seen.state is State.ALIVE or (seen.state is State.ABSENT and run.evidence is None):
+        return Action.STOP  # one that is absent may still be on its way: it is withdrawn
     if seen.state in (State.EXITED, State.CREATED):
         return Action.REMOVE
     return Released()
 
 
 def _cancel(run: Run, seen: Observation, now: float) -> Action | Event | None:
-    if seen.state in (State.ALIVE, State.CREATED):
-        return Action.STOP
+    if seen.state in (State.ALIVE, State.CREATED, State.ABSENT):
+        return Action.STOP  # one that is absent may still be on its way: it is withdrawn
     if seen.state is State.EXITED and run.evidence is None and seen.evidence is not None:
         return Exited(seen.evidence)
     return Canceled(now)
@@ -109,7 +111,7 @@ def _finish(run: Run, evidence: Evidence, seen: Observation, now: float) -> Acti
     if verdict.cls == "ok":
         return Completed(ended)
     if not may_retry(verdict, run.retries, run.spec.max_retries):
-        return Failed(ended, error_of(verdict, evidence))
+        return Failed(ended, run.error or error_of(verdict, evidence))
     if seen.state not in GONE:
         return Action.REMOVE if seen.state is not State.ALIVE else Action.STOP
     spent = {**run.retries, verdict.cls: run.retries.get(verdict.cls, 0) + 1}
@@ -121,14 +123,14 @@ def consequences(
 ) -> Iterator[tuple[Run, str]]:
     """What a child's failure means for its family, by the parent's declared policy.
 
-    Yields (run, what) pairs: `("fail")` for the parent, `("cancel")` for siblings that have not ended. Under
-    "ignore", v1's behaviour, nothing follows.
+    Yields (run, what) pairs: `("fail")` for the parent, `("cancel")` for siblings that have not
+    ended. Under "ignore", v1's behaviour, nothing follows.
     """
     if parent is None or parent.terminal:
         return
-    if parent.spec.child_policy == "fail_parent":
+    if parent.child_policy == "fail_parent":
         yield parent, "fail"
-    elif parent.spec.child_policy == "cancel_siblings":
+    elif parent.child_policy == "cancel_siblings":
         for sibling in siblings:
             if sibling.id != failed.id and not sibling.terminal:
                 yield sibling, "cancel"

@@ -2,10 +2,13 @@
 
 Rules, in this order:
 
-1. Runs are taken by (priority, submission); a parent that wants its lent slot back comes before all others.
-2. What fits is placed, on the node that is left fullest (so that large requests find room elsewhere).
-3. What does not fit keeps a claim on what is free of what it needs, so smaller runs behind it cannot starve it; they
-   may use only what it does not claim (backfill that does not delay the head).
+1. Runs are taken by (priority, submission); a parent that wants its lent slot back comes before all
+   others.
+2. What fits is placed, on the node that is left fullest (so that large requests find room
+   elsewhere).
+3. What does not fit keeps a claim on what is free of what it needs, so smaller runs behind it
+   cannot starve it; they may use only what it does not claim (backfill that does not delay the
+   head).
 4. A gang is placed whole or not at all. Its members may share a node if the node has the room.
 5. What is larger than all of its target is refused, with the reason.
 
@@ -22,7 +25,9 @@ Order = tuple[
 
 @dataclass(frozen=True)
 class Node:
-    """What one host has, or has left. Devices are ids: Docker's `count=1` would always pick the first."""
+    """What one host has, or has left. Devices are ids: Docker's `count=1` would always pick the
+    first.
+    """
 
     name: str
     cpus: float = 0
@@ -134,8 +139,8 @@ def plan(
 ) -> Plan:
     """Place what fits, in order; say of every other why it waits, or why it never can run.
 
-    `queue` must be sorted by `order` within each target. A target that is in neither mapping refuses nothing:
-    its runs wait, because it may come back.
+    `queue` must be sorted by `order` within each target. A target that is in neither mapping
+    refuses nothing: its runs wait, because it may come back.
     """
     left = {name: {node.name: node for node in have.nodes} for name, have in free.items()}
     whole = {name: {node.name: node for node in have.nodes} for name, have in total.items()}
@@ -165,7 +170,9 @@ def nothing_left(capacity: Capacity) -> bool:
 
 
 def subtract(total: Capacity, held: Iterable[tuple[Placement, ResourceRequest]]) -> Capacity:
-    """What is free: everything, less what each holder was given. Devices by id, so no two share one."""
+    """What is free: everything, less what each holder was given. Devices by id, so no two share
+    one.
+    """
     nodes = {node.name: node for node in total.nodes}
     for placement, request in held:
         for share in placement:

@@ -1,6 +1,8 @@
-"""What a user asks for: `RunSpec`, one definition from HTTP to the store. Frozen; unknown fields are refused.
+"""What a user asks for: `RunSpec`, one definition from HTTP to the store. Frozen; unknown fields
+are refused.
 
-Limits are stated here once; the error that pydantic makes of a breach names the field, the value and the limit.
+Limits are stated here once; the error that pydantic makes of a breach names the field, the value
+and the limit.
 """
 
 import re
@@ -59,10 +61,10 @@ Argument = Annotated[
     AfterValidator(clean),
 ]
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,255}$")]
-ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][\w\-]{0,254}$")]
+ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][\w\-]*$", max_length=255)]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,63}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]
-Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]{0,254}$")]
+Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$", max_length=255)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Tags = Annotated[dict[Key, Text | None], Field(max_length=MAX_TAGS)]
 Properties = Annotated[dict[Key, Text | None], Field(max_length=MAX_TAGS)]
@@ -74,7 +76,7 @@ RESERVED = ("AZUREML_RUN_", "AZUREML_SERVICE_ENDPOINT", "AZUREML_ARM_", "DISPATC
 def _not_reserved(name: str) -> str:
     if name.startswith(RESERVED):
         raise ValueError(
-            f"is set by the dispatcher itself; names that start with {', '.join(RESERVED)} are reserved"
+            f"is reserved, as all names that start with {', '.join(RESERVED)}"
         )
     return name
 
@@ -101,7 +103,7 @@ class TensorflowDistribution(Frozen):
 
 
 class RunSpec(Frozen):
-    """One run as it was asked for (docs/protocol.md, section 1). Durations in seconds, sizes in MB."""
+    """One run as it was asked for (docs/protocol.md, section 1). Seconds and MB."""
 
     id: RunId
     experiment: ExperimentName
@@ -150,7 +152,8 @@ class RunSpec(Frozen):
             raise ValueError("parent_id: a run cannot be its own parent")
         if self.process_count and self.process_count % self.node_count:
             raise ValueError(
-                f"process_count {self.process_count} must be a multiple of node_count {self.node_count}"
+                f"process_count {self.process_count} must be a multiple of "
+                f"node_count {self.node_count}"
             )
         return self
 

@@ -1,10 +1,13 @@
-"""From evidence to verdict: whose fault an end was, what to tell the user, and whether to try again.
+"""From evidence to verdict: whose fault an end was, what to tell the user, and whether to try
+again.
 
 Classes (the words of the error's `class` field):
 
-- `user`      the script ended badly by itself: exit code, exception, signal of its own. Not retried by default.
+- `user`      the script ended badly by itself: exit code, exception, signal of its own. Not retried
+  by default.
 - `resource`  it was given too little: out of memory. Retried only where asked.
-- `infra`     the ground gave way: supervisor killed, node lost, container removed. Retried once by default.
+- `infra`     the ground gave way: supervisor killed, node lost, container removed. Retried once by
+  default.
 - `policy`    it was ended by a rule: time limit, stopped by hand. Never retried.
 """
 

@@ -1,7 +1,8 @@
 """Waits that can never end: a parent that waits while it holds what its children need.
 
-With lending on, a parent that waits holds no CPU slot, so none of this arises for CPUs. It arises where lending is off
-and for GPUs, which are never lent (a process that waits still holds device memory).
+With lending on, a parent that waits holds no CPU slot, so none of this arises for CPUs. It arises
+where lending is off and for GPUs, which are never lent (a process that waits still holds device
+memory).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,8 +26,9 @@ def never_ending(
 ) -> str | None:
     """Say why the wait of `waiter` can never end, naming the cycle; None if it can end.
 
-    A run can end if it runs and waits for nothing, or waits only for runs that can end (runs not in `parties` have
-    ended). A queued run can end if it fits once all that can end have ended. Whoever is left cannot.
+    A run can end if it runs and waits for nothing, or waits only for runs that can end (runs not in
+    `parties` have ended). A queued run can end if it fits once all that can end have ended. Whoever
+    is left cannot.
     """
     stuck = set(parties)
     moved = True
@@ -62,7 +64,9 @@ def _can_end(party: Party, stuck: Collection[str], free: Mapping[str, Capacity])
 
 
 def _name(waiter: str, stuck: Collection[str], parties: Mapping[str, Party]) -> str:
-    """Walk the cycle: the waiter, the queued run it waits for, a stuck holder of that one's target, …"""
+    """Walk the cycle: the waiter, the queued run it waits for, a stuck holder of that one's target,
+    …
+    """
     path, here = [waiter], waiter
     for _ in range(len(parties)):
         following = _next(here, stuck, parties)
@@ -79,8 +83,8 @@ def _name(waiter: str, stuck: Collection[str], parties: Mapping[str, Party]) -> 
     links = " -> ".join(path)
     return (
         f"this wait can never end: {links}. Run {request.run_id} needs {request.describe()} on "
-        f"{request.target}, which is held by runs that wait themselves. Give the target more slots, send the "
-        f"children to another target, or let it lend slots (lend_slots)."
+        f"{request.target}, which is held by runs that wait themselves. Give the target more slots, "
+        f"send the children to another target, or let it lend slots (lend_slots)."
     )
 
 

@@ -1,0 +1,194 @@
+"""The live targets. Each has one thread that makes its calls in order, so one that hangs holds up
+no other.
+
+Calls return at once; what comes of them is handed to `report` as a message. The fleet is also what
+the services know of targets (`services.catalog.TargetBook`).
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.scheduling import Capacity
+from dispatcher.store.contract import Store
+from targets.base import Target, TargetError, TargetUnavailable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Observations of jobs, pushed or polled."""
+
+    target: str
+    jobs: Mapping[str, Observation]
+
+
+@dataclass(frozen=True)
+class Silent:
+    """The target did not answer a poll for these."""
+
+    target: str
+    names: Collection[str]
+
+
+@dataclass(frozen=True)
+class Called:
+    """A launch, stop or remove has returned; what went wrong, by job."""
+
+    target: str
+    verb: str
+    names: Collection[str]
+    failures: Mapping[str, TargetError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resized:
+    """The capacity is known, or known anew."""
+
+    target: str
+
+
+Message = Seen | Silent | Called | Resized
+Report = Callable[[Message], None]
+
+
+class Builder(Protocol):
+    """How configurations become targets; `server.wiring` knows the kinds."""
+
+    def parse(self, config: Mapping[str, Any]) -> dict[str, Any]: ...
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]: ...
+    def build(self, config: Mapping[str, Any]) -> Target: ...
+
+
+class Member:
+    """One target and its thread."""
+
+    def __init__(
+        self, name: str, config: Mapping[str, Any], build: Callable[[], Target], report: Report
+    ):
+        self.name, self.config = name, config
+        self.capacity: Capacity | None = None
+        self._build = build
+        self._report = report
+        self._target: Target | None = None
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"target-{name}", daemon=True)
+        self._thread.start()
+
+    def launch(self, jobs: Sequence[Job]) -> None:
+        names = [job.name for job in jobs]
+        self._calls.put(lambda: self._called("launch", names, lambda target: target.launch(jobs)))
+
+    def stop(self, names: Collection[str], grace: float) -> None:
+        self._calls.put(
+            lambda: self._called("stop", names, lambda target: target.stop(names, grace))
+        )
+
+    def remove(self, names: Collection[str]) -> None:
+        self._calls.put(lambda: self._called("remove", names, lambda target: target.remove(names)))
+
+    def poll(self, names: Collection[str]) -> None:
+        self._calls.put(lambda: self._poll(names))
+
+    def measure(self) -> None:
+        self._calls.put(self._measure)
+
+    def close(self) -> None:
+        """Let go; calls that wait are still made."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                call()
+            except Exception:
+                log.exception("call to target failed", extra={"target": self.name})
+        if self._target is not None:
+            self._target.close()
+
+    def _reach(self) -> Target:
+        if self._target is None:
+            self._target = self._build()
+            self._target.watch(lambda jobs: self._report(Seen(self.name, jobs)))
+        return self._target
+
+    def _called(self, verb: str, names: Collection[str], call: Callable[[Target], Any]) -> None:
+        try:
+            failures = call(self._reach()) or {}
+        except TargetError as error:
+            failures = dict.fromkeys(names, error)
+        except Exception as error:
+            log.exception("%s failed", verb, extra={"target": self.name})
+            failures = dict.fromkeys(names, TargetUnavailable(f"{verb}: {error!r}"))
+        self._report(Called(self.name, verb, names, failures))
+
+    def _poll(self, names: Collection[str]) -> None:
+        try:
+            self._report(Seen(self.name, self._reach().poll(names)))
+        except TargetError:
+            log.warning("target does not answer", extra={"target": self.name}, exc_info=True)
+            self._report(Silent(self.name, names))
+
+    def _measure(self) -> None:
+        try:
+            capacity = self._reach().capacity()
+        except TargetError as error:
+            log.warning("target does not answer: %s", error, extra={"target": self.name})
+            return
+        if capacity != self.capacity:
+            self.capacity = capacity
+            self._report(Resized(self.name))
+
+
+class Fleet:
+    """All members by name, following the configurations in the store."""
+
+    def __init__(self, store: Store, builder: Builder, report: Report) -> None:
+        self._store = store
+        self._builder = builder
+        self._report = report
+        self._members: dict[str, Member] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> Member | None:
+        return self._members.get(name)
+
+    def members(self) -> list[Member]:
+        return list(self._members.values())
+
+    def refresh(self) -> None:
+        """Build what is new or changed, let go of what was detached, and measure the rest."""
+        configs = self._store.read(lambda tx: tx.registry.targets())
+        with self._lock:
+            for name, member in list(self._members.items()):
+                if configs.get(name) != member.config:
+                    self._members.pop(name).close()
+            for name, config in configs.items():
+                if name not in self._members:
+                    self._members[name] = self._member(name, config)
+                self._members[name].measure()
+
+    def close(self) -> None:
+        for member in self.members():
+            member.close()
+
+    def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return self._builder.parse(config)
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return self._builder.shown(config)
+
+    def capacity(self, name: str) -> Capacity | None:
+        member = self._members.get(name)
+        return None if member is None else member.capacity
+
+    def changed(self) -> None:
+        self.refresh()
+
+    def _member(self, name: str, config: Mapping[str, Any]) -> Member:
+        return Member(name, config, lambda: self._builder.build(config), self._report)

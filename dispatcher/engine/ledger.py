@@ -1,0 +1,145 @@
+"""What is placed, what was last seen of it, and which calls are under way. Memory only: all of it
+can be read anew.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from dispatcher.core.jobs import ABSENT, Observation, State, combine
+from dispatcher.core.lifecycle import Run
+
+AGAIN = 1.5  # seconds before the same is asked of the same job again
+REMOVE_EVERY = 0.5
+REMOVE_AT_ONCE = 100
+
+
+class Ledger:
+    """The engine's mirror of owed runs."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._asked: dict[tuple[str, str], float] = {}  # (job name, verb) -> when it was asked last
+        self._removals: dict[str, list[str]] = {}  # target -> jobs whose remains can go
+        self._removed = 0.0
+        self._runs: dict[str, Run] = {}
+        self._owner: dict[str, str] = {}  # job name -> run id
+        self._seen: dict[str, Observation] = {}
+        self._busy: dict[str, str] = {}  # job name -> verb of the call under way
+        self._by_target: dict[str, set[str]] = {}
+
+    def get(self, run_id: str) -> Run | None:
+        return self._runs.get(run_id)
+
+    def runs(self) -> Iterable[Run]:
+        return self._runs.values()
+
+    def of_target(self, target: str) -> Iterable[Run]:
+        return (self._runs[run_id] for run_id in self._by_target.get(target, ()))
+
+    def put(self, run: Run) -> bool:
+        """Follow a run as committed; False if a newer one is known already."""
+        known = self._runs.get(run.id)
+        if known is not None and known.version >= run.version:
+            return False
+        if known is not None and known.attempt != run.attempt:
+            self._forget_jobs(known)
+        if not run.owed:
+            self.drop(run.id)
+            return True
+        self._runs[run.id] = run
+        self._by_target.setdefault(run.spec.target, set()).add(run.id)
+        for name in run.job_names:
+            self._owner[name] = run.id
+        return True
+
+    def drop(self, run_id: str) -> None:
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            self._by_target[run.spec.target].discard(run_id)
+            self._forget_jobs(run)
+
+    def replace(self, runs: Sequence[Run]) -> None:
+        """Take the store's word for what is owed; what was seen of it is kept."""
+        there = {run.id for run in runs}
+        for run_id in [run_id for run_id in self._runs if run_id not in there]:
+            self.drop(run_id)
+        for run in runs:
+            self.put(run)
+
+    def placed_now(self, run: Run) -> None:
+        """A run that this engine has just placed: its jobs were never launched before."""
+        self.put(run)
+        self._seen.update(dict.fromkeys(run.job_names, ABSENT))
+
+    def see(self, name: str, observation: Observation) -> str | None:
+        """Note an observation; the id of the run that it concerns, if it is ours."""
+        run_id = self._owner.get(name)
+        if run_id is not None:
+            self._seen[name] = observation
+        return run_id
+
+    def forget_seen(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._seen.pop(name, None)
+
+    def seen(self, run: Run) -> Observation | None:
+        """The run's jobs as last seen, as one; None during a call or if one was not seen."""
+        parts = []
+        for name in run.job_names:
+            part = self._seen.get(name)
+            if part is None or name in self._busy:
+                return None
+            parts.append(part)
+        return combine(parts) if parts else None
+
+    def state(self, name: str) -> State | None:
+        seen = self._seen.get(name)
+        return None if seen is None else seen.state
+
+    def busy(self, names: Iterable[str], verb: str) -> None:
+        self._busy.update(dict.fromkeys(names, verb))
+
+    def is_busy(self, run: Run) -> bool:
+        return any(name in self._busy for name in run.job_names)
+
+    def returned(self, names: Iterable[str]) -> set[str]:
+        """A call has returned; the ids of the runs concerned."""
+        for name in names:
+            self._busy.pop(name, None)
+        return {self._owner[name] for name in names if name in self._owner}
+
+    def due(self, name: str, verb: str, now: float) -> bool:
+        """Whether it is time to ask that of a job, again perhaps; notes that it was asked."""
+        if now - self._asked.get((name, verb), 0.0) < AGAIN:
+            return False
+        self._asked[(name, verb)] = now
+        return True
+
+    def remove_later(self, target: str, names: Sequence[str]) -> None:
+        """Note remains that can go; they go many at a time."""
+        self._removals.setdefault(target, []).extend(names)
+
+    def removals(self, now: float) -> dict[str, list[str]]:
+        """What is to be removed now: nothing, most of the time."""
+        count = sum(map(len, self._removals.values()))
+        if not count or (count < REMOVE_AT_ONCE and now - self._removed < REMOVE_EVERY):
+            return {}
+        due, self._removals, self._removed = self._removals, {}, now
+        return due
+
+    def names_by_target(self) -> dict[str, list[str]]:
+        names: dict[str, list[str]] = {}
+        for run in self._runs.values():
+            names.setdefault(run.spec.target, []).extend(
+                name for name in run.job_names if name not in self._busy
+            )
+        return names
+
+    def _forget_jobs(self, run: Run) -> None:
+        for name in run.job_names:
+            self._owner.pop(name, None)
+            self._seen.pop(name, None)
+            self._busy.pop(name, None)
+            for verb in ("LAUNCH", "STOP", "REMOVE"):
+                self._asked.pop((name, verb), None)

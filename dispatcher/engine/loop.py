@@ -1,0 +1,163 @@
+"""The engine: one thread that fetches, asks the pure functions, records in one commit, and then
+acts.
+
+A turn takes all that has come in (commits, observations, returned calls), asks `settle` about the
+runs concerned and `plan` about the targets that have room, records everything in one commit, and
+only then launches, stops or removes. So an intent is durable before it is acted on, and a kill
+between the two is mended by the next look.
+
+What comes in only makes it faster. Every `LOOK` seconds it looks at everything: all that is owed in
+the store, all of it on its target. A run without an observation is left alone until there is one.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dispatcher.core.errors import DispatcherError
+from dispatcher.core.jobs import Job
+from dispatcher.core.lifecycle import Event, Run
+from dispatcher.engine.fleet import Fleet, Message
+from dispatcher.engine.ledger import Ledger
+from dispatcher.engine.placing import Placer
+from dispatcher.engine.turn import Turn
+from dispatcher.services.status import Fence, Fenced, StatusService
+from dispatcher.store.contract import Change, Store
+
+log = logging.getLogger(__name__)
+
+LOOK = 2.0
+LEASE = "engine"
+LEASE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Committed:
+    """Runs that a commit of this process changed."""
+
+    runs: Sequence[Run]
+
+
+class Engine:
+    """Drives all runs of an installation while it holds the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        status: StatusService,
+        jobs_for: Callable[[Run], list[Job]],
+        holder: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store, self._status = store, status
+        self._holder, self._clock = holder, clock
+        self._inbox: queue.SimpleQueue[Message | Committed | None] = queue.SimpleQueue()
+        self._jobs_for = jobs_for
+        self._fence: Fence | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.ledger = Ledger()
+        store.on_commit(lambda runs: self._inbox.put(Committed(runs)))
+
+    def post(self, message: Message) -> None:
+        """Hand over what was seen; any thread."""
+        self._inbox.put(message)
+
+    def start(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._placer = Placer(self._store, fleet, self.ledger)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop. What is running goes on; the next engine finds it."""
+        self._stopping.set()
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._lead()
+            except Fenced:
+                log.warning("another engine has taken over")
+            except DispatcherError:
+                log.warning("the engine starts over", exc_info=True)
+            except Exception:
+                log.exception("the engine starts over")
+            self._stopping.wait(0.5)
+
+    def _lead(self) -> None:
+        """Take the lease and drive until it is lost; everything in memory is made anew."""
+        if not self._renew():
+            return
+        self.ledger.clear()
+        self._placer.clear()
+        looked = renewed = -LOOK * 1000
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            if now - renewed >= LEASE_SECONDS / 4:
+                if not self._renew():
+                    return
+                renewed = now
+            if now - looked >= LOOK:
+                self._look()
+                looked = now
+            self._turn(self._gather(max(0.0, looked + LOOK - time.monotonic())))
+
+    def _renew(self) -> bool:
+        now = self._clock()
+        token = self._store.write(
+            lambda tx: tx.registry.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS)
+        )
+        self._fence = None if token is None else Fence(LEASE, token)
+        return token is not None
+
+    def _gather(self, seconds: float) -> list[Message | Committed]:
+        """Wait for something to come in, and take all that has."""
+        items: list[Message | Committed] = []
+        try:
+            item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
+            while True:
+                if item is not None:
+                    items.append(item)
+                item = self._inbox.get_nowait()
+        except queue.Empty:
+            return items
+
+    def _look(self) -> None:
+        """Look at everything, whatever was or was not heard."""
+        self._fleet.refresh()
+        self.ledger.replace(self._store.read(lambda tx: tx.runs.owed()))
+        self._placer.look()
+        for target, names in self.ledger.names_by_target().items():
+            member = self._fleet[target]
+            if member is not None:
+                member.poll(names)
+
+    def _turn(self, items: Sequence[Message | Committed]) -> None:
+        turn = Turn(self.ledger, self._fleet, self._placer, self._clock())
+        for item in items:
+            if isinstance(item, Committed):
+                for run in item.runs:
+                    self._placer.offer(run)
+                    turn.committed(run)
+            else:
+                turn.take(item)
+        while True:
+            moves = turn.moves()
+            if not moves:
+                break
+            lost = self._record(moves, turn.now)
+            fresh = self._status.get_many(list(lost)) if lost else {}
+            turn.recorded(lost, fresh)
+            if not lost:
+                break
+        turn.act(self._jobs_for)
+
+    def _record(self, moves: Sequence[tuple[Run, Run, tuple[Event, ...]]], now: float) -> set[str]:
+        changes = [Change(before, after, events, now) for before, after, events in moves]
+        return self._status.record_all(changes, self._fence)

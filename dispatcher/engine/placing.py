@@ -1,0 +1,103 @@
+"""Who is placed now: the queue's head and the free resources of each target, handed to `plan`."""
+
+from collections.abc import Iterable
+
+from dispatcher.core.lifecycle import Run, Slot, Status
+from dispatcher.core.scheduling import Capacity, Plan, ResourceRequest, nothing_left, plan, subtract
+from dispatcher.engine.fleet import Fleet
+from dispatcher.engine.ledger import Ledger
+from dispatcher.engine.window import SIZE, Window
+from dispatcher.services.requests import held, queued, slot_back
+from dispatcher.store.contract import Store
+
+
+class Placer:
+    """Keeps a window on each target's queue."""
+
+    def __init__(self, store: Store, fleet: Fleet, ledger: Ledger) -> None:
+        self._store, self._fleet, self._ledger = store, fleet, ledger
+        self._windows: dict[str, Window] = {}
+        self._dirty: set[str] = set()
+
+    def clear(self) -> None:
+        self._windows.clear()
+
+    def look(self) -> None:
+        """Read the head of every queue anew."""
+        targets = self._store.read(lambda tx: tx.runs.queued_targets()) | self._windows.keys()
+        for target in targets:
+            self._fill(target)
+            self._dirty.add(target)
+
+    def offer(self, run: Run) -> None:
+        """Follow a committed run."""
+        target = run.spec.target
+        if run.spec.interactive:
+            return
+        if target not in self._windows and run.status is Status.QUEUED:
+            self._windows[target] = Window()
+        if target in self._windows:
+            self._windows[target].offer(run)
+        self._dirty.add(target)
+
+    def freed(self, target: str) -> None:
+        """Something of the target may have become free."""
+        self._dirty.add(target)
+
+    def drop(self, run: Run) -> None:
+        """A run that is about to be placed, or refused, is queued no more."""
+        window = self._windows.get(run.spec.target)
+        if window is not None:
+            window.drop(run.id)
+
+    def queued_run(self, target: str, run_id: str) -> Run | None:
+        return next((run for run in self._windows.get(target, ()) if run.id == run_id), None)
+
+    def plans(self) -> Iterable[tuple[Plan, dict[str, Run]]]:
+        """A plan for each target at which something has changed since the last call."""
+        dirty, self._dirty = self._dirty, set()
+        for target in dirty:
+            capacity = self._fleet.capacity(target)
+            if capacity is None:
+                continue
+            window = self._windows.get(target)
+            if window is None or window.low:
+                window = self._fill(target)
+            returning = [r for r in self._ledger.of_target(target) if _wants_slot(r)]
+            free = self._free(target, capacity)
+            if (not len(window) and not returning) or (
+                nothing_left(free) and not _weightless(window)
+            ):
+                continue
+            runs = {run.id: run for run in [*returning, *window]}
+            queue = [*map(slot_back, returning), *map(queued, window)]
+            yield plan(_until_full(queue, free), {target: free}, {target: capacity}), runs
+
+    def _free(self, target: str, capacity: Capacity) -> Capacity:
+        holders = ((run.placement, held(run)) for run in self._ledger.of_target(target))
+        return subtract(capacity, [(placed, request) for placed, request in holders if request])
+
+    def _fill(self, target: str) -> Window:
+        window = self._windows.setdefault(target, Window())
+        window.fill(self._store.read(lambda tx: tx.runs.queue(target, SIZE)))
+        return window
+
+
+def _wants_slot(run: Run) -> bool:
+    return run.slot is Slot.WANTED and run.status is Status.RUNNING
+
+
+def _weightless(window: Window) -> bool:
+    return any(run.spec.cpus == 0 for run in window)
+
+
+def _until_full(queue: list[ResourceRequest], free: Capacity) -> list[ResourceRequest]:
+    """No more of the queue than could ever be placed in one go: the rest waits behind these anyway.
+
+    Requests without CPUs are not bounded by them, so with such in the queue all of it is looked at.
+    """
+    if any(request.cpus <= 0 for request in queue):
+        return queue
+    smallest = min(request.cpus for request in queue)
+    room = int(sum(node.cpus for node in free.nodes) / smallest)
+    return queue[: 2 * room + 8]

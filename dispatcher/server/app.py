@@ -1,0 +1,90 @@
+"""Builds the HTTP application from services that are made elsewhere (wiring.py)."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from dispatcher.core import errors
+from dispatcher.core.lifecycle import IllegalTransition
+from dispatcher.server.deps import Services, Unauthenticated
+from dispatcher.server.idempotency import Idempotency
+from dispatcher.server.routers import catalog, files, runs, telemetry
+
+log = logging.getLogger(__name__)
+
+# The one place where our errors meet HTTP. The first class that fits counts.
+STATUS_OF: dict[type[Exception], int] = {
+    Unauthenticated: 401,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    IllegalTransition: 409,
+    errors.Conflict: 409,
+    errors.LimitExceeded: 413,
+    errors.InvalidSpec: 422,
+    errors.StoreUnavailable: 503,
+}
+PREFIX = "/api/v1"
+
+
+def create_app(services: Services, *, max_body: int) -> FastAPI:
+    """The application. `max_body` is the largest body of a call, in bytes."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.waiters.start()
+        yield
+        services.waiters.stop()
+
+    app = FastAPI(title="dispatcher", version=services.version, lifespan=lifespan)
+    app.state.services = services
+    app.state.max_body = max_body
+    for router in (runs.router, telemetry.router, files.router, catalog.router):
+        app.include_router(router, prefix=PREFIX)
+    app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
+    for error in STATUS_OF:
+        app.add_exception_handler(error, _refuse)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(Idempotency, store=services.store)
+    return app
+
+
+def _health(request: Request) -> dict[str, Any]:
+    services: Services = request.app.state.services
+    return {"ok": True, "version": services.version, "service_id": services.service_id}
+
+
+def _refuse(_request: Request, error: Exception) -> JSONResponse:
+    status = next(code for kind, code in STATUS_OF.items() if isinstance(error, kind))
+    return _answer(status, type(error).__name__, str(error))
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    """Name the field, the value and the limit of each thing that is wrong."""
+    assert isinstance(error, RequestValidationError)
+    return _answer(422, "InvalidSpec", "; ".join(map(_sentence, error.errors()[:20])))
+
+
+def _sentence(found: Any) -> str:
+    where = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
+    value = repr(found.get("input"))
+    shown = value if len(value) <= 120 else f"{value[:100]}… ({len(value)} characters)"
+    return f"{where}: {shown}: {found['msg']}"
+
+
+def _broken(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(500, "InternalError", "the service has a fault; its log says which")
+
+
+def _answer(status: int, error: str, detail: str) -> JSONResponse:
+    return JSONResponse({"error": error, "detail": _printable(detail)}, status_code=status)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -1,0 +1,72 @@
+"""Compute targets and experiments."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, status
+
+from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.spec import ExperimentName
+from dispatcher.server.deps import S, identify, owner
+from dispatcher.server.schemas import TargetBody, moment
+from dispatcher.store.contract import Experiment
+
+router = APIRouter(tags=["catalog"], dependencies=[Depends(identify)])
+
+
+@router.get("/targets")
+def list_targets(services: S) -> dict[str, Any]:
+    return {"targets": list(services.catalog.targets().values())}
+
+
+@router.get("/targets/{name}")
+def read_target(name: str, services: S) -> dict[str, Any]:
+    return services.catalog.target(name)
+
+
+@router.put("/targets/{name}", dependencies=[Depends(owner)])
+def attach_target(name: str, body: TargetBody, services: S) -> dict[str, Any]:
+    """Attach a target, or change one."""
+    return services.catalog.attach(name, body.model_dump())
+
+
+@router.delete(
+    "/targets/{name}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Depends(owner)]
+)
+def detach_target(name: str, services: S) -> None:
+    """Forget a target; refused while runs are on it."""
+    services.catalog.detach(name)
+
+
+@router.post("/targets/{name}/ping", dependencies=[Depends(owner)])
+def ping_target(name: str, services: S) -> dict[str, Any]:
+    """Ask the target now whether it answers, and what it has."""
+    return services.catalog.ping(name)
+
+
+@router.post("/experiments/{name}")
+def make_experiment(name: str, services: S) -> dict[str, Any]:
+    """Get or create."""
+    return _view(services.catalog.experiment(_checked(name)))
+
+
+@router.get("/experiments")
+def list_experiments(services: S) -> dict[str, Any]:
+    return {"experiments": [_view(each) for each in services.catalog.experiments()]}
+
+
+def _view(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "id": experiment.id,
+        "name": experiment.name,
+        "created_at": moment(experiment.created_at),
+        "tags": dict(experiment.tags),
+    }
+
+
+def _checked(name: str) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(ExperimentName).validate_python(name)
+    except ValidationError as error:
+        raise InvalidSpec(f"experiment {name!r}: {error.errors()[0]['msg']}") from error

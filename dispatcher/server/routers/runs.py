@@ -1,0 +1,208 @@
+"""Runs: submit, read, wait, list, change."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, status
+
+from dispatcher.core.errors import InvalidSpec, NotAllowed
+from dispatcher.core.lifecycle import Run, Slot
+from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.schemas import (
+    EventBody,
+    ParkBody,
+    PatchBody,
+    SubmitBody,
+    WaitBody,
+    brief,
+    moment,
+    views,
+)
+from dispatcher.services.access import Identity
+from dispatcher.store.contract import RunQuery
+
+router = APIRouter(prefix="/runs", tags=["runs"])
+Seconds = Annotated[float, Query(ge=0, le=60)]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+def submit_runs(body: SubmitBody, services: S, caller: Caller) -> dict[str, Any]:
+    """Accept runs, all or none. Their snapshots must be uploaded already."""
+    _may_submit(services, caller, body)
+    runs = services.submission.submit(body.runs)
+    shown = [brief(run) for run in runs] if body.brief else views(services.store, runs)
+    return {"runs": shown}
+
+
+@router.get("")
+def list_runs(
+    services: S,
+    caller: Caller,
+    experiment: str | None = None,
+    parent: str | None = None,
+    root: str | None = None,
+    type: str | None = None,
+    status: str | None = None,
+    target: str | None = None,
+    tag: Annotated[list[str] | None, Query()] = None,
+    property: Annotated[list[str] | None, Query()] = None,
+    include_children: bool = False,
+    recursive: bool = False,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
+) -> dict[str, Any]:
+    """List runs, newest first, page by page."""
+    above = parent or root
+    if caller.kind != "owner":
+        reach(services, caller, above or "")
+    below = root or (parent if recursive else None)
+    query = RunQuery(
+        experiment=experiment,
+        parent=parent if not recursive else None,
+        below=below,
+        top_level=not include_children and above is None,
+        type=type,
+        status=status,
+        target=target,
+        tags=_filters(tag),
+        properties=_filters(property),
+        limit=limit,
+        before_seq=cursor,
+    )
+    runs = services.store.read(lambda tx: tx.runs.query(query))
+    following = runs[-1].seq if len(runs) == limit else None
+    return {"runs": views(services.store, runs), "next": following}
+
+
+@router.post("/wait")
+async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> dict[str, Any]:
+    """Answer once all of the runs have ended, or after `wait` seconds."""
+    runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait)
+    for run in runs.values():
+        if not caller.may_touch(run):
+            raise NotAllowed(f"this token does not reach run {run.id}")
+    return {
+        "statuses": {run_id: runs[run_id].shown_status for run_id in body.ids},
+        "pending": sum(not run.terminal for run in runs.values()),
+    }
+
+
+@router.get("/{run_id}")
+async def read_run(
+    run_id: str,
+    services: S,
+    caller: Caller,
+    after: Annotated[int, Query(ge=-1)] = -1,
+    wait: Seconds = 0,
+) -> dict[str, Any]:
+    """Read a run; with `wait`, answer as soon as its version is above `after`."""
+    found = await services.waiters.until([run_id], lambda run: run.version > after, wait)
+    return await _shown(services, caller, found[run_id])
+
+
+@router.patch("/{run_id}")
+def change_run(run_id: str, body: PatchBody, services: S, caller: Caller) -> dict[str, Any]:
+    """Change tags, add properties, describe. A property never changes once it is set."""
+    reach(services, caller, run_id)
+    fields = body.model_dump(
+        include={"display_name", "description", "child_policy"}, exclude_none=True
+    )
+
+    def work(tx: Any) -> None:
+        tx.labels.add_properties(run_id, body.properties)
+        tx.labels.remove_tags(run_id, body.remove_tags)
+        tx.labels.set_tags(run_id, body.tags)
+        tx.labels.describe(run_id, fields)
+
+    services.store.write(work)
+    return _view(services, services.status.get(run_id))
+
+
+@router.post("/{run_id}/events")
+def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dict[str, Any]:
+    """The driver of a run says how it ended, or a script what went wrong."""
+    run = reach(services, caller, run_id)
+    if body.type == "fail":
+        error = body.error or {"error": {"code": "UserError"}}
+        if not body.set_status or (caller.kind == "run" and caller.subject == run_id):
+            return _view(services, services.status.note_error(run_id, error))
+        return _view(services, services.status.finish(run_id, error))
+    if not run.spec.interactive:
+        raise InvalidSpec(f"type: run {run_id} has a job; its exit code completes it, nothing else")
+    return _view(services, services.status.finish(run_id, None))
+
+
+@router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
+def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+    """Ask for the run and its descendants to be canceled. Asking twice is fine."""
+    reach(services, caller, run_id)
+    return _view(services, services.status.cancel(run_id))
+
+
+@router.post("/{run_id}/park")
+def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> dict[str, Any]:
+    """The run waits for descendants: its slot is lent. 409 if the wait can never end."""
+    reach(services, caller, run_id)
+    return _view(services, services.parking.park(run_id, body.waits_for))
+
+
+@router.post("/{run_id}/unpark")
+async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0) -> dict[str, Any]:
+    """The wait is over; answers once the slot is held again, or after `wait` seconds."""
+    run = services.status.get(run_id)
+    if not caller.may_touch(run):
+        raise NotAllowed(f"this token does not reach run {run_id}")
+    services.parking.unpark(run_id)
+    found = await services.waiters.until(
+        [run_id], lambda run: run.slot is Slot.HELD or run.terminal, wait
+    )
+    return await _shown(services, caller, found[run_id])
+
+
+@router.get("/{run_id}/explain")
+def explain_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+    """Say why the run waits."""
+    run = reach(services, caller, run_id)
+    return {
+        "run": run_id,
+        "status": run.shown_status,
+        "reason": services.explaining.explain(run),
+    }
+
+
+@router.get("/{run_id}/attempts")
+def read_attempts(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+    """The history of a run: every event, with the evidence of how each attempt ended."""
+    reach(services, caller, run_id)
+    events = services.store.read(lambda tx: tx.runs.events(run_id))
+    shown = [
+        {"version": e.version, "attempt": e.attempt, "type": e.type, "at": moment(e.at), **e.data}
+        for e in events
+    ]
+    return {"events": shown, "attempts": [e for e in shown if e["type"] == "Exited"]}
+
+
+def _may_submit(services: Services, caller: Identity, body: SubmitBody) -> None:
+    if caller.kind == "owner":
+        return
+    for parent_id in {spec.parent_id or "" for spec in body.runs}:
+        if not parent_id:
+            raise NotAllowed("parent_id: a run may only submit runs below itself")
+        reach(services, caller, parent_id)
+
+
+def _filters(given: list[str] | None) -> tuple[tuple[str, tuple[str | None] | None], ...]:
+    found: list[tuple[str, tuple[str | None] | None]] = []
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        found.append((key, (value,) if equals else None))
+    return tuple(found)
+
+
+def _view(services: Services, run: Run) -> dict[str, Any]:
+    return views(services.store, [run])[0]
+
+
+async def _shown(services: Services, caller: Identity, run: Run) -> dict[str, Any]:
+    if not caller.may_touch(run):
+        raise NotAllowed(f"this token does not reach run {run.id}: a run reaches itself and below")
+    return _view(services, run)

@@ -1,0 +1,135 @@
+"""What runs say: spools in, metrics and logs out."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from dispatcher.core.errors import InvalidSpec, NotAllowed
+from dispatcher.core.lifecycle import Run
+from dispatcher.server.bodies import read_body
+from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.frames import field, frames
+from dispatcher.server.schemas import point_view
+from dispatcher.services.access import Identity
+from dispatcher.services.tracking import Chunk
+from dispatcher.store.contract import RunQuery
+
+router = APIRouter(tags=["telemetry"])
+MAX_RUNS = 100_000
+
+
+@router.post("/spool")
+async def take_spool(request: Request, services: S, caller: Caller) -> dict[str, Any]:
+    """Take chunks of spools; answer how far each stream is held."""
+    body = await read_body(request)
+
+    def work() -> dict[str, Any]:
+        chunks = [_chunk(header, data) for header, data in frames(body)]
+        _may_send(services, caller, {chunk.run_id for chunk in chunks})
+        held = services.tracking.take(chunks)
+        return {
+            "acks": [
+                {"run": run, "attempt": attempt, "stream": stream, "offset": offset}
+                for (run, attempt, stream), offset in held.items()
+            ]
+        }
+
+    return await run_in_threadpool(work)
+
+
+@router.get("/runs/{run_id}/metrics")
+def read_metrics(
+    run_id: str,
+    services: S,
+    caller: Caller,
+    name: str | None = None,
+    recursive: bool = False,
+    type: str | None = None,
+) -> dict[str, Any]:
+    """Points of a run, or of it and all below it, in logging order."""
+    runs = [reach(services, caller, run_id)]
+    if recursive:
+        query = RunQuery(below=run_id, type=type, limit=MAX_RUNS)
+        runs += services.store.read(lambda tx: tx.runs.query(query))
+    attempts = {run.id: run.attempt for run in runs}
+    found = services.tracking.metrics(list(attempts), name, attempts)
+    return {"runs": {run_id: [point_view(p) for p in points] for run_id, points in found.items()}}
+
+
+@router.get("/runs/{run_id}/logs")
+def list_logs(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+    run = reach(services, caller, run_id)
+    logs = [
+        {"name": name, "size": size, "attempt": attempt}
+        for attempt, name, size in services.tracking.logs(run_id)
+    ]
+    return {"logs": logs, "complete": run.terminal}
+
+
+@router.get("/runs/{run_id}/logs/{name:path}")
+async def read_log(
+    run_id: str,
+    name: str,
+    services: S,
+    caller: Caller,
+    attempt: Annotated[int | None, Query(ge=1, le=1 << 30)] = None,
+    offset: Annotated[int, Query(ge=0, le=1 << 50)] = 0,
+    limit: Annotated[int, Query(ge=1, le=8 << 20)] = 1 << 20,
+    wait: Annotated[float, Query(ge=0, le=60)] = 0,
+) -> Response:
+    """Bytes of a log from an offset; with `wait`, as soon as there are any more."""
+    run = await run_in_threadpool(reach, services, caller, run_id)
+    number = attempt or run.attempt
+    deadline = time.monotonic() + wait
+    while True:
+        ended = run.terminal or run.attempt != number  # read before the log: then that is all of it
+        data = await run_in_threadpool(
+            services.tracking.read_log, run_id, number, name, offset, limit
+        )
+        left = deadline - time.monotonic()
+        if data or ended or left <= 0:
+            return _log_answer(data, offset, complete=ended and len(data) < limit)
+        run = await _next(services, run, min(left, 0.25))
+
+
+async def _next(services: Services, run: Run, seconds: float) -> Run:
+    found = await services.waiters.until([run.id], lambda r: r.version > run.version, seconds)
+    return found[run.id]
+
+
+def _log_answer(data: bytes, offset: int, *, complete: bool) -> Response:
+    headers = {"X-Next-Offset": str(offset + len(data)), "X-Content-Type-Options": "nosniff"}
+    if complete:
+        headers["X-Complete"] = "1"
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _chunk(header: dict[str, Any], data: bytes) -> Chunk:
+    stream = field(header, "stream", str)
+    if not stream.startswith(("metrics", "log:")) or len(stream) > 1024 or "\0" in stream:
+        raise InvalidSpec(f"stream: {stream[:80]!r} is neither metrics nor log:NAME")
+    chunk = Chunk(
+        field(header, "run", str),
+        field(header, "attempt", int),
+        stream,
+        field(header, "offset", int),
+        data,
+    )
+    if not 1 <= chunk.attempt < 1 << 31 or not 0 <= chunk.offset < 1 << 50:
+        raise InvalidSpec(f"attempt {chunk.attempt}, offset {chunk.offset}: out of range")
+    return chunk
+
+
+def _may_send(services: Services, caller: Identity, ids: set[str]) -> None:
+    runs = services.status.get_many(list(ids))
+    for run_id in ids:
+        run = runs.get(run_id)
+        if run is None:
+            raise NotAllowed(f"no run {run_id!r} to send for")
+        if caller.kind == "agent":
+            if run.spec.target != caller.subject:
+                raise NotAllowed(f"run {run_id} is not on target {caller.subject}")
+        elif not caller.may_touch(run):
+            raise NotAllowed(f"this token does not reach run {run_id}")

@@ -1,0 +1,137 @@
+"""Runs a service process: locks its folder, listens, tells where, and ends cleanly on SIGTERM.
+
+`service.json` (mode 0600) in the data folder says where the service listens and holds the owner's
+token; `service.lock` is flock-ed as long as the process lives, so that a second one on the same
+folder refuses, and clients see who is alive.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from dispatcher.core.errors import DispatcherError
+from dispatcher.server.app import create_app
+from dispatcher.server.settings import Settings
+from dispatcher.server.wiring import build
+
+log = logging.getLogger(__name__)
+
+
+class AlreadyRunning(DispatcherError):
+    """Another service holds the data folder."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, StoreUnavailable."""
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    data = settings.data_dir
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = _lock(data)
+    listeners = [_tcp(settings), _unix(settings.socket)]
+    port = listeners[0].getsockname()[1]
+    url = settings.public_url or f"http://{settings.host}:{port}"
+    token = settings.token or _token(data)
+    house = build(settings, url, token)
+    try:
+        app = create_app(house.services, max_body=settings.max_body_mb << 20)
+        _announce(data, settings, url, token, house.services.service_id)
+        _serve(app, listeners)
+    finally:
+        (data / "service.json").unlink(missing_ok=True)
+        house.close()
+        os.close(lock)
+
+
+def _serve(app: Any, listeners: list[socket.socket]) -> None:
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    server.run(sockets=listeners)
+
+
+def _lock(data: Path) -> int:
+    descriptor = os.open(data / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AlreadyRunning(
+            f"a service is already running on {data}; stop it with: dispatcher server stop"
+        ) from error
+    return descriptor
+
+
+def _tcp(settings: Settings) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((settings.host, settings.port or _last_port(settings.data_dir)))
+    listener.listen(2048)
+    return listener
+
+
+def _last_port(data: Path) -> int:
+    """The port of the last time, if it is free: runs still going know the service by it."""
+    try:
+        port = int((data / "port").read_text())
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+        return port
+    except (OSError, ValueError):
+        return 0
+
+
+def _unix(path: Path) -> socket.socket:
+    """The socket lies alone in a folder that others may pass through: containers are given that."""
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o711, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o666)
+    listener.listen(2048)
+    return listener
+
+
+def _token(data: Path) -> str:
+    path = data / "token"
+    if not path.exists():
+        _write(path, secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def _announce(data: Path, settings: Settings, url: str, token: str, service_id: str) -> None:
+    _write(data / "port", url.rpartition(":")[2])
+    facts = {
+        "url": url,
+        "socket": str(settings.socket),
+        "token": token,
+        "pid": os.getpid(),
+        "service_id": service_id,
+    }
+    _write(data / "service.json", json.dumps(facts))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, and for the owner alone."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

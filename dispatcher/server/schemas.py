@@ -1,0 +1,166 @@
+"""What goes over the wire: requests as they are parsed, and runs as users see them."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dispatcher.core.lifecycle import TERMINAL, Run, Slot
+from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
+from dispatcher.core.verdicts import judge
+from dispatcher.store.contract import Point, Store, Transaction
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SubmitBody(Strict):
+    runs: Annotated[list[RunSpec], Field(min_length=1, max_length=20_000)]
+    brief: bool = False
+
+
+class WaitBody(Strict):
+    ids: Annotated[list[RunId], Field(max_length=100_000)]
+    wait: Annotated[float, Field(ge=0, le=60)] = 0
+
+
+class PatchBody(Strict):
+    tags: Tags = {}
+    remove_tags: Annotated[list[Key], Field(max_length=1000)] = []
+    properties: Properties = {}
+    display_name: Name | None = None
+    description: Annotated[str, Field(max_length=5000)] | None = None
+    child_policy: ChildPolicy | None = None
+
+
+class EventBody(Strict):
+    type: Literal["complete", "fail"]
+    error: dict[str, Any] | None = None
+    set_status: bool = True
+
+
+class ParkBody(Strict):
+    waits_for: Annotated[list[RunId], Field(max_length=100_000)]
+
+
+class TargetBody(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    kind: Text
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a run's view shows beyond the run itself, for many runs read at once."""
+
+    tags: Mapping[str, Mapping[str, str | None]]
+    properties: Mapping[str, Mapping[str, str | None]]
+    children: Mapping[str, Mapping[str, int]]
+
+    @staticmethod
+    def read(tx: Transaction, ids: Collection[str]) -> "Family":
+        return Family(
+            tx.labels.tags(ids), tx.labels.properties(ids), tx.runs.children_by_status(ids)
+        )
+
+
+def views(store: Store, runs: Collection[Run]) -> list[dict[str, Any]]:
+    """Runs as users see them, in the order given."""
+    family = store.read(lambda tx: Family.read(tx, [run.id for run in runs]))
+    return [view(run, family) for run in runs]
+
+
+def view(run: Run, family: Family) -> dict[str, Any]:
+    spec = run.spec
+    children = _children(family.children.get(run.id, {}))
+    return {
+        "id": run.id,
+        "experiment": spec.experiment,
+        "number": run.number,
+        "name": spec.name,
+        "display_name": run.display_name,
+        "description": run.description,
+        "type": spec.type,
+        "status": run.shown_status,
+        "version": run.version,
+        "terminal": run.terminal,
+        "attempt": run.attempt,
+        "target": spec.target,
+        "parent_id": spec.parent_id,
+        "root_id": run.root_id,
+        "interactive": spec.interactive,
+        "created_at": moment(run.created_at),
+        "started_at": moment(run.started_at),
+        "ended_at": moment(run.ended_at),
+        "tags": dict(family.tags.get(run.id, {})),
+        "properties": dict(family.properties.get(run.id, {})),
+        "definition": dict(spec.definition),
+        "error": run.error,
+        "warnings": _warnings(run, children),
+        "children": children,
+        "gpus": [gpu for share in run.placement for gpu in share.gpus],
+        "nodes": list(dict.fromkeys(share.node for share in run.placement)),
+        "parked": run.slot is not Slot.HELD,
+        "not_responding_since": moment(run.not_responding_since),
+        "exit_code": run.evidence.exit_code if run.evidence else None,
+        "child_policy": run.child_policy,
+    }
+
+
+def brief(run: Run) -> dict[str, Any]:
+    return {"id": run.id, "status": run.shown_status, "version": run.version}
+
+
+def moment(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC, as v1 wrote it."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def point_view(point: Point) -> dict[str, Any]:
+    return {
+        "n": point.name,
+        "k": point.kind,
+        "v": plain(point.value),
+        "t": point.t,
+        "s": point.step,
+        "d": point.description,
+    }
+
+
+def plain(value: Any) -> Any:
+    """JSON cannot write NaN and the infinities: they travel as {"float": "nan"}."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def _children(by_status: Mapping[str, int]) -> dict[str, int]:
+    ended = {status.value for status in TERMINAL}
+    return {
+        "total": sum(by_status.values()),
+        "failed": by_status.get("Failed", 0),
+        "canceled": by_status.get("Canceled", 0),
+        "open": sum(n for status, n in by_status.items() if status not in ended),
+    }
+
+
+def _warnings(run: Run, children: Mapping[str, int]) -> list[dict[str, str]]:
+    found = []
+    if run.terminal and children["failed"]:
+        text = f"{run.status}, {children['failed']} of {children['total']} children failed"
+        found.append({"source": "children", "message": text})
+    if run.attempt > 1:
+        spent = ", ".join(f"{count} x {cls}" for cls, count in run.retries.items())
+        found.append({"source": "retries", "message": f"attempt {run.attempt} (retried: {spent})"})
+    if run.evidence is not None and run.evidence.oom and judge(run.evidence).cls != "resource":
+        found.append({"source": "memory", "message": "a process of the run was killed for memory"})
+    return found

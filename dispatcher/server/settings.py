@@ -1,0 +1,58 @@
+"""How an installation is set up: environment variables `DISPATCHER_…`, and defaults for the
+embedded service.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one service process.
+
+    `data_dir` holds everything of an embedded service. `database_url` and `blob_root` move the
+    database and the snapshots elsewhere. `host` and `port` (0 = any free one) are where it listens;
+    it also listens on a Unix socket.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DISPATCHER_")
+
+    data_dir: Path
+    database_url: str = ""
+    blob_root: str = ""
+    host: str = "127.0.0.1"
+    port: int = 0
+    public_url: str = ""  # how nodes reach this service; the default is where it listens
+    token: str = ""  # the owner's; made at the first start
+    max_body_mb: int = 64
+    workspace: str = "dispatcher"
+    log_level: str = "INFO"
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'dispatcher.db'}"
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write to the same store."""
+        return not self.store_url.startswith("sqlite")
+
+    @property
+    def blobs(self) -> str:
+        return self.blob_root or str(self.data_dir / "blobs")
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where sockets live: a path short enough for a Unix socket, whatever the data folder is
+        called.
+        """
+        key = hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"dispatcher-{os.getuid()}-{key}"
+
+    @property
+    def socket(self) -> Path:
+        """The service's socket, alone in its folder: that folder is what containers are given."""
+        return self.socket_dir / "service" / "s"

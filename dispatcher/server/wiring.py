@@ -1,0 +1,143 @@
+"""The composition root: where stores, services, engine and targets are made and joined, and where
+the clock is read.
+"""
+
+import logging
+import os
+import secrets
+import socket as sockets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import targets
+from dispatcher.core.lifecycle import Run
+from dispatcher.engine.fleet import Fleet
+from dispatcher.engine.loop import Engine
+from dispatcher.server.deps import Services
+from dispatcher.server.settings import Settings
+from dispatcher.services.access import AccessService
+from dispatcher.services.catalog import Catalog
+from dispatcher.services.explaining import ExplainService
+from dispatcher.services.files import FileService
+from dispatcher.services.launching import Surroundings, jobs_for
+from dispatcher.services.parking import ParkingService
+from dispatcher.services.status import StatusService
+from dispatcher.services.submission import SubmissionService
+from dispatcher.services.tracking import TrackingService
+from dispatcher.services.waiters import Waiters
+from dispatcher.store.blobs import Blobs, Logs
+from dispatcher.store.sql import SqlStore
+from targets.base import Target
+from targets.config import parse
+from targets.place import Site
+
+log = logging.getLogger(__name__)
+
+# What every installation has before anything is attached: this machine, under v1's two names for
+# it.
+DEFAULT_TARGETS = ("local", "cpu")
+
+
+@dataclass(frozen=True)
+class House:
+    """All parts of a service process, joined."""
+
+    services: Services
+    engine: Engine
+    fleet: Fleet
+    store: SqlStore
+
+    def close(self) -> None:
+        self.engine.stop()
+        self.fleet.close()
+        self.store.close()
+
+
+class _Builder:
+    """Configurations to targets (see engine.fleet.Builder)."""
+
+    def __init__(self, site: Site, agent_token: Any) -> None:
+        self._site, self._agent_token = site, agent_token
+
+    def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return parse(config).store()
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return parse(config).show()
+
+    def build(self, config: Mapping[str, Any]) -> Target:
+        parsed = parse(config)
+        return targets.build(parsed, self._site, self._agent_token(parsed.name))
+
+
+def build(settings: Settings, url: str, token: str) -> House:
+    """Make and join everything, and start the engine. `url` is how the service is reached."""
+    store = SqlStore(settings.store_url)
+    status = StatusService(store, time.time)
+    service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
+    access = AccessService(store, token)
+    around = Surroundings(service_id, url, str(settings.socket), settings.workspace)
+    site = Site(
+        service_id=service_id,
+        root=settings.data_dir / "nodes",
+        socket_dir=settings.socket_dir,
+        service_socket=settings.socket,
+        service_url=url,
+    )
+
+    def jobs(run: Run) -> list[Any]:
+        member = fleet[run.spec.target]
+        return jobs_for(run, around, access.run_token, member.config if member else {})
+
+    holder = f"{sockets.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    engine = Engine(store, status, jobs, holder, time.time)
+    fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)
+    _attach_defaults(store)
+    services = _services(settings, store, status, access, fleet, service_id)
+    engine.start(fleet)
+    return House(services, engine, fleet, store)
+
+
+def _services(
+    settings: Settings,
+    store: SqlStore,
+    status: StatusService,
+    access: AccessService,
+    fleet: Fleet,
+    service_id: str,
+) -> Services:
+    files = FileService(Blobs(settings.blobs))
+    catalog = Catalog(store, fleet, time.time)
+    return Services(
+        store=store,
+        access=access,
+        status=status,
+        submission=SubmissionService(store, catalog, files, time.time),
+        tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
+        files=files,
+        catalog=catalog,
+        parking=ParkingService(store, status, fleet),
+        explaining=ExplainService(store, fleet),
+        waiters=Waiters(store, shared=settings.shared),
+        service_id=service_id,
+        version=version("compute-target-dispatcher"),
+    )
+
+
+def _attach_defaults(store: SqlStore) -> None:
+    """This machine, on the first start; who detaches it is not contradicted later."""
+    if store.write(lambda tx: tx.registry.meta("defaults", "due")) != "due":
+        return
+    if store.read(lambda tx: tx.registry.targets()):
+        return
+
+    def work(tx: Any) -> None:
+        for name in DEFAULT_TARGETS:
+            tx.registry.put_target(name, parse({"kind": "local", "name": name}).store())
+
+    store.write(work)

@@ -1,0 +1,128 @@
+"""Compute targets and experiments by name, and what a target's configuration adds to a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from dispatcher.core.errors import Conflict, InvalidSpec, TargetNotFound
+from dispatcher.core.scheduling import Capacity, place
+from dispatcher.core.spec import RunSpec
+from dispatcher.services.requests import request_of
+from dispatcher.store.contract import Experiment, Store
+
+
+class TargetBook(Protocol):
+    """What the engine tells of live targets; the services never see one."""
+
+    def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration as it is to be stored. Raises InvalidSpec, naming the field."""
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration without its secrets."""
+
+    def capacity(self, name: str) -> Capacity | None:
+        """What was last seen of it; None if it never answered."""
+
+    def changed(self) -> None:
+        """Configurations have changed: look at them again."""
+
+
+class Catalog:
+    """Targets and experiments."""
+
+    def __init__(self, store: Store, book: TargetBook, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._book = book
+        self._clock = clock
+
+    def targets(self) -> dict[str, dict[str, Any]]:
+        """All targets by name, without their secrets."""
+        found = self._store.read(lambda tx: tx.registry.targets())
+        return {name: self._show(name, config) for name, config in found.items()}
+
+    def target(self, name: str) -> dict[str, Any]:
+        """Raises TargetNotFound."""
+        return self._show(name, self._configs(name)[name])
+
+    def attach(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Add or change a target. Raises InvalidSpec."""
+        stored = self._book.check({**config, "name": name})
+        self._store.write(lambda tx: tx.registry.put_target(name, stored))
+        self._book.changed()
+        return self._show(name, stored)
+
+    def ping(self, name: str) -> dict[str, Any]:
+        """Have the target measured anew; what is known of it now. Raises TargetNotFound."""
+        self._configs(name)
+        self._book.changed()
+        return self.target(name)
+
+    def detach(self, name: str) -> None:
+        """Forget a target. Raises TargetNotFound, and Conflict while runs are on it."""
+        self._configs(name)
+
+        def work(tx: Any) -> None:
+            busy = [
+                run.id for run in tx.runs.owed() if run.spec.target == name and not run.terminal
+            ]
+            if busy:
+                raise Conflict(f"{name} has {len(busy)} runs ({busy[0]}, …): cancel them first")
+            tx.registry.delete_target(name)
+
+        self._store.write(work)
+        self._book.changed()
+
+    def complete(self, specs: Sequence[RunSpec]) -> list[RunSpec]:
+        """The specs with what their targets' configurations add; refuses what can never fit there.
+
+        Raises TargetNotFound, InvalidSpec.
+        """
+        configs = self._store.read(lambda tx: tx.registry.targets())
+        return [spec if spec.interactive else self._complete(spec, configs) for spec in specs]
+
+    def _complete(self, spec: RunSpec, configs: Mapping[str, Mapping[str, Any]]) -> RunSpec:
+        if spec.target not in configs:
+            raise TargetNotFound(spec.target, list(configs))
+        capacity = self._book.capacity(spec.target)
+        if spec.gpus is None:
+            gpus = _default_gpus(configs[spec.target], capacity)
+            spec = spec.model_copy(update={"gpus": gpus})
+        if capacity is not None and capacity.nodes:
+            request = request_of(spec, (1, 0, 0))
+            if place({node.name: node for node in capacity.nodes}, request) is None:
+                raise InvalidSpec(
+                    f"run {spec.id}: needs {request.describe()} (gpus={spec.gpus}, "
+                    f"cpus={spec.cpus:g}, node_count={spec.node_count}); "
+                    f"all of {spec.target} has {capacity.describe()}"
+                )
+        return spec
+
+    def experiment(self, name: str) -> Experiment:
+        """Get or create."""
+        now = self._clock()
+        return self._store.write(lambda tx: tx.registry.experiment(name, now=now))
+
+    def experiments(self) -> list[Experiment]:
+        return self._store.read(lambda tx: tx.registry.experiments())
+
+    def _configs(self, name: str) -> dict[str, dict[str, Any]]:
+        configs = self._store.read(lambda tx: tx.registry.targets())
+        if name not in configs:
+            raise TargetNotFound(name, list(configs))
+        return configs
+
+    def _show(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        capacity = self._book.capacity(name)
+        shown = self._book.shown(config)
+        shown["answers"] = capacity is not None
+        shown["capacity"] = None if capacity is None else capacity.describe()
+        return shown
+
+
+def _default_gpus(config: Mapping[str, Any], capacity: Capacity | None) -> int:
+    """One GPU a run on a target that has any, as v1's GPU clusters gave; else what it is set to."""
+    configured = config.get("default_gpus")
+    if configured is not None:
+        return int(configured)
+    if config.get("gpus"):
+        return 1
+    return int(capacity is not None and any(node.gpus for node in capacity.nodes))

@@ -1,0 +1,54 @@
+"""Why a run is where it is, in words, from the same plan that the engine makes."""
+
+from dispatcher.core.lifecycle import Run, Slot, Status
+from dispatcher.core.scheduling import plan, subtract
+from dispatcher.services.catalog import TargetBook
+from dispatcher.services.requests import held, queued, slot_back
+from dispatcher.store.contract import Store, Transaction
+
+AHEAD = 1000
+
+
+class ExplainService:
+    """Answers `dispatcher run explain`."""
+
+    def __init__(self, store: Store, book: TargetBook) -> None:
+        self._store = store
+        self._book = book
+
+    def explain(self, run: Run) -> str | None:
+        """The reason why the run waits; None if it does not."""
+        if run.not_responding_since is not None and not run.terminal:
+            return (
+                f"{run.spec.target} does not answer; the run is taken to be alive until proven dead"
+            )
+        if run.status is Status.QUEUED or run.slot is Slot.WANTED:
+            return self._store.read(lambda tx: self._queued(tx, run))
+        if run.slot is Slot.LENT:
+            names = ", ".join(run.waits_for[:3])
+            return f"waits for {len(run.waits_for)} runs ({names}); its slot is lent"
+        if run.status is Status.PROVISIONING:
+            return f"placed on {', '.join(share.node for share in run.placement)}, starting"
+        if run.status is Status.CANCEL_REQUESTED:
+            return "being stopped: its processes get their grace"
+        return None
+
+    def _queued(self, tx: Transaction, run: Run) -> str:
+        target = run.spec.target
+        if target not in tx.registry.targets():
+            return f"compute target {target!r} is not attached any more"
+        capacity = self._book.capacity(target)
+        if capacity is None:
+            return f"{target} does not answer"
+        placed = [other for other in tx.runs.owed() if other.spec.target == target]
+        held_now = [(r.placement, request) for r in placed if (request := held(r))]
+        ahead = tx.runs.queue(target, AHEAD)
+        returning = [slot_back(r) for r in placed if r.slot is Slot.WANTED]
+        free = {target: subtract(capacity, held_now)}
+        made = plan([*returning, *map(queued, ahead)], free, {target: capacity})
+        position = next((k for k, other in enumerate(ahead) if other.id == run.id), None)
+        reason = made.waiting.get(run.id) or made.refused.get(run.id)
+        if reason is None and run.id in made.placements:
+            return "about to be placed"
+        before = f"more than {AHEAD}" if position is None else str(position)
+        return f"{reason or 'waits its turn'}; {before} runs are before it in the queue of {target}"

@@ -1,0 +1,152 @@
+"""The one door: every change of a run is recorded here, run and events in one commit.
+
+What a change means for the family (a failed child under "fail_parent", a canceled parent) is
+recorded in the same commit, so no crash can come between. Terminal states are write-once: what
+comes late changes nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.core.errors import RunNotFound
+from dispatcher.core.lifecycle import (
+    Canceled,
+    CancelRequested,
+    Completed,
+    ErrorNoted,
+    Event,
+    Failed,
+    IllegalTransition,
+    Run,
+    Status,
+    step,
+)
+from dispatcher.core.reconciliation import consequences
+from dispatcher.store.contract import Change, Store, Transaction
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Fence:
+    """The lease under which an engine writes; once it is taken over, writes are refused."""
+
+    name: str
+    token: int
+
+
+class Fenced(Exception):
+    """Another engine has taken over; this one must stop writing."""
+
+
+class StatusService:
+    """Reads and records runs."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def get(self, run_id: str) -> Run:
+        """Raises RunNotFound."""
+        return _the(self._store.read(lambda tx: tx.runs.get([run_id])), run_id)
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
+        return self._store.read(lambda tx: tx.runs.get(ids))
+
+    def record(self, run_id: str, event: Event) -> Run:
+        """Record one event. On a run that has ended it changes nothing. Raises IllegalTransition,
+        RunNotFound.
+        """
+
+        def work(tx: Transaction) -> Run:
+            run = _the(tx.runs.get([run_id], lock=True), run_id)
+            return run if run.terminal else _apply(tx, run, (event,), self._clock())
+
+        return self._store.write(work)
+
+    def record_all(self, moves: Sequence[Change], fence: Fence | None = None) -> set[str]:
+        """Record many moves in one commit; answers the runs that had moved meanwhile."""
+
+        def work(tx: Transaction) -> set[str]:
+            if fence is not None and tx.registry.fenced(fence.name, fence.token):
+                raise Fenced(f"lease {fence.name} was taken over")
+            lost = tx.runs.save(moves)
+            for move in moves:
+                if move.after.id not in lost and _fell(move.before, move.after):
+                    _follow(tx, move.after, self._clock())
+            return lost
+
+        return self._store.write(work)
+
+    def cancel(self, run_id: str) -> Run:
+        """Ask for the run and all below it to be canceled, in one commit: after it none of them
+        starts.
+        """
+
+        def work(tx: Transaction) -> Run:
+            run = _the(tx.runs.get([run_id], lock=True), run_id)
+            now = self._clock()
+            below = [r.id for r in tx.runs.open_below(run_id)]
+            for other in tx.runs.get(below, lock=True).values():
+                _cancel(tx, other, now)
+            return _cancel(tx, run, now)
+
+        return self._store.write(work)
+
+    def finish(self, run_id: str, error: Mapping[str, Any] | None) -> Run:
+        """The driver of a run says that it has completed (no error) or failed."""
+        now = self._clock()
+        return self.record(run_id, Completed(now) if error is None else Failed(now, error))
+
+    def note_error(self, run_id: str, error: Mapping[str, Any]) -> Run:
+        """Keep what a script says of its failure; its status follows its exit code."""
+        return self.record(run_id, ErrorNoted(error))
+
+
+def _apply(tx: Transaction, run: Run, events: tuple[Event, ...], now: float) -> Run:
+    after = run
+    for event in events:
+        after = step(after, event)
+    if tx.runs.save([Change(run, after, events, now)]):
+        raise IllegalTransition(run, events[0])  # it moved although it was locked: ask again
+    if _fell(run, after):
+        _follow(tx, after, now)
+    return after
+
+
+def _fell(before: Run, after: Run) -> bool:
+    return after.status is Status.FAILED and not before.terminal
+
+
+def _follow(tx: Transaction, failed: Run, now: float) -> None:
+    """What a failure means for the family, by the parent's policy."""
+    parent_id = failed.spec.parent_id
+    if parent_id is None:
+        return
+    parent = tx.runs.get([parent_id], lock=True).get(parent_id)
+    if parent is None or parent.child_policy == "ignore":
+        return
+    siblings = (r for r in tx.runs.open_below(parent_id) if r.spec.parent_id == parent_id)
+    for run, what in consequences(failed, parent, siblings):
+        if what == "cancel":
+            _cancel(tx, run, now)
+        else:
+            text = f"Child run {failed.id} failed, and this run's child policy is fail_parent."
+            _apply(
+                tx, run, (Failed(now, {"error": {"code": "ChildFailed", "message": text}}),), now
+            )
+
+
+def _cancel(tx: Transaction, run: Run, now: float) -> Run:
+    if run.terminal or run.status is Status.CANCEL_REQUESTED:
+        return run
+    event: Event = Canceled(now) if run.status is Status.QUEUED else CancelRequested(now)
+    return _apply(tx, run, (event,), now)
+
+
+def _the(found: Mapping[str, Run], run_id: str) -> Run:
+    run = found.get(run_id)
+    if run is None:
+        raise RunNotFound(run_id)
+    return run

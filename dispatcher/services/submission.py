@@ -1,0 +1,120 @@
+"""Runs are accepted here: all of a call or none, each exactly once however often the call is
+repeated.
+
+What can be known to be impossible is refused now, by name: an unknown target, devices that the
+target lacks, a snapshot that was not uploaded. The child of a run that is being canceled is
+refused, so that a cancel leaves nothing behind.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dispatcher.core.errors import (
+    InvalidSpec,
+    KeyConflict,
+    LimitExceeded,
+    RunConflict,
+    RunNotFound,
+)
+from dispatcher.core.lifecycle import Run, Status, first
+from dispatcher.core.spec import RunSpec
+from dispatcher.services.catalog import Catalog
+from dispatcher.services.files import FileService
+from dispatcher.store.contract import Store, Transaction
+
+MAX_BATCH = 20_000
+MAX_DEPTH = 32
+
+
+class SubmissionService:
+    """Takes run specs, answers runs."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, files: FileService, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._files = files
+        self._clock = clock
+
+    def submit(self, specs: Sequence[RunSpec]) -> list[Run]:
+        """Accept all of them, or none. A spec that is there already answers the run that is there.
+
+        Raises LimitExceeded, InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict,
+        KeyConflict.
+        """
+        if len(specs) > MAX_BATCH:
+            raise LimitExceeded(f"runs: {len(specs)} in one call; at most {MAX_BATCH}")
+        specs = self._catalog.complete(specs)
+        self._check_outside(specs)
+        return self._store.write(lambda tx: self._add(tx, specs))
+
+    def _check_outside(self, specs: Sequence[RunSpec]) -> None:
+        self._files.require({spec.snapshot for spec in specs if spec.snapshot})
+        for spec in specs:
+            if spec.script and not spec.snapshot:
+                raise InvalidSpec(f"run {spec.id}: script {spec.script!r} needs a snapshot")
+
+    def _add(self, tx: Transaction, specs: Sequence[RunSpec]) -> list[Run]:
+        there = self._there(tx, specs)
+        parents = self._parents(tx, specs)
+        now = self._clock()
+        new: dict[str, Run] = {}
+        for spec in specs:
+            if spec.id in there or spec.id in new:
+                continue
+            new[spec.id] = first(spec, now=now, parent=parents.get(spec.parent_id or ""))
+        for name in {run.spec.experiment for run in new.values()}:
+            tx.registry.experiment(name, now=now)
+        stored = {run.id: run for run in tx.runs.add(list(new.values()))}
+        tx.labels.label_all(
+            tags={run.id: run.spec.tags for run in stored.values() if run.spec.tags},
+            properties={
+                run.id: run.spec.properties for run in stored.values() if run.spec.properties
+            },
+        )
+        return [there.get(spec.id) or stored[spec.id] for spec in specs]
+
+    def _there(self, tx: Transaction, specs: Sequence[RunSpec]) -> dict[str, Run]:
+        """Runs that an earlier try of this call, or an earlier attempt of the parent, has made."""
+        found = tx.runs.get([spec.id for spec in specs])
+        for spec in specs:
+            known = found.get(spec.id)
+            if known is not None and known.spec != spec:
+                raise RunConflict(f"run {spec.id!r} is there already, with another content")
+        keys: dict[str, list[str]] = {}
+        for spec in specs:
+            if spec.parent_id and spec.key:
+                mine = keys.setdefault(spec.parent_id, [])
+                if spec.key in mine:
+                    raise KeyConflict(f"key {spec.key!r} comes twice in one call")
+                mine.append(spec.key)
+        for parent_id, wanted in keys.items():
+            children = tx.runs.by_key(parent_id, wanted)
+            for spec in specs:
+                if spec.parent_id == parent_id and spec.key in children:
+                    found[spec.id] = _same(children[spec.key], spec)
+        return found
+
+    def _parents(self, tx: Transaction, specs: Sequence[RunSpec]) -> Mapping[str, Run]:
+        wanted = {spec.parent_id for spec in specs if spec.parent_id}
+        parents = tx.runs.get(wanted, lock=True) if wanted else {}
+        for parent_id in wanted:
+            parent = parents.get(parent_id)
+            if parent is None:
+                raise RunNotFound(parent_id)
+            if parent.status in (Status.CANCEL_REQUESTED, Status.CANCELED):
+                raise RunConflict(f"parent {parent_id!r} is canceled: it can have no new children")
+            if len(parent.lineage) + 1 >= MAX_DEPTH:
+                raise LimitExceeded(
+                    f"parent_id: {parent_id!r} is {len(parent.lineage)} deep; at most {MAX_DEPTH}"
+                )
+        return parents
+
+
+def _same(known: Run, spec: RunSpec) -> Run:
+    if known.spec.key_hash != spec.key_hash:
+        raise KeyConflict(
+            f"key {spec.key!r} of parent {spec.parent_id!r} belongs to child {known.id!r}, which "
+            "was submitted with another configuration"
+        )
+    return known

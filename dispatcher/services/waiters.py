@@ -1,0 +1,124 @@
+"""Whoever waits for runs is woken by the commit that ended the wait.
+
+Registering comes before reading, so no change can fall between the two. Commits of this process
+hand the runs that they changed to their waiters (through `Store.on_commit`); for those made by
+another process, one task asks the store about all waited-for runs each second: one query, however
+many wait.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+
+from dispatcher.core.errors import DispatcherError, RunNotFound
+from dispatcher.core.lifecycle import Run
+from dispatcher.store.contract import Store
+
+ELSEWHERE = 1.0  # seconds between two looks for commits of other processes
+Done = Callable[[Run], bool]
+log = logging.getLogger(__name__)
+
+
+class _Wait:
+    """One caller, the runs as it knows them, and which of them it still waits for."""
+
+    def __init__(self, ids: Collection[str], done: Done) -> None:
+        self.runs: dict[str, Run] = {}
+        self.pending = set(ids)
+        self.over = asyncio.Event()
+        self._done = done
+
+    def offer(self, run: Run) -> None:
+        known = self.runs.get(run.id)
+        if known is not None and known.version > run.version:
+            return
+        self.runs[run.id] = run
+        if self._done(run):
+            self.pending.discard(run.id)
+            if not self.pending:
+                self.over.set()
+
+
+class Waiters:
+    """Callers by run id, all on one event loop."""
+
+    def __init__(self, store: Store, *, shared: bool) -> None:
+        self._store = store
+        self._shared = shared
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: dict[str, set[_Wait]] = {}
+        self._watch: asyncio.Task[None] | None = None
+        self._closing = False
+        store.on_commit(self._committed)
+
+    def start(self) -> None:
+        """Bind to the running loop; call it there before the first wait."""
+        self._loop = asyncio.get_running_loop()
+        if self._shared:
+            self._watch = asyncio.create_task(self._look_elsewhere())
+
+    def stop(self) -> None:
+        """Let everyone go, so that a closing server does not hold its clients."""
+        self._closing = True
+        if self._watch:
+            self._watch.cancel()
+        for waits in list(self._waiting.values()):
+            for wait in waits:
+                wait.over.set()
+
+    async def until(self, ids: Collection[str], done: Done, seconds: float) -> dict[str, Run]:
+        """Wait until `done` holds of every one of the runs, or until time is up; the runs as they
+        are then. Raises RunNotFound for an id that is not there.
+        """
+        wait = _Wait(ids, done)
+        for run_id in ids:
+            self._waiting.setdefault(run_id, set()).add(wait)
+        try:
+            for run in (await self._read(ids)).values():
+                wait.offer(run)
+            for run_id in ids:
+                if run_id not in wait.runs:
+                    raise RunNotFound(run_id)
+            if seconds > 0 and wait.pending and not self._closing:
+                await _within(wait.over, seconds)
+            return wait.runs
+        finally:
+            self._forget(ids, wait)
+
+    def _forget(self, ids: Collection[str], wait: _Wait) -> None:
+        for run_id in ids:
+            waits = self._waiting.get(run_id)
+            if waits is not None:
+                waits.discard(wait)
+                if not waits:
+                    del self._waiting[run_id]
+
+    def _committed(self, runs: Sequence[Run]) -> None:
+        """Called by the writer, from its thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._hand_over, runs)
+
+    def _hand_over(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            for wait in list(self._waiting.get(run.id, ())):
+                wait.offer(run)
+
+    async def _look_elsewhere(self) -> None:
+        while True:
+            await asyncio.sleep(ELSEWHERE)
+            try:
+                self._hand_over(list((await self._read(list(self._waiting))).values()))
+            except DispatcherError:  # the store is away: the waiters' own deadlines hold
+                log.warning("cannot look for changes of other processes", exc_info=True)
+
+    async def _read(self, ids: Collection[str]) -> dict[str, Run]:
+        if not ids:
+            return {}
+        return await asyncio.to_thread(lambda: self._store.read(lambda tx: tx.runs.get(ids)))
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

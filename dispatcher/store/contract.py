@@ -1,0 +1,212 @@
+"""What a store keeps, as the services see it. `StoreContract` (store/testing.py) tests every
+promise here.
+
+All changes go through `Store.write(work)`: `work` is called with a transaction, perhaps more than
+once and together with others' in one commit, so it must not do anything but read and write the
+store. What it raises undoes its own changes alone. When `write` has returned, the change is
+durable.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from dispatcher.core.lifecycle import Event, Run
+
+T = TypeVar("T")
+OnCommit = Callable[[Sequence[Run]], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A run as it shall be, and the events that led there from what was read."""
+
+    before: Run
+    after: Run
+    events: tuple[Event, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    run_id: str
+    version: int
+    attempt: int
+    type: str
+    at: float
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One logged metric value, as the script logged it."""
+
+    run_id: str
+    attempt: int
+    name: str
+    kind: str
+    value: Any
+    t: float | None = None
+    step: int | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    id: str
+    name: str
+    created_at: float
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """Which runs to list, newest first. Filters are joined by AND; None filters nothing.
+
+    In `tags` and `properties` a pair (key, None) asks that the key be there, (key, (value,)) that
+    it be equal.
+    """
+
+    experiment: str | None = None
+    parent: str | None = None
+    below: str | None = None  # all descendants of that run
+    top_level: bool = False
+    type: str | None = None
+    status: str | None = None
+    target: str | None = None
+    ids: tuple[str, ...] | None = None
+    tags: tuple[tuple[str, tuple[str | None] | None], ...] = ()
+    properties: tuple[tuple[str, tuple[str | None] | None], ...] = ()
+    limit: int = 100
+    before_seq: int | None = None
+
+
+class Runs(Protocol):
+    def add(self, runs: Sequence[Run]) -> list[Run]:
+        """Store new runs; answers them with `seq` and `number` set, in the order given."""
+
+    def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:
+        """The runs of these ids that are there. `lock` keeps others from changing them until the
+        commit.
+        """
+
+    def by_key(self, parent_id: str, keys: Collection[str]) -> dict[str, Run]:
+        """Children of a parent by their durable key."""
+
+    def save(self, changes: Sequence[Change]) -> set[str]:
+        """Store each change whose run is still as it was read, with its events; answers the ids of
+        the others.
+        """
+
+    def owed(self) -> list[Run]:
+        """Runs that have something on a target: placed and not released."""
+
+    def queue(self, target: str, limit: int) -> list[Run]:
+        """Queued runs of a target: highest priority first, then oldest."""
+
+    def queued_targets(self) -> set[str]:
+        """Targets for which at least one run is queued."""
+
+    def query(self, query: RunQuery) -> list[Run]:
+        """List runs, newest first."""
+
+    def open_below(self, run_id: str) -> list[Run]:
+        """Descendants that have not ended."""
+
+    def children_by_status(self, parents: Collection[str]) -> dict[str, dict[str, int]]:
+        """How many direct children each of these runs has, by status."""
+
+    def events(self, run_id: str) -> list[RecordedEvent]:
+        """All events of a run, oldest first."""
+
+
+class Labels(Protocol):
+    def tags(self, ids: Collection[str]) -> dict[str, dict[str, str | None]]: ...
+    def properties(self, ids: Collection[str]) -> dict[str, dict[str, str | None]]: ...
+    def label_all(
+        self,
+        tags: Mapping[str, Mapping[str, str | None]],
+        properties: Mapping[str, Mapping[str, str | None]],
+    ) -> None:
+        """Give new runs their first tags and properties."""
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str | None]) -> None: ...
+    def remove_tags(self, run_id: str, keys: Collection[str]) -> None: ...
+    def add_properties(self, run_id: str, properties: Mapping[str, str | None]) -> None:
+        """Add them; raises PropertyConflict (and changes nothing) if one is there with another
+        value.
+        """
+
+    def describe(self, run_id: str, fields: Mapping[str, str | None]) -> None:
+        """Set display_name, description or child_policy."""
+
+
+class Telemetry(Protocol):
+    def offsets(self, streams: Collection[tuple[str, int, str]]) -> dict[tuple[str, int, str], int]:
+        """Up to which offset each (run, attempt, stream) is held; 0 if nothing is."""
+
+    def advance(self, offsets: Mapping[tuple[str, int, str], int]) -> None: ...
+    def add_points(self, points: Sequence[Point]) -> None: ...
+    def points(
+        self,
+        ids: Collection[str],
+        name: str | None = None,
+        attempts: Mapping[str, int] | None = None,
+    ) -> dict[str, list[Point]]:
+        """Points of these runs in logging order."""
+
+    def streams(self, run_id: str) -> list[tuple[int, str, int]]:
+        """(attempt, stream, size) of all that came from a run."""
+
+
+class Registry(Protocol):
+    def experiment(self, name: str, *, now: float) -> Experiment:
+        """Get or create."""
+
+    def experiments(self) -> list[Experiment]: ...
+    def targets(self) -> dict[str, dict[str, Any]]: ...
+    def put_target(self, name: str, config: Mapping[str, Any]) -> None: ...
+    def delete_target(self, name: str) -> bool: ...
+    def recall(self, key: str) -> tuple[str, str] | None:
+        """What an idempotency key was answered with: (hash of the request, answer)."""
+
+    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None: ...
+    def meta(self, key: str, default: str) -> str:
+        """A fact of this installation; stored as `default` the first time."""
+
+    def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
+        """Take or renew a lease; its fencing token, or None while another holds it."""
+
+    def fenced(self, name: str, token: int) -> bool:
+        """Whether a lease with this token has been taken over by another."""
+
+
+class Transaction(Protocol):
+    @property
+    def runs(self) -> Runs: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def telemetry(self) -> Telemetry: ...
+    @property
+    def registry(self) -> Registry: ...
+
+
+class Store(Protocol):
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Do the work in a transaction; durable on return. Raises StoreUnavailable."""
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Look at one consistent state. Raises StoreUnavailable."""
+
+    def on_commit(self, listener: OnCommit) -> None:
+        """Call `listener` after each commit of this process with the runs that it changed."""
+
+    def close(self) -> None: ...
+
+
+def wanted(
+    filters: Iterable[tuple[str, tuple[str | None] | None]], have: Mapping[str, str | None]
+) -> bool:
+    """Whether labels satisfy tag or property filters (the rule, as `memory.py` uses it)."""
+    return all(key in have and (value is None or have[key] == value[0]) for key, value in filters)

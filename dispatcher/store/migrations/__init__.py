@@ -1,0 +1,62 @@
+"""Schema migrations (Alembic), run when a store is opened. One file a revision in `versions/`.
+
+A revision runs in one transaction on both databases, so a service killed in the middle of one has
+not begun it.
+"""
+
+from pathlib import Path
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlmodel import SQLModel
+
+from dispatcher.core.errors import StoreUnavailable
+from dispatcher.store import rows
+
+_LOCK = 7_311_019  # pg_advisory_xact_lock: two services opening one database migrate it once
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest revision. A database of a newer release is refused."""
+    script = ScriptDirectory(str(Path(__file__).parent))
+    head = script.get_current_head() or ""
+    with engine.connect() as connection:
+        if _revision(connection) == head:
+            return
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        _upgrade(connection, script, head)
+        connection.commit()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection, script: ScriptDirectory, head: str) -> None:
+    found = _revision(connection)
+    known = {revision.revision for revision in script.walk_revisions()}
+    if found is not None and found not in known:
+        raise StoreUnavailable(
+            f"the database is of a newer release (schema {found}; this one knows {head}): "
+            "upgrade dispatcher"
+        )
+    context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
+    context._ensure_version_table()
+    with Operations.context(context):
+        for revision in reversed(list(script.iterate_revisions(head, found or "base"))):
+            revision.module.upgrade()
+    connection.execute(text("DELETE FROM alembic_version"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
+
+
+def metadata_tables() -> list[str]:
+    """Names of all tables, for tests that compare migrations with `rows.py`."""
+    return sorted(SQLModel.metadata.tables) if rows else []

@@ -1,0 +1,91 @@
+"""Experiments, targets, remembered answers, leases and facts of the installation, in SQL."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from dispatcher.store.contract import Experiment
+from dispatcher.store.rows import AnswerRow, ExperimentRow, LeaseRow, MetaRow, TargetRow
+from dispatcher.store.sql_runs import insert_missing
+
+EXPERIMENTS = ExperimentRow.__table__  # type: ignore[attr-defined]
+TARGETS = TargetRow.__table__  # type: ignore[attr-defined]
+ANSWERS = AnswerRow.__table__  # type: ignore[attr-defined]
+META = MetaRow.__table__  # type: ignore[attr-defined]
+LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
+
+
+class SqlRegistry:
+    """See `contract.Registry`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def experiment(self, name: str, *, now: float) -> Experiment:
+        statement = select(EXPERIMENTS).where(EXPERIMENTS.c.name == name)
+        row = self._connection.execute(statement).first()
+        if row is None:
+            new = {"id": str(uuid.uuid4()), "name": name, "created_at": now, "tags": "{}"}
+            self._connection.execute(insert_missing(self._connection, EXPERIMENTS), [new])
+            row = self._connection.execute(statement).one()
+        return Experiment(row.id, row.name, row.created_at, json.loads(row.tags))
+
+    def experiments(self) -> list[Experiment]:
+        rows = self._connection.execute(select(EXPERIMENTS).order_by(EXPERIMENTS.c.created_at))
+        return [Experiment(row.id, row.name, row.created_at, json.loads(row.tags)) for row in rows]
+
+    def targets(self) -> dict[str, dict[str, Any]]:
+        rows = self._connection.execute(select(TARGETS).order_by(TARGETS.c.name))
+        return {row.name: json.loads(row.config) for row in rows}
+
+    def put_target(self, name: str, config: Mapping[str, Any]) -> None:
+        self.delete_target(name)
+        self._connection.execute(
+            insert(TARGETS), [{"name": name, "config": json.dumps(dict(config))}]
+        )
+
+    def delete_target(self, name: str) -> bool:
+        return bool(
+            self._connection.execute(delete(TARGETS).where(TARGETS.c.name == name)).rowcount
+        )
+
+    def recall(self, key: str) -> tuple[str, str] | None:
+        row = self._connection.execute(select(ANSWERS).where(ANSWERS.c.key == key)).first()
+        return None if row is None else (row.digest, row.answer)
+
+    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:
+        row = {"key": key, "digest": digest, "answer": answer, "at": now}
+        self._connection.execute(insert_missing(self._connection, ANSWERS), [row])
+
+    def meta(self, key: str, default: str) -> str:
+        statement = select(META.c.value).where(META.c.key == key)
+        value = self._connection.execute(statement).scalar()
+        if value is None:
+            new = {"key": key, "value": default}
+            self._connection.execute(insert_missing(self._connection, META), [new])
+            value = self._connection.execute(statement).scalar_one()
+        return str(value)
+
+    def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
+        new = {"name": name, "holder": "", "token": 0, "expires": 0.0}
+        self._connection.execute(insert_missing(self._connection, LEASES), [new])
+        row = self._connection.execute(
+            select(LEASES).where(LEASES.c.name == name).with_for_update()
+        ).one()
+        if row.holder != holder and row.expires > now:
+            return None
+        token = int(row.token) + (row.holder != holder)
+        self._connection.execute(
+            update(LEASES)
+            .where(LEASES.c.name == name)
+            .values(holder=holder, token=token, expires=now + ttl)
+        )
+        return token
+
+    def fenced(self, name: str, token: int) -> bool:
+        statement = select(LEASES.c.token).where(LEASES.c.name == name)
+        held = self._connection.execute(statement.with_for_update(read=True)).scalar()
+        return bool(held != token)

@@ -1,0 +1,151 @@
+"""A connection to a node agent (docs/protocol.md, section 3): newline-delimited JSON over a Unix
+socket.
+
+The agent may be started, killed and started again at any time: a call that finds no connection
+makes one, and one that loses it raises TargetUnavailable. Nothing is remembered here between two
+connections.
+"""
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from dispatcher.core.jobs import Job, Observation
+from targets.base import Report, TargetUnavailable
+
+log = logging.getLogger(__name__)
+TIMEOUT = 20.0
+
+
+class AgentConnection:
+    """Speaks to the agent at `path`. `start` is called when nobody answers there; it must return
+    once someone does.
+
+    `setting` is what the agent is configured with on every connection: how it reaches the service.
+    """
+
+    def __init__(self, path: Path, start: Callable[[], None], setting: Mapping[str, Any]) -> None:
+        self._path, self._start, self._setting = path, start, setting
+        self._report: Report | None = None
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._pending: dict[int, Future[dict[str, Any]]] = {}
+        self._next = 0
+        self.hello: Mapping[str, Any] = {}
+
+    def watch(self, report: Report) -> None:
+        self._report = report
+        self.ask("subscribe")
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.ask("submit", jobs=[job.wire() for job in jobs])
+
+    def observe(self, names: Collection[str]) -> dict[str, Observation]:
+        answer = self.ask("observe", names=list(names))
+        return {name: Observation.of(seen) for name, seen in answer["observations"].items()}
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """One call and its answer. Raises TargetUnavailable."""
+        with self._lock:
+            if self._socket is None:
+                self._connect()
+            future = self._send(op, fields)
+        return _result(future, op)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _connect(self) -> None:
+        try:
+            found = _dial(self._path)
+        except OSError:
+            self._start()
+            try:
+                found = _dial(self._path)
+            except OSError as error:
+                raise TargetUnavailable(
+                    f"the node agent at {self._path} does not answer"
+                ) from error
+        self._socket = found
+        threading.Thread(
+            target=self._listen, args=(found,), name="agent-events", daemon=True
+        ).start()
+        greetings = [self._send("hello", {}), self._send("configure", dict(self._setting))]
+        if self._report is not None:
+            greetings.append(self._send("subscribe", {}))
+        self.hello = _result(greetings[0], "hello")
+        for greeting in greetings[1:]:
+            _result(greeting, "configure")
+
+    def _send(self, op: str, fields: Mapping[str, Any]) -> "Future[dict[str, Any]]":
+        assert self._socket is not None
+        self._next += 1
+        future: Future[dict[str, Any]] = Future()
+        self._pending[self._next] = future
+        line = json.dumps({"id": self._next, "op": op, **fields}).encode() + b"\n"
+        try:
+            self._socket.sendall(line)
+        except OSError as error:
+            self._lost(self._socket)
+            raise TargetUnavailable(f"the node agent is gone: {error}") from error
+        return future
+
+    def _listen(self, connection: socket.socket) -> None:
+        try:
+            with connection.makefile("rb") as lines:
+                for line in lines:
+                    self._receive(json.loads(line))
+        except (OSError, ValueError):
+            log.info("connection to the node agent lost", exc_info=True)
+        self._lost(connection)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if "event" in message:
+            events = message["event"] if isinstance(message["event"], list) else [message["event"]]
+            if self._report is not None:
+                self._report({seen["name"]: Observation.of(seen) for seen in events})
+            return
+        future = self._pending.pop(message["id"], None)
+        if future is None:
+            return
+        if message.get("ok"):
+            future.set_result(message)
+        else:
+            future.set_exception(TargetUnavailable(f"the node agent: {message.get('error')}"))
+
+    def _lost(self, connection: socket.socket) -> None:
+        """Whoever waits for an answer is told; the engine is told that something has changed."""
+        if self._socket is not connection:
+            return
+        self._socket = None
+        connection.close()
+        pending, self._pending = self._pending, {}
+        for future in pending.values():
+            if not future.done():
+                future.set_exception(TargetUnavailable("the node agent is gone"))
+        if self._report is not None:
+            self._report({})
+
+
+def _dial(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _result(future: "Future[dict[str, Any]]", op: str) -> dict[str, Any]:
+    try:
+        return future.result(TIMEOUT)
+    except TimeoutError as error:
+        raise TargetUnavailable(f"the node agent did not answer {op} in {TIMEOUT:g} s") from error

@@ -1,0 +1,80 @@
+"""Jobs as processes of this machine, started by a node agent that outlives the service.
+
+The agent is a process of its own (one a target), found again by its socket; it is started when
+nobody answers there. The jobs' shims outlive both.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.scheduling import Capacity, Node
+from targets.agents import AgentConnection
+from targets.base import Report, TargetError, TargetUnavailable
+from targets.config import LocalConfig
+from targets.place import Site
+
+NODE = "local"
+START_SECONDS = 15.0
+
+
+class LocalTarget:
+    """See `targets.base.Target`."""
+
+    def __init__(self, config: LocalConfig, site: Site, token: str) -> None:
+        self._config = config
+        self._root = site.root / config.name
+        self._socket = site.socket_dir / f"{config.name}.agent"
+        self._agent = AgentConnection(self._socket, self._start_agent, _setting(site, token))
+
+    def capacity(self) -> Capacity:
+        cpus = self._config.cpus or float(os.cpu_count() or 1)
+        return Capacity((Node(NODE, cpus, self._config.gpus, self._config.memory_mb),))
+
+    def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
+        self._agent.submit([self._adapted(job) for job in jobs])
+        return {}
+
+    def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
+        return self._agent.observe(names) if names else {}
+
+    def stop(self, names: Collection[str], grace: float) -> None:
+        self._agent.ask("stop", names=list(names), grace=grace)
+
+    def remove(self, names: Collection[str]) -> None:
+        self._agent.ask("remove", names=list(names))
+
+    def watch(self, report: Report) -> None:
+        self._agent.watch(report)
+
+    def close(self) -> None:
+        self._agent.close()
+
+    def _adapted(self, job: Job) -> Job:
+        python = self._config.python or sys.executable
+        return replace(job, interpreter=python) if job.interpreter in ("python", "python3") else job
+
+    def _start_agent(self) -> None:
+        """Start the agent and wait until its socket answers."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "dispatcher.agent", "serve"]
+        command += ["--root", str(self._root), "--socket", str(self._socket)]
+        with (self._root / "agent.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._socket.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise TargetUnavailable(f"the node agent did not start; see {self._root}/agent.log")
+            time.sleep(0.01)
+
+
+def _setting(site: Site, token: str) -> dict[str, object]:
+    service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
+    return {"service": service}
