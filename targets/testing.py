@@ -1,0 +1,188 @@
+"""A target in a dict, and the contract that every target keeps.
+
+`TargetContract` is shipped: subclass it with a `target` fixture, say how a job of each kind is
+made, and it checks yours too. The fake passes the same suite as the real ones, so what is proven
+with it holds for them.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from dispatcher.core.jobs import ABSENT, Evidence, Job, Observation, State
+from dispatcher.core.scheduling import Capacity, Node
+from targets.base import LaunchRefused, Report, Target, TargetError, TargetUnavailable
+
+PATIENCE = 30.0
+
+
+class FakeTarget:
+    """Jobs in a dict. A job lives until it is stopped, or until a test ends it with `end` or
+    `lose`.
+    """
+
+    def __init__(self, capacity: Capacity | None = None) -> None:
+        self.jobs: dict[str, Observation] = {}
+        self.launches: list[str] = []
+        self.away = False
+        self.refuses: dict[str, str] = {}
+        self._capacity = capacity or Capacity((Node("fake", 8),))
+        self._report: Report | None = None
+
+    def capacity(self) -> Capacity:
+        self._answer()
+        return self._capacity
+
+    def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
+        self._answer()
+        failures: dict[str, TargetError] = {}
+        for job in jobs:
+            if job.run_id in self.refuses:
+                failures[job.name] = LaunchRefused(self.refuses[job.run_id])
+            elif job.name not in self.jobs:
+                self.launches.append(job.name)
+                self.jobs[job.name] = Observation(State.ALIVE, started_at=1.0)
+        return failures
+
+    def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
+        self._answer()
+        return {name: self.jobs.get(name, ABSENT) for name in names}
+
+    def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
+        self._answer()
+        for name in names:
+            if self.jobs.get(name, ABSENT).state in (State.ALIVE, State.ABSENT):
+                self.end(name, Evidence(signal=15, reason="stopped"))
+
+    def remove(self, names: Collection[str]) -> None:
+        self._answer()
+        for name in names:
+            if self.jobs.get(name, ABSENT).state is State.EXITED:
+                self.jobs[name] = Observation(State.REMOVED)
+
+    def watch(self, report: Report) -> None:
+        self._report = report
+
+    def close(self) -> None:
+        self._report = None
+
+    def end(self, name: str, evidence: Evidence) -> None:
+        """The job ends so."""
+        started = self.jobs.get(name, ABSENT).started_at
+        self.jobs[name] = Observation(State.EXITED, started, evidence)
+
+    def lose(self, name: str) -> None:
+        """The job and its record are gone; its durable claim is all that is left."""
+        self.jobs[name] = Observation(State.REMOVED)
+
+    def alive(self) -> set[str]:
+        return {name for name, seen in self.jobs.items() if seen.state is State.ALIVE}
+
+    def _answer(self) -> None:
+        if self.away:
+            raise TargetUnavailable("the fake is away")
+
+
+def wait_until(
+    target: Target, name: str, enough: Callable[[Observation], bool], seconds: float = PATIENCE
+) -> Observation:
+    """Poll until `enough` holds of the job; fails with what was seen last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = target.poll([name])[name]
+        if enough(seen):
+            return seen
+        assert time.monotonic() < deadline, f"{name} is still {seen}"
+        time.sleep(0.02)
+
+
+def exited(seen: Observation) -> bool:
+    return seen.state is State.EXITED
+
+
+def alive(seen: Observation) -> bool:
+    return seen.state is State.ALIVE
+
+
+class TargetContract:
+    """What every target keeps. A subclass gives the fixtures `target` and `make_job`.
+
+    `make_job(name)` makes a job that goes on until it is stopped.
+    """
+
+    def test_a_job_that_was_never_launched_is_absent(self, target: Target) -> None:
+        assert target.poll(["nobody-1"])["nobody-1"].state is State.ABSENT
+
+    def test_launching_a_name_twice_starts_one_job(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        job = make_job("twice-1")
+        assert not target.launch([job, job])
+        first = wait_until(target, job.name, alive)
+        assert not target.launch([job])
+        assert wait_until(target, job.name, alive).started_at == first.started_at
+        target.stop([job.name], grace=0)
+        wait_until(target, job.name, exited)
+        assert not target.launch([job])
+        assert target.poll([job.name])[job.name].state is State.EXITED
+        target.remove([job.name])
+
+    def test_a_removed_job_does_not_start_again(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        job = make_job("gone-1")
+        target.launch([job])
+        wait_until(target, job.name, alive)
+        target.stop([job.name], grace=0)
+        wait_until(target, job.name, exited)
+        target.remove([job.name])
+        target.remove([job.name])
+        wait_until(target, job.name, lambda seen: seen.state is State.REMOVED)
+        target.launch([job])
+        assert target.poll([job.name])[job.name].state in (State.REMOVED, State.EXITED)
+
+    def test_stopping_or_removing_what_is_not_there_is_fine(self, target: Target) -> None:
+        target.stop(["nobody-2"], grace=0)
+        target.remove(["nobody-3"])
+
+    def test_a_job_that_was_withdrawn_before_its_launch_does_not_start(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        job = make_job("withdrawn-1")
+        target.stop([job.name], grace=0)
+        target.launch([job])
+        seen = wait_until(
+            target, job.name, lambda seen: seen.state in (State.EXITED, State.REMOVED)
+        )
+        assert seen.started_at is None
+
+    def test_a_stopped_job_leaves_evidence_of_it(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        job = make_job("stopped-1")
+        target.launch([job])
+        wait_until(target, job.name, alive)
+        target.stop([job.name], grace=5)
+        evidence = wait_until(target, job.name, exited).evidence
+        assert evidence is not None
+        assert evidence.reason == "stopped"
+        assert not evidence.ok
+        target.remove([job.name])
+
+    def test_a_poll_answers_for_every_name(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        jobs = [make_job(f"many{k}-1") for k in range(3)]
+        target.launch(jobs)
+        names = [job.name for job in jobs]
+        for name in names:
+            wait_until(target, name, alive)
+        assert set(target.poll([*names, "nobody-4"])) == {*names, "nobody-4"}
+        target.stop(names, grace=0)
+        for name in names:
+            wait_until(target, name, exited)
+        target.remove(names)
+
+    def test_the_capacity_names_its_nodes(self, target: Target) -> None:
+        nodes = target.capacity().nodes
+        assert nodes
+        assert len({node.name for node in nodes}) == len(nodes)
