@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], what: str, timeout: float = 30.0, pause: float = 0.02) -> T:
+def until(look: Callable[[], T | None], what: str, timeout: float = 30.0, pause: float = 0.02) -> T:
     """Look again and again until the answer is truthy, and return it.
 
     Raises AssertionError naming `what` and the last answer when the time is up.

@@ -1,0 +1,153 @@
+"""Starting a job as a container, at most once under its name, by a caller that may die at any line.
+
+The order is what makes it safe: fill the box, create the container (the engine refuses a second one
+of that name), claim the name, start. Cut off before the claim, the container is `created` and the
+next call goes on with it. Cut off after it, the container tells by its state whether it ever ran.
+"""
+
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from docker.errors import APIError
+
+from dispatcher.core.jobs import Job
+from targets import docker_gpu, docker_profile
+from targets.base import LaunchRefused, TargetError, TargetUnavailable
+from targets.config import DockerConfig
+from targets.docker_boxes import Boxes, Claim
+from targets.docker_engine import Engine
+from targets.docker_profile import SERVICE_LABEL, Ground
+
+
+class Launcher:
+    """Starts the jobs of one target. Several threads may use it, each with another job."""
+
+    def __init__(self, config: DockerConfig, ground: Ground, engine: Engine, boxes: Boxes) -> None:
+        self._config = config
+        self._ground = ground
+        self._engine = engine
+        self._boxes = boxes
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        self._mode: docker_gpu.Mode | None = None  # the way of asking for GPUs that has worked
+
+    def launch(self, job: Job) -> TargetError | None:
+        """Start the job unless one of that name was ever started; answer what went wrong."""
+        with self._lock:
+            if job.name in self._busy:
+                return None
+            self._busy.add(job.name)
+        try:
+            self._start(job)
+        except LaunchRefused as refusal:
+            self._boxes.withdraw(job.name)
+            self._boxes.delete(job.name)
+            return refusal
+        except TargetUnavailable as error:
+            return error
+        except OSError as error:
+            return TargetUnavailable(f"cannot write below {self._ground.state}: {error}")
+        finally:
+            with self._lock:
+                self._busy.discard(job.name)
+        return None
+
+    def _start(self, job: Job) -> None:
+        container = self._ours(job.name)
+        if container is None and self._boxes.claimed(job.name) is None:
+            self._start_new(job)
+        elif container is not None and container["State"]["Status"] == "created":
+            self._begin(job)  # created by a service that was killed before it could start it
+
+    def _start_new(self, job: Job) -> None:
+        """Start it, its GPUs asked for in each way in turn until the engine knows one."""
+        *others, last = self._modes(job)
+        for mode in others:
+            try:
+                return self._create_and_begin(job, mode)
+            except LaunchRefused as refusal:
+                cause = refusal.__cause__
+                if not isinstance(cause, APIError) or not docker_gpu.is_about_gpus(cause):
+                    raise
+                self._boxes.unclaim(job.name)  # it was created, and refused to start
+        return self._create_and_begin(job, last)
+
+    def _modes(self, job: Job) -> tuple[docker_gpu.Mode, ...]:
+        if not job.gpus:
+            return ("runtime",)
+        docker_gpu.refuse_podman(self._engine.version(), self._engine.url)
+        known = self._mode
+        return (known,) if known else docker_gpu.modes(self._config.gpu_mode, self._engine.known())
+
+    def _create_and_begin(self, job: Job, mode: docker_gpu.Mode) -> None:
+        if self._create(job, mode):
+            self._begin(job)
+        if job.gpus:
+            self._mode = mode
+
+    def _create(self, job: Job, mode: docker_gpu.Mode) -> bool:
+        """Create the container; whether it is there and has yet to be started."""
+        ground, config = self._ground, self._config
+        cpus = float(self._engine.known()["NCPU"])
+        gpus = docker_gpu.request(job.gpus, mode)
+        host = docker_profile.host(job, config, ground, gpus, cpus)
+        whole = docker_profile.container(job, config, ground)
+        self._fill_box(job)
+        try:
+            with self._engine.calls(judged=True) as api:
+                api.create_container(host_config=api.create_host_config(**host), **whole)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise self._explained(error, job) from error
+            there = self._ours(job.name)  # a call that was cut off has made it after all
+            return there is not None and bool(there["State"]["Status"] == "created")
+        return True
+
+    def _fill_box(self, job: Job) -> None:
+        owner = docker_profile.owner(self._config)
+        try:
+            self._boxes.fill(job.name, docker_profile.files(job, self._ground), owner)
+        except PermissionError as error:
+            raise LaunchRefused(
+                f"user: this service may not give a folder to {owner[0]}:{owner[1]}; leave the "
+                "target's user out, or run the service as root"
+            ) from error
+
+    def _begin(self, job: Job) -> None:
+        if self._boxes.claim(job.name) is Claim.WITHDRAWN:
+            self._engine.discard(job.name)
+            return
+        try:
+            with self._engine.calls(judged=True) as api:
+                api.start(job.name)
+        except APIError as error:
+            explained = self._explained(error, job)
+            if isinstance(explained, LaunchRefused):
+                self._engine.discard(job.name)  # else it stays, created, to be started again
+            raise explained from error
+
+    def _explained(self, error: APIError, job: Job) -> TargetError:
+        image = job.image or self._config.image
+        return docker_gpu.explain(error, image=image, url=self._engine.url)
+
+    def _ours(self, name: str) -> Mapping[str, Any] | None:
+        """Our container of that name. LaunchRefused if there is one that is not ours."""
+        container = self._engine.inspect(name)
+        if container is not None and not self.is_ours(container):
+            raise LaunchRefused(
+                f"the Docker engine at {self._engine.url} has a container {name!r} that this "
+                f"service did not make; remove it there: docker rm {name}"
+            )
+        return container
+
+    def is_busy_with(self, name: str) -> bool:
+        """Whether a job of that name is being started at this moment."""
+        with self._lock:
+            return name in self._busy
+
+    def is_ours(self, container: Mapping[str, Any]) -> bool:
+        """Whether this service made the container."""
+        labels = container["Config"].get("Labels") or {}
+        return bool(labels.get(SERVICE_LABEL) == self._ground.service_id)

@@ -1,0 +1,155 @@
+"""From a job to a container: what the engine is asked for. Pure, so that it can be read and tested.
+
+Every container is made in the same hardened way: no capabilities, no new privileges, bounded
+processes and memory, and nothing to write to but its box and its own layers. Secrets travel in
+files of the box, never in the container's environment or command line, which `docker inspect`
+shows.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
+
+from dispatcher.core.jobs import Job
+from targets.base import LaunchRefused
+from targets.config import DockerConfig
+
+SERVICE_LABEL = "dispatcher.service"
+RUN_LABEL = "dispatcher.run"
+ATTEMPT_LABEL = "dispatcher.attempt"
+
+ROOT = "/dispatcher-root"
+RUNTIME = "/dispatcher-runtime"
+SERVICE = "/dispatcher-service"
+COMMAND = ["python3", "-m", "dispatcher.agent", "run"]
+COMMAND += ["--job", f"{ROOT}/job.json", "--root", ROOT]
+
+NOBODY = 65534
+SHARED_MEMORY_MB = 2048  # Azure ML's own default; the engine's 64 MB breaks data loaders
+ALLOWED_ARGUMENTS = ("--shm-size", "--ulimit", "--hostname")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the service brings along for the containers of one target."""
+
+    service_id: str
+    state: Path  # a folder of the target's own
+    runtime: Path  # the folder that `python3 -m dispatcher.agent` runs from
+    socket: Path  # the service's Unix socket, alone in its folder
+    token: str  # an agent's
+
+
+def owner(config: DockerConfig) -> tuple[int, int]:
+    """The user and group that a container runs as: never root unless the configuration says so."""
+    if config.user is not None:
+        user, _, group = config.user.partition(":")
+        return int(user), int(group or user)
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    return NOBODY, NOBODY
+
+
+def files(job: Job, ground: Ground) -> dict[str, Any]:
+    """What is put into the box: the job, and how to reach the service."""
+    service = {"socket": f"{SERVICE}/{ground.socket.name}", "url": None, "token": ground.token}
+    return {"job.json": {**inside(job).wire(), "service": service}, "service.json": service}
+
+
+def inside(job: Job) -> Job:
+    """The job as it is seen within its container, where its devices are numbered from 0."""
+    number = {gpu: str(position) for position, gpu in enumerate(job.gpus)}
+    ranks = tuple(
+        replace(rank, gpus=tuple(number[gpu] for gpu in rank.gpus if gpu in number))
+        for rank in job.ranks
+    )
+    return replace(job, gpus=tuple(number.values()), ranks=ranks, image=None, docker_arguments=())
+
+
+def labels(job: Job, ground: Ground) -> dict[str, str]:
+    """What an engine's containers are found and told apart by."""
+    return {
+        SERVICE_LABEL: ground.service_id,
+        RUN_LABEL: job.run_id,
+        ATTEMPT_LABEL: str(job.attempt),
+    }
+
+
+def container(job: Job, config: DockerConfig, ground: Ground) -> dict[str, Any]:
+    """The arguments of `create_container`, but for the host's part."""
+    chosen = dict(_arguments(job))
+    return {
+        "image": job.image or config.image,
+        "entrypoint": COMMAND,  # an image's own would swallow it as arguments
+        "name": job.name,
+        "user": "{}:{}".format(*owner(config)),
+        "working_dir": RUNTIME,
+        "hostname": chosen.get("--hostname"),
+        "labels": labels(job, ground),
+        # An image may ask for all devices by this variable; a request for some overrides it.
+        "environment": {"PYTHONUNBUFFERED": "1", **({} if job.gpus else _NO_GPU)},
+    }
+
+
+def host(
+    job: Job, config: DockerConfig, ground: Ground, gpus: DeviceRequest | None, cpus: float
+) -> dict[str, Any]:
+    """The arguments of `create_host_config`. `cpus` is what the engine has: no job may ask for
+    more.
+    """
+    chosen = dict(_arguments(job))
+    memory = f"{job.memory_mb}m" if job.memory_mb else None
+    return {
+        "init": True,
+        "network_mode": config.network,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": config.pids_limit,
+        "mem_limit": memory,
+        "memswap_limit": memory,  # the same: no swap
+        "nano_cpus": int(max(0.01, min(job.cpus, cpus)) * 1e9) if job.cpus else None,
+        "shm_size": chosen.get("--shm-size", f"{job.shm_mb or SHARED_MEMORY_MB}m"),
+        "ulimits": [_ulimit(text) for option, text in _arguments(job) if option == "--ulimit"],
+        "device_requests": [gpus] if gpus else None,
+        "mounts": list(_mounts(job, ground)),
+        # What the agent itself prints; the job's own output goes to files in the box.
+        "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
+    }
+
+
+_NO_GPU: Mapping[str, str] = {"NVIDIA_VISIBLE_DEVICES": "void"}
+
+
+def _mounts(job: Job, ground: Ground) -> Iterator[Mount]:
+    box = ground.state / "boxes" / job.name
+    yield Mount(ROOT, str(box), type="bind")
+    yield Mount(RUNTIME, str(ground.runtime), type="bind", read_only=True)
+    # The socket's folder: a service that starts again makes a new socket in it.
+    yield Mount(SERVICE, str(ground.socket.parent), type="bind", read_only=True)
+
+
+def _arguments(job: Job) -> Iterator[tuple[str, str]]:
+    """The run's extra Docker arguments as pairs; LaunchRefused for what could open the box."""
+    words: list[str] = []
+    for word in job.docker_arguments:
+        words += word.split("=", 1) if word.startswith("--") else [word]
+    for option, value in zip(words[::2], [*words[1::2], ""], strict=False):
+        if option not in ALLOWED_ARGUMENTS:
+            allowed = ", ".join(ALLOWED_ARGUMENTS)
+            raise LaunchRefused(f"docker argument {option!r} is not allowed; these are: {allowed}")
+        if not value:
+            raise LaunchRefused(f"docker argument {option!r} needs a value")
+        yield option, value
+
+
+def _ulimit(text: str) -> Ulimit:
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    try:
+        return Ulimit(name=name, soft=int(soft), hard=int(hard or soft))
+    except ValueError as error:
+        raise LaunchRefused(f"docker argument --ulimit {text!r}: {error}") from error

@@ -1,0 +1,47 @@
+"""A stand-in for the agent inside a container, so that a target can be tested by itself.
+
+It keeps the part of the contract that a target sees: it runs the job's command, passes SIGTERM on,
+and leaves `exit.json` in the job's folder as its last act. `make_runtime` writes it to where
+`python3 -m dispatcher.agent` finds it.
+"""
+
+from pathlib import Path
+
+SOURCE = """
+import json, os, signal, subprocess, sys, time
+
+job_path, root = sys.argv[sys.argv.index("--job") + 1], sys.argv[sys.argv.index("--root") + 1]
+job = json.load(open(job_path))
+folder = os.path.join(root, "jobs", job["name"])
+os.makedirs(folder)
+env = {**os.environ, **job["env"]}
+if job["gpus"]:
+    env["CUDA_VISIBLE_DEVICES"] = ",".join(job["gpus"])
+started, stopped = time.time(), []
+child = subprocess.Popen(["/bin/sh", "-c", job["command"]], cwd=folder, env=env,
+                         stdout=open(os.path.join(folder, "out"), "wb"), stderr=subprocess.STDOUT)
+signal.signal(signal.SIGTERM, lambda *_: (stopped.append(1), child.terminate()))
+code = child.wait()
+record = {
+    "exit_code": None if code < 0 else code, "signal": -code if code < 0 else None,
+    "reason": "stopped" if stopped else "signaled" if code < 0 else "exited", "oom": False,
+    "started_at": started, "ended_at": time.time(), "receipt": [], "failed_rank": None,
+    "tail": open(os.path.join(folder, "out"), errors="replace").read()[-2048:],
+}
+with open(os.path.join(folder, "exit.part"), "w") as file:
+    json.dump(record, file)
+os.rename(file.name, os.path.join(folder, "exit.json"))
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
+def make_runtime(folder: Path) -> Path:
+    """Write the stand-in below the folder and return what to mount."""
+    package = folder / "dispatcher" / "agent"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(SOURCE)
+    for path in (folder, package.parent, package):
+        path.chmod(0o755)
+    return folder
