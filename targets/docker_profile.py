@@ -25,6 +25,7 @@ ATTEMPT_LABEL = "dispatcher.attempt"
 ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
+SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
 COMMAND = ["python3", "-m", "dispatcher.agent", "run"]
 COMMAND += ["--job", f"{ROOT}/job.json", "--root", ROOT]
 
@@ -56,18 +57,21 @@ def owner(config: DockerConfig) -> tuple[int, int]:
 
 def files(job: Job, ground: Ground) -> dict[str, Any]:
     """What is put into the box: the job, and how to reach the service."""
-    service = {"socket": f"{SERVICE}/{ground.socket.name}", "url": None, "token": ground.token}
-    return {"job.json": {**inside(job).wire(), "service": service}, "service.json": service}
+    socket = f"{SERVICE}/{ground.socket.name}"
+    service = {"socket": socket, "url": None, "token": ground.token}
+    return {"job.json": {**inside(job, socket).wire(), "service": service}}
 
 
-def inside(job: Job) -> Job:
-    """The job as it is seen within its container, where its devices are numbered from 0."""
+def inside(job: Job, socket: str) -> Job:
+    """The job as it is seen within its container: devices count from 0, the socket is elsewhere."""
     number = {gpu: str(position) for position, gpu in enumerate(job.gpus)}
     ranks = tuple(
         replace(rank, gpus=tuple(number[gpu] for gpu in rank.gpus if gpu in number))
         for rank in job.ranks
     )
-    return replace(job, gpus=tuple(number.values()), ranks=ranks, image=None, docker_arguments=())
+    env = {**job.env, SOCKET_VARIABLE: socket} if SOCKET_VARIABLE in job.env else job.env
+    gpus = tuple(number.values())
+    return replace(job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=())
 
 
 def labels(job: Job, ground: Ground) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import socketserver
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from queue import Queue
@@ -11,7 +11,9 @@ import pytest
 from docker.errors import NotFound
 
 from dispatcher.core.jobs import Job, Observation, State
-from targets.base import LaunchRefused
+from targets.base import LaunchRefused, Target
+from targets.docker_profile import SOCKET_VARIABLE
+from targets.testing import TargetContract
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import IMAGE, Dockerd
 from tests.rigs.waiting import until
@@ -22,6 +24,21 @@ def rig(dockerd: Dockerd, tmp_path: Path) -> Iterator[Rig]:
     rig = make_rig(dockerd, tmp_path)
     yield rig
     rig.target.close()
+
+
+class TestContract(TargetContract):
+    """What every target keeps."""
+
+    @pytest.fixture
+    def target(self, rig: Rig) -> Target:
+        return rig.target
+
+    @pytest.fixture
+    def make_job(self) -> Callable[[str], Job]:
+        def make(name: str) -> Job:
+            return Job(name=name, run_id=name[:-2], attempt=1, command="exec sleep 60")
+
+        return make
 
 
 def test_a_job_runs_to_its_end_and_is_forgotten_when_removed(rig: Rig) -> None:
@@ -135,11 +152,12 @@ def test_a_job_is_not_root_and_can_write_to_its_box_alone(rig: Rig) -> None:
 
 def test_no_secret_is_in_what_the_engine_shows(dockerd: Dockerd, tmp_path: Path) -> None:
     rig = make_rig(dockerd, tmp_path, token="canary-token")
-    one = job("echo $CANARY", env={"CANARY": "canary-variable"})
+    env = {"CANARY": "canary-variable", SOCKET_VARIABLE: "/on/the/host"}
+    one = job(f"echo $CANARY ${SOCKET_VARIABLE}", env=env)
 
     seen = rig.run(one)
 
-    assert evidence(seen).tail == "canary-variable\n"
+    assert evidence(seen).tail == "canary-variable /dispatcher-service/s\n"
     assert "canary" not in str(dockerd.client.api.inspect_container(one.name))
 
 
