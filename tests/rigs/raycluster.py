@@ -215,7 +215,7 @@ def _environment(token: str) -> dict[str, str]:
 
 def _ray() -> str:
     path = Path(sys.executable).with_name("ray")
-    return str(path) if path.exists() else missing.program("ray", "(pip) 'ray[default]'")
+    return str(path) if path.exists() else missing.part("ray", "make setup")
 
 
 def _free_port(address: str) -> int:
