@@ -41,6 +41,7 @@ class FakeTarget:
             elif job.name not in self.jobs:
                 self.launches.append(job.name)
                 self.jobs[job.name] = Observation(State.ALIVE, started_at=1.0)
+                self._tell(job.name)
         return failures
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
@@ -69,6 +70,7 @@ class FakeTarget:
         """The job ends so."""
         started = self.jobs.get(name, ABSENT).started_at
         self.jobs[name] = Observation(State.EXITED, started, evidence)
+        self._tell(name)
 
     def lose(self, name: str) -> None:
         """The job and its record are gone; its durable claim is all that is left."""
@@ -76,6 +78,10 @@ class FakeTarget:
 
     def alive(self) -> set[str]:
         return {name for name, seen in self.jobs.items() if seen.state is State.ALIVE}
+
+    def _tell(self, name: str) -> None:
+        if self._report is not None:
+            self._report({name: self.jobs[name]})
 
     def _answer(self) -> None:
         if self.away:

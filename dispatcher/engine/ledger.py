@@ -2,7 +2,7 @@
 can be read anew.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from dispatcher.core.jobs import ABSENT, Observation, State, combine
 from dispatcher.core.lifecycle import Run
@@ -79,9 +79,11 @@ class Ledger:
             self._seen[name] = observation
         return run_id
 
-    def forget_seen(self, names: Iterable[str]) -> None:
+    def forget_seen(self, names: Iterable[str], states: Collection[State]) -> None:
+        """Forget what was seen of these jobs if it was one of these states."""
         for name in names:
-            self._seen.pop(name, None)
+            if self.state(name) in states:
+                del self._seen[name]
 
     def seen(self, run: Run) -> Observation | None:
         """The run's jobs as last seen, as one; None during a call or if one was not seen."""

@@ -20,6 +20,11 @@ JobsFor = Callable[[Run], list[Job]]
 Move = tuple[Run, Run, tuple[Event, ...]]
 log = logging.getLogger(__name__)
 ENDED = (State.EXITED, State.REMOVED)
+# What was seen before such a call has returned may be history; an end never is.
+STALE_AFTER = {
+    "launch": (State.ABSENT, State.CREATED),
+    "stop": (State.ABSENT, State.CREATED, State.ALIVE),
+}
 UNKNOWN = Observation(State.UNKNOWN)
 
 
@@ -116,7 +121,7 @@ class Turn:
             gone = [name for name in call.names if name not in call.failures]
             self._see(dict.fromkeys(gone, Observation(State.REMOVED)))
             return
-        self._ledger.forget_seen(call.names)  # what was seen before the call is history
+        self._ledger.forget_seen(call.names, STALE_AFTER[call.verb])
         for name, error in call.failures.items():
             if isinstance(error, LaunchRefused):
                 self._see({name: _cannot_start(error, self.now)})

@@ -1,0 +1,90 @@
+"""A service without HTTP over fake targets, for tests of engine and services."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dispatcher.core.jobs import Job
+from dispatcher.core.lifecycle import Run
+from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.spec import RunSpec
+from dispatcher.engine.fleet import Fleet
+from dispatcher.engine.loop import Engine
+from dispatcher.services.catalog import Catalog
+from dispatcher.services.files import FileService
+from dispatcher.services.parking import ParkingService
+from dispatcher.services.status import StatusService
+from dispatcher.services.submission import SubmissionService
+from dispatcher.store.blobs import Blobs
+from dispatcher.store.contract import Store
+from targets.testing import FakeTarget
+
+
+@dataclass
+class FakeKinds:
+    """Builds fake targets; remembers them by name, so that a second engine finds the same world."""
+
+    targets: dict[str, FakeTarget] = field(default_factory=dict)
+
+    def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(config)
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(config)
+
+    def build(self, config: Mapping[str, Any]) -> FakeTarget:
+        return self.targets[config["name"]]
+
+
+class House:
+    """Engine and services over one store."""
+
+    def __init__(
+        self, store: Store, kinds: FakeKinds, tmp: str, clock: Callable[[], float]
+    ) -> None:
+        self.store, self.kinds = store, kinds
+        self.status = StatusService(store, clock)
+        self.engine = Engine(store, self.status, one_job, f"engine-{time.monotonic_ns()}", clock)
+        self.fleet = Fleet(store, kinds, self.engine.post)
+        catalog = Catalog(store, self.fleet, clock)
+        files = FileService(Blobs(f"{tmp}/blobs"))
+        self.submission = SubmissionService(store, catalog, files, clock)
+        self.parking = ParkingService(store, self.status, self.fleet)
+        for name in kinds.targets:
+            store.write(lambda tx, name=name: tx.registry.put_target(name, {"name": name}))  # type: ignore[misc]
+
+    def start(self) -> "House":
+        self.engine.start(self.fleet)
+        return self
+
+    def stop(self) -> None:
+        self.engine.stop()
+        self.fleet.close()
+
+    def submit(self, *names: str, **fields: Any) -> list[Run]:
+        specs = [
+            RunSpec(**{"id": n, "experiment": "e", "command": "true", "target": "t", **fields})
+            for n in names
+        ]
+        return self.submission.submit(specs)
+
+    def until(self, enough: Callable[[], bool], seconds: float = 15) -> None:
+        """Wait for something to become true; the engine runs in its own thread."""
+        deadline = time.monotonic() + seconds
+        while not enough():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.005)
+
+    def status_of(self, run_id: str) -> str:
+        return self.status.get(run_id).shown_status
+
+
+def one_job(run: Run) -> list[Job]:
+    return [Job(name, run.id, run.attempt) for name in run.job_names]
+
+
+def fakes(cpus: float = 2, **more: Capacity) -> FakeKinds:
+    """A target `t` with that many CPUs, and others as given."""
+    capacities = {"t": Capacity((Node("n", cpus),)), **more}
+    return FakeKinds({name: FakeTarget(capacity) for name, capacity in capacities.items()})
