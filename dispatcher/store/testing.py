@@ -1,0 +1,255 @@
+"""`StoreContract`: what every store keeps. A store's test is a subclass with a `store` fixture."""
+
+import math
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from dispatcher.core.errors import PropertyConflict, RunConflict
+from dispatcher.core.jobs import Evidence
+from dispatcher.core.lifecycle import (
+    Completed,
+    Exited,
+    Placed,
+    Released,
+    Run,
+    Started,
+    first,
+    step,
+)
+from dispatcher.core.scheduling import Share
+from dispatcher.core.spec import RunSpec
+from dispatcher.store.contract import Change, Point, RunQuery, Store
+
+EVIDENCE = Evidence(exit_code=0, started_at=1.0, ended_at=2.0, receipt=({"pid": 1, "signal": 15},))
+
+
+def make(name: str, parent: Run | None = None, **fields: Any) -> Run:
+    values = {"id": name, "experiment": "e", "command": "true", **fields}
+    if parent is not None:
+        values["parent_id"] = parent.id
+    return first(RunSpec(**values), now=1.0, parent=parent)
+
+
+def add(store: Store, *runs: Run) -> list[Run]:
+    return store.write(lambda tx: tx.runs.add(runs))
+
+
+def change(run: Run, *events: Any) -> Change:
+    after = run
+    for event in events:
+        after = step(after, event)
+    return Change(run, after, tuple(events), 9.0)
+
+
+def ids(runs: Sequence[Run]) -> list[str]:
+    return [run.id for run in runs]
+
+
+class StoreContract:
+    """Subclass it and give a `store` fixture: an empty store."""
+
+    def test_a_run_comes_back_as_it_was_stored(self, store: Store) -> None:
+        spec = {"arguments": ("--x", "1"), "tags": {"a": None}, "gpus": 2, "priority": 3}
+        [run] = add(store, make("r", **spec))
+        assert (run.seq, run.number) == (1, 1)
+        assert store.read(lambda tx: tx.runs.get(["r"])) == {"r": run}
+        moved = change(
+            run, Placed((Share("n", ("0", "1")),)), Started(1.5), Exited(EVIDENCE), Completed(2.0)
+        )
+        assert store.write(lambda tx: tx.runs.save([moved])) == set()
+        assert store.read(lambda tx: tx.runs.get(["r"]))["r"] == moved.after
+
+    def test_a_change_of_a_run_that_has_moved_is_refused_and_the_others_are_kept(
+        self, store: Store
+    ) -> None:
+        a, b = add(store, make("a"), make("b"))
+        store.write(lambda tx: tx.runs.save([change(a, Placed((Share("n"),)))]))
+        late = [change(a, Placed((Share("other"),))), change(b, Placed((Share("n"),)))]
+        assert store.write(lambda tx: tx.runs.save(late)) == {"a"}
+        now = store.read(lambda tx: tx.runs.get(["a", "b"]))
+        assert now["a"].placement == now["b"].placement == (Share("n"),)
+
+    def test_the_events_of_a_run_are_its_history(self, store: Store) -> None:
+        [run] = add(store, make("r"))
+        store.write(lambda tx: tx.runs.save([change(run, Placed((Share("n"),)), Started(1.5))]))
+        events = store.read(lambda tx: tx.runs.events("r"))
+        assert [(e.version, e.type) for e in events] == [
+            (1, "Submitted"), (2, "Placed"), (3, "Started"),
+        ]  # fmt: skip
+        assert events[2].data == {"started_at": 1.5}
+
+    def test_work_that_raises_changes_nothing(self, store: Store) -> None:
+        def work(tx: Any) -> None:
+            tx.runs.add([make("r")])
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            store.write(work)
+        assert store.read(lambda tx: tx.runs.get(["r"])) == {}
+
+    def test_an_id_or_a_child_key_is_given_once(self, store: Store) -> None:
+        [parent] = add(store, make("p"))
+        add(store, make("c", parent, key="k"))
+        with pytest.raises(RunConflict):
+            add(store, make("p"))
+        with pytest.raises(RunConflict):
+            add(store, make("d", parent, key="k"))
+        assert ids(list(store.read(lambda tx: tx.runs.by_key("p", ["k", "l"])).values())) == ["c"]
+
+    def test_the_queue_is_by_priority_then_age_and_leaves_out_what_moved_on(
+        self, store: Store
+    ) -> None:
+        runs = add(store, make("a"), make("b", priority=1), make("c"), make("d", target="other"))
+        assert ids(store.read(lambda tx: tx.runs.queue("local", 10))) == ["b", "a", "c"]
+        assert ids(store.read(lambda tx: tx.runs.queue("local", 2))) == ["b", "a"]
+        assert store.read(lambda tx: tx.runs.queued_targets()) == {"local", "other"}
+        store.write(lambda tx: tx.runs.save([change(runs[0], Placed((Share("n"),)))]))
+        assert ids(store.read(lambda tx: tx.runs.queue("local", 10))) == ["b", "c"]
+        assert ids(store.read(lambda tx: tx.runs.owed())) == ["a"]
+
+    def test_what_is_released_is_owed_no_more(self, store: Store) -> None:
+        [run] = add(store, make("r"))
+        events = (Placed((Share("n"),)), Started(1.0), Exited(EVIDENCE), Completed(2.0))
+        done = change(run, *events)
+        store.write(lambda tx: tx.runs.save([done]))
+        assert ids(store.read(lambda tx: tx.runs.owed())) == ["r"]
+        store.write(lambda tx: tx.runs.save([change(done.after, Released())]))
+        assert store.read(lambda tx: tx.runs.owed()) == []
+
+    def test_a_tree_is_found_by_its_root_and_counted_by_status(self, store: Store) -> None:
+        [p] = add(store, make("p"))
+        [c, _d] = add(store, make("c", p), make("d", p))
+        add(store, make("cc", c), make("p0"))
+        below = store.read(lambda tx: tx.runs.query(RunQuery(below="p")))
+        assert ids(below) == ["cc", "d", "c"]
+        assert ids(store.read(lambda tx: tx.runs.query(RunQuery(parent="p")))) == ["d", "c"]
+        assert ids(store.read(lambda tx: tx.runs.open_below("p"))) == ["c", "d", "cc"]
+        counts = store.read(lambda tx: tx.runs.children_by_status(["p", "c", "cc"]))
+        assert counts == {"p": {"Queued": 2}, "c": {"Queued": 1}}
+
+    def test_filters_are_joined_and_pages_follow_each_other(self, store: Store) -> None:
+        add(store, *[make(f"r{k}", type="t" if k % 2 else None) for k in range(6)])
+        for k in range(6):
+            tags: dict[str, str | None] = {"k": str(k), "none": None}
+            store.write(lambda tx, k=k, tags=tags: tx.labels.set_tags(f"r{k}", tags))  # type: ignore[misc]
+
+        def query(**fields: Any) -> list[str]:
+            return ids(store.read(lambda tx: tx.runs.query(RunQuery(**fields))))
+
+        assert query(type="t") == ["r5", "r3", "r1"]
+        assert query(tags=(("k", ("3",)),)) == ["r3"]
+        assert query(tags=(("k", None),), limit=2) == ["r5", "r4"]
+        assert query(tags=(("none", (None,)), ("k", ("2",)))) == ["r2"]
+        assert query(tags=(("k", ("3",)),), type=None, status="Completed") == []
+        assert query(before_seq=3) == ["r1", "r0"]
+        assert query(ids=("r1", "nobody")) == ["r1"]
+
+    def test_properties_are_added_and_never_changed(self, store: Store) -> None:
+        add(store, make("r"))
+        store.write(lambda tx: tx.labels.add_properties("r", {"author": "x", "n": None}))
+        store.write(lambda tx: tx.labels.add_properties("r", {"author": "x"}))
+        with pytest.raises(PropertyConflict):
+            store.write(lambda tx: tx.labels.add_properties("r", {"new": "1", "author": "y"}))
+        assert store.read(lambda tx: tx.labels.properties(["r"])) == {
+            "r": {"author": "x", "n": None}
+        }
+
+    def test_tags_are_set_merged_and_removed(self, store: Store) -> None:
+        add(store, make("r"))
+        store.write(lambda tx: tx.labels.set_tags("r", {"a": "1", "b": None}))
+        store.write(lambda tx: tx.labels.set_tags("r", {"a": "2"}))
+        store.write(lambda tx: tx.labels.remove_tags("r", ["b", "nothing"]))
+        assert store.read(lambda tx: tx.labels.tags(["r"])) == {"r": {"a": "2"}}
+
+    def test_a_description_survives_the_next_change(self, store: Store) -> None:
+        [run] = add(store, make("r"))
+        store.write(lambda tx: tx.labels.describe("r", {"display_name": "D"}))
+        store.write(lambda tx: tx.runs.save([change(run, Placed((Share("n"),)))]))
+        assert store.read(lambda tx: tx.runs.get(["r"]))["r"].display_name == "D"
+
+    @pytest.mark.parametrize(
+        "value", [1, 1.5, True, None, "text", "ünï☃", [1, 2.0], {"a": [1]}, 1e308, -0.0, 10**17]
+    )
+    def test_a_metric_value_comes_back_as_it_was(self, store: Store, value: object) -> None:
+        store.write(lambda tx: tx.telemetry.add_points([Point("r", 1, "m", "scalar", value)]))
+        [point] = store.read(lambda tx: tx.telemetry.points(["r"]))["r"]
+        assert point.value == value
+        assert type(point.value) is type(value)
+
+    def test_nan_and_the_infinities_come_back(self, store: Store) -> None:
+        values = [math.nan, math.inf, -math.inf]
+        points = [Point("r", 1, "m", "scalar", value) for value in values]
+        store.write(lambda tx: tx.telemetry.add_points(points))
+        found = [p.value for p in store.read(lambda tx: tx.telemetry.points(["r"]))["r"]]
+        assert math.isnan(found[0])
+        assert found[1:] == values[1:]
+
+    def test_points_are_in_logging_order_and_by_attempt(self, store: Store) -> None:
+        points = [Point("r", 1 + k // 5, "mn"[k % 2], "scalar", k) for k in range(10)]
+        store.write(lambda tx: tx.telemetry.add_points(points))
+        found = store.read(lambda tx: tx.telemetry.points(["r", "s"], None, {"r": 2}))
+        assert [p.value for p in found["r"]] == [5, 6, 7, 8, 9]
+        named = store.read(lambda tx: tx.telemetry.points(["r"], "m"))
+        assert [p.value for p in named["r"]] == [0, 2, 4, 6, 8]
+
+    def test_streams_advance(self, store: Store) -> None:
+        key, other = ("r", 1, "metrics"), ("r", 1, "log:a")
+        assert store.read(lambda tx: tx.telemetry.offsets([key])) == {key: 0}
+        store.write(lambda tx: tx.telemetry.advance({key: 5, other: 7}))
+        store.write(lambda tx: tx.telemetry.advance({key: 6}))
+        assert store.read(lambda tx: tx.telemetry.offsets([key, other])) == {key: 6, other: 7}
+        assert store.read(lambda tx: tx.telemetry.streams("r")) == [
+            (1, "log:a", 7), (1, "metrics", 6),
+        ]  # fmt: skip
+
+    def test_a_lease_is_held_by_one_and_its_token_grows_with_each_holder(
+        self, store: Store
+    ) -> None:
+        def acquire(holder: str, now: float) -> int | None:
+            return store.write(lambda tx: tx.registry.acquire("l", holder, now=now, ttl=10))
+
+        assert acquire("a", 0.0) == 1
+        assert acquire("b", 5.0) is None
+        assert acquire("a", 6.0) == 1
+        assert acquire("b", 17.0) == 2
+        assert store.read(lambda tx: tx.registry.fenced("l", 1))
+        assert not store.read(lambda tx: tx.registry.fenced("l", 2))
+
+    def test_registry_entries_come_back(self, store: Store) -> None:
+        one = store.write(lambda tx: tx.registry.experiment("e", now=1.0))
+        assert store.write(lambda tx: tx.registry.experiment("e", now=2.0)) == one
+        assert store.read(lambda tx: tx.registry.experiments()) == [one]
+        store.write(lambda tx: tx.registry.put_target("t", {"kind": "local"}))
+        store.write(lambda tx: tx.registry.put_target("t", {"kind": "ray"}))
+        assert store.read(lambda tx: tx.registry.targets()) == {"t": {"kind": "ray"}}
+        assert store.write(lambda tx: tx.registry.delete_target("t"))
+        assert not store.write(lambda tx: tx.registry.delete_target("t"))
+        assert store.write(lambda tx: tx.registry.meta("m", "1")) == "1"
+        assert store.write(lambda tx: tx.registry.meta("m", "2")) == "1"
+        store.write(lambda tx: tx.registry.remember("k", "d", "a", now=1.0))
+        assert store.read(lambda tx: tx.registry.recall("k")) == ("d", "a")
+
+    def test_a_commit_tells_which_runs_it_changed(self, store: Store) -> None:
+        heard: list[str] = []
+        store.on_commit(lambda runs: heard.extend(run.id for run in runs))
+        [run] = add(store, make("r"))
+        store.write(lambda tx: tx.runs.save([change(run, Placed((Share("n"),)))]))
+        store.write(lambda tx: tx.labels.set_tags("r", {"a": "b"}))
+        assert heard == ["r", "r"]
+
+    def test_many_writers_at_once_lose_nothing(self, store: Store) -> None:
+        def work(k: int) -> None:
+            for n in range(10):
+                add(store, make(f"r{k}-{n}"))
+
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        runs = store.read(lambda tx: tx.runs.queue("local", 1000))
+        assert sorted(run.seq for run in runs) == list(range(1, 81))
+        assert sorted(run.number for run in runs) == list(range(1, 81))
