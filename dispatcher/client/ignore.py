@@ -50,11 +50,11 @@ def _compile(line: str) -> Optional[Tuple[Pattern[str], bool, bool]]:
     if not ignores:
         text = text[1:]
     folders_only = text.endswith("/")
-    body = text.rstrip("/") if folders_only else text
+    body = text[:-1] if folders_only else text
     if not body:
         return None
     anchored = "/" in body
-    body = body.lstrip("/")
+    body = body[1:] if body.startswith("/") else body
     try:
         return re.compile(_regex(body, anchored), re.DOTALL), folders_only, ignores
     except re.error:
@@ -81,7 +81,7 @@ def _regex(body: str, anchored: bool) -> str:
     made = "" if anchored else "(?:.*/)?"
     for index, segment in enumerate(segments):
         last = index == len(segments) - 1
-        if segment == "**":
+        if len(segment) > 1 and not segment.strip("*"):  # git takes *** for **
             made += ".+" if last else "(?:.*/)?"
         else:
             made += _segment(segment) + ("" if last else "/")

@@ -1,0 +1,437 @@
+"""The HTTP API in memory, enough of it for the client's tests: no scheduler, tests move the runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from dispatcher.client.transport import Address, Transport
+from dispatcher.client.workspace import Workspace
+from dispatcher.client.workspace_config import WorkspaceConfig
+
+TERMINAL = ("Completed", "Failed", "Canceled")
+TOKEN = "owner"
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.kind = status, kind
+
+
+class FakeService:
+    """The state, and one method for each call that the client makes."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.experiments: dict[str, dict[str, Any]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[str, dict[str, Any]] = {}
+        self.streams: dict[tuple[str, int, str], bytearray] = {}
+        self.targets: dict[str, dict[str, Any]] = {"local": {"name": "local", "kind": "local"}}
+        self.calls: list[tuple[str, str]] = []
+        self.recorded: dict[str, Any] = {}
+        self.parked: dict[str, list[list[str]]] = {}
+        self.failures: list[int | str] = []  # what the next calls meet instead of an answer
+        self.circle: str | None = None
+        self.url = ""
+
+    # What tests do to runs.
+
+    def move(self, run_id: str, status: str, **fields: Any) -> None:
+        with self.changed:
+            run = self.runs[run_id]
+            run.update(fields, status=status, version=run["version"] + 1)
+            run["terminal"] = status in TERMINAL
+            self.changed.notify_all()
+
+    def print(self, run_id: str, text: str, name: str = "user_logs/std_log.txt") -> None:
+        with self.changed:
+            self.streams.setdefault((run_id, 1, f"log:{name}"), bytearray()).extend(text.encode())
+            self.changed.notify_all()
+
+    def count(self, method: str, start: str) -> int:
+        return sum(1 for m, path in self.calls if m == method and path.startswith(start))
+
+    def metrics_of(self, run_id: str) -> list[dict[str, Any]]:
+        data = b"".join(
+            bytes(content)
+            for (run, _, stream), content in self.streams.items()
+            if run == run_id and stream.startswith("metrics")
+        )
+        return [json.loads(line) for line in data.splitlines()]
+
+    # The calls.
+
+    def create_experiment(self, name: str) -> dict[str, Any]:
+        known = {"id": f"id-{name}", "name": name, "created_at": "2026-01-01T00:00:00Z", "tags": {}}
+        return self.experiments.setdefault(name, known)
+
+    def submit(self, specs: list[dict[str, Any]], brief: bool) -> dict[str, Any]:
+        for spec in specs:
+            if spec.get("target", "local") not in self.targets:
+                raise Refusal(404, "TargetNotFound", f"no target {spec['target']!r}")
+            if spec.get("snapshot") and spec["snapshot"] not in self.manifests:
+                raise Refusal(422, "InvalidSpec", f"no snapshot {spec['snapshot']}")
+        made = [self._one(spec) for spec in specs]
+        if brief:
+            made = [{key: run[key] for key in ("id", "status", "version")} for run in made]
+        return {"runs": made}
+
+    def _one(self, spec: dict[str, Any]) -> dict[str, Any]:
+        parent = spec.get("parent_id")
+        for run in self.runs.values():
+            if spec.get("key") and (run["parent_id"], run["key"]) == (parent, spec["key"]):
+                if run["key_hash"] != spec.get("key_hash"):
+                    raise Refusal(409, "RunConflict", f"key {spec['key']} with another content")
+                return run
+        number = len(self.runs) + 1
+        interactive = bool(spec.get("interactive"))
+        self.runs[spec["id"]] = {
+            "id": spec["id"],
+            "experiment": spec["experiment"],
+            "number": number,
+            "name": spec.get("name"),
+            "display_name": spec.get("display_name"),
+            "description": spec.get("description"),
+            "type": spec.get("type"),
+            "status": "Running" if interactive else "Queued",
+            "version": 1,
+            "terminal": False,
+            "attempt": 1,
+            "target": spec.get("target", "local"),
+            "parent_id": parent,
+            "interactive": interactive,
+            "created_at": f"2026-01-01T00:00:{number % 60:02d}Z",
+            "started_at": f"2026-01-01T00:00:{number % 60:02d}Z" if interactive else None,
+            "ended_at": None,
+            "tags": dict(spec.get("tags") or {}),
+            "properties": dict(spec.get("properties") or {}),
+            "definition": spec.get("definition"),
+            "error": None,
+            "warnings": [],
+            "waiting": None if interactive else "needs 1 CPU; 0 are free",
+            "key": spec.get("key"),
+            "key_hash": spec.get("key_hash"),
+            "spec": spec,
+        }
+        return self.runs[spec["id"]]
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        if run_id not in self.runs:
+            raise Refusal(404, "RunNotFound", f"no run {run_id}")
+        return self.runs[run_id]
+
+    def read(self, run_id: str, after: int | None, wait: float) -> dict[str, Any]:
+        with self.changed:
+            run = self.run(run_id)
+            if after is not None:
+                self.changed.wait_for(lambda: self.runs[run_id]["version"] > after, wait)
+            return dict(run)
+
+    def wait(self, ids: list[str], wait: float) -> dict[str, Any]:
+        with self.changed:
+            self.changed.wait_for(lambda: all(self.run(i)["terminal"] for i in ids), wait)
+            pending = sum(1 for i in ids if not self.runs[i]["terminal"])
+            return {"statuses": {i: self.runs[i]["status"] for i in ids}, "pending": pending}
+
+    def find(self, query: list[tuple[str, str]]) -> dict[str, Any]:
+        asked = dict(query)
+        found = [run for run in self.runs.values() if self._fits(run, asked, query)]
+        found.sort(key=lambda run: -run["number"])
+        start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 100))
+        rest = start + limit < len(found)
+        return {"runs": found[start : start + limit], "next": str(start + limit) if rest else None}
+
+    def _fits(
+        self, run: dict[str, Any], asked: dict[str, str], query: list[tuple[str, str]]
+    ) -> bool:
+        for key in ("type", "status", "experiment"):
+            if asked.get(key, run[key]) != run[key]:
+                return False
+        for key, wanted in query:
+            if key in ("tag", "property"):
+                values = run["tags" if key == "tag" else "properties"]
+                name, equals, value = wanted.partition("=")
+                if name not in values or (equals and values[name] != value):
+                    return False
+        if "parent" in asked:
+            above = self.ancestors(run)
+            return asked["parent"] in (above if asked.get("recursive") == "1" else above[:1])
+        return run["parent_id"] is None or asked.get("include_children") == "1"
+
+    def ancestors(self, run: dict[str, Any]) -> list[str]:
+        above = []
+        while run["parent_id"]:
+            above.append(run["parent_id"])
+            run = self.runs[run["parent_id"]]
+        return above
+
+    def change(self, run_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+        run = self.run(run_id)
+        for key, value in fields.get("properties", {}).items():
+            if run["properties"].get(key, value) != value:
+                raise Refusal(409, "RunConflict", f"property {key} is there with another value")
+        run["properties"].update(fields.get("properties", {}))
+        run["tags"].update(fields.get("tags", {}))
+        for key in fields.get("remove_tags", []):
+            run["tags"].pop(key, None)
+        for key in ("display_name", "description", "child_policy"):
+            if key in fields:
+                run[key] = fields[key]
+        return run
+
+    def event(self, run_id: str, event: dict[str, Any]) -> dict[str, Any]:
+        run = self.run(run_id)
+        if not run["terminal"]:
+            if event["type"] == "complete":
+                self.move(run_id, "Completed")
+            elif event.get("set_status", True):
+                self.move(run_id, "Failed", error={"error": event["error"]})
+        return run
+
+    def snapshot(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        made = hashlib.sha256(text.encode()).hexdigest()
+        missing = sorted({file[3] for file in manifest["files"]} - self.blobs.keys())
+        if not missing:
+            self.manifests[made] = manifest
+        return {"id": made, "missing": missing}
+
+    def store(self, data: bytes) -> dict[str, Any]:
+        for header, content in frames(data):
+            if hashlib.sha256(content).hexdigest() != header["sha256"]:
+                raise Refusal(422, "InvalidSpec", "wrong hash")
+            self.blobs[header["sha256"]] = content
+        return {"stored": len(frames(data))}
+
+    def spool(self, data: bytes) -> dict[str, Any]:
+        acks = []
+        for header, content in frames(data):
+            key = (header["run"], header["attempt"], header["stream"])
+            held = self.streams.setdefault(key, bytearray())
+            if header["offset"] == len(held):
+                held.extend(content)
+            names = ("run", "attempt", "stream")
+            acks.append({**{name: header[name] for name in names}, "offset": len(held)})
+        return {"acks": acks}
+
+    def metrics(self, run_id: str, query: dict[str, str]) -> dict[str, Any]:
+        ids = [run_id]
+        if query.get("recursive") == "1":
+            ids += [run["id"] for run in self.runs.values() if run_id in self.ancestors(run)]
+        told = {}
+        for each in ids:
+            points = self.metrics_of(each)
+            told[each] = [p for p in points if query.get("name", p["n"]) == p["n"]]
+        return {"runs": told}
+
+    def logs(self, run_id: str) -> dict[str, Any]:
+        names = [s[4:] for run, _, s in self.streams if run == run_id and s.startswith("log:")]
+        made = [{"name": name, "size": 1, "attempt": 1} for name in names]
+        return {"logs": made, "complete": self.run(run_id)["terminal"]}
+
+    def log(self, run_id: str, name: str, query: dict[str, str]) -> tuple[bytes, dict[str, str]]:
+        offset, wait = int(query.get("offset", 0)), float(query.get("wait", 0))
+        with self.changed:
+            held = self.streams[run_id, 1, f"log:{name}"]
+            self.changed.wait_for(lambda: len(held) > offset or self.run(run_id)["terminal"], wait)
+            data = bytes(held[offset:])
+            complete = self.run(run_id)["terminal"]
+        told = {
+            "X-Next-Offset": str(offset + len(data)),
+            **({"X-Complete": "1"} if complete else {}),
+        }
+        return data, told
+
+    def park(self, run_id: str, waits_for: list[str]) -> dict[str, Any]:
+        if self.circle:
+            raise Refusal(409, "WaitCycle", self.circle)
+        self.parked.setdefault(run_id, []).append(waits_for)
+        self.run(run_id)["parked"] = True
+        return self.run(run_id)
+
+    def unpark(self, run_id: str) -> dict[str, Any]:
+        self.run(run_id)["parked"] = False
+        return self.run(run_id)
+
+
+def frames(data: bytes) -> list[tuple[dict[str, Any], bytes]]:
+    found = []
+    while data:
+        line, _, rest = data.partition(b"\n")
+        header = json.loads(line)
+        found.append((header, rest[: header["size"]]))
+        data = rest[header["size"] :]
+    return found
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    service: FakeService
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def address_string(self) -> str:
+        return "client"
+
+    def handle_any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = urlsplit(self.path)
+        path = unquote(parts.path.removeprefix("/api/v1"))
+        self.service.calls.append((self.command, path))
+        if self.service.failures:
+            failure = self.service.failures.pop(0)
+            if failure == "hang up":
+                self.close_connection = True
+                return
+            if failure == "do it and hang up":
+                self._answer(path, parts.query, body)
+                self.close_connection = True
+                return
+            self._send(int(failure), b'{"error": "Busy", "detail": "try again"}', {})
+            return
+        self._send(*self._answer(path, parts.query, body))
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
+
+    def _answer(self, path: str, query: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        key = self.headers.get("Idempotency-Key")
+        try:
+            if path != "/health" and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                raise Refusal(401, "NotAllowed", "wrong token")
+            if key in self.service.recorded:
+                return self.service.recorded[key]
+            with self.service.changed:
+                pass
+            made = self._route(path, parse_qsl(query, keep_blank_values=True), body)
+            data, told = made if isinstance(made, tuple) else (json.dumps(made).encode(), {})
+            answer = (200, data, told)
+        except Refusal as refusal:
+            told_error = {"error": refusal.kind, "detail": str(refusal)}
+            answer = (refusal.status, json.dumps(told_error).encode(), {})
+        if key:
+            self.service.recorded[key] = answer
+        return answer
+
+    def _route(self, path: str, query: list[tuple[str, str]], body: bytes) -> Any:
+        service, asked = self.service, dict(query)
+        is_json = body and self.headers.get("Content-Type") == "application/json"
+        told = json.loads(body) if is_json else {}
+        match self.command, path.strip("/").split("/"):
+            case "GET", ["health"]:
+                return {"ok": True, "version": "0", "service_id": "fake"}
+            case "POST", ["experiments", name]:
+                return service.create_experiment(name)
+            case "GET", ["experiments"]:
+                return {"experiments": list(service.experiments.values())}
+            case "POST", ["runs"]:
+                return service.submit(told["runs"], told["brief"])
+            case "POST", ["runs", "wait"]:
+                return service.wait(told["ids"], told["wait"])
+            case "GET", ["runs"]:
+                return service.find(query)
+            case "GET", ["runs", run_id]:
+                after = int(asked["after"]) if "after" in asked else None
+                return service.read(run_id, after, float(asked.get("wait", 0)))
+            case "PATCH", ["runs", run_id]:
+                return service.change(run_id, told)
+            case "POST", ["runs", run_id, "events"]:
+                return service.event(run_id, told)
+            case "POST", ["runs", run_id, "cancel"]:
+                service.move(run_id, "Canceled")
+                return service.run(run_id)
+            case "POST", ["runs", run_id, "park"]:
+                return service.park(run_id, told["waits_for"])
+            case "POST", ["runs", run_id, "unpark"]:
+                return service.unpark(run_id)
+            case "GET", ["runs", run_id, "metrics"]:
+                return service.metrics(run_id, asked)
+            case "GET", ["runs", run_id, "logs"]:
+                return service.logs(run_id)
+            case "GET", ["runs", run_id, "logs", *name]:
+                return service.log(run_id, "/".join(name), asked)
+            case "POST", ["snapshots"]:
+                return service.snapshot(told)
+            case "POST", ["blobs"]:
+                return service.store(body)
+            case "POST", ["spool"]:
+                return service.spool(body)
+            case "GET", ["targets"]:
+                return {"targets": list(service.targets.values())}
+            case "GET", ["targets", name] if name in service.targets:
+                return service.targets[name]
+        raise Refusal(404, "NotFound", f"no {self.command} {path}")
+
+    def _send(self, status: int, data: bytes, told: dict[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+@contextmanager
+def serving(socket_path: Path | None = None) -> Iterator[FakeService]:
+    """A fake service on loopback, or on a Unix socket alone (its URL then leads nowhere)."""
+    service = FakeService()
+    handler = type("Handler", (_Handler,), {"service": service})
+    server: socketserver.BaseServer
+    if socket_path is None:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        service.url = f"http://127.0.0.1:{server.server_address[1]}"
+    else:
+        server = _UnixServer(os.fspath(socket_path), handler)
+        service.url = "http://127.0.0.1:1"
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def in_run(service: FakeService, run_id: str, job: Path, attempt: int = 1) -> dict[str, str]:
+    """The environment that a submitted run's script sees."""
+    return {
+        "AZUREML_RUN_ID": run_id,
+        "AZUREML_RUN_TOKEN": TOKEN,
+        "AZUREML_SERVICE_ENDPOINT": service.url,
+        "AZUREML_ARM_SUBSCRIPTION": "local",
+        "AZUREML_ARM_RESOURCEGROUP": "local",
+        "AZUREML_ARM_WORKSPACE_NAME": "w",
+        "AZUREML_ARM_PROJECT_NAME": "fruit",
+        "DISPATCHER_JOB_DIR": os.fspath(job),
+        "DISPATCHER_JOB": f"{run_id}-{attempt}",
+        "DISPATCHER_ATTEMPT": str(attempt),
+    }
+
+
+def workspace_of(service: FakeService, folder: Path) -> Workspace:
+    """A workspace whose service is the fake."""
+    config = WorkspaceConfig("local", "local", "w", os.fspath(folder / ".dispatcher"), service.url)
+    transport = Transport(Address(service.url, token=TOKEN), retry_seconds=5.0)
+    return Workspace("local", "local", "w", _config=config, _transport=transport)
+
+
+def script_in(folder: Path, text: str = "print('hello')\n", name: str = "train.py") -> Path:
+    """A source folder with one script."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+    return folder

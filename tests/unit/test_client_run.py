@@ -1,0 +1,345 @@
+"""Runs from the desk: submitted, watched, labelled, found; and those that the client drives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dispatcher import Experiment, Run, RunConfiguration, ScriptRun, ScriptRunConfig, wait_all
+from dispatcher.client.errors import (
+    ActivityFailedException,
+    AzureMLException,
+    ExperimentExecutionException,
+    ServiceException,
+    UserErrorException,
+    WaitTimeoutError,
+)
+from tests.unit.fake_service import FakeService, script_in, serving, workspace_of
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeService]:
+    with serving() as service:
+        yield service
+
+
+@pytest.fixture
+def experiment(fake: FakeService, tmp_path: Path) -> Experiment:
+    return Experiment(workspace_of(fake, tmp_path), "fruit")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ScriptRunConfig:
+    return ScriptRunConfig(str(script_in(tmp_path / "source")), "train.py", ["--lr", 0.1, None])
+
+
+def later(act: object, *arguments: object, seconds: float = 0.2, **named: object) -> None:
+    threading.Timer(seconds, act, arguments, named).start()  # type: ignore[arg-type]
+
+
+def test_a_submitted_run_is_a_script_run_with_its_spec(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config, tags={"fruit": "apple", "n": 3})
+
+    spec = fake.runs[run.id]["spec"]
+    assert isinstance(run, ScriptRun)
+    assert run.id.startswith("fruit_")
+    assert (spec["script"], spec["arguments"]) == ("train.py", ["--lr", "0.1"])
+    assert spec["snapshot"] in fake.manifests
+    assert run.tags == {"fruit": "apple", "n": "3"}
+    assert run.get_snapshot_id() == spec["snapshot"]
+
+
+def test_a_run_keeps_the_configuration_it_was_submitted_with(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+    config.run_config.environment_variables["LATER"] = "1"
+    config.arguments.append("--later")  # type: ignore[union-attr]
+
+    assert "--later" not in fake.runs[run.id]["spec"]["arguments"]
+    assert fake.runs[run.id]["spec"]["environment_variables"] == {}
+
+
+@pytest.mark.parametrize("wrong", ["script", "target", "folder"])
+def test_what_cannot_run_is_refused_at_submit(
+    experiment: Experiment, config: ScriptRunConfig, wrong: str
+) -> None:
+    if wrong == "script":
+        config.script = "gone.py"
+    elif wrong == "target":
+        config.run_config.target = "nowhere"
+    else:
+        config.source_directory = "/nonexistent"
+
+    with pytest.raises(ExperimentExecutionException):
+        experiment.submit(config)
+
+
+def test_what_is_no_configuration_is_refused(experiment: Experiment) -> None:
+    with pytest.raises(AzureMLException):
+        experiment.submit(RunConfiguration())
+    with pytest.raises(TypeError):
+        experiment.submit(RunConfiguration(), show_output=True)
+
+
+def test_many_configurations_go_with_one_request_and_one_snapshot(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    runs = experiment.submit_all([config] * 150)
+
+    assert len({run.id for run in runs}) == 150
+    assert fake.count("POST", "/runs") == 1
+    assert fake.count("POST", "/snapshots") == 2
+    assert runs[3].number == 4
+
+
+def test_a_wait_ends_with_the_run(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+    later(fake.move, run.id, "Completed", ended_at="2026-01-01T00:01:00Z")
+
+    details = run.wait_for_completion()
+
+    assert (details["status"], details["runId"]) == ("Completed", run.id)
+    assert details["endTimeUtc"].endswith("Z")
+    assert "error" not in details
+    assert details["runDefinition"]["arguments"] == ["--lr", "0.1"]
+
+
+def test_only_a_failed_run_raises(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    failed, canceled = experiment.submit_all([config, config])
+    fake.move(failed.id, "Failed", error={"error": {"code": "UserError", "message": "no luck"}})
+    fake.move(canceled.id, "Canceled")
+
+    with pytest.raises(ActivityFailedException, match="no luck"):
+        failed.wait_for_completion()
+    details = failed.wait_for_completion(raise_on_error=False)
+    assert details["error"]["error"]["message"] == "no luck"
+    assert canceled.wait_for_completion()["status"] == "Canceled"
+
+
+def test_a_timeout_leaves_the_run_alone(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+
+    with pytest.raises(WaitTimeoutError, match="goes on"):
+        run.wait_for_completion(timeout=0.05)
+    assert fake.runs[run.id]["status"] == "Queued"
+
+
+def test_all_runs_are_waited_for_with_one_request_at_a_time(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    runs = experiment.submit_all([config] * 20)
+    for number, run in enumerate(runs):
+        later(fake.move, run.id, "Failed" if number == 3 else "Completed")
+
+    statuses = wait_all(runs)
+
+    assert list(statuses) == [run.id for run in runs]
+    assert statuses[runs[3].id] == "Failed"
+    assert fake.count("POST", "/runs/wait") <= 3
+    with pytest.raises(ActivityFailedException, match=runs[3].id):
+        wait_all(runs, raise_on_error=True)
+
+
+def test_a_terminal_status_is_not_asked_for_again(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+    fake.move(run.id, "Completed")
+    assert run.get_status() == "Completed"
+    asked = len(fake.calls)
+
+    assert run.get_status() == run.status == "Completed"
+    assert len(fake.calls) == asked
+
+
+def test_streaming_prints_the_whole_log_in_v1s_layout(
+    fake: FakeService,
+    experiment: Experiment,
+    config: ScriptRunConfig,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = experiment.submit(config)
+    later(fake.print, run.id, "epoch 1 ü\n", seconds=0.1)
+    later(fake.print, run.id, "epoch 2\n", seconds=0.3)
+    later(fake.move, run.id, "Completed", seconds=0.5)
+
+    run.wait_for_completion(show_output=True)
+
+    name = "user_logs/std_log.txt"
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"RunId: {run.id}\nWeb View: http")
+    title = f"\n\nStreaming {name}\n{'=' * (len(name) + 10)}\n\nepoch 1 ü\nepoch 2\n"
+    assert f"{title}\nExecution Summary\n=================\nRunId: {run.id}\n" in printed
+    assert run.get_details_with_logs()["logFiles"] == {name: "epoch 1 ü\nepoch 2\n"}
+
+
+def test_tags_change_and_properties_do_not(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+    run.tag("quality", "great")
+    run.tag("quality", "fantastic")
+    run.tag("worth another look")
+    run.add_properties({"author": "me"})
+    run.add_properties({"author": "me"})
+    run.add_properties({})
+
+    assert run.get_tags() == {"quality": "fantastic", "worth another look": None}
+    with pytest.raises(ServiceException) as refused:
+        run.add_properties({"author": "you"})
+    assert refused.value.status_code == 409
+    assert run.get_properties()["author"] == "me"
+    run.remove_tags(["quality", "not there"])
+    assert run.tags == {"worth another look": None}
+
+
+def test_runs_are_found_newest_first_page_by_page(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    made = experiment.submit_all([config] * 230, tags={"k": "v=w"})
+    made[0].tag("k", "other")
+    made[1].tag("empty")
+
+    found = experiment.get_runs()
+    assert iter(found) is found
+    assert [run.id for run in found] == [run.id for run in reversed(made)]
+    assert len(list(experiment.get_runs(tags={"k": "v=w"}))) == 229
+    assert [run.id for run in experiment.get_runs(tags="empty")] == [made[1].id]
+    assert [run.id for run in experiment.get_runs(tags={"empty": None})] == [made[1].id]
+    assert list(experiment.get_runs(tags={"k": None})) == []
+    with pytest.raises(TypeError):
+        experiment.get_runs(status="Queued")  # type: ignore[call-arg]
+    assert len(list(Run.list(experiment, status="Queued"))) == 230
+
+
+def test_an_unknown_run_is_a_404(experiment: Experiment) -> None:
+    for read in (lambda: Run.get(experiment.workspace, "x"), lambda: Run(experiment, "x")):
+        with pytest.raises(ServiceException) as missing:
+            read()
+        assert missing.value.status_code == 404
+
+
+def test_a_run_shows_itself_as_in_v1(experiment: Experiment, config: ScriptRunConfig) -> None:
+    run = experiment.submit(config, run_id="mine")
+
+    assert str(run) == (
+        "Run(Experiment: fruit,\nId: mine,\nType: azureml.scriptrun,\nStatus: Queued)"
+    )
+    assert experiment.workspace.get_run("mine") == run
+    assert run.get_detailed_status()["details"] == "needs 1 CPU; 0 are free"
+
+
+def test_children_form_a_tree(experiment: Experiment, config: ScriptRunConfig) -> None:
+    root = experiment.start_logging(snapshot_directory=None, outputs=False, name="root")
+    middle = root.child_run("middle")
+    leaf = middle.submit_child(config)
+
+    assert middle.name == "root>middle"
+    assert [run.id for run in root.get_children()] == [middle.id]
+    assert {run.id for run in root.get_children(recursive=True)} == {middle.id, leaf.id}
+    assert [type(run) for run in middle.get_children()] == [ScriptRun]
+    assert leaf.parent == middle
+    assert root.parent is None
+    assert [run.id for run in experiment.get_runs()] == [root.id]
+
+
+def test_a_batch_of_children_is_one_request_in_order(
+    fake: FakeService, experiment: Experiment
+) -> None:
+    root = experiment.start_logging(snapshot_directory=None, outputs=False)
+    before = fake.count("POST", "/runs")
+    children = root.create_children(tag_key="fruit", tag_values=["apple", "fig"])
+
+    assert fake.count("POST", "/runs") == before + 1
+    assert [child.tags for child in children] == [{"fruit": "apple"}, {"fruit": "fig"}]
+    assert {child.status for child in children} == {"Running"}
+    numbered = root.create_children(count=2)
+    assert [c.tags["azureml.batch_child_number"] for c in numbered] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [
+        {},
+        {"count": 101},
+        {"tag_key": "k"},
+        {"tag_values": ["v"]},
+        {"count": 1, "tag_key": "k", "tag_values": ["v"]},
+        {"count": 1, "tag_key": "k"},
+    ],
+)
+def test_create_children_takes_one_form_and_a_hundred(
+    experiment: Experiment, misuse: dict[str, object]
+) -> None:
+    root = experiment.start_logging(snapshot_directory=None, outputs=False)
+
+    with pytest.raises(UserErrorException):
+        root.create_children(**misuse)  # type: ignore[arg-type]
+
+
+def test_leaving_the_block_completes_or_fails_the_run(experiment: Experiment) -> None:
+    with experiment.start_logging(snapshot_directory=None, outputs=False) as good:
+        assert good.get_status() == "Running"
+    assert good.get_status() == "Completed"
+
+    bad = experiment.start_logging(snapshot_directory=None, outputs=False)
+    with pytest.raises(ValueError, match="no luck"), bad:
+        raise ValueError("no luck")
+    error = bad.get_details()["error"]["error"]
+    assert bad.get_status() == "Failed"
+    assert error["code"] == "UserError"
+    assert error["message"] == "User program failed with ValueError: no luck"
+
+    with experiment.start_logging(snapshot_directory=None, outputs=False) as left:
+        raise SystemExit(0)
+    assert left.get_status() == "Completed"  # type: ignore[unreachable]
+
+
+def test_fail_takes_a_text_or_an_exception_and_nothing_else(experiment: Experiment) -> None:
+    run = experiment.start_logging(snapshot_directory=None, outputs=False)
+
+    with pytest.raises(TypeError):
+        run.fail(17)
+    assert run.get_status() == "Running"
+    run.fail("because", error_code="Mine")
+    assert run.get_details()["error"]["error"] == {"code": "Mine", "message": "because"}
+    run.complete()
+    assert run.get_status() == "Failed"
+
+
+def test_cancel_twice_is_fine(experiment: Experiment, config: ScriptRunConfig) -> None:
+    run = experiment.submit(config)
+    run.cancel()
+    run.cancel()
+
+    assert run.get_status() == "Canceled"
+
+
+def test_a_key_names_a_child_durably(experiment: Experiment, config: ScriptRunConfig) -> None:
+    root = experiment.start_logging(snapshot_directory=None, outputs=False)
+    first = root.submit_child(config, key="apple")
+
+    assert root.submit_child(config, key="apple").id == first.id
+    assert root.submit_child(config, key="fig").id != first.id
+    config.arguments = ["--other"]
+    with pytest.raises(ExperimentExecutionException, match="apple"):
+        root.submit_child(config, key="apple")
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a b", "ä", "x" * 256, "_x"])
+def test_an_experiments_name_has_a_form(fake: FakeService, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserErrorException):
+        Experiment(workspace_of(fake, tmp_path), name)
+    assert Experiment(workspace_of(fake, tmp_path), "a-B_9").id == "id-a-B_9"
