@@ -27,8 +27,9 @@ IMAGE = "test/py:1"
 
 # dockerd only looks the name up; runc runs it, with the container's state on standard input.
 HOOK = """#!/bin/sh
-[ "$1" = prestart ] && [ -n "$GPU_HOOK_LOG" ] && { cat; echo; } >>"$GPU_HOOK_LOG"
-exit 0
+[ "$1" = prestart ] && [ -n "$GPU_HOOK_LOG" ] || exit 0
+state=$(cat)
+printf '%s\\n' "$state" >>"$GPU_HOOK_LOG"  # one write: containers start side by side
 """
 
 
