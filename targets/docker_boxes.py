@@ -7,17 +7,18 @@ box and container: it is why a name that was ever started or withdrawn never sta
     <state>/boxes/<job name>/      seen in the container as /dispatcher-root
     <state>/claims/<job name>      "launched", "stopped" or "withdrawn"; kept for seven days
 
-A box belongs to the container's user, who may put anything there: nothing is written to it once the
-container runs, and what is read is read with suspicion.
+A box belongs to the container's user, who may put anything there: once the container runs, no link
+in it is followed, and what is read is read with suspicion.
 """
 
 import json
 import os
+import secrets
 import shutil
 import stat
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,12 @@ class Boxes:
         except FileNotFoundError:
             return None
 
-    def note_stop(self, name: str) -> None:
-        """Note that a launched job is being stopped on purpose."""
+    def note_stop(self, name: str, grace: float) -> None:
+        """Note that a launched job is being stopped on purpose, and tell its shim the grace."""
         if self.claimed(name) is not Claim.STOPPED:
             _write(self._claims / name, Claim.STOPPED)
+        with suppress(OSError):  # it has no folder yet: the shim takes the job's own grace
+            _write_below(self.path(name), "jobs", name, "stop", text=json.dumps({"grace": grace}))
 
     def exit_record(self, name: str) -> Evidence | None:
         """What the shim wrote about the job's end; None if it wrote nothing that makes sense."""
@@ -119,16 +122,36 @@ class Boxes:
 
 def _read_below(folder: Path, *parts: str) -> bytes:
     """Read a small regular file, following no link on the way to it. Raises OSError."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(folder, flags | os.O_DIRECTORY)
+    with _opened(folder, *parts[:-1]) as parent:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(parts[-1], flags, dir_fd=parent)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(f"{'/'.join(parts)} is not a regular file")
+            return file.read(MAX_RECORD)
+
+
+def _write_below(folder: Path, *parts: str, text: str) -> None:
+    """Write a file by rename, following no link on the way to it. Raises OSError."""
+    part = f".{parts[-1]}.{secrets.token_hex(8)}"
+    with _opened(folder, *parts[:-1]) as parent:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(part, flags, 0o644, dir_fd=parent), "w") as file:
+            file.write(text)
+        os.rename(part, parts[-1], src_dir_fd=parent, dst_dir_fd=parent)
+
+
+@contextmanager
+def _opened(folder: Path, *parts: str) -> Iterator[int]:
+    """A folder below another one, reached without following a link. Raises OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
     try:
         for part in parts:
             below = os.open(part, flags, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = below
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{'/'.join(parts)} is not a regular file")
-        return os.read(descriptor, MAX_RECORD)
+        yield descriptor
     finally:
         os.close(descriptor)
 

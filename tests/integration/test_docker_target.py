@@ -11,6 +11,7 @@ import pytest
 from docker.errors import NotFound
 
 from dispatcher.core.jobs import Job, Observation, State
+from targets import docker
 from targets.base import LaunchRefused, Target
 from targets.docker_profile import SOCKET_VARIABLE
 from targets.testing import TargetContract
@@ -223,6 +224,19 @@ def test_a_stopped_job_gets_its_grace_and_no_more(rig: Rig) -> None:
 
     assert evidence(rig.ended(polite, timeout=5)).tail == "ready\nbye\n"
     assert evidence(rig.ended(deaf, timeout=5)).reason == "stopped"
+
+
+def test_a_supervisor_that_is_stuck_is_killed_with_its_container(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "LAST_WORDS", 0.2)
+    one = job("kill -STOP $PPID; echo stuck; sleep 60")
+    rig.target.launch([one])
+    until(lambda: "stuck" in rig.said(one), "the supervisor is stuck")
+
+    rig.target.stop([one.name], grace=0.2)
+
+    assert evidence(rig.ended(one, timeout=5)).reason == "stopped"
 
 
 def test_an_end_is_reported_without_being_asked_for(rig: Rig) -> None:

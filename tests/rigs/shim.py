@@ -1,14 +1,14 @@
 """A stand-in for the agent inside a container, so that a target can be tested by itself.
 
 It keeps the part of the contract that a target sees: it runs the job's command, passes SIGTERM on,
-and leaves `exit.json` in the job's folder as its last act. `make_runtime` writes it to where
-`python3 -m dispatcher.agent` finds it.
+kills after the grace that `stop` in the job's folder says, and leaves `exit.json` there as its last
+act. `make_runtime` writes it to where `python3 -m dispatcher.agent` finds it.
 """
 
 from pathlib import Path
 
 SOURCE = """
-import json, os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, threading, time
 
 job_path, root = sys.argv[sys.argv.index("--job") + 1], sys.argv[sys.argv.index("--root") + 1]
 job = json.load(open(job_path))
@@ -20,7 +20,17 @@ if job["gpus"]:
 started, stopped = time.time(), []
 child = subprocess.Popen(["/bin/sh", "-c", job["command"]], cwd=folder, env=env,
                          stdout=open(os.path.join(folder, "out"), "wb"), stderr=subprocess.STDOUT)
-signal.signal(signal.SIGTERM, lambda *_: (stopped.append(1), child.terminate()))
+
+def stop(*_):
+    stopped.append(1)
+    child.terminate()
+    if os.path.exists(os.path.join(folder, "stop")):
+        grace = json.load(open(os.path.join(folder, "stop")))["grace"]
+        timer = threading.Timer(grace, child.kill)
+        timer.daemon = True
+        timer.start()
+
+signal.signal(signal.SIGTERM, stop)
 code = child.wait()
 record = {
     "exit_code": None if code < 0 else code, "signal": -code if code < 0 else None,
