@@ -105,10 +105,9 @@ def _is_locked(data_folder: str) -> bool:
 
 def _start(data_folder: str) -> subprocess.Popen[bytes]:
     _require_server()
-    command = [sys.executable, "-m", "dispatcher.cli.main", "server", "run"]
     with _open_log(data_folder) as log:
         return subprocess.Popen(
-            [*command, "--data-dir", data_folder],
+            _command(data_folder),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -116,6 +115,11 @@ def _start(data_folder: str) -> subprocess.Popen[bytes]:
             env=_environment(),
             start_new_session=True,
         )
+
+
+def _command(data_folder: str) -> list[str]:
+    run = [sys.executable, "-m", "dispatcher.cli.main", "server", "run"]
+    return [*run, "--data-dir", data_folder]
 
 
 def _environment() -> dict[str, str]:

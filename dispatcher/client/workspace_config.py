@@ -71,6 +71,8 @@ def read(path: str) -> WorkspaceConfig:
             told = json.load(file)
     except (OSError, ValueError) as error:
         raise UserErrorException(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise UserErrorException(f"{path} holds no JSON object.")
     names = _scope(told["Scope"], path) if told.get("Scope") else _plain(told, path)
     default = os.path.join(project_folder(path), _DATA_FOLDER)
     folder = told.get("data_folder") or default

@@ -1,4 +1,4 @@
-"""The HTTP API in memory, enough of it for the client's tests: no scheduler, tests move the runs."""
+"""The HTTP API in memory, as far as the client's tests need it; they move the runs themselves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FakeService:
         self.streams: dict[tuple[str, int, str], bytearray] = {}
         self.targets: dict[str, dict[str, Any]] = {"local": {"name": "local", "kind": "local"}}
         self.calls: list[tuple[str, str]] = []
-        self.recorded: dict[str, Any] = {}
+        self.recorded: dict[str, tuple[int, bytes, dict[str, str]]] = {}
         self.parked: dict[str, list[list[str]]] = {}
         self.failures: list[int | str] = []  # what the next calls meet instead of an answer
         self.circle: str | None = None
@@ -224,6 +224,8 @@ class FakeService:
                 held.extend(content)
             names = ("run", "attempt", "stream")
             acks.append({**{name: header[name] for name in names}, "offset": len(held)})
+        with self.changed:
+            self.changed.notify_all()
         return {"acks": acks}
 
     def metrics(self, run_id: str, query: dict[str, str]) -> dict[str, Any]:
@@ -257,8 +259,10 @@ class FakeService:
     def park(self, run_id: str, waits_for: list[str]) -> dict[str, Any]:
         if self.circle:
             raise Refusal(409, "WaitCycle", self.circle)
-        self.parked.setdefault(run_id, []).append(waits_for)
-        self.run(run_id)["parked"] = True
+        with self.changed:
+            self.parked.setdefault(run_id, []).append(waits_for)
+            self.run(run_id)["parked"] = True
+            self.changed.notify_all()
         return self.run(run_id)
 
     def unpark(self, run_id: str) -> dict[str, Any]:
@@ -278,6 +282,7 @@ def frames(data: bytes) -> list[tuple[dict[str, Any], bytes]]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
     service: FakeService
 
     def log_message(self, *_: object) -> None:
@@ -304,17 +309,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(*self._answer(path, parts.query, body))
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815
 
     def _answer(self, path: str, query: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         key = self.headers.get("Idempotency-Key")
         try:
             if path != "/health" and self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 raise Refusal(401, "NotAllowed", "wrong token")
-            if key in self.service.recorded:
+            if key and key in self.service.recorded:
                 return self.service.recorded[key]
-            with self.service.changed:
-                pass
             made = self._route(path, parse_qsl(query, keep_blank_values=True), body)
             data, told = made if isinstance(made, tuple) else (json.dumps(made).encode(), {})
             answer = (200, data, told)
@@ -381,6 +384,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+        self.wfile.flush()
 
 
 class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -161,7 +161,12 @@ def test_what_cannot_be_copied_is_named(
         with socket.socket(socket.AF_UNIX) as made:
             made.bind("bad")
     else:
-        targets = {"out": tmp_path, "dangling": "gone", "loop": source / "d", "self": "bad"}
+        targets: dict[str, Path | str] = {
+            "out": tmp_path,
+            "dangling": "gone",
+            "loop": source / "d",
+            "self": "bad",
+        }
         bad.symlink_to(targets[kind])
 
     with pytest.raises(SnapshotException, match="bad"):
@@ -212,7 +217,7 @@ def test_patterns_match_as_pathspec_says(pattern: str) -> None:
     lines=st.lists(
         st.tuples(st.sampled_from(["", "", "!"]), patterns)
         .map("".join)
-        # In `a**/b` git takes off the plain start and reads the rest as `**/b`: a quirk, not a rule.
+        # In `a**/b` git takes off the plain start and reads the rest as `**/b`: a quirk.
         .filter(lambda line: not re.search(r"[^/!]\*\*", line)),
         min_size=1,
         max_size=4,

@@ -1,0 +1,130 @@
+"""The connection: retried without doing anything twice, bounded, and clear when it fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dispatcher.client import wire
+from dispatcher.client.errors import (
+    AuthenticationException,
+    AzureMLException,
+    ServerUnreachable,
+    ServiceException,
+    UserErrorException,
+)
+from dispatcher.client.transport import Address, Transport
+from tests.unit.fake_service import TOKEN, FakeService, serving
+
+SPEC = {"id": "r", "experiment": "e", "interactive": True}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeService]:
+    with serving() as service:
+        yield service
+
+
+def transport_to(fake: FakeService, seconds: float = 5.0) -> Transport:
+    return Transport(Address(fake.url, token=TOKEN), retry_seconds=seconds)
+
+
+@pytest.mark.parametrize("failure", ["hang up", 503, 502, 429])
+def test_a_call_is_retried(fake: FakeService, failure: int | str) -> None:
+    fake.failures = [failure, failure]
+
+    assert transport_to(fake).get("/experiments") == {"experiments": []}
+    assert len(fake.calls) == 3
+
+
+def test_a_lost_answer_does_nothing_twice(fake: FakeService) -> None:
+    fake.failures = ["do it and hang up"]
+    made = transport_to(fake).post("/runs", {"runs": [SPEC], "brief": True})
+
+    assert fake.count("POST", "/runs") == 2
+    assert [run["version"] for run in made["runs"]] == [1]
+    assert fake.runs["r"]["number"] == 1
+
+
+def test_trying_ends_and_says_where_and_what_to_do(fake: FakeService) -> None:
+    nowhere = Transport(Address("http://127.0.0.1:9"), retry_seconds=0.3, way_out="Start it.")
+    began = time.monotonic()
+
+    with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:9.*Start it"):
+        nowhere.get("/experiments")
+    assert time.monotonic() - began < 2
+    fake.failures = [503] * 100
+    with pytest.raises(ServerUnreachable, match="503"):
+        transport_to(fake, seconds=0.3).get("/experiments")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, ServiceException), (409, ServiceException)])
+def test_a_refusal_is_not_retried(fake: FakeService, status: int, kind: type[Exception]) -> None:
+    fake.failures = [status]
+
+    with pytest.raises(kind) as refused:
+        transport_to(fake).get("/experiments")
+    assert (refused.value.status_code, refused.value.message) == (status, "try again")  # type: ignore[attr-defined]
+    assert len(fake.calls) == 1
+
+
+def test_a_wrong_token_is_named(fake: FakeService) -> None:
+    with pytest.raises(AuthenticationException, match="DISPATCHER_TOKEN"):
+        Transport(Address(fake.url, token="wrong")).get("/experiments")
+
+
+def test_threads_have_connections_of_their_own(fake: FakeService) -> None:
+    transport, told = transport_to(fake), []
+
+    def ask() -> None:
+        for _ in range(20):
+            told.append(transport.get("/experiments"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [{"experiments": []}] * 160
+
+
+def test_the_socket_is_preferred_where_it_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "service.sock"
+    with serving(path) as fake:
+        address = Address(fake.url, str(path), TOKEN)
+
+        assert Transport(address).get("/experiments") == {"experiments": []}
+        assert str(path) in str(address)
+    path.unlink()
+    assert str(address) == fake.url
+
+
+def test_a_service_that_moved_is_found_again(fake: FakeService) -> None:
+    old = Address("http://127.0.0.1:9", token=TOKEN)
+    transport = Transport(old, relocate=lambda: Address(fake.url, token=TOKEN), retry_seconds=5)
+
+    assert transport.get("/experiments") == {"experiments": []}
+
+
+def test_odd_floats_travel_as_objects() -> None:
+    body = {"a": [float("nan"), float("-inf"), 1.5], "b": {"float": "nan", "more": 1}}
+
+    sent = wire.dumps(body)
+    assert sent == b'{"a":[{"float":"nan"},{"float":"-inf"},1.5],"b":{"float":"nan","more":1}}'
+    assert str(wire.loads(sent)["a"]) == "[nan, -inf, 1.5]"
+
+
+def test_an_exception_shows_itself_as_in_v1() -> None:
+    cause = ValueError("why")
+    error = UserErrorException("what", inner_exception=cause)
+
+    assert str(error) == (
+        "UserErrorException:\n\tMessage: what\n\tInnerException why\n\tErrorResponse \n"
+        '{\n    "error": {\n        "code": "UserError",\n        "message": "what"\n    }\n}'
+    )
+    assert isinstance(error, AzureMLException)
+    assert not isinstance(ServiceException("x", 404), AzureMLException)
