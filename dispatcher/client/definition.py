@@ -90,24 +90,7 @@ def definition_of(
         "credentialPassthrough": config.credential_passthrough,
         "environment": _environment(config.environment),
         "environmentVariables": variables(config),
-        "history": {
-            "outputCollection": config.history.output_collection,
-            "snapshotProject": config.history.snapshot_project,
-            "directoriesToWatch": list(config.history.directories_to_watch),
-        },
-        "mpi": {
-            "processCountPerNode": config.mpi.process_count_per_node,
-            "nodeCount": config.mpi.node_count,
-        },
-        "pyTorch": {
-            "communicationBackend": config.pytorch.communication_backend,
-            "processCount": config.pytorch.process_count,
-            "nodeCount": config.pytorch.node_count,
-        },
-        "tensorflow": {
-            "workerCount": config.tensorflow.worker_count,
-            "parameterServerCount": config.tensorflow.parameter_server_count,
-        },
+        **_sections(config),
         "docker": _docker(config.docker),
     }
 
@@ -126,6 +109,29 @@ def environment_of(told: Dict[str, Any]) -> Environment:
     if docker.get("baseDockerfile"):
         made.docker.base_dockerfile = docker["baseDockerfile"]
     return made
+
+
+def _sections(config: RunConfiguration) -> Dict[str, Any]:
+    return {
+        "history": {
+            "outputCollection": config.history.output_collection,
+            "snapshotProject": config.history.snapshot_project,
+            "directoriesToWatch": list(config.history.directories_to_watch),
+        },
+        "mpi": {
+            "processCountPerNode": config.mpi.process_count_per_node,
+            "nodeCount": config.mpi.node_count,
+        },
+        "pyTorch": {
+            "communicationBackend": config.pytorch.communication_backend,
+            "processCount": config.pytorch.process_count,
+            "nodeCount": config.pytorch.node_count,
+        },
+        "tensorflow": {
+            "workerCount": config.tensorflow.worker_count,
+            "parameterServerCount": config.tensorflow.parameter_server_count,
+        },
+    }
 
 
 def _environment(environment: Environment) -> Dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import shutil
 
 from dispatcher.client import workspace_config
+from dispatcher.client import workspace_registry as registry
 from dispatcher.client.errors import ComputeTargetException, NotYetAvailable, WorkspaceException
 from dispatcher.client.workspace_config import WorkspaceConfig
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dispatcher.client.transport import Transport
 
 _LOCAL = "local"
-_LOCATION = "location"
 
 
 class Workspace:
@@ -51,7 +51,7 @@ class Workspace:
         _config: Optional[WorkspaceConfig] = None,
         _transport: Optional[Transport] = None,
     ) -> None:
-        self._config = _config or _known(workspace_name, subscription_id, resource_group)
+        self._config = _config or registry.named(workspace_name, subscription_id, resource_group)
         self._transport = _transport
         self._sku = sku
         self._tags = dict(tags or {})
@@ -99,8 +99,8 @@ class Workspace:
         Raises:
             WorkspaceException: There is one of that name and `exist_ok` is False.
         """
-        home = os.path.join(_workspaces_folder(), name)
-        known = _read_known(home)
+        home = os.path.join(registry.workspaces_folder(), name)
+        known = registry.read(home)
         if known is not None:
             if not exist_ok:
                 raise WorkspaceException(
@@ -116,10 +116,7 @@ class Workspace:
             service_url,
         )
         workspace_config.write(config, folder)
-        if folder != home:
-            os.makedirs(home, exist_ok=True)
-            with open(os.path.join(home, _LOCATION), "w", encoding="utf-8") as file:
-                file.write(folder)
+        registry.register(name, folder)
         return _of(config)
 
     @staticmethod
@@ -133,7 +130,7 @@ class Workspace:
         id: Optional[str] = None,
     ) -> Workspace:
         """Find a workspace by name. Raises WorkspaceException when there is none."""
-        return _of(_known(name, subscription_id, resource_group))
+        return _of(registry.named(name, subscription_id, resource_group))
 
     @staticmethod
     def list(
@@ -143,10 +140,10 @@ class Workspace:
     ) -> Dict[str, List[Workspace]]:
         """The workspaces made on this machine: name → list of workspaces of that name."""
         found: Dict[str, List[Workspace]] = {}
-        root = _workspaces_folder()
+        root = registry.workspaces_folder()
         for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-            config = _read_known(os.path.join(root, name))
-            if config is not None and _fits(config, subscription_id, resource_group):
+            config = registry.read(os.path.join(root, name))
+            if config is not None and registry.fits(config, subscription_id, resource_group):
                 found.setdefault(config.name, []).append(_of(config))
         return found
 
@@ -156,7 +153,7 @@ class Workspace:
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
         """Forget the workspace on this machine; with dependent resources, its data folder too."""
-        shutil.rmtree(os.path.join(_workspaces_folder(), self.name), ignore_errors=True)
+        shutil.rmtree(os.path.join(registry.workspaces_folder(), self.name), ignore_errors=True)
         if delete_dependent_resources and not self._config.service_url:
             shutil.rmtree(self._config.data_folder, ignore_errors=True)
 
@@ -275,39 +272,3 @@ def _of(config: WorkspaceConfig, transport: Union[Transport, None] = None) -> Wo
         _config=config,
         _transport=transport,
     )
-
-
-def _workspaces_folder() -> str:
-    home = os.environ.get("DISPATCHER_HOME") or os.path.join(os.path.expanduser("~"), ".dispatcher")
-    return os.path.join(home, "workspaces")
-
-
-def _read_known(home: str) -> Optional[WorkspaceConfig]:
-    folder = home
-    try:
-        with open(os.path.join(home, _LOCATION), encoding="utf-8") as file:
-            folder = file.read().strip()
-    except OSError:
-        pass  # most live in their home itself
-    path = os.path.join(folder, ".azureml", "config.json")
-    return workspace_config.read(path) if os.path.isfile(path) else None
-
-
-def _known(
-    name: str, subscription_id: Optional[str], resource_group: Optional[str]
-) -> WorkspaceConfig:
-    config = _read_known(os.path.join(_workspaces_folder(), name))
-    if config is not None and _fits(config, subscription_id, resource_group):
-        return config
-    raise WorkspaceException(
-        f"No workspace {name!r} on this machine. Make it with Workspace.create({name!r}), or use "
-        "Workspace.from_config() in its folder."
-    )
-
-
-def _fits(
-    config: WorkspaceConfig, subscription_id: Optional[str], resource_group: Optional[str]
-) -> bool:
-    return (subscription_id or config.subscription_id) == config.subscription_id and (
-        resource_group or config.resource_group
-    ) == config.resource_group
