@@ -1,0 +1,63 @@
+"""`python -m dispatcher.agent serve` and `python -m dispatcher.agent run`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
+
+AGENT_IS_RUNNING = 3
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the command; the answer is the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dispatcher.agent")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="be the node agent of a root until SIGTERM")
+    serve.add_argument("--root", required=True)
+    serve.add_argument("--socket", help="default: agent.sock in the root")
+    serve.add_argument("--interpreter", help="what `python` means for jobs")
+    run = commands.add_parser("run", help="run one job, and exit as its script does")
+    run.add_argument("--root", required=True)
+    run.add_argument("--job", required=True, metavar="FILE")
+    run.add_argument("--interpreter", help="what `python` means for the job")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if chosen.command == "serve":
+        return _serve(chosen.root, chosen.socket, chosen.interpreter)
+    from dispatcher.agent.single import run_job
+
+    return run_job(chosen.root, chosen.job, chosen.interpreter)
+
+
+def _serve(root: str, path: Optional[str], interpreter: Optional[str]) -> int:
+    from dispatcher.agent.node import AgentIsRunning, NodeAgent
+    from dispatcher.agent.server import Server
+
+    agent = NodeAgent(root, interpreter)
+    try:
+        agent.start()
+    except AgentIsRunning as error:
+        print(error, file=sys.stderr)
+        return AGENT_IS_RUNNING
+    server = Server(agent, os.path.abspath(path) if path else agent.root.socket)
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    threading.Thread(target=server.serve, name="server", daemon=True).start()
+    while not told.wait(3600):
+        continue
+    server.close()
+    agent.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""Control groups: one per job to end all of it at once, and one that holds its memory limit.
+
+The first is cgroup v2 (`cgroup.kill`), wherever it is mounted and writable; the second is v2's or
+v1's memory controller. Either may be missing: then the walk over the process tree does the work,
+and a memory limit is not enforced (the agent's `hello` says so).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, List, Optional
+
+_PROCS = "cgroup.procs"
+
+
+class Cgroups:
+    """What this machine lets us do.
+
+    Args:
+        home: The v2 group of the agent's own processes, or None without v2.
+        kill: The v2 group that gets a child per job, or None where that cannot be.
+        memory: The v1 memory group that gets a child per limited job.
+        memory_home: The v1 memory group of the agent's own processes.
+        limits: Whether the groups below `kill` have v2's memory controller.
+        oom_file: Where the kernel counts what it killed for memory in the agent's own group.
+    """
+
+    def __init__(
+        self,
+        home: Optional[str] = None,
+        kill: Optional[str] = None,
+        memory: Optional[str] = None,
+        memory_home: Optional[str] = None,
+        limits: bool = False,
+        oom_file: Optional[str] = None,
+    ) -> None:
+        self.home = home
+        self.kill = kill
+        self.memory = memory
+        self.memory_home = memory_home
+        self.limits = limits
+        self.oom_file = oom_file
+
+    @property
+    def can_limit_memory(self) -> bool:
+        """Whether a job's memory limit is enforced here."""
+        return bool(self.limits or self.memory)
+
+    def as_record(self) -> Dict[str, object]:
+        """The arguments that make an equal one, for a process that is told of it."""
+        return dict(vars(self))
+
+    def job(self, name: str, memory_mb: Optional[int]) -> JobGroup:
+        """Make the groups of one job; nothing is in them yet."""
+        made = JobGroup(self, name, memory_mb if self.can_limit_memory else None)
+        made.make()
+        return made
+
+    def existing(self, name: str) -> JobGroup:
+        """The groups that a job of that name may have left."""
+        return JobGroup(self, name, None)
+
+
+def detect(label: str) -> Cgroups:
+    """Find out what can be done here, and make the groups (called `label`) that hold the jobs'."""
+    mounts = _mounts()
+    found = Cgroups(oom_file=_own_oom_file(mounts))
+    if "cgroup2" in mounts:
+        home = _own_group(mounts["cgroup2"], "")
+        kill = _make(os.path.join(home, label))
+        if kill and os.path.exists(f"{kill}/cgroup.kill"):
+            found.home, found.kill = home, kill
+            found.limits = _enable_memory(home) and _enable_memory(kill)
+    if not found.limits and "memory" in mounts:
+        memory_home = _own_group(mounts["memory"], "memory")
+        memory = _make(os.path.join(memory_home, label))
+        if memory and os.access(f"{memory}/{_PROCS}", os.W_OK):
+            found.memory, found.memory_home = memory, memory_home
+    return found
+
+
+class JobGroup:
+    """The groups of one job. Everything here is quiet about groups that are not there."""
+
+    def __init__(self, cgroups: Cgroups, name: str, memory_mb: Optional[int]) -> None:
+        self._cgroups = cgroups
+        self._limit = memory_mb
+        self.path = f"{cgroups.kill}/j-{name}" if cgroups.kill else None
+        self._memory = f"{cgroups.memory}/j-{name}" if cgroups.memory else None
+
+    def make(self) -> None:
+        """Make them, with the limit set."""
+        if self.path and not _make(self.path):
+            self.path = None
+        if self._limit is None:
+            self._memory = None
+            return
+        text = str(self._limit * 1024 * 1024)
+        if self._memory and _make(self._memory):
+            _write(f"{self._memory}/memory.limit_in_bytes", text)
+            _write(f"{self._memory}/memory.memsw.limit_in_bytes", text)
+        elif self.path and self._cgroups.limits:
+            _write(f"{self.path}/memory.max", text)
+            _write(f"{self.path}/memory.swap.max", "0")
+
+    def enter(self) -> None:
+        """Put this process, and so what it starts from now on, into the job's groups."""
+        for group in (self.path, self._memory):
+            if group:
+                _write(f"{group}/{_PROCS}", "0")
+
+    def leave(self) -> None:
+        """Take this process back out."""
+        if self.path:
+            _write(f"{self._cgroups.home}/{_PROCS}", "0")
+        if self._memory:
+            _write(f"{self._cgroups.memory_home}/{_PROCS}", "0")
+
+    def members(self) -> List[int]:
+        """The processes in it."""
+        groups = [group for group in (self.path, self._memory) if group]
+        return sorted({pid for group in groups for pid in _pids_in(group)})
+
+    def kill(self) -> None:
+        """SIGKILL to all of it at once, those included that are being forked just now."""
+        if self.path:
+            _write(f"{self.path}/cgroup.kill", "1")
+
+    def oom_kills(self) -> int:
+        """How many processes were killed for memory: of the job, or of all that share its group.
+
+        Compare with the count before the start.
+        """
+        if self._memory:
+            return oom_count(f"{self._memory}/memory.oom_control")
+        if self.path and self._limit:
+            return oom_count(f"{self.path}/memory.events")
+        return oom_count(self._cgroups.oom_file) if self._cgroups.oom_file else 0
+
+    def remove(self) -> None:
+        """Remove it; what it holds has to be dead."""
+        for group in (self.path, self._memory):
+            if group:
+                _remove(group)
+
+
+def _own_oom_file(mounts: Dict[str, str]) -> Optional[str]:
+    """Where the kernel counts kills in the group of this process; a container's is the container's."""
+    for kind, controller, file in (
+        ("cgroup2", "", "memory.events"),
+        ("memory", "memory", "memory.oom_control"),
+    ):
+        if kind in mounts:
+            path = os.path.join(_own_group(mounts[kind], controller), file)
+            if os.path.exists(path):
+                return path
+    return None
+
+
+def oom_count(path: str) -> int:
+    """The `oom_kill` line of v2's memory.events or v1's memory.oom_control."""
+    for line in _lines(path):
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
+def _mounts() -> Dict[str, str]:
+    """Mount points: `cgroup2`, and `memory` for v1's memory controller."""
+    found: Dict[str, str] = {}
+    for line in _lines("/proc/self/mounts"):
+        _, point, kind, options = line.split(" ")[:4]
+        if kind == "cgroup2":
+            found.setdefault("cgroup2", point)
+        elif kind == "cgroup" and "memory" in options.split(","):
+            found.setdefault("memory", point)
+    return found
+
+
+def _own_group(mount: str, controller: str) -> str:
+    """The folder of this process's group; the mount itself where a container hides the rest."""
+    for line in _lines("/proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            own = os.path.normpath(mount + path)
+            return own if os.path.isdir(own) else mount
+    return mount
+
+
+def _enable_memory(group: str) -> bool:
+    """Give the children of a group v2's memory controller, if it may have it."""
+    if not any("memory" in line.split() for line in _lines(f"{group}/cgroup.controllers")):
+        return False
+    return _write(f"{group}/cgroup.subtree_control", "+memory")
+
+
+def _make(path: str) -> Optional[str]:
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except OSError:
+        return None
+    return path
+
+
+def _remove(path: str) -> None:
+    for pause in (0, 0.001, 0.01, 0.05):  # a dead process leaves its group a moment after it is reaped
+        time.sleep(pause)
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError:
+            _remove_below(path)
+        else:
+            return
+
+
+def _remove_below(path: str) -> None:
+    """Groups that the job made inside its own."""
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _remove_below(entry.path)
+                with contextlib.suppress(OSError):
+                    os.rmdir(entry.path)
+
+
+def _pids_in(group: str) -> List[int]:
+    return [int(line) for line in _lines(f"{group}/{_PROCS}") if line.isdigit()]
+
+
+def _write(path: str, text: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(descriptor, text.encode())
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _lines(path: str) -> List[str]:
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,114 @@
+"""Where things lie below an agent's root, and how files there are written so that a crash is safe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+LONGEST_NAME = 250
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+
+
+class Root:
+    """The paths below one agent's root.
+
+    Args:
+        path: The root; it is made when `prepare` is called.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.jobs = os.path.join(self.path, "jobs")
+        self.claims = os.path.join(self.path, "claims")
+        self.snapshots = os.path.join(self.path, "snapshots")
+        self.runtime = os.path.join(self.path, "runtime")
+        self.trash = os.path.join(self.path, "trash")
+        self.lease = os.path.join(self.path, "lease")
+        self.lock = os.path.join(self.path, "agent.lock")
+        self.socket = os.path.join(self.path, "agent.sock")
+        self.events = os.path.join(self.path, "events.sock")
+
+    def prepare(self) -> None:
+        """Make the folders that are not there yet."""
+        for folder in (self.jobs, self.claims, self.snapshots, self.runtime, self.trash):
+            os.makedirs(folder, exist_ok=True)
+
+    def job(self, name: str) -> str:
+        """The folder of a job."""
+        return f"{self.jobs}/{name}"
+
+    def claim(self, name: str) -> bool:
+        """Take the durable claim of a name; False when it was taken before, by anyone."""
+        try:
+            mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            os.close(os.open(f"{self.claims}/{name}", mode, 0o600))
+        except FileExistsError:
+            return False
+        return True
+
+    def is_claimed(self, name: str) -> bool:
+        """Whether a job of that name was ever started, or withdrawn."""
+        return os.path.lexists(f"{self.claims}/{name}")
+
+
+def check_name(name: object) -> str:
+    """Return the name, if it is one.
+
+    Raises:
+        ValueError: It is not made of letters, digits, `_`, `-` and `.`, or is too long for a file.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"{name!r} is no name for a job: at most {LONGEST_NAME} of A-Z a-z 0-9 _ - ."
+        )
+    return name
+
+
+def write_json(path: str, value: Any, durable: bool = False) -> None:
+    """Write a file by rename: who reads it sees all of it or nothing.
+
+    Args:
+        path: The file.
+        value: What to write.
+        durable: Return only once it would outlive a power cut.
+    """
+    temporary = f"{path}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        _write_all(descriptor, json.dumps(value).encode("utf-8", "surrogatepass"))
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+    if durable:
+        _sync_folder(os.path.dirname(path))
+
+
+def read_json(path: str) -> Optional[Dict[str, Any]]:
+    """What was written there; None when there is nothing, or nothing that can be read."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            value = json.loads(file.read() or b"null")
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

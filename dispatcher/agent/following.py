@@ -1,0 +1,165 @@
+"""Follows jobs to their end: hears of it, or finds out, and buries what a dead shim has left.
+
+What it hears (datagrams of shims, ends told by forkers) only makes it quick. Once a second it looks
+at the disk for every job that nobody would tell it about, every ten seconds for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+
+from dispatcher.agent import lookout
+from dispatcher.agent.book import Book, Entry
+from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.records import refusal
+from dispatcher.agent.shim import short_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Set
+
+    from dispatcher.agent.cgroups import Cgroups
+    from dispatcher.agent.shipper import Shipper
+    from dispatcher.agent.starts import Key
+
+log = logging.getLogger(__name__)
+_LOOK_AT_ALL_EVERY = 10
+
+
+class Following:
+    """Keeps the book true.
+
+    Args:
+        root: The agent's root.
+        book: What is known of the jobs.
+        shipper: What follows their telemetry, and says when their end may be told.
+        cgroups: What control groups can do here.
+        call: Does something in the agent's thread.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        book: Book,
+        shipper: Shipper,
+        cgroups: Cgroups,
+        call: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._root, self._book, self._shipper = root, book, shipper
+        self._cgroups, self._call = cgroups, call
+        self._burying: Set[str] = set()
+        self._looks = 0
+
+    def adopt(self) -> None:
+        """Find the jobs of the agents before this one."""
+        for name in sorted(os.listdir(self._root.jobs)):
+            seen = lookout.look(self._root, name)
+            if seen.state == lookout.ABSENT:
+                continue
+            job = read_json(f"{self._root.job(name)}/job.json") or {"name": name}
+            entry = Entry(name, job)
+            if os.path.exists(f"{self._root.job(name)}/removed"):
+                self._shipper.finish(name, job, adopted=True)
+                continue
+            self._book.add(entry)
+            self._shipper.adopt(name, job)
+            self._take_in(entry, seen)
+
+    def listen(self) -> socket.socket:
+        """The socket that shims tell of starts and ends on; `hear` reads it."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._root.events)
+        listener.bind(short_path(self._root.events))
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self._listener = listener
+        return listener
+
+    def hear(self) -> None:
+        """Take in what shims have told."""
+        for _ in range(64):
+            try:
+                told = json.loads(self._listener.recv(4096))
+            except BlockingIOError:
+                return
+            except ValueError:
+                continue
+            entry = self._book.get(told.get("name", ""))
+            if entry is None:
+                continue
+            if told.get("exited"):
+                self.examine(entry.name)
+            elif entry.state == lookout.CREATED:
+                self._shipper.follow(entry.name, entry.job)
+                self._book.started(entry, told["pid"], told["started_at"])
+
+    def shims_ended(self, names: List[str]) -> None:
+        """Their forker has seen them end."""
+        for name in names:
+            entry = self._book.get(name)
+            if entry is None or entry.state == lookout.EXITED:
+                continue
+            self.examine(name)
+            if entry.state == lookout.CREATED and not self._root.is_claimed(name):
+                self._book.drop(name)  # it died before its claim: nothing has started
+
+    def examine(self, name: str) -> None:
+        """Look at a job, and take in what is seen."""
+        entry = self._book.get(name)
+        if entry is not None and entry.state != lookout.EXITED:
+            self._take_in(entry, lookout.look(self._root, name))
+
+    def look_around(self, forkers: Set[Key]) -> None:
+        """Look at the jobs that nobody tells of: those whose forker is not one of these."""
+        self._looks += 1
+        thorough = self._looks % _LOOK_AT_ALL_EVERY == 0
+        for entry in self._book.entries():
+            if entry.state == lookout.EXITED or (entry.state == lookout.CREATED and not entry.key):
+                continue
+            if thorough or entry.key not in forkers or entry.state == lookout.CREATED:
+                self.examine(entry.name)
+
+    def wake_shims(self) -> None:
+        """Let every shim look at the lease again."""
+        for entry in self._book.entries():
+            if entry.state == lookout.ALIVE:
+                lookout.signal_shim(self._root.job(entry.name), signal.SIGUSR1)
+
+    def _take_in(self, entry: Entry, seen: lookout.Seen) -> None:
+        if seen.state == lookout.ALIVE:
+            if entry.state == lookout.CREATED:
+                self._shipper.follow(entry.name, entry.job)
+            self._book.started(entry, seen.started.get("pid"), seen.started.get("started_at"))
+        elif seen.state == lookout.EXITED and seen.record is not None:
+            entry.pid = entry.pid or seen.started.get("pid")
+            if self._book.ended(entry, seen.record):
+                self._shipper.finish(entry.name, entry.job)
+        elif seen.state == lookout.LOST and entry.name not in self._burying:
+            self._burying.add(entry.name)
+            threading.Thread(target=self._bury, args=(entry, seen.started), daemon=True).start()
+        elif seen.state == lookout.REMOVED:
+            self._book.drop(entry.name)  # somebody has deleted its folder
+
+    def _bury(self, entry: Entry, started: Dict[str, Any]) -> None:
+        """End what a dead shim has left alive, however long that takes; then write it down."""
+        log.warning("supervisor lost", extra={"job": entry.name})
+        record = refusal("supervisor lost")
+        record["started_at"] = started.get("started_at")
+        record["receipt"] = lookout.end_leftovers(self._root, entry.name, self._cgroups)
+        record["ended_at"] = time.time()
+        with contextlib.suppress(FileNotFoundError):
+            write_json(f"{self._root.job(entry.name)}/exit.json", record, durable=True)
+        self._call(lambda: self._buried(entry.name))
+
+    def _buried(self, name: str) -> None:
+        self._burying.discard(name)
+        self.examine(name)

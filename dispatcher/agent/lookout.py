@@ -1,0 +1,118 @@
+"""What the disk and the process table say of a job, whoever started it and whoever has died since."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+
+from dispatcher.agent import processes
+from dispatcher.agent.folders import Root, read_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Set
+
+    from dispatcher.agent.cgroups import Cgroups
+
+ABSENT, CREATED, ALIVE, EXITED, REMOVED = "absent", "created", "alive", "exited", "removed"
+LOST = "lost"  # claimed, its shim is gone, and nobody has written down how it ended
+
+
+class Seen:
+    """What was seen of one job.
+
+    Attributes:
+        state: absent, alive, exited, removed or lost.
+        record: The exit record, when it has one.
+        started: What the shim wrote when it had started the job: `state.json`.
+    """
+
+    def __init__(
+        self,
+        state: str,
+        record: Optional[Dict[str, Any]] = None,
+        started: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        self.state = state
+        self.record = record
+        self.started = started or {}
+
+
+def look(root: Root, name: str) -> Seen:
+    """See what is there of a job. Nothing is changed, and a job that is starting is not disturbed."""
+    if not root.is_claimed(name):
+        return Seen(ABSENT)
+    folder = root.job(name)
+    if not os.path.isdir(folder):
+        return Seen(REMOVED)
+    started = read_json(f"{folder}/state.json")
+    record = read_json(f"{folder}/exit.json")
+    if record is None and not shim_lives(folder):
+        record = read_json(f"{folder}/exit.json")  # it may have been writing it just now
+        if record is None:
+            return Seen(LOST, None, read_json(f"{folder}/state.json"))
+    return Seen(ALIVE if record is None else EXITED, record, started)
+
+
+def shim_lives(folder: str) -> bool:
+    """Whether a shim holds the job's lock. Only for claimed jobs: asking takes the lock a moment."""
+    try:
+        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def signal_shim(folder: str, number: int) -> None:
+    """Signal the shim of a claimed job, if it lives."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"{folder}/lock", "rb", buffering=0) as file:
+            pid = int(file.read() or b"0")
+        if pid and shim_lives(folder):
+            os.kill(pid, number)
+
+
+def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any]]:
+    """Kill what a dead shim has left alive; return once nothing of it is there, with the receipt."""
+    receipt: Dict[int, Dict[str, Any]] = {}
+    group = cgroups.existing(name)
+    pause = 0.005
+    while True:
+        group.kill()
+        left = _leftovers(root, name)
+        left.update(pid for pid in group.members() if processes.is_alive(pid))
+        if not left:
+            group.remove()
+            return list(receipt.values())
+        at = time.time()
+        for pid in processes.send(left, signal.SIGKILL):
+            receipt.setdefault(pid, {"pid": pid, "signal": int(signal.SIGKILL), "at": at})
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)
+
+
+def _leftovers(root: Root, name: str) -> Set[int]:
+    """Told by process id and start time, by session, by descent and by the mark in the environment."""
+    folder = root.job(name)
+    started = read_json(f"{folder}/state.json") or {}
+    leaders = set()
+    if started.get("boot_id") == processes.boot_id():
+        for pid, ticks in (started.get("ticks") or {}).items():
+            if processes.start_ticks(int(pid)) == ticks:
+                leaders.add(int(pid))
+        leaders.update(processes.session_members({int(pid) for pid in started.get("pids", ())}))
+    found = set(leaders)
+    for pid in leaders:
+        found.update(processes.descendants(pid))
+    found.update(processes.marked(f"DISPATCHER_JOB_DIR={folder}"))
+    found.discard(os.getpid())
+    return {pid for pid in found if processes.is_alive(pid)}

@@ -1,0 +1,284 @@
+"""The node agent: what a target asks of one machine (docs/protocol.md, section 3).
+
+It holds no truth of its own. What it knows of jobs is on disk and in the process table; killed at
+any line and started again, it finds the same. Its methods may be called from any thread and return
+at once; one thread of its own (launcher.py) does the starting and the looking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import selectors
+import signal
+import sys
+import threading
+import uuid
+
+from dispatcher.agent import cgroups, lookout, runtime
+from dispatcher.agent.book import Book, Entry
+from dispatcher.agent.environment import inherited
+from dispatcher.agent.folders import Root, check_name, read_json, write_json
+from dispatcher.agent.following import Following
+from dispatcher.agent.forkers import Forkers
+from dispatcher.agent.lease import Lease
+from dispatcher.agent.loop import Loop
+from dispatcher.agent.placing import Placing
+from dispatcher.agent.records import refusal
+from dispatcher.agent.remover import Remover
+from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
+from dispatcher.agent.snapshots import Snapshots
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
+
+    Observation = Dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+class AgentIsRunning(Exception):
+    """Another agent serves this root."""
+
+
+class NodeAgent:
+    """Starts jobs on this machine, and tells what becomes of them.
+
+    Args:
+        root: Its folder; another agent started on it later finds all jobs again.
+        interpreter: What `python` means for jobs; default: the interpreter that runs the agent.
+        agent_id: How it calls itself; default: made once and kept in the root.
+    """
+
+    def __init__(
+        self, root: str, interpreter: Optional[str] = None, agent_id: Optional[str] = None
+    ) -> None:
+        self.root = Root(root)
+        self.interpreter = interpreter or sys.executable
+        self._given_id = agent_id
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Take the root, find again what runs below it, and begin to work.
+
+        Raises:
+            AgentIsRunning: Another living agent has the root.
+        """
+        self.root.prepare()
+        self._hold = _take(self.root.lock)
+        self.agent_id = self._given_id or _identity(self.root)
+        self.cgroups = cgroups.detect(self._label())
+        self._build()
+        kept = read_json(f"{self.root.path}/service.json")
+        if kept is not None:
+            self._apply(kept)
+        self._following.adopt()
+        self._listener = self._following.listen()
+        selector = self._loop.selector
+        selector.register(self._listener, selectors.EVENT_READ, self._following.hear)
+        self._placing.start(self._forkers)
+        self._loop.start()
+        self._shipper.start()
+        self._remover.start()
+
+    def hello(self) -> Dict[str, Any]:
+        """Who this is and what it can do."""
+        from dispatcher import __version__
+
+        return {
+            "agent_id": self.agent_id,
+            "pid": os.getpid(),
+            "version": __version__,
+            "cpus": len(os.sched_getaffinity(0)),
+            "cgroup": self.cgroups.kill is not None,
+            "memory_limits": self.cgroups.can_limit_memory,
+        }
+
+    def configure(
+        self,
+        service: Optional[Mapping[str, Any]] = None,
+        log_limit: Optional[int] = None,
+        lease: Optional[float] = None,
+    ) -> None:
+        """Say how to reach the service. It is kept: an agent started again goes on with it.
+
+        Args:
+            service: `socket` or `url`, and `token`.
+            log_limit: Bytes of each log that the service gets.
+            lease: Without `renew` for so many seconds all jobs are killed; None: never.
+        """
+        settings = {"service": service, "log_limit": log_limit, "lease": lease}
+        write_json(f"{self.root.path}/service.json", settings)
+        self._apply(settings)
+        self._loop.call(self._following.wake_shims)
+
+    def submit(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        """Take jobs to start, in this order; one whose name was ever started is left as it is.
+
+        Raises:
+            ValueError: A name that cannot be one; then none of them is taken.
+        """
+        taken = [(check_name(job.get("name")), dict(job)) for job in jobs]
+        self._lease.renew()
+        new = []
+        with self._lock:
+            for name, job in taken:
+                if name not in self._book and not self.root.is_claimed(name):
+                    self._book.add(Entry(name, job))
+                    new.append(name)
+        self._placing.launch(new)
+
+    def observe(self, names: Optional[Iterable[str]] = None) -> Dict[str, Observation]:
+        """What is to be seen of the named jobs, or of all that are known."""
+        with self._lock:
+            wanted = list(self._book) if names is None else names
+            return {name: self._book.observe(name) for name in wanted}
+
+    def subscribe(self, callback: Callable[[Observation], None]) -> Callable[[], None]:
+        """Call back with each observation that is new, from some thread; it must not block.
+
+        Returns:
+            What ends it.
+        """
+        return self._book.subscribe(callback)
+
+    def stop(self, names: Iterable[str], grace: float = 10.0) -> None:
+        """SIGTERM to all of each job, SIGKILL after the grace. One not started yet never will be."""
+        for name in names:
+            self._stop(check_name(name), grace)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete the folders of ended jobs, once their telemetry is with the service."""
+        for name in names:
+            with self._lock:
+                entry = self._book.get(check_name(name))
+                if entry is None or entry.state != lookout.EXITED or not entry.published:
+                    continue
+                self._book.drop(name)
+            if self._shipper.owes(name):
+                with contextlib.suppress(OSError):
+                    write_json(f"{self.root.job(name)}/removed", {})
+            else:
+                self._remover.remove(name)
+
+    def renew(self) -> None:
+        """Extend the lease, where there is one."""
+        self._lease.renew()
+
+    def close(self) -> None:
+        """Let go. Jobs go on, and the next agent on this root finds them."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._loop.stop()
+            self._forkers.close()
+            self._listener.close()
+            self._snapshots.close()
+            self._shipper.close()
+            self._remover.close()
+            os.close(self._hold)
+
+    def _build(self) -> None:
+        self._book = Book(self.root, self._lock)
+        self._lease = Lease(self.root)
+        self._remover = Remover(self.root)
+        self._loop = Loop(self._tick)
+        self._shipper = Shipper(self.root, self._book.publish, self._shipped)
+        self._snapshots = Snapshots(self.root.snapshots, self._snapshot_is_here)
+        self._following = Following(
+            self.root, self._book, self._shipper, self.cgroups, self._loop.call
+        )
+        self._placing = Placing(
+            self.root,
+            self.interpreter,
+            self._book,
+            self._loop,
+            self._snapshots,
+            self._following.examine,
+        )
+        config, environment = self._forker_config()
+        self._forkers = Forkers(
+            self._loop.selector,
+            config,
+            environment,
+            on_dead=self._following.shims_ended,
+            on_ready=self._placing.forker_is_ready,
+            on_gone=self._placing.forker_is_gone,
+        )
+
+    def _forker_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
+        base = inherited(os.environ, runtime.own_path())
+        folder = runtime.materialise(self.root.runtime, self.interpreter)
+        path = base.get("PYTHONPATH")
+        config = {
+            "root": self.root.path,
+            "runtime": folder,
+            "interpreter": self.interpreter,
+            "cgroups": self.cgroups.as_record(),
+            "base": {"PYTHONPATH": path} if path else {},
+        }
+        base["PYTHONPATH"] = os.pathsep.join([folder, path] if path else [folder])
+        base["PYTHONUNBUFFERED"] = "1"
+        return config, base
+
+    def _label(self) -> str:
+        return f"dispatcher-{uuid.uuid5(uuid.NAMESPACE_URL, self.root.path).hex[:12]}"
+
+    def _tick(self) -> None:
+        if not self._lease.keep():
+            self._following.wake_shims()
+        self._following.look_around(self._forkers.keys())
+        self._shipper.publish_overdue()
+
+    def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
+        self._loop.call(lambda: self._placing.snapshot_is_here(snapshot, error))
+
+    def _apply(self, settings: Mapping[str, Any]) -> None:
+        service = settings.get("service")
+        limit = settings.get("log_limit")
+        self._shipper.configure(service, DEFAULT_LOG_LIMIT if limit is None else int(limit))
+        self._snapshots.configure(service)
+        self._lease.set(settings.get("lease"))
+
+    def _stop(self, name: str, grace: float) -> None:
+        folder = self.root.job(name)
+        with self._lock:
+            entry = self._book.get(name)
+            if self.root.claim(name):  # nothing of it can start any more
+                if entry is not None:
+                    os.makedirs(folder, exist_ok=True)
+                    write_json(f"{folder}/exit.json", refusal("stopped"), durable=True)
+                    self._loop.call(lambda: self._following.examine(name))
+                return
+        if entry is not None and entry.state != lookout.EXITED:
+            with contextlib.suppress(FileNotFoundError):
+                write_json(f"{folder}/stop", {"grace": grace})
+                lookout.signal_shim(folder, signal.SIGTERM)
+
+    def _shipped(self, name: str) -> None:
+        """The last of a job's telemetry was taken: one that was removed meanwhile can go."""
+        if os.path.exists(f"{self.root.job(name)}/removed"):
+            self._remover.remove(name)
+
+
+def _take(path: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise AgentIsRunning(f"an agent already serves {os.path.dirname(path)}") from error
+    return descriptor
+
+
+def _identity(root: Root) -> str:
+    path = f"{root.path}/agent.json"
+    kept = read_json(path)
+    if kept is None:
+        kept = {"agent_id": uuid.uuid4().hex}
+        write_json(path, kept)
+    return str(kept["agent_id"])
+

@@ -1,0 +1,137 @@
+"""The process table of this machine, and the two or three kernel calls that Python lacks."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterable, Iterator, List, Optional, Set
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_SFD_NONBLOCK, _SFD_CLOEXEC = 0o4000, 0o2000000
+_PUNCH_HOLE_KEEP_SIZE = 3
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Make every orphan below this process a child of it, whatever it did to hide.
+
+    With no child left, nothing below is alive: that is how a job is known to be gone.
+    """
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Get this signal when the parent dies."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+
+
+def signal_descriptor(signal_number: int) -> int:
+    """A descriptor that is readable while that (blocked) signal is pending."""
+    mask = (1 << (signal_number - 1)).to_bytes(128, "little")
+    descriptor = int(_libc.signalfd(-1, mask, _SFD_NONBLOCK | _SFD_CLOEXEC))
+    if descriptor < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return descriptor
+
+
+def punch_hole(descriptor: int, start: int, length: int) -> bool:
+    """Give the blocks of a part of a file back; False where the file system cannot."""
+    offset, size = ctypes.c_int64(start), ctypes.c_int64(length)
+    return int(_libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, offset, size)) == 0
+
+
+def boot_id() -> str:
+    """What tells this boot of the machine from every other one."""
+    return _read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def start_ticks(pid: int) -> Optional[int]:
+    """When a process started, in ticks since the boot: with it a pid cannot be mistaken."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def descendants(pid: int) -> List[int]:
+    """All processes below one, zombies included, parents before children."""
+    found: List[int] = []
+    waiting = [pid]
+    while waiting:
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def session_members(sessions: Set[int]) -> Iterator[int]:
+    """The living processes of some sessions."""
+    for pid, fields in _all_stats():
+        if fields[0] not in "ZX" and int(fields[3]) in sessions:
+            yield pid
+
+
+def marked(mark: str) -> Iterator[int]:
+    """The processes that started with `NAME=value` in their environment."""
+    wanted = mark.encode()
+    for pid in _pids():
+        try:
+            with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+                if wanted in file.read(1 << 21).split(b"\0"):
+                    yield pid
+        except OSError:
+            continue
+
+
+def send(pids: Iterable[int], signal_number: int) -> List[int]:
+    """Signal each process, and say which ones were there to get it."""
+    reached = []
+    for pid in pids:
+        try:
+            os.kill(pid, signal_number)
+        except OSError as error:
+            if error.errno not in (errno.ESRCH, errno.EPERM):
+                raise
+        else:
+            reached.append(pid)
+    return reached
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that id which has not ended."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return bool(fields) and fields[0] not in "ZX"
+
+
+def _children(pid: int) -> List[int]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    listed = [_read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
+    if not any(listed) and not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"):
+        return [child for child, fields in _all_stats() if int(fields[1]) == pid]
+    return [int(child) for line in listed for child in line.split()]
+
+
+def _all_stats() -> Iterator[tuple[int, List[str]]]:
+    for pid in _pids():
+        fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        if fields:
+            yield pid, fields
+
+
+def _pids() -> List[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

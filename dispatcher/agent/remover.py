@@ -1,0 +1,89 @@
+"""Deletes the folders of removed jobs, behind the agent's back: they may be large."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import shutil
+import stat
+import threading
+import time
+
+from dispatcher.agent.folders import Root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Optional
+
+log = logging.getLogger(__name__)
+KEEP_CLAIMS = 7 * 24 * 3600.0
+
+
+class Remover:
+    """Deletes job folders, and claims whose folder was removed seven days ago.
+
+    Args:
+        root: The agent's root.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._folders: queue.Queue[Optional[str]] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="remover", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what an agent before this one has left."""
+        for left in os.listdir(self._root.trash):
+            self._folders.put(os.path.join(self._root.trash, left))
+        self._thread.start()
+
+    def remove(self, name: str) -> None:
+        """Remove a job's folder; it is gone from its place when this returns."""
+        away = os.path.join(self._root.trash, f"{name}.{time.monotonic_ns()}")
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(os.path.join(self._root.claims, name))  # its seven days begin now
+            os.rename(self._root.job(name), away)
+            self._folders.put(away)
+
+    def close(self) -> None:
+        """Stop; what is not deleted yet is found by the next agent."""
+        self._folders.put(None)
+
+    def _work(self) -> None:
+        self._drop_old_claims()
+        while True:
+            try:
+                folder = self._folders.get(timeout=3600)
+            except queue.Empty:
+                self._drop_old_claims()
+                continue
+            if folder is None:
+                return
+            try:
+                _delete(folder)
+            except OSError:
+                log.exception("a removed job's folder is left", extra={"folder": folder})
+
+    def _drop_old_claims(self) -> None:
+        with os.scandir(self._root.claims) as claims:
+            for claim in claims:
+                with contextlib.suppress(OSError):
+                    old = time.time() - claim.stat().st_mtime > KEEP_CLAIMS
+                    if old and not os.path.isdir(self._root.job(claim.name)):
+                        os.unlink(claim.path)
+
+
+def _delete(folder: str) -> None:
+    def open_up(call: Callable[..., Any], path: str, _error: object) -> None:
+        """A script may have taken the permissions away from its own files."""
+        for one in (os.path.dirname(path), path):
+            if not os.path.islink(one):
+                os.chmod(one, stat.S_IRWXU)
+        if call in (os.open, os.scandir, os.listdir, os.lstat):
+            shutil.rmtree(path)
+        else:
+            call(path)
+
+    shutil.rmtree(folder, onerror=open_up)

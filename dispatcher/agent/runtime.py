@@ -1,0 +1,134 @@
+"""The code that jobs import: materialised as a folder on the node, or packed as one zip.
+
+It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, and `azureml` at its top.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import zipfile
+
+import dispatcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+_PACKAGES = ("dispatcher/client/", "dispatcher/agent/")
+_SHIM = "dispatcher/azureml_shim/"
+_COMPILED_AT_A_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def own_path() -> str:
+    """The entry of sys.path that this package was imported from."""
+    return os.path.dirname(os.path.abspath(next(iter(dispatcher.__path__))))
+
+
+def materialise(root: str, interpreter: str) -> str:
+    """Return the folder with the in-run code, compiled for the interpreter; made if it is not there.
+
+    Args:
+        root: Where such folders lie, one per content.
+        interpreter: The interpreter of jobs.
+    """
+    sources = _sources()
+    digest = hashlib.sha256(interpreter.encode())
+    for name in sorted(sources):
+        digest.update(f"{name}\0{len(sources[name])}\0".encode())
+        digest.update(sources[name])
+    folder = os.path.join(root, digest.hexdigest()[:16])
+    if os.path.isdir(folder):
+        return folder
+    making = f"{folder}.{os.getpid()}"
+    _write(sources, making)
+    _compile(making, interpreter)
+    try:
+        os.rename(making, folder)
+    except OSError:
+        if not os.path.isdir(folder):
+            raise
+    return folder
+
+
+def build_zip() -> bytes:
+    """The same as one zip that Python can import from; equal code gives equal bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(_sources().items()):
+            entry = zipfile.ZipInfo(name, _COMPILED_AT_A_FIXED_TIME)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    return packed.getvalue()
+
+
+def _sources() -> Dict[str, bytes]:
+    """Path in the runtime → content, of all that belongs to it."""
+    path = own_path()
+    found = _in_folder(path) if os.path.isdir(path) else _in_zip(path)
+    return {name.replace(_SHIM, "", 1): data for name, data in found.items()}
+
+
+def _is_part(name: str) -> bool:
+    if not name.endswith(".py"):
+        return False
+    return name == "dispatcher/__init__.py" or name.startswith(
+        (*_PACKAGES, _SHIM + "azureml/", "azureml/")
+    )
+
+
+def _in_folder(path: str) -> Dict[str, bytes]:
+    found = {}
+    azureml = "azureml" if _is_runtime(path) else "dispatcher/azureml_shim/azureml"
+    for part in ("dispatcher/client", "dispatcher/agent", azureml):
+        for folder, _, files in os.walk(os.path.join(path, part)):
+            for file in files:
+                name = os.path.relpath(os.path.join(folder, file), path)
+                if _is_part(name):
+                    found[name] = _read(os.path.join(path, name))
+    found["dispatcher/__init__.py"] = _read(os.path.join(path, "dispatcher/__init__.py"))
+    return found
+
+
+def _is_runtime(path: str) -> bool:
+    """Whether the code runs from a runtime folder: elsewhere `azureml` may be anybody's."""
+    return not os.path.isdir(os.path.join(path, "dispatcher/azureml_shim"))
+
+
+def _in_zip(path: str) -> Dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if _is_part(name)}
+
+
+def _write(sources: Dict[str, bytes], folder: str) -> None:
+    for name, data in sources.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+
+
+def _compile(folder: str, interpreter: str) -> None:
+    """Compiled files that are never checked against their source. One that fails is no harm."""
+    command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    try:
+        subprocess.run(
+            [*command, folder],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=120,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        if interpreter != sys.executable:
+            _compile(folder, sys.executable)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

@@ -1,0 +1,158 @@
+"""The agent's protocol on a Unix socket: lines of JSON (docs/protocol.md, section 3)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import socket
+import threading
+
+from dispatcher.agent.node import NodeAgent
+from dispatcher.agent.shim import short_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Mapping, Optional
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Serves one agent.
+
+    Args:
+        agent: The agent.
+        path: The socket; made with mode 0600, in place of one that was left there.
+    """
+
+    def __init__(self, agent: NodeAgent, path: str) -> None:
+        self._agent = agent
+        self._path = path
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._closed = False
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        before = os.umask(0o177)
+        try:
+            self._listener.bind(short_path(path))
+        finally:
+            os.umask(before)
+        self._listener.listen(64)
+
+    def serve(self) -> None:
+        """Answer until `close`."""
+        while not self._closed:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=_Connection(self._agent, connection).serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+
+class _Connection:
+    """One who asks. Events wait in a queue, so that one who does not read holds up nobody else."""
+
+    def __init__(self, agent: NodeAgent, connection: socket.socket) -> None:
+        self._agent = agent
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._events: queue.SimpleQueue[Optional[Dict[str, Any]]] = queue.SimpleQueue()
+        self._unsubscribe: Optional[Callable[[], None]] = None
+
+    def serve(self) -> None:
+        """Answer each line until the other side closes."""
+        try:
+            with self._connection, self._connection.makefile("rb") as lines:
+                for line in lines:
+                    self._send(json.dumps(self._answer(line)).encode() + b"\n")
+        except OSError:
+            return
+        finally:
+            if self._unsubscribe is not None:
+                self._unsubscribe()
+                self._events.put(None)
+
+    def _answer(self, line: bytes) -> Dict[str, Any]:
+        number = None
+        try:
+            request = json.loads(line)
+            number = request.get("id")
+            operation = _OPERATIONS.get(request.get("op"))
+            if operation is None:
+                raise ValueError(f"there is no operation {request.get('op')!r}")
+            return {"id": number, "ok": True, **(operation(self, request) or {})}
+        except Exception as error:
+            if not isinstance(error, (ValueError, KeyError, TypeError)):
+                log.exception("a request failed")
+            return {"id": number, "ok": False, "error": f"{type(error).__name__}: {error}"}
+
+    def hello(self, _request: Mapping[str, Any]) -> Dict[str, Any]:
+        return self._agent.hello()
+
+    def configure(self, request: Mapping[str, Any]) -> None:
+        self._agent.configure(
+            request.get("service"), request.get("log_limit"), request.get("lease")
+        )
+
+    def submit(self, request: Mapping[str, Any]) -> None:
+        self._agent.submit(request["jobs"])
+
+    def observe(self, request: Mapping[str, Any]) -> Dict[str, Any]:
+        return {"observations": self._agent.observe(request.get("names"))}
+
+    def subscribe(self, _request: Mapping[str, Any]) -> None:
+        if self._unsubscribe is None:
+            self._unsubscribe = self._agent.subscribe(self._events.put)
+            threading.Thread(target=self._tell, daemon=True).start()
+
+    def stop(self, request: Mapping[str, Any]) -> None:
+        self._agent.stop(request["names"], float(request.get("grace", 10)))
+
+    def remove(self, request: Mapping[str, Any]) -> None:
+        self._agent.remove(request["names"])
+
+    def renew(self, _request: Mapping[str, Any]) -> None:
+        self._agent.renew()
+
+    def _tell(self) -> None:
+        """Send events, as many at once as there are."""
+        going = True
+        while going:
+            told = [self._events.get()]
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    told.append(self._events.get_nowait())
+            going = None not in told
+            lines = [json.dumps({"event": event}) + "\n" for event in told if event is not None]
+            try:
+                self._send("".join(lines).encode())
+            except OSError:
+                return
+
+    def _send(self, data: bytes) -> None:
+        with self._sending:
+            self._connection.sendall(data)
+
+
+_OPERATIONS: Dict[str, Callable[[_Connection, Mapping[str, Any]], Optional[Dict[str, Any]]]] = {
+    "hello": _Connection.hello,
+    "configure": _Connection.configure,
+    "submit": _Connection.submit,
+    "observe": _Connection.observe,
+    "subscribe": _Connection.subscribe,
+    "stop": _Connection.stop,
+    "remove": _Connection.remove,
+    "renew": _Connection.renew,
+}

@@ -1,0 +1,237 @@
+"""One job's own process: claims the job, starts it, watches it and writes down how it ended.
+
+It outlives the agent and the service. Its lock says that it lives; its claim, taken before anything
+of the user's runs, says that the job was started once and never will be again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import time
+
+from dispatcher.agent import processes, workdir
+from dispatcher.agent.cgroups import Cgroups
+from dispatcher.agent.environment import environments, expanded
+from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.records import exit_record, refusal
+from dispatcher.agent.starting import CannotStart, command_line, interpreter_of, start_fresh
+from dispatcher.agent.watch import WAKING, Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional
+
+
+class Place:
+    """What all jobs of one forker share.
+
+    Args:
+        root: The agent's root.
+        cgroups: What control groups can do here.
+        base: The environment that jobs inherit.
+        runtime: The folder that in-run code is imported from.
+        interpreter: The interpreter that `python` means.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        cgroups: Cgroups,
+        base: Dict[str, str],
+        runtime: Optional[str],
+        interpreter: str,
+    ) -> None:
+        self.root = root
+        self.cgroups = cgroups
+        self.base = base
+        self.runtime = runtime
+        self.interpreter = interpreter
+        self.boot_id = processes.boot_id()
+
+
+class Leader:
+    """What a forked process has to become: a script with its arguments and environment."""
+
+    def __init__(self, arguments: List[str], environment: Dict[str, str]) -> None:
+        self.arguments = arguments
+        self.environment = environment
+
+
+class Shim:
+    """One job from claim to exit record.
+
+    Args:
+        place: What it shares with other jobs.
+        order: `name`; `start`, "fork" to become the script, anything else for a fresh interpreter;
+            `note`, a sentence for the record.
+    """
+
+    def __init__(self, place: Place, order: Mapping[str, Any]) -> None:
+        self._place = place
+        self._name: str = order["name"]
+        self._forks = order.get("start") == "fork"
+        self._note: Optional[str] = order.get("note")
+        self._folder = place.root.job(self._name)
+        self._pids: Dict[int, int] = {}
+        self._logs: Dict[int, str] = {}
+        self.record: Optional[Dict[str, Any]] = None
+        self._descriptors: List[int] = []
+        self.pid = os.getpid()
+
+    def run(self) -> Optional[Leader]:
+        """Do all of it; afterwards `record` is the exit record, or None if another took the job.
+
+        Returns:
+            In a forked process, what to become. In the shim itself None.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
+        processes.become_subreaper()
+        if not self._take():
+            return None
+        job = read_json(f"{self._folder}/job.json")
+        self._started_at = time.time()
+        if read_json(f"{self._folder}/stop") is not None:
+            self._close(refusal("stopped"))
+            return None
+        try:
+            if job is None:
+                raise CannotStart("its job file cannot be read")
+            self._prepare(job)
+            leader = self._start(job)
+        except (CannotStart, OSError) as error:
+            self._close(refusal(f"cannot start: {error}"))
+            return None
+        if leader is not None:
+            return leader
+        self._tell_started()
+        self._watch(job)
+        return None
+
+    def _take(self) -> bool:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        lock = os.open(f"{self._folder}/lock", flags, 0o600)
+        self._descriptors.append(lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if not self._place.root.claim(self._name):
+            return False
+        os.write(lock, b"%d" % os.getpid())
+        return True
+
+    def _prepare(self, job: Mapping[str, Any]) -> None:
+        snapshot = job.get("snapshot")
+        cached = os.path.join(self._place.root.snapshots, snapshot) if snapshot else None
+        workdir.fill(f"{self._folder}/work", cached)
+        os.makedirs(f"{self._folder}/logs/user_logs", exist_ok=True)
+        os.makedirs(f"{self._folder}/spool", exist_ok=True)
+        os.chdir(f"{self._folder}/work")
+        self._group = self._place.cgroups.job(self._name, job.get("memory_mb"))
+        self._oom_before = self._group.oom_kills()
+
+    def _start(self, job: Mapping[str, Any]) -> Optional[Leader]:
+        place = self._place
+        ranks = job.get("ranks") or [{"rank": 0}]
+        each = environments(job, place.base, self._folder, place.runtime)
+        interpreter = interpreter_of(job.get("interpreter"), place.interpreter, each[0])
+        for rank, environment in zip(ranks, each):
+            number = int(rank.get("rank", 0))
+            arguments = expanded([str(a) for a in job.get("arguments") or ()], environment)
+            line = command_line(job, interpreter, arguments)
+            log = self._open_log(number, alone=len(ranks) == 1 and not job.get("world"))
+            if self._forks:
+                pid = os.fork()
+                if pid == 0:
+                    self._enter(log)
+                    return Leader(line, environment)
+            else:
+                pid = self._spawn(line, environment, log)
+            os.close(log)
+            self._pids[pid] = number
+        return None
+
+    def _spawn(self, line: List[str], environment: Dict[str, str], log: int) -> int:
+        self._group.enter()
+        try:
+            return start_fresh(line, environment, log)
+        except CannotStart:
+            processes.send(self._pids, signal.SIGKILL)  # earlier ranks of a gang that cannot be whole
+            for pid in self._pids:
+                os.waitpid(pid, 0)
+            raise
+        finally:
+            self._group.leave()
+
+    def _enter(self, log: int) -> None:
+        """In a forked process: leave the shim behind, before anything of the user's runs."""
+        os.setsid()
+        processes.die_with_parent(signal.SIGKILL)
+        if os.getppid() != self.pid:
+            os._exit(1)
+        self._group.enter()
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        for descriptor in (empty, log, *self._descriptors):
+            os.close(descriptor)
+
+    def _open_log(self, rank: int, alone: bool) -> int:
+        suffix = "" if alone else f"_process_{rank}"
+        path = self._logs[rank] = f"{self._folder}/logs/user_logs/std_log{suffix}.txt"
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def _tell_started(self) -> None:
+        first = min(self._pids, key=lambda pid: self._pids[pid])
+        ticks = {str(pid): processes.start_ticks(pid) for pid in self._pids}
+        state = {
+            "pid": first,
+            "pgid": first,
+            "started_at": self._started_at,
+            "boot_id": self._place.boot_id,
+            "start_ticks": ticks[str(first)],
+            "cgroup": self._group.path,
+            "pids": list(self._pids),
+            "ticks": ticks,
+            "shim": os.getpid(),
+        }
+        write_json(f"{self._folder}/state.json", state)
+        told = {"name": self._name, "pid": first, "started_at": self._started_at}
+        tell(self._place.root, told)
+
+    def _watch(self, job: Mapping[str, Any]) -> None:
+        ranks = dict(self._pids)
+        watch = Watch(ranks, self._group, job, self._folder, self._place.root.lease)
+        watch.until_gone()
+        oom = self._group.oom_kills() > self._oom_before
+        self._group.remove()
+        self._close(exit_record(watch, self._started_at, self._logs, oom, job.get("memory_mb")))
+
+    def _close(self, record: Dict[str, Any]) -> None:
+        if self._note:
+            record["warnings"] = [self._note]
+        write_json(f"{self._folder}/exit.json", record, durable=True)
+        self.record = record
+        tell(self._place.root, {"name": self._name, "exited": True})
+
+
+def tell(root: Root, event: Mapping[str, Any]) -> None:
+    """Tell the agent something, if there is one: it would find out by itself, only later."""
+    import json
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        sender.sendto(json.dumps(event).encode(), short_path(root.events))
+
+
+def short_path(path: str) -> str:
+    """A name for a socket that fits into the kernel's 108 bytes, however deep the folder is."""
+    if len(os.fsencode(path)) < 100:
+        return path
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{os.path.basename(path)}"
