@@ -1,3 +1,5 @@
-"""The command line: a skin over the client. Results go to stdout, progress to stderr, and the exit
-code can be relied on.
+"""The command line: a skin over the client.
+
+Results go to stdout, progress to stderr, and scripts can rely on the exit codes (`exits.py`). One
+file a command group; `output.py` renders results, `context.py` finds the workspace.
 """

@@ -1,0 +1,69 @@
+"""`dispatcher doctor`: what is there, what is missing, and the command that mends it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dispatcher.cli.context import HERE, Folder, WorkspaceName, errors_told, workspace
+from dispatcher.cli.exits import Exit
+from dispatcher.cli.output import Output, show
+from dispatcher.client import service
+
+Check = dict[str, Any]
+
+
+def doctor(
+    path: Folder = HERE, workspace_name: WorkspaceName = None, output: Output = None
+) -> None:
+    """Check this machine and the workspace's service; exit code 1 if something is wrong."""
+    checks = list(_machine())
+    with errors_told():
+        checks += _service(workspace(workspace_name, path))
+    show(checks, output, None, ("what", "ok", "found", "way_out"))
+    if not all(check["ok"] for check in checks):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _machine() -> Iterator[Check]:
+    yield _check("python", sys.version_info >= (3, 11), platform.python_version(), "Python 3.11")
+    yield _check("system", sys.platform == "linux", platform.platform(), "runs are kept on Linux")
+    for module in ("docker", "ray"):
+        there = importlib.util.find_spec(module) is not None
+        hint = (
+            "" if there else f"for such targets: pip install 'compute-target-dispatcher[{module}]'"
+        )
+        yield {"what": f"{module} package", "ok": True, "found": str(there), "way_out": hint}
+    yield {"what": "git", "ok": True, "found": str(shutil.which("git")), "way_out": ""}
+    cgroup = _cgroup()
+    hint = "" if cgroup else "process trees are then ended by walking them; works, but slower"
+    yield {"what": "cgroup v2 writable", "ok": True, "found": str(cgroup), "way_out": hint}
+
+
+def _service(ws: Any) -> Iterator[Check]:
+    data = Path(ws.data_folder)
+    running = ws.location != "local" or service.find(str(data)) is not None
+    yield _check("service", True, "runs" if running else "not started yet", "")
+    if not running:
+        return
+    health = ws.service.get("/health")
+    yield _check("service answers", health["ok"], health["version"], f"see {data}/service.log")
+    for target in ws.service.get("/targets")["targets"]:
+        hint = f"dispatcher computetarget ping {target['name']}"
+        yield _check(f"target {target['name']}", target["answers"], str(target["capacity"]), hint)
+
+
+def _cgroup() -> str | None:
+    places = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+    there = (p for p in places if Path(p, "cgroup.controllers").exists())
+    return next((p for p in there if os.access(p, os.W_OK)), None)
+
+
+def _check(what: str, ok: bool, found: str, way_out: str) -> Check:
+    return {"what": what, "ok": ok, "found": found, "way_out": "" if ok else way_out}

@@ -1,0 +1,83 @@
+"""A run and all below it, drawn: status, target, GPUs, duration. Live while it goes on."""
+
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+from rich.tree import Tree
+
+from dispatcher.client.errors import WaitTimeoutError
+from dispatcher.client.run import Run
+
+COLOURS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan"}
+MAX_SHOWN = 200
+
+
+def print_tree(run: Run) -> None:
+    """Print the tree of a run to stdout."""
+    Console().print(_tree(run))
+
+
+def follow(run: Run, timeout: float | None = None) -> None:
+    """Draw the tree on stderr until the run has ended; where that is no terminal, nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return
+    waited = 0.0
+    with Live(_tree(run), console=console, transient=True, auto_refresh=False) as live:
+        while timeout is None or waited < timeout:
+            try:
+                run.wait_for_completion(raise_on_error=False, timeout=1.0)
+                return
+            except WaitTimeoutError:
+                waited += 1.0
+                live.update(_tree(run), refresh=True)
+
+
+def _tree(run: Run) -> Tree:
+    service = run.experiment.workspace.service
+    records = [service.get(f"/runs/{run.id}")]
+    query: list[tuple[str, str | int]] = [
+        ("parent", run.id),
+        ("recursive", "true"),
+        ("limit", MAX_SHOWN),
+    ]
+    records += service.get("/runs", query)["runs"]
+    children: dict[str | None, list[dict[str, Any]]] = {}
+    for record in reversed(records[1:]):
+        children.setdefault(record["parent_id"], []).append(record)
+    root = Tree(_line(records[0]))
+    _grow(root, records[0]["id"], children)
+    return root
+
+
+def _grow(tree: Tree, run_id: str, children: dict[str | None, list[dict[str, Any]]]) -> None:
+    for record in children.get(run_id, ()):
+        _grow(tree.add(_line(record)), record["id"], children)
+
+
+def _line(record: dict[str, Any]) -> Text:
+    status = record["status"]
+    line = Text(f"{record['display_name'] or record['id']}  ")
+    line.append(status, style=COLOURS.get(status, "white"))
+    for warning in record["warnings"]:
+        line.append(f" ({warning['message']})", style="red")
+    line.append(f"  on {record['target']}")
+    if record["gpus"]:
+        line.append(f"  GPU {','.join(record['gpus'])}")
+    if record["nodes"] and record["nodes"] != ["local"]:
+        line.append(f" @ {','.join(record['nodes'])}", style="dim")
+    duration = _duration(record)
+    if duration:
+        line.append(f"  {duration}", style="dim")
+    return line
+
+
+def _duration(record: dict[str, Any]) -> str:
+    if not record["started_at"] or not record["ended_at"]:
+        return ""
+    started, ended = (datetime.fromisoformat(record[key]) for key in ("started_at", "ended_at"))
+    seconds = (ended - started).total_seconds()
+    return f"{seconds:.2f} s" if seconds < 60 else f"{int(seconds) // 60} m {int(seconds) % 60} s"
