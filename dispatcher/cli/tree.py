@@ -44,7 +44,7 @@ def _tree(run: Run) -> Tree:
         ("recursive", "true"),
         ("limit", MAX_SHOWN),
     ]
-    records += service.get("/runs", query)["runs"]
+    records += service.get("/runs", list(pairs.items()))["runs"]
     children: dict[str | None, list[dict[str, Any]]] = {}
     for record in reversed(records[1:]):
         children.setdefault(record["parent_id"], []).append(record)
