@@ -1,7 +1,8 @@
 """Turns a forked process into `python script arguments`, so that the script cannot tell.
 
-What differs from a fresh interpreter and is not hidden: the hash seed is the forker's, `sys.modules`
-holds what was preloaded, and a printed stack has the forker's frames above the script's own.
+What differs from a fresh interpreter and is not hidden: the hash seed is the forker's,
+`sys.modules` holds what was preloaded, and a printed stack has the forker's frames above the
+script's own.
 """
 
 from __future__ import annotations
@@ -63,13 +64,13 @@ def _become(arguments: List[str], environment: Dict[str, str]) -> Tuple[CodeType
         time.tzset()
     _reseed()
     code = _compiled(arguments, environment)
-    _set_paths(arguments, environment)
+    _set_paths(arguments)
     gc.enable()
     return code, _fresh_main(code.co_filename)
 
 
 def _reseed() -> None:
-    """Own random numbers for libraries that seed when they are imported; `random` does it itself."""
+    """Own random numbers for libraries that seed when imported; `random` does it by itself."""
     numpy_random = sys.modules.get("numpy.random.mtrand")
     if numpy_random is not None:
         numpy_random.seed()
@@ -89,7 +90,7 @@ def _compiled(arguments: List[str], environment: Dict[str, str]) -> CodeType:
         os.execve(arguments[0], arguments, environment)
 
 
-def _set_paths(arguments: List[str], environment: Dict[str, str]) -> None:
+def _set_paths(arguments: List[str]) -> None:
     sys.argv[:] = arguments[1:]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = arguments
@@ -252,6 +253,6 @@ def _unraisable(error: BaseException, thing: Any) -> None:
         object=thing,
     )
     try:
-        sys.unraisablehook(told)  # type: ignore[arg-type]
+        sys.unraisablehook(told)
     except BaseException:
         return

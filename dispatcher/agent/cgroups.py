@@ -150,7 +150,7 @@ class JobGroup:
 
 
 def _own_oom_file(mounts: Dict[str, str]) -> Optional[str]:
-    """Where the kernel counts kills in the group of this process; a container's is the container's."""
+    """Where the kernel counts kills in this process's group: in a container, the container's."""
     for kind, controller, file in (
         ("cgroup2", "", "memory.events"),
         ("memory", "memory", "memory.oom_control"),
@@ -210,7 +210,12 @@ def _make(path: str) -> Optional[str]:
 
 
 def _remove(path: str) -> None:
-    for pause in (0, 0.001, 0.01, 0.05):  # a dead process leaves its group a moment after it is reaped
+    for pause in (
+        0,
+        0.001,
+        0.01,
+        0.05,
+    ):  # a dead process leaves its group a moment after it is reaped
         time.sleep(pause)
         try:
             os.rmdir(path)

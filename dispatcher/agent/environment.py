@@ -130,7 +130,7 @@ def _tensorflow(
 
 
 def _placed(world: Optional[Mapping[str, Any]], here: int) -> Optional[Dict[str, Any]]:
-    """The world with a port for each rank: as given and counted up, or free ones of this machine."""
+    """The world with a port for each rank: counted up from the given one, or free ones."""
     if world is None:
         return None
     size = int(world.get("size") or here)

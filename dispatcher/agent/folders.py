@@ -1,4 +1,4 @@
-"""Where things lie below an agent's root, and how files there are written so that a crash is safe."""
+"""Where things lie below an agent's root, and how files there are written to outlive a crash."""
 
 from __future__ import annotations
 

@@ -66,10 +66,10 @@ class Following:
             job = read_json(f"{self._root.job(name)}/job.json") or {"name": name}
             entry = Entry(name, job)
             if os.path.exists(f"{self._root.job(name)}/removed"):
-                self._shipper.finish(name, job, adopted=True)
+                self._shipper.finish(name, job, known=False)
                 continue
             self._book.add(entry)
-            self._shipper.adopt(name, job)
+            self._shipper.follow(name, job, known=False)
             self._take_in(entry, seen)
 
     def listen(self) -> socket.socket:

@@ -122,7 +122,7 @@ class _Forker:
         except BaseException:
             if os.getpid() != shim.pid:
                 raise
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             os._exit(1)
         if leader is None:
             os._exit(0)

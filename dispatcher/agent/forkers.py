@@ -92,7 +92,7 @@ class Forker:
 
     def read(self) -> Optional[List[Dict[str, Any]]]:
         """What it has said; None when it is gone."""
-        said = []
+        said: List[Dict[str, Any]] = []
         while True:
             try:
                 data = self.socket.recv(_LARGEST)

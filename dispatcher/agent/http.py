@@ -59,7 +59,7 @@ class Service:
         return self._request("GET", path, None, {})
 
     def post_frames(self, path: str, frames: List[Tuple[Dict[str, Any], bytes]]) -> Any:
-        """POST frames (docs/protocol.md, section 1), and the answer's JSON. Raises as `get` does."""
+        """POST frames (docs/protocol.md, section 1); the answer's JSON. Raises as `get` does."""
         parts = []
         for header, data in frames:
             parts += [json.dumps({**header, "size": len(data)}).encode(), b"\n", data]
@@ -115,10 +115,10 @@ class Service:
     def _open(self) -> http.client.HTTPConnection:
         if self._socket:
             return _UnixConnection(self._socket)
-        kind = http.client.HTTPConnection
-        if self._url.scheme == "https":
-            kind = http.client.HTTPSConnection
-        connection = kind(self._url.hostname or "localhost", self._url.port, CONNECT_TIMEOUT)
+        is_safe = self._url.scheme == "https"
+        kind = http.client.HTTPSConnection if is_safe else http.client.HTTPConnection
+        host = self._url.hostname or "localhost"
+        connection = kind(host, self._url.port, timeout=CONNECT_TIMEOUT)
         connection.connect()
         connection.sock.settimeout(ANSWER_TIMEOUT)
         return connection

@@ -1,8 +1,8 @@
 """The lease: a node that is cut off from its service must not go on with jobs that were given away.
 
 It is counted on the clock that goes on while the machine is suspended. The agent keeps the file
-`lease` ahead of time while it holds the lease; every shim ends its job when that time has passed, so
-the jobs of a dead agent end as well.
+`lease` ahead of time while it holds the lease; every shim ends its job when that time has passed,
+so the jobs of a dead agent end as well.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ class Lease:
         self._seconds: Optional[float] = None
         self._renewed = 0.0
 
-    def set(self, seconds: Optional[float]) -> None:
-        """Begin a lease of so many seconds, now; None: there is none."""
-        self._seconds = None if seconds is None else float(seconds)
+    def set(self, seconds: Optional[float]) -> bool:
+        """Begin a lease of so many seconds, now; None: there is none. Says whether that is new."""
+        before, self._seconds = self._seconds, None if seconds is None else float(seconds)
         self.renew()
         if self._seconds is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
+        return before != self._seconds
 
     def renew(self) -> None:
         """Hold it from now on."""

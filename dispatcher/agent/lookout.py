@@ -1,4 +1,4 @@
-"""What the disk and the process table say of a job, whoever started it and whoever has died since."""
+"""What the disk and the process table say of a job, whoever started it, whoever died since."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Seen:
 
 
 def look(root: Root, name: str) -> Seen:
-    """See what is there of a job. Nothing is changed, and a job that is starting is not disturbed."""
+    """See what is there of a job. Nothing is changed; a job that is starting is not disturbed."""
     if not root.is_claimed(name):
         return Seen(ABSENT)
     folder = root.job(name)
@@ -58,7 +58,7 @@ def look(root: Root, name: str) -> Seen:
 
 
 def shim_lives(folder: str) -> bool:
-    """Whether a shim holds the job's lock. Only for claimed jobs: asking takes the lock a moment."""
+    """Whether a shim holds the job's lock. Only of claimed jobs: asking takes it for a moment."""
     try:
         lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def signal_shim(folder: str, number: int) -> None:
 
 
 def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any]]:
-    """Kill what a dead shim has left alive; return once nothing of it is there, with the receipt."""
+    """Kill what a dead shim has left alive; return the receipt once nothing of it is there."""
     receipt: Dict[int, Dict[str, Any]] = {}
     group = cgroups.existing(name)
     pause = 0.005
@@ -101,7 +101,7 @@ def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any
 
 
 def _leftovers(root: Root, name: str) -> Set[int]:
-    """Told by process id and start time, by session, by descent and by the mark in the environment."""
+    """Told by process id and start time, by session, by descent and by the environment's mark."""
     folder = root.job(name)
     started = read_json(f"{folder}/state.json") or {}
     leaders = set()

@@ -1,4 +1,4 @@
-"""The agent's one thread of its own: waits for descriptors, does what it is called for, and ticks."""
+"""The agent's one thread of its own: waits for descriptors, does what it is told, and ticks."""
 
 from __future__ import annotations
 

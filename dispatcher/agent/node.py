@@ -114,7 +114,6 @@ class NodeAgent:
         settings = {"service": service, "log_limit": log_limit, "lease": lease}
         write_json(f"{self.root.path}/service.json", settings)
         self._apply(settings)
-        self._loop.call(self._following.wake_shims)
 
     def submit(self, jobs: Iterable[Mapping[str, Any]]) -> None:
         """Take jobs to start, in this order; one whose name was ever started is left as it is.
@@ -147,7 +146,7 @@ class NodeAgent:
         return self._book.subscribe(callback)
 
     def stop(self, names: Iterable[str], grace: float = 10.0) -> None:
-        """SIGTERM to all of each job, SIGKILL after the grace. One not started yet never will be."""
+        """SIGTERM to all of each job, SIGKILL after the grace. One not started never will be."""
         for name in names:
             self._stop(check_name(name), grace)
 
@@ -231,7 +230,7 @@ class NodeAgent:
         if not self._lease.keep():
             self._following.wake_shims()
         self._following.look_around(self._forkers.keys())
-        self._shipper.publish_overdue()
+        self._shipper.tell_overdue()
 
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
         self._loop.call(lambda: self._placing.snapshot_is_here(snapshot, error))
@@ -241,7 +240,8 @@ class NodeAgent:
         limit = settings.get("log_limit")
         self._shipper.configure(service, DEFAULT_LOG_LIMIT if limit is None else int(limit))
         self._snapshots.configure(service)
-        self._lease.set(settings.get("lease"))
+        if self._lease.set(settings.get("lease")):
+            self._loop.call(self._following.wake_shims)
 
     def _stop(self, name: str, grace: float) -> None:
         folder = self.root.job(name)
@@ -281,4 +281,3 @@ def _identity(root: Root) -> str:
         kept = {"agent_id": uuid.uuid4().hex}
         write_json(path, kept)
     return str(kept["agent_id"])
-

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+from dispatcher.agent.folders import read_json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from dispatcher.agent.watch import Watch
 
 TAIL = 2048
+LARGEST_ERROR = 1 << 16
 
 
 def exit_record(
@@ -44,6 +47,16 @@ def exit_record(
         receipt=watch.receipt,
         failed_rank=watch.failed_rank if gang else None,
     )
+    return record
+
+
+def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
+    """The record with what `run.fail()` said inside as its `error`, if it said anything."""
+    path = f"{folder}/spool/error.json"
+    if os.path.exists(path) and os.path.getsize(path) <= LARGEST_ERROR:
+        error = read_json(path)
+        if error is not None:
+            record["error"] = error
     return record
 
 

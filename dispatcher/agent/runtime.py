@@ -1,6 +1,6 @@
 """The code that jobs import: materialised as a folder on the node, or packed as one zip.
 
-It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, and `azureml` at its top.
+It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, and `azureml` on top.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def own_path() -> str:
 
 
 def materialise(root: str, interpreter: str) -> str:
-    """Return the folder with the in-run code, compiled for the interpreter; made if it is not there.
+    """Return the folder with the in-run code, compiled for the interpreter; make it if need be.
 
     Args:
         root: Where such folders lie, one per content.
@@ -52,6 +52,14 @@ def materialise(root: str, interpreter: str) -> str:
         if not os.path.isdir(folder):
             raise
     return folder
+
+
+def is_runtime(path: str) -> bool:
+    """Whether a path is what `materialise` or `build_zip` makes, and so can be given to jobs.
+
+    Elsewhere this package lies among others, and an `azureml` beside it may be anybody's.
+    """
+    return not os.path.isdir(path) or not os.path.isdir(os.path.join(path, "dispatcher/core"))
 
 
 def build_zip() -> bytes:
@@ -83,7 +91,7 @@ def _is_part(name: str) -> bool:
 
 def _in_folder(path: str) -> Dict[str, bytes]:
     found = {}
-    azureml = "azureml" if _is_runtime(path) else "dispatcher/azureml_shim/azureml"
+    azureml = "azureml" if is_runtime(path) else "dispatcher/azureml_shim/azureml"
     for part in ("dispatcher/client", "dispatcher/agent", azureml):
         for folder, _, files in os.walk(os.path.join(path, part)):
             for file in files:
@@ -92,11 +100,6 @@ def _in_folder(path: str) -> Dict[str, bytes]:
                     found[name] = _read(os.path.join(path, name))
     found["dispatcher/__init__.py"] = _read(os.path.join(path, "dispatcher/__init__.py"))
     return found
-
-
-def _is_runtime(path: str) -> bool:
-    """Whether the code runs from a runtime folder: elsewhere `azureml` may be anybody's."""
-    return not os.path.isdir(os.path.join(path, "dispatcher/azureml_shim"))
 
 
 def _in_zip(path: str) -> Dict[str, bytes]:

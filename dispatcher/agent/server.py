@@ -33,14 +33,14 @@ class Server:
         self._path = path
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._closed = False
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        making = f"{path}.{os.getpid()}"
         before = os.umask(0o177)
         try:
-            self._listener.bind(short_path(path))
+            self._listener.bind(short_path(making))
         finally:
             os.umask(before)
         self._listener.listen(64)
+        os.rename(making, path)  # whoever sees it there can connect
 
     def serve(self) -> None:
         """Answer until `close`."""

@@ -17,7 +17,7 @@ from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.environment import environments, expanded
 from dispatcher.agent.folders import Root, read_json, write_json
-from dispatcher.agent.records import exit_record, refusal
+from dispatcher.agent.records import exit_record, refusal, with_error
 from dispatcher.agent.starting import CannotStart, command_line, interpreter_of, start_fresh
 from dispatcher.agent.watch import WAKING, Watch
 
@@ -160,7 +160,9 @@ class Shim:
         try:
             return start_fresh(line, environment, log)
         except CannotStart:
-            processes.send(self._pids, signal.SIGKILL)  # earlier ranks of a gang that cannot be whole
+            processes.send(
+                self._pids, signal.SIGKILL
+            )  # earlier ranks of a gang that cannot be whole
             for pid in self._pids:
                 os.waitpid(pid, 0)
             raise
@@ -210,7 +212,9 @@ class Shim:
         watch.until_gone()
         oom = self._group.oom_kills() > self._oom_before
         self._group.remove()
-        self._close(exit_record(watch, self._started_at, self._logs, oom, job.get("memory_mb")))
+        limit = job.get("memory_mb")
+        record = exit_record(watch, self._started_at, self._logs, oom, limit)
+        self._close(with_error(record, self._folder))
 
     def _close(self, record: Dict[str, Any]) -> None:
         if self._note:

@@ -1,34 +1,261 @@
-"""Thin for now: nothing is shipped, ends are told at once."""
+"""Ships what jobs say to the service: in batches, by offset, never in a job's way.
+
+One thread. While jobs live it looks at their files five times a second; when one has ended it sends
+the rest before the end is told. A service that is away delays the telling by five seconds at most,
+and gets everything once it is back. Files that are empty cost no request.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import random
+import threading
+import time
+
+from dispatcher.agent.folders import Root, write_json
+from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
+from dispatcher.agent.streams import Stream, streams_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+    Piece = Tuple[Stream, Dict[str, Any], bytes]
+
+log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000
+LOOK_EVERY = 0.2
+TELL_AFTER = 5.0
+_REQUEST = 4 << 20
+_FRAMES = 2000
+_LONGEST_PAUSE = 5.0
+
+
+class _Followed:
+    def __init__(self, name: str, streams: List[Stream]) -> None:
+        self.name = name
+        self.streams = streams
+        self.ended_at: Optional[float] = None
+        self.told = False
+
+    def pieces(self) -> List[Piece]:
+        found = []
+        for stream in self.streams:
+            try:
+                chunk = stream.chunk(final=self.ended_at is not None)
+            except OSError:
+                continue
+            if chunk is not None:
+                found.append((stream, *chunk))
+        return found
 
 
 class Shipper:
-    def __init__(self, root, publish, on_complete):
-        self._publish = publish
+    """Follows jobs.
 
-    def configure(self, address, log_limit):
-        pass
+    Args:
+        root: The agent's root.
+        tell: Called with a job's name when its end may be told.
+        on_complete: Called with a job's name when the service has all of it.
+    """
 
-    def start(self):
-        pass
+    def __init__(
+        self, root: Root, tell: Callable[[str], None], on_complete: Callable[[str], None]
+    ) -> None:
+        self._root, self._tell, self._on_complete = root, tell, on_complete
+        self._lock = threading.Condition()
+        self._jobs: Dict[str, _Followed] = {}
+        self._service: Optional[Service] = None
+        self._log_limit = DEFAULT_LOG_LIMIT
+        self._news = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
 
-    def adopt(self, name, job):
-        pass
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
 
-    def follow(self, name, job):
-        pass
+    def configure(self, address: Optional[Mapping[str, Any]], log_limit: int) -> None:
+        """Say how to reach the service; None: there is none, and ends are told at once."""
+        with self._lock:
+            self._log_limit = log_limit
+            self._service = None if address is None else Service(address)
+            self._wake()
 
-    def finish(self, name, job, adopted=False):
-        self._publish(name)
+    def follow(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
+        """Ship a job's telemetry from now on.
 
-    def owes(self, name):
-        return False
+        Args:
+            name: The job's name.
+            job: The job.
+            known: False when an agent before this one may have shipped some of it.
+        """
+        with self._lock:
+            if name not in self._jobs:
+                streams = streams_of(job, self._root.job(name), self._log_limit, known)
+                self._jobs[name] = _Followed(name, streams)
+                if len(self._jobs) == 1:
+                    self._lock.notify_all()  # from now on there is something to look at
 
-    def publish_overdue(self):
-        pass
+    def finish(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
+        """The job has ended: ship the rest, then tell."""
+        self.follow(name, job, known)
+        with self._lock:
+            followed = self._jobs[name]
+            followed.ended_at = time.monotonic()
+            complete = self._service is None or not followed.pieces()
+            if not complete:
+                self._wake()
+        if os.path.exists(f"{self._root.job(name)}/shipped"):
+            complete = True
+        if complete:
+            self._done(followed, shipped=self._service is not None)
 
-    def close(self):
-        pass
+    def owes(self, name: str) -> bool:
+        """Whether the service has not all of an ended job, and can still get it."""
+        with self._lock:
+            if self._service is None:
+                self._jobs.pop(name, None)
+            return name in self._jobs
+
+    def tell_overdue(self) -> None:
+        """Tell the ends that have waited for the service long enough."""
+        due = time.monotonic() - TELL_AFTER
+        with self._lock:
+            late = [
+                job
+                for job in self._jobs.values()
+                if job.ended_at is not None and job.ended_at <= due and not job.told
+            ]
+        for job in late:
+            job.told = True
+            self._tell(job.name)
+
+    def drain(self, patience: float) -> bool:
+        """Wait until the service has all of it, so long at most; whether it has."""
+        end = time.monotonic() + patience
+        with self._lock:
+            while self._jobs and self._service is not None:
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._lock.wait(left)
+        return True
+
+    def close(self) -> None:
+        """Stop; what is not shipped yet is found by the next agent."""
+        with self._lock:
+            self._closed = True
+            self._wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1.0)
+
+    def _work(self) -> None:
+        pause = looked_at = 0.0
+        while not self._closed:
+            self._wait(pause)
+            service = self._service
+            if service is None or self._closed:
+                continue
+            now = time.monotonic()
+            everything = now - looked_at >= LOOK_EVERY
+            looked_at = now if everything else looked_at
+            try:
+                self._ship(service, everything)
+                pause = 0.0
+            except ServiceAway as error:
+                if not pause:
+                    log.warning("the service is away: %s", error)
+                pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
+            except Exception:  # the other jobs' telemetry has to go on
+                log.exception("shipping goes on")
+                pause = 1.0
+
+    def _wait(self, pause: float) -> None:
+        """Until there is something to look at; with a pause, that long unless told otherwise."""
+        with self._lock:
+            if pause:
+                self._lock.wait(pause * random.uniform(0.5, 1.5))
+            elif not self._news:
+                self._lock.wait(LOOK_EVERY if self._jobs else None)
+            self._news = False
+
+    def _wake(self) -> None:
+        self._news = True
+        self._lock.notify_all()
+
+    def _ship(self, service: Service, everything: bool) -> None:
+        """Send what there is until there is nothing more: of all jobs, or of those that have ended."""
+        while not self._closed and service is self._service:
+            batch = self._gather(everything)
+            pieces = [piece for _, mine in batch for piece in mine]
+            if pieces:
+                try:
+                    self._send(service, pieces)
+                except ServiceRefused:
+                    self._send_singly(service, batch)
+            self._settle()
+            if not pieces:
+                return
+
+    def _gather(self, everything: bool) -> List[Tuple[_Followed, List[Piece]]]:
+        """Pieces for one request; those of ended jobs first."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if everything or job.ended_at is not None]
+        jobs.sort(key=lambda job: job.ended_at is None)
+        size, count = 0, 0
+        batch = []
+        for job in jobs:
+            pieces = job.pieces()
+            if pieces:
+                batch.append((job, pieces))
+                size += sum(len(data) for _, _, data in pieces)
+                count += len(pieces)
+            if size >= _REQUEST - (1 << 20) or count >= _FRAMES:
+                break
+        return batch
+
+    def _send(self, service: Service, pieces: List[Piece]) -> None:
+        answer = service.post_frames("/spool", [(header, data) for _, header, data in pieces])
+        held = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
+        for stream, _, data in pieces:
+            stream.acknowledged(held.get(stream.key, stream.offset), data)
+
+    def _send_singly(self, service: Service, batch: List[Tuple[_Followed, List[Piece]]]) -> None:
+        """One of the jobs is refused: find out which, and let the others go on."""
+        for job, pieces in batch:
+            try:
+                self._send(service, pieces)
+            except ServiceRefused as error:
+                log.warning("telemetry refused: %s", error, extra={"job": job.name})
+                for stream in job.streams:
+                    stream.refuse()
+
+    def _settle(self) -> None:
+        """Tell the ends of the jobs that have nothing more to send."""
+        with self._lock:
+            ended = [job for job in self._jobs.values() if job.ended_at is not None]
+        for job in ended:
+            if not job.pieces():
+                self._done(job, shipped=True)
+
+    def _done(self, job: _Followed, shipped: bool) -> None:
+        if shipped:
+            self._mark(job)
+            with self._lock:
+                self._jobs.pop(job.name, None)
+                self._lock.notify_all()
+        if not job.told:
+            job.told = True
+            self._tell(job.name)
+        if shipped:
+            self._on_complete(job.name)
+
+    def _mark(self, job: _Followed) -> None:
+        """Spare the next agent asking how much the service has."""
+        if any(stream.offset for stream in job.streams):
+            try:
+                write_json(f"{self._root.job(job.name)}/shipped", {})
+            except OSError:
+                return  # then it asks

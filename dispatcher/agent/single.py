@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 
 from dispatcher.agent import cgroups, runtime
 from dispatcher.agent.environment import inherited
-from dispatcher.agent.folders import Root, check_name, write_json
+from dispatcher.agent.folders import Root, check_name, read_json, write_json
+from dispatcher.agent.records import refusal
 from dispatcher.agent.shim import Place, Shim
+from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
+from dispatcher.agent.snapshots import Snapshots
+from dispatcher.agent.watch import WAKING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, List, Mapping, Optional
 
 STARTED_BEFORE = 125
 CANNOT_START = 127
+# How long the last of the telemetry waits for a service that is away. Nobody ships it later: the
+# container is all there is. A job that was stopped has no time to lose.
+PATIENCE = 60.0
+PATIENCE_WHEN_STOPPED = 5.0
 
 
 def run_job(root_path: str, file: str, interpreter: Optional[str] = None) -> int:
     """Run the job, and return what to exit with: the script's exit code, 128 + n for a signal.
 
     127: it could not start; 125: it was started before, by anyone, and nothing was done. The exit
-    record says it exactly. SIGTERM ends the job, with the job's grace.
+    record says it exactly. SIGTERM ends the job, with the job's grace. `service.json` in the root,
+    written as `configure` is (docs/protocol.md, section 3), says where the snapshot comes from and
+    where telemetry goes; without it the snapshot has to be in the root, and nothing is shipped.
 
     Args:
-        root_path: The root; the snapshot, if the job has one, is in its `snapshots`.
+        root_path: The root.
         file: The job, as JSON.
         interpreter: What `python` means for it.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)  # in all threads: the shim waits for them
     with open(file, encoding="utf-8") as text:
         job: Dict[str, Any] = json.load(text)
     name = check_name(job.get("name"))
@@ -37,14 +49,18 @@ def run_job(root_path: str, file: str, interpreter: Optional[str] = None) -> int
     root.prepare()
     folder = root.job(name)
     os.makedirs(folder, exist_ok=True)
-    if os.path.abspath(file) != f"{folder}/job.json":
-        write_json(f"{folder}/job.json", job)
-    shim = Shim(_place(root, interpreter), {"name": name, "start": "fresh"})
-    shim.run()
-    return STARTED_BEFORE if shim.record is None else exit_code(shim.record)
+    write_json(f"{folder}/job.json", job)
+    settings = read_json(f"{root.path}/service.json") or {}
+    refused = _fetch(root, job, settings.get("service"))
+    if refused is not None:
+        if root.claim(name):
+            write_json(f"{folder}/exit.json", refusal(refused), durable=True)
+        return CANNOT_START
+    record = _run(root, job, settings, interpreter or sys.executable)
+    return STARTED_BEFORE if record is None else exit_code(record)
 
 
-def exit_code(record: Dict[str, Any]) -> int:
+def exit_code(record: Mapping[str, Any]) -> int:
     """What a process that ended so would be reported as by a shell."""
     if record["signal"] is not None:
         return 128 + int(record["signal"])
@@ -53,12 +69,53 @@ def exit_code(record: Dict[str, Any]) -> int:
     return int(record["exit_code"])
 
 
-def _place(root: Root, interpreter: Optional[str]) -> Place:
-    base = inherited(os.environ, runtime.own_path())
-    return Place(
-        root,
-        cgroups.detect("dispatcher"),
-        base,
-        runtime.materialise(root.runtime, interpreter or sys.executable),
-        interpreter or sys.executable,
-    )
+def _run(
+    root: Root, job: Mapping[str, Any], settings: Mapping[str, Any], interpreter: str
+) -> Optional[Dict[str, Any]]:
+    shipper = Shipper(root, lambda _: None, lambda _: None)
+    service, limit = settings.get("service"), settings.get("log_limit")
+    if service is not None:
+        shipper.configure(service, DEFAULT_LOG_LIMIT if limit is None else int(limit))
+        shipper.follow(job["name"], job)
+        shipper.start()
+    shim = Shim(_place(root, interpreter), {"name": job["name"], "start": "fresh"})
+    shim.run()
+    if service is not None and shim.record is not None:
+        shipper.finish(job["name"], job)
+        stopped = shim.record["reason"] == "stopped"
+        shipper.drain(PATIENCE_WHEN_STOPPED if stopped else PATIENCE)
+        shipper.close()
+    return shim.record
+
+
+def _place(root: Root, interpreter: str) -> Place:
+    path = runtime.own_path()
+    folder = path if runtime.is_runtime(path) else runtime.materialise(root.runtime, interpreter)
+    base = inherited(os.environ, path)
+    return Place(root, cgroups.detect("dispatcher"), base, folder, interpreter)
+
+
+def _fetch(
+    root: Root, job: Mapping[str, Any], service: Optional[Mapping[str, Any]]
+) -> Optional[str]:
+    """Have the job's snapshot here; else the reason why the job ends now."""
+    snapshot = job.get("snapshot")
+    ends: List[Optional[str]] = []
+
+    def done(_snapshot: str, error: Optional[str]) -> None:
+        ends.append(error)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    snapshots = Snapshots(root.snapshots, done)
+    if snapshot is None or snapshots.has(snapshot):
+        return None
+    if service is None:
+        return f"cannot start: snapshot {snapshot} is not here, and no service is known"
+    snapshots.configure(service)
+    snapshots.want(snapshot)
+    while not ends:
+        told = signal.sigwait(WAKING)
+        if told in (signal.SIGTERM, signal.SIGINT):
+            snapshots.close()
+            return "stopped"
+    return None if ends[0] is None else f"cannot start: snapshot {snapshot}: {ends[0]}"

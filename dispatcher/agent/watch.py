@@ -167,4 +167,3 @@ class Watch:
 def _boot_clock() -> float:
     """Seconds since the boot, those spent suspended included."""
     return time.clock_gettime(_CLOCK_BOOTTIME)
-

@@ -46,7 +46,7 @@ def _copy_file(source: str, target: str) -> None:
         mode = os.fstat(read).st_mode & 0o777
         write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o600)
         try:
-            while os.sendfile(write, read, None, _CHUNK):  # type: ignore[arg-type]
+            while os.sendfile(write, read, None, _CHUNK):
                 pass
         finally:
             os.close(write)
