@@ -30,6 +30,7 @@ from targets.docker_engine import SECONDS, Engine
 from targets.docker_launch import Launcher
 from targets.docker_profile import SERVICE_LABEL, Ground
 from targets.docker_runtime import unpack
+from targets.docker_shelf import Shelf
 from targets.docker_watch import Watch
 from targets.place import Site
 
@@ -57,12 +58,14 @@ class DockerTarget:
         """`token` is an agent's; `runtime` what its containers run, our own agent by default."""
         state = site.root / config.name
         runtime = runtime or unpack(state / "runtime")
-        ground = Ground(site.service_id, state, runtime, site.service_socket, token)
+        ground = Ground(site.service_id, state, runtime, site.service_socket)
         self._config = config
         self._engine = Engine(config.docker_host, seconds)
         self._boxes = Boxes(state)
         self._label = f"{SERVICE_LABEL}={site.service_id}"
-        self._launcher = Launcher(config, ground, self._engine, self._boxes)
+        service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
+        self._shelf = Shelf(state / "snapshots", service)
+        self._launcher = Launcher(config, ground, self._engine, self._boxes, self._shelf)
         self._lock = threading.Lock()
         self._deadlines: dict[str, float] = {}  # when a job being stopped is killed, by name
         self._ended: dict[str, Observation] = {}  # by container id: an end does not change
@@ -82,7 +85,7 @@ class DockerTarget:
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         """What is to be seen of each named job. Raises TargetUnavailable."""
-        found = self._engine.containers(self._label)
+        found = self._engine.containers(self._label) if names else {}
         return {name: self._seen(name, found.get(name)) for name in names}
 
     def stop(self, names: Collection[str], grace: float) -> None:
@@ -110,6 +113,7 @@ class DockerTarget:
         """Let go of connections. Jobs go on."""
         if self._watch is not None:
             self._watch.close()
+        self._shelf.close()
         self._engine.close()
 
     # Looking
@@ -124,7 +128,7 @@ class DockerTarget:
             container = self._engine.inspect(summary["Id"])
         elif self._boxes.claimed(name) is None:
             return ABSENT
-        elif self._boxes.path(name).exists():
+        elif self._boxes.is_there(name):
             # Claims are made after containers: one that is there now was merely not listed yet.
             container = self._engine.inspect(name)
         if container is None or not self._launcher.is_ours(container):
@@ -143,7 +147,7 @@ class DockerTarget:
 
     def _gone(self, name: str) -> Observation:
         launched = self._boxes.claimed(name) in (Claim.LAUNCHED, Claim.STOPPED)
-        if launched and self._boxes.path(name).exists():
+        if launched and self._boxes.is_there(name):
             return docker_evidence.gone(self._boxes.exit_record(name), time.time())
         return Observation(State.REMOVED)
 

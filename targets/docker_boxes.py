@@ -1,14 +1,15 @@
-"""What a Docker target keeps on this machine: a folder for each job, and a claim for each name.
+"""What a Docker target keeps on this machine: two folders for each job, a claim for each name.
 
-The folder, the job's *box*, is all that its container may write to. Inside it is the agent's root,
-so the job's own folder is `jobs/<name>/` below it (docs/protocol.md, section 2). The claim outlives
-box and container: it is why a name that was ever started or withdrawn never starts again.
+The folders are all that a job's container may write to: the job's own (docs/protocol.md, section 2)
+and a *box* around it, which is the agent's root there and the user's home. The claim outlives both:
+it is why a name that was ever started or withdrawn never starts again.
 
     <state>/boxes/<job name>/      seen in the container as /dispatcher-root
+    <state>/jobs/<job name>/       seen in the container as /dispatcher-root/jobs/<job name>
     <state>/claims/<job name>      "launched", "stopped" or "withdrawn"; kept for seven days
 
-A box belongs to the container's user, who may put anything there: once the container runs, no link
-in it is followed, and what is read is read with suspicion.
+The folders belong to the container's user, who may put anything there: once the container runs, no
+link in them is followed, and what is read is read with suspicion.
 """
 
 import json
@@ -45,24 +46,27 @@ class Boxes:
 
     def __init__(self, state: Path) -> None:
         self._boxes = state / "boxes"
+        self._jobs = state / "jobs"
         self._claims = state / "claims"
-        for folder in (self._boxes, self._claims):
+        for folder in (self._boxes, self._jobs, self._claims):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._forget_old_claims()
 
-    def path(self, name: str) -> Path:
-        return self._boxes / name
+    def fill(self, name: str, job: Mapping[str, Any], owner: tuple[int, int]) -> None:
+        """Make the folders, with the job written down, all belonging to `owner`. Twice is fine."""
+        folder, box = self._jobs / name, self._boxes / name
+        # What is mounted into the box needs a place there, or the engine would make one for root.
+        places = [box / "jobs" / name, box / "snapshots" / (job.get("snapshot") or "")]
+        for path in (folder, *places):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(folder / "job.json", json.dumps(job))
+        if (os.geteuid(), os.getegid()) != owner:
+            for path in (folder, folder / "job.json", box, *box.rglob("*")):
+                os.chown(path, *owner, follow_symlinks=False)
 
-    def fill(self, name: str, files: Mapping[str, Any], owner: tuple[int, int]) -> Path:
-        """Make the box with these JSON files in it, all belonging to `owner`. Twice is fine."""
-        box = self.path(name)
-        box.mkdir(mode=0o700, exist_ok=True)
-        for file, value in files.items():
-            _write(box / file, json.dumps(value))
-        for path in (box, *(box / file for file in files)):
-            if (os.geteuid(), os.getegid()) != owner:
-                os.chown(path, *owner)
-        return box
+    def is_there(self, name: str) -> bool:
+        """Whether the job still has a folder."""
+        return (self._jobs / name).is_dir()
 
     def claim(self, name: str) -> Claim:
         """Claim a name for launching; the answer is whose it is now, withdrawn if it was before."""
@@ -100,23 +104,24 @@ class Boxes:
         if self.claimed(name) is not Claim.STOPPED:
             _write(self._claims / name, Claim.STOPPED)
         with suppress(OSError):  # it has no folder yet: the shim takes the job's own grace
-            _write_below(self.path(name), "jobs", name, "stop", text=json.dumps({"grace": grace}))
+            _write_below(self._jobs / name, "stop", text=json.dumps({"grace": grace}))
 
     def exit_record(self, name: str) -> Evidence | None:
         """What the shim wrote about the job's end; None if it wrote nothing that makes sense."""
         with suppress(OSError, ValueError):
-            text = _read_below(self.path(name), "jobs", name, "exit.json")
+            text = _read_below(self._jobs / name, "exit.json")
             return _EVIDENCE.validate_json(text)
         return None
 
     def delete(self, name: str) -> None:
-        """Delete the box. The claim stays."""
-        shutil.rmtree(self.path(name), ignore_errors=True)
+        """Delete the folders. The claim stays."""
+        for folder in (self._boxes, self._jobs):
+            shutil.rmtree(folder / name, ignore_errors=True)
 
     def _forget_old_claims(self) -> None:
         limit = time.time() - KEPT_SECONDS
         for claim in self._claims.iterdir():
-            if claim.stat().st_mtime < limit and not self.path(claim.name).exists():
+            if claim.stat().st_mtime < limit and not self.is_there(claim.name):
                 claim.unlink(missing_ok=True)
 
 

@@ -19,16 +19,20 @@ from targets.config import DockerConfig
 from targets.docker_boxes import Boxes, Claim
 from targets.docker_engine import Engine
 from targets.docker_profile import SERVICE_LABEL, Ground
+from targets.docker_shelf import Shelf
 
 
 class Launcher:
     """Starts the jobs of one target. Several threads may use it, each with another job."""
 
-    def __init__(self, config: DockerConfig, ground: Ground, engine: Engine, boxes: Boxes) -> None:
+    def __init__(
+        self, config: DockerConfig, ground: Ground, engine: Engine, boxes: Boxes, shelf: Shelf
+    ) -> None:
         self._config = config
         self._ground = ground
         self._engine = engine
         self._boxes = boxes
+        self._shelf = shelf
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._mode: docker_gpu.Mode | None = None  # the way of asking for GPUs that has worked
@@ -63,6 +67,8 @@ class Launcher:
 
     def _start_new(self, job: Job) -> None:
         """Start it, its GPUs asked for in each way in turn until the engine knows one."""
+        if job.snapshot:
+            self._shelf.fetch(job.snapshot)
         *others, last = self._modes(job)
         for mode in others:
             try:
@@ -108,7 +114,8 @@ class Launcher:
     def _fill_box(self, job: Job) -> None:
         owner = docker_profile.owner(self._config)
         try:
-            self._boxes.fill(job.name, docker_profile.files(job, self._ground), owner)
+            seen = docker_profile.inside(job, self._ground.socket)
+            self._boxes.fill(job.name, seen.wire(), owner)
         except PermissionError as error:
             raise LaunchRefused(
                 f"user: this service may not give a folder to {owner[0]}:{owner[1]}; leave the "

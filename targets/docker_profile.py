@@ -1,13 +1,13 @@
 """From a job to a container: what the engine is asked for. Pure, so that it can be read and tested.
 
 Every container is made in the same hardened way: no capabilities, no new privileges, bounded
-processes and memory, and nothing to write to but its box and its own layers. Secrets travel in
-files of the box, never in the container's environment or command line, which `docker inspect`
+processes and memory, and nothing to write to but its folders and its own layers. Secrets travel in
+files there, never in the container's environment or command line, which `docker inspect`
 shows.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
-COMMAND = ["python3", "-m", "dispatcher.agent", "run"]
-COMMAND += ["--job", f"{ROOT}/job.json", "--root", ROOT]
+COMMAND = ["python3", "-m", "dispatcher.agent", "run", "--root", ROOT, "--job"]
 
 NOBODY = 65534
 SHARED_MEMORY_MB = 2048  # Azure ML's own default; the engine's 64 MB breaks data loaders
@@ -42,7 +41,6 @@ class Ground:
     state: Path  # a folder of the target's own
     runtime: Path  # the folder that `python3 -m dispatcher.agent` runs from
     socket: Path  # the service's Unix socket, alone in its folder
-    token: str  # an agent's
 
 
 def owner(config: DockerConfig) -> tuple[int, int]:
@@ -55,21 +53,18 @@ def owner(config: DockerConfig) -> tuple[int, int]:
     return NOBODY, NOBODY
 
 
-def files(job: Job, ground: Ground) -> dict[str, Any]:
-    """What is put into the box: the job, and how to reach the service."""
-    socket = f"{SERVICE}/{ground.socket.name}"
-    service = {"socket": socket, "url": None, "token": ground.token}
-    return {"job.json": {**inside(job, socket).wire(), "service": service}}
-
-
-def inside(job: Job, socket: str) -> Job:
+def inside(job: Job, socket: Path) -> Job:
     """The job as it is seen within its container: devices count from 0, the socket is elsewhere."""
     number = {gpu: str(position) for position, gpu in enumerate(job.gpus)}
     ranks = tuple(
         replace(rank, gpus=tuple(number[gpu] for gpu in rank.gpus if gpu in number))
         for rank in job.ranks
     )
-    env = {**job.env, SOCKET_VARIABLE: socket} if SOCKET_VARIABLE in job.env else job.env
+    env = (
+        {**job.env, SOCKET_VARIABLE: f"{SERVICE}/{socket.name}"}
+        if SOCKET_VARIABLE in job.env
+        else job.env
+    )
     gpus = tuple(number.values())
     return replace(job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=())
 
@@ -88,14 +83,14 @@ def container(job: Job, config: DockerConfig, ground: Ground) -> dict[str, Any]:
     chosen = dict(_arguments(job))
     return {
         "image": job.image or config.image,
-        "entrypoint": COMMAND,  # an image's own would swallow it as arguments
+        # Not as a command: an image's own entry point would swallow it as arguments.
+        "entrypoint": [*COMMAND, f"{ROOT}/jobs/{job.name}/job.json"],
         "name": job.name,
         "user": "{}:{}".format(*owner(config)),
         "working_dir": RUNTIME,
         "hostname": chosen.get("--hostname"),
         "labels": labels(job, ground),
-        # An image may ask for all devices by this variable; a request for some overrides it.
-        "environment": {"PYTHONUNBUFFERED": "1", **({} if job.gpus else _NO_GPU)},
+        "environment": _environment(job, config),
     }
 
 
@@ -125,12 +120,23 @@ def host(
     }
 
 
-_NO_GPU: Mapping[str, str] = {"NVIDIA_VISIBLE_DEVICES": "void"}
+def _environment(job: Job, config: DockerConfig) -> dict[str, str]:
+    env = {"PYTHONUNBUFFERED": "1"}
+    if not job.gpus:
+        # An image may ask for all devices by this variable; a request for some overrides it.
+        env["NVIDIA_VISIBLE_DEVICES"] = "void"
+    if owner(config)[0] != 0:
+        env["HOME"] = ROOT  # nobody's home is nowhere, and libraries want to keep caches there
+    return env
 
 
 def _mounts(job: Job, ground: Ground) -> Iterator[Mount]:
-    box = ground.state / "boxes" / job.name
-    yield Mount(ROOT, str(box), type="bind")
+    state, name = ground.state, job.name
+    yield Mount(ROOT, str(state / "boxes" / name), type="bind")
+    yield Mount(f"{ROOT}/jobs/{name}", str(state / "jobs" / name), type="bind")
+    if job.snapshot:
+        snapshot = str(state / "snapshots" / job.snapshot)
+        yield Mount(f"{ROOT}/snapshots/{job.snapshot}", snapshot, type="bind", read_only=True)
     yield Mount(RUNTIME, str(ground.runtime), type="bind", read_only=True)
     # The socket's folder: a service that starts again makes a new socket in it.
     yield Mount(SERVICE, str(ground.socket.parent), type="bind", read_only=True)

@@ -61,7 +61,13 @@ def _serve(app: Any, listeners: list[socket.socket]) -> None:
     )
     server = uvicorn.Server(config)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _noted)  # uvicorn raises it again at its end: we still clean up
     server.run(sockets=listeners)
+
+
+def _noted(number: int, _frame: object) -> None:
+    log.info("stopping on signal %s", number)
 
 
 def _lock(data: Path) -> int:

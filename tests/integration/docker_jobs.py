@@ -14,7 +14,7 @@ from tests.rigs.shim import make_runtime
 from tests.rigs.waiting import until
 
 
-def job(command: str, **options: Any) -> Job:
+def job(command: str | None, **options: Any) -> Job:
     """A job of a fresh name that runs a shell command."""
     run_id = f"r{secrets.token_hex(4)}"
     return Job(name=f"{run_id}-1", run_id=run_id, attempt=1, command=command, **options)
@@ -76,7 +76,7 @@ class Rig:
 
     def said(self, one: Job) -> str:
         """What the job has printed so far."""
-        path = self.state_folder / "boxes" / one.name / "jobs" / one.name / "out"
+        path = self.state_folder / "jobs" / one.name / "out"
         return path.read_text() if path.exists() else ""
 
     def host_config(self, one: Job) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def mortal(tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_a_crash_of_the_engine_harms_no_job(rig: Rig, tmp_path: Path) -> None:
-    gate = rig.state_folder / "boxes"
+    box, folder = rig.state_folder / "boxes", rig.state_folder / "jobs"
     one = job("while [ ! -e ../../go ]; do sleep 0.05; done; exit 5")
     rig.target.launch([one])
     rig.alive(one)
@@ -44,8 +44,8 @@ def test_a_crash_of_the_engine_harms_no_job(rig: Rig, tmp_path: Path) -> None:
     rig.engine.crash()
     with pytest.raises(TargetUnavailable):
         rig.target.poll([one.name])
-    (gate / one.name / "go").touch()
-    until(lambda: list((gate / one.name).glob("jobs/*/exit.json")), "the job has ended meanwhile")
+    (box / one.name / "go").touch()
+    until((folder / one.name / "exit.json").exists, "the job has ended meanwhile")
     rig.engine.start()
 
     assert evidence(rig.ended(one)).exit_code == 5

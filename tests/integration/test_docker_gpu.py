@@ -173,6 +173,6 @@ def test_an_error_of_the_engine_says_what_to_do(
 def test_devices_of_each_rank_are_renumbered_with_the_job() -> None:
     ranks = (Rank(0, gpus=("5",)), Rank(1, gpus=("7",)))
 
-    seen = inside(job("true", gpus=("5", "7"), ranks=ranks), socket="/s")
+    seen = inside(job("true", gpus=("5", "7"), ranks=ranks), Path("/x/s"))
 
     assert (seen.gpus, [rank.gpus for rank in seen.ranks]) == (("0", "1"), [("0",), ("1",)])

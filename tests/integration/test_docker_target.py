@@ -52,7 +52,7 @@ def test_a_job_runs_to_its_end_and_is_forgotten_when_removed(rig: Rig) -> None:
     assert seen.started_at is not None
     rig.target.remove([one.name])
     assert rig.state(one) is State.REMOVED
-    assert list((rig.state_folder / "boxes").iterdir()) == []
+    assert not [*rig.state_folder.glob("boxes/*"), *rig.state_folder.glob("jobs/*")]
     with pytest.raises(NotFound):
         rig.engine.client.containers.get(one.name)
 
@@ -140,12 +140,13 @@ def test_a_container_is_hardened_and_bounded(rig: Rig) -> None:
     assert (host["NanoCpus"], host["ShmSize"]) == (500_000_000, 32 << 20)
     assert (host["PidsLimit"], host["NetworkMode"]) == (4096, "none")
     assert host["DeviceRequests"] is None
-    assert [m["Target"] for m in host["Mounts"] if not m.get("ReadOnly")] == ["/dispatcher-root"]
+    writable = [mount["Target"] for mount in host["Mounts"] if not mount.get("ReadOnly")]
+    assert writable == ["/dispatcher-root", f"/dispatcher-root/jobs/{one.name}"]
     rig.stop(one)
 
 
 def test_a_job_is_not_root_and_can_write_to_its_box_alone(rig: Rig) -> None:
-    seen = rig.run(job("id -u; touch here && touch /dispatcher-runtime/x"))
+    seen = rig.run(job("id -u; touch here ~/there && touch /dispatcher-runtime/x"))
 
     assert evidence(seen).tail.startswith("65534\n")
     assert "/dispatcher-runtime/x: Read-only file system" in evidence(seen).tail

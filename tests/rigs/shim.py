@@ -13,7 +13,7 @@ import json, os, signal, subprocess, sys, threading, time
 job_path, root = sys.argv[sys.argv.index("--job") + 1], sys.argv[sys.argv.index("--root") + 1]
 job = json.load(open(job_path))
 folder = os.path.join(root, "jobs", job["name"])
-os.makedirs(folder)
+os.makedirs(folder, exist_ok=True)
 env = {**os.environ, **job["env"]}
 if job["gpus"]:
     env["CUDA_VISIBLE_DEVICES"] = ",".join(job["gpus"])

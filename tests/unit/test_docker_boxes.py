@@ -20,9 +20,8 @@ def me() -> tuple[int, int]:
 
 
 def fill(boxes: Boxes, name: str) -> Path:
-    folder = boxes.fill(name, {"job.json": {"name": name}}, me()) / "jobs" / name
-    folder.mkdir(parents=True)
-    return folder
+    boxes.fill(name, {"name": name}, me())
+    return boxes._jobs / name
 
 
 def test_a_name_is_claimed_for_good(boxes: Boxes, tmp_path: Path) -> None:
@@ -85,12 +84,13 @@ def test_no_link_leads_out_of_the_box(boxes: Boxes, tmp_path: Path) -> None:
     (secret / "exit.json").write_text('{"exit_code": 0}')
     folder = fill(boxes, "a-1")
     (folder / "exit.json").symlink_to(secret / "exit.json")
-    assert boxes.exit_record("a-1") is None
+    (folder / "stop").symlink_to(secret / "stop")
 
-    (folder / "exit.json").unlink()
-    folder.rmdir()
-    folder.symlink_to(secret)
+    boxes.note_stop("a-1", grace=1)
+
     assert boxes.exit_record("a-1") is None
+    assert [path.name for path in secret.iterdir()] == ["exit.json"]
+    assert json.loads((folder / "stop").read_text()) == {"grace": 1}
 
 
 def test_a_pipe_in_place_of_a_record_holds_nobody_up(boxes: Boxes) -> None:
@@ -106,5 +106,5 @@ def test_a_deleted_box_keeps_its_claim(boxes: Boxes) -> None:
     boxes.delete("a-1")
     boxes.delete("a-1")
 
-    assert not boxes.path("a-1").exists()
+    assert not boxes.is_there("a-1")
     assert boxes.claimed("a-1") is Claim.LAUNCHED
