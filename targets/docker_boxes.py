@@ -52,14 +52,23 @@ class Boxes:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._forget_old_claims()
 
-    def fill(self, name: str, job: Mapping[str, Any], owner: tuple[int, int]) -> None:
-        """Make the folders, with the job written down, all belonging to `owner`. Twice is fine."""
+    def fill(
+        self,
+        name: str,
+        job: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        owner: tuple[int, int],
+    ) -> None:
+        """Make the folders, with the job and the agent's settings written down in them, all
+        belonging to `owner`. Twice is fine.
+        """
         folder, box = self._jobs / name, self._boxes / name
         # What is mounted into the box needs a place there, or the engine would make one for root.
         places = [box / "jobs" / name, box / "snapshots" / (job.get("snapshot") or "")]
         for path in (folder, *places):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / "job.json", json.dumps(job))
+        _write(box / "service.json", json.dumps(settings))
         if (os.geteuid(), os.getegid()) != owner:
             for path in (folder, folder / "job.json", box, *box.rglob("*")):
                 os.chown(path, *owner, follow_symlinks=False)

@@ -115,7 +115,8 @@ class Launcher:
         owner = docker_profile.owner(self._config)
         try:
             seen = docker_profile.inside(job, self._ground.socket)
-            self._boxes.fill(job.name, seen.wire(), owner)
+            settings = docker_profile.settings(job, self._ground.socket)
+            self._boxes.fill(job.name, seen.wire(), settings, owner)
         except PermissionError as error:
             raise LaunchRefused(
                 f"user: this service may not give a folder to {owner[0]}:{owner[1]}; leave the "

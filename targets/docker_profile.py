@@ -26,6 +26,7 @@ ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
+TOKEN_VARIABLE = "AZUREML_RUN_TOKEN"
 COMMAND = ["python3", "-m", "dispatcher.agent", "run", "--root", ROOT, "--job"]
 
 NOBODY = 65534
@@ -60,13 +61,21 @@ def inside(job: Job, socket: Path) -> Job:
         replace(rank, gpus=tuple(number[gpu] for gpu in rank.gpus if gpu in number))
         for rank in job.ranks
     )
-    env = (
-        {**job.env, SOCKET_VARIABLE: f"{SERVICE}/{socket.name}"}
-        if SOCKET_VARIABLE in job.env
-        else job.env
-    )
-    gpus = tuple(number.values())
+    env, gpus = dict(job.env), tuple(number.values())
+    if SOCKET_VARIABLE in env:
+        env[SOCKET_VARIABLE] = f"{SERVICE}/{socket.name}"
     return replace(job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=())
+
+
+def settings(job: Job, socket: Path) -> dict[str, Any]:
+    """What the agent in the container is configured with: where its telemetry goes.
+
+    It speaks with the run's own token, which the script has anyway: an agent's token reaches every
+    run of the target, and must not lie where a script can read it.
+    """
+    token = job.env.get(TOKEN_VARIABLE)
+    service = {"socket": f"{SERVICE}/{socket.name}", "url": None, "token": token}
+    return {"service": service if token else None}
 
 
 def labels(job: Job, ground: Ground) -> dict[str, str]:

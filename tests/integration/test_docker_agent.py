@@ -15,6 +15,7 @@ import pytest
 from dispatcher.core.jobs import State
 from dispatcher.core.verdicts import judge
 from targets.base import LaunchRefused
+from targets.docker_profile import TOKEN_VARIABLE
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.waiting import until
@@ -46,18 +47,34 @@ ANSWERS = {
 class Service(BaseHTTPRequestHandler):
     """As much of the service as a snapshot needs; it notes what it was asked for."""
 
+    protocol_version = "HTTP/1.1"
     asked: list[str]
+    taken: dict[str, bytes]
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
         answer = ANSWERS.get(self.path)
-        body = (
-            answer() if answer else b'{"error": "SnapshotNotFound", "detail": "no such snapshot"}'
-        )
+        body = answer() if answer else b'{"error": "NotFound", "detail": "no such snapshot"}'
         self.send_response(200 if answer else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        """Take frames of telemetry, and acknowledge all of them."""
+        assert self.headers["Authorization"] == "Bearer run-token"
+        body = io.BytesIO(self.rfile.read(int(self.headers["Content-Length"])))
+        acks = []
+        while line := body.readline():
+            header = json.loads(line)
+            data = body.read(header.pop("size"))
+            self.taken[header["stream"]] = self.taken.get(header["stream"], b"") + data
+            acks.append({**header, "offset": header["offset"] + len(data)})
+        answer = json.dumps({"acks": acks}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def address_string(self) -> str:
         return "a socket"
@@ -73,8 +90,9 @@ class Server(socketserver.ThreadingUnixStreamServer):
 @pytest.fixture
 def rig(dockerd: Dockerd, tmp_path: Path) -> Iterator[Rig]:
     rig = make_rig(dockerd, tmp_path, real_agent=True)
-    Service.asked = []
+    Service.asked, Service.taken = [], {}
     server = Server(str(rig.site.service_socket), Service)
+    rig.site.service_socket.chmod(0o666)  # as the service does: its folder keeps others out
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield rig
     rig.target.close()
@@ -89,6 +107,23 @@ def test_a_script_of_a_snapshot_runs_as_nobody_and_can_write_beside_it(rig: Rig)
 
     assert seen.tail == "hello a b $c 65534\n"
     assert judge(seen).cls == "ok"
+
+
+def test_what_a_job_says_has_arrived_when_its_end_is_seen(rig: Rig) -> None:
+    says = """echo hello; echo '{"n": "loss", "k": "scalar", "v": 1}' >> ../spool/metrics"""
+
+    assert evidence(rig.run(job(says, env={TOKEN_VARIABLE: "run-token"}))).ok
+
+    assert Service.taken["log:user_logs/std_log.txt"] == b"hello\n"
+    assert json.loads(Service.taken["metrics"])["n"] == "loss"
+
+
+def test_no_token_but_the_runs_own_is_in_a_container(dockerd: Dockerd, tmp_path: Path) -> None:
+    rig = make_rig(dockerd, tmp_path, token="agents-token")
+
+    seen = evidence(rig.run(job("cat /dispatcher-root/service.json ../*/job.json", env={})))
+
+    assert "agents-token" not in seen.tail
 
 
 def test_a_snapshot_is_fetched_once_for_all_runs(rig: Rig) -> None:

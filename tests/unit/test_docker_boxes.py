@@ -20,7 +20,7 @@ def me() -> tuple[int, int]:
 
 
 def fill(boxes: Boxes, name: str) -> Path:
-    boxes.fill(name, {"name": name}, me())
+    boxes.fill(name, {"name": name}, {}, me())
     return boxes._jobs / name
 
 
