@@ -51,14 +51,20 @@ class NodeAgent:
         root: Its folder; another agent started on it later finds all jobs again.
         interpreter: What `python` means for jobs; default: the interpreter that runs the agent.
         agent_id: How it calls itself; default: made once and kept in the root.
+        environ: The environment that jobs inherit; default: the agent's own.
     """
 
     def __init__(
-        self, root: str, interpreter: Optional[str] = None, agent_id: Optional[str] = None
+        self,
+        root: str,
+        interpreter: Optional[str] = None,
+        agent_id: Optional[str] = None,
+        environ: Optional[Mapping[str, str]] = None,
     ) -> None:
         self.root = Root(root)
         self.interpreter = interpreter or sys.executable
         self._given_id = agent_id
+        self._environ = os.environ if environ is None else environ
         self._lock = threading.RLock()
         self._closed = threading.Event()
 
@@ -122,7 +128,6 @@ class NodeAgent:
             ValueError: A name that cannot be one; then none of them is taken.
         """
         taken = [(check_name(job.get("name")), dict(job)) for job in jobs]
-        self._lease.renew()
         new = []
         with self._lock:
             for name, job in taken:
@@ -209,7 +214,7 @@ class NodeAgent:
         )
 
     def _forker_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
-        base = inherited(os.environ, runtime.own_path())
+        base = inherited(self._environ, runtime.own_path())
         folder = runtime.materialise(self.root.runtime, self.interpreter)
         path = base.get("PYTHONPATH")
         config = {
