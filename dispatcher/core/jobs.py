@@ -5,7 +5,7 @@ A job is one attempt of a run on one host. Its name, `<run id>-<attempt>` (furth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -48,7 +48,8 @@ class Evidence:
         return Evidence(**known)
 
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON-ready values. Not `asdict`: it copies deeply, and every run passes here."""
+        return {**vars(self), "receipt": [dict(entry) for entry in self.receipt]}
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ class Job:
 
     def wire(self) -> dict[str, Any]:
         """The job as the node agent takes it (docs/protocol.md, section 3)."""
-        return asdict(self)
+        ranks = [{**vars(rank), "gpus": list(rank.gpus)} for rank in self.ranks]
+        return {**vars(self), "ranks": ranks, "world": self.world and vars(self.world)}
 
 
 def combine(parts: Sequence[Observation]) -> Observation:

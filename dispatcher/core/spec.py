@@ -75,9 +75,7 @@ RESERVED = ("AZUREML_RUN_", "AZUREML_SERVICE_ENDPOINT", "AZUREML_ARM_", "DISPATC
 
 def _not_reserved(name: str) -> str:
     if name.startswith(RESERVED):
-        raise ValueError(
-            f"is reserved, as all names that start with {', '.join(RESERVED)}"
-        )
+        raise ValueError(f"is reserved, as all names that start with {', '.join(RESERVED)}")
     return name
 
 

@@ -83,7 +83,7 @@ def _name(waiter: str, stuck: Collection[str], parties: Mapping[str, Party]) -> 
     links = " -> ".join(path)
     return (
         f"this wait can never end: {links}. Run {request.run_id} needs {request.describe()} on "
-        f"{request.target}, which is held by runs that wait themselves. Give the target more slots, "
+        f"{request.target}, which is held by runs that wait themselves. Give it more slots, "
         f"send the children to another target, or let it lend slots (lend_slots)."
     )
 

@@ -10,6 +10,7 @@ from dispatcher.core.lifecycle import Run
 AGAIN = 1.5  # seconds before the same is asked of the same job again
 REMOVE_EVERY = 0.5
 REMOVE_AT_ONCE = 100
+NOT_YET = (State.ABSENT, State.CREATED)
 
 
 class Ledger:
@@ -86,11 +87,14 @@ class Ledger:
                 del self._seen[name]
 
     def seen(self, run: Run) -> Observation | None:
-        """The run's jobs as last seen, as one; None during a call or if one was not seen."""
+        """The run's jobs as last seen, as one; None if one was not seen.
+
+        While a call is under way, that nothing is there yet is no news: it may be just coming.
+        """
         parts = []
         for name in run.job_names:
             part = self._seen.get(name)
-            if part is None or name in self._busy:
+            if part is None or (name in self._busy and part.state in NOT_YET):
                 return None
             parts.append(part)
         return combine(parts) if parts else None

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Event, Run
-from dispatcher.engine.fleet import Fleet, Message
+from dispatcher.engine.fleet import Called, Fleet, Message
 from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
@@ -60,11 +60,16 @@ class Engine:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.ledger = Ledger()
-        store.on_commit(lambda runs: self._inbox.put(Committed(runs)))
+        self._lazy: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._own: dict[str, int] = {}  # what this engine is committing: run id -> version
+        store.on_commit(self._committed)
 
     def post(self, message: Message) -> None:
         """Hand over what was seen; any thread."""
-        self._inbox.put(message)
+        if isinstance(message, Called) and message.verb == "launch" and not message.failures:
+            self._lazy.put(message)  # nothing follows from it by itself: no turn for that alone
+        else:
+            self._inbox.put(message)
 
     def start(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -77,6 +82,12 @@ class Engine:
         self._inbox.put(None)
         if self._thread.is_alive():
             self._thread.join(10)
+
+    def _committed(self, runs: Sequence[Run]) -> None:
+        """Called by the store's writer. What the engine itself committed it knows already."""
+        others = [run for run in runs if self._own.get(run.id) != run.version]
+        if others:
+            self._inbox.put(Committed(others))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -126,6 +137,8 @@ class Engine:
                     items.append(item)
                 item = self._inbox.get_nowait()
         except queue.Empty:
+            while not self._lazy.empty():
+                items.insert(0, self._lazy.get())
             return items
 
     def _look(self) -> None:
@@ -160,4 +173,5 @@ class Engine:
 
     def _record(self, moves: Sequence[tuple[Run, Run, tuple[Event, ...]]], now: float) -> set[str]:
         changes = [Change(before, after, events, now) for before, after, events in moves]
+        self._own = {after.id: after.version for _before, after, _events in moves}
         return self._status.record_all(changes, self._fence)

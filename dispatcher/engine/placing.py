@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 
 from dispatcher.core.lifecycle import Run, Slot, Status
-from dispatcher.core.scheduling import Capacity, Plan, ResourceRequest, nothing_left, plan, subtract
+from dispatcher.core.scheduling import Capacity, Plan, nothing_left, plan, subtract
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.window import SIZE, Window
 from dispatcher.services.requests import held, queued, slot_back
 from dispatcher.store.contract import Store
+
+# Looked at beyond what fills the target: smaller ones that may use what the first cannot.
+LOOK_PAST = 32
 
 
 class Placer:
@@ -66,12 +69,13 @@ class Placer:
             returning = [r for r in self._ledger.of_target(target) if _wants_slot(r)]
             free = self._free(target, capacity)
             if (not len(window) and not returning) or (
-                nothing_left(free) and not _weightless(window)
+                nothing_left(free) and not window.weightless
             ):
                 continue
-            runs = {run.id: run for run in [*returning, *window]}
-            queue = [*map(slot_back, returning), *map(queued, window)]
-            yield plan(_until_full(queue, free), {target: free}, {target: capacity}), runs
+            head = _until_full(window, free)
+            runs = {run.id: run for run in [*returning, *head]}
+            queue = [*map(slot_back, returning), *map(queued, head)]
+            yield plan(queue, {target: free}, {target: capacity}), runs
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:
         holders = ((run.placement, held(run)) for run in self._ledger.of_target(target))
@@ -87,17 +91,17 @@ def _wants_slot(run: Run) -> bool:
     return run.slot is Slot.WANTED and run.status is Status.RUNNING
 
 
-def _weightless(window: Window) -> bool:
-    return any(run.spec.cpus == 0 for run in window)
-
-
-def _until_full(queue: list[ResourceRequest], free: Capacity) -> list[ResourceRequest]:
+def _until_full(window: Window, free: Capacity) -> list[Run]:
     """No more of the queue than could ever be placed in one go: the rest waits behind these anyway.
 
-    Requests without CPUs are not bounded by them, so with such in the queue all of it is looked at.
+    Runs without CPUs are not bounded by them: with such in the queue, all of it is looked at.
     """
-    if any(request.cpus <= 0 for request in queue):
-        return queue
-    smallest = min(request.cpus for request in queue)
-    room = int(sum(node.cpus for node in free.nodes) / smallest)
-    return queue[: 2 * room + 8]
+    if window.weightless:
+        return list(window)
+    room, head = sum(node.cpus for node in free.nodes), list[Run]()
+    for run in window:
+        head.append(run)
+        room -= run.spec.cpus * run.spec.node_count
+        if room <= 0 and len(head) >= LOOK_PAST:
+            break
+    return head

@@ -12,7 +12,7 @@ from dispatcher.core.reconciliation import Action, settle
 from dispatcher.core.scheduling import Plan
 from dispatcher.core.verdicts import Verdict, error_of
 from dispatcher.engine.fleet import Called, Fleet, Member, Message, Resized, Seen, Silent
-from dispatcher.engine.ledger import Ledger
+from dispatcher.engine.ledger import NOT_YET, Ledger
 from dispatcher.engine.placing import Placer
 from targets.base import LaunchRefused
 
@@ -20,11 +20,6 @@ JobsFor = Callable[[Run], list[Job]]
 Move = tuple[Run, Run, tuple[Event, ...]]
 log = logging.getLogger(__name__)
 ENDED = (State.EXITED, State.REMOVED)
-# What was seen before such a call has returned may be history; an end never is.
-STALE_AFTER = {
-    "launch": (State.ABSENT, State.CREATED),
-    "stop": (State.ABSENT, State.CREATED, State.ALIVE),
-}
 UNKNOWN = Observation(State.UNKNOWN)
 
 
@@ -121,7 +116,8 @@ class Turn:
             gone = [name for name in call.names if name not in call.failures]
             self._see(dict.fromkeys(gone, Observation(State.REMOVED)))
             return
-        self._ledger.forget_seen(call.names, STALE_AFTER[call.verb])
+        if call.verb == "stop":
+            self._ledger.forget_seen(call.names, (*NOT_YET, State.ALIVE))  # may be history now
         for name, error in call.failures.items():
             if isinstance(error, LaunchRefused):
                 self._see({name: _cannot_start(error, self.now)})
@@ -180,6 +176,7 @@ class Turn:
                 self._see(dict.fromkeys(run.job_names, _cannot_start(error, self.now)))
         names = [job.name for job in jobs]
         self._ledger.busy(names, "launch")
+        self._ledger.forget_seen(names, NOT_YET)  # what comes now is news
         member.launch(jobs)
 
     def _work(self) -> dict[str, _Work]:

@@ -2,7 +2,7 @@
 with ten thousand.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
 from dispatcher.core.lifecycle import Run, Status
@@ -19,13 +19,19 @@ class Window:
         self._runs: dict[Place, Run] = {}
         self._order: list[Place] = []
         self._place: dict[str, Place] = {}
+        self._weightless: set[str] = set()
         self.complete = False
 
     def __len__(self) -> int:
         return len(self._order)
 
     def __iter__(self) -> Iterator[Run]:
-        return (self._runs[place] for place in list(self._order))
+        return (self._runs[place] for place in self._order)
+
+    @property
+    def weightless(self) -> bool:
+        """Whether some of the runs here ask for no CPU at all."""
+        return bool(self._weightless)
 
     @property
     def low(self) -> bool:
@@ -37,6 +43,7 @@ class Window:
         self._runs = {_place(run): run for run in runs}
         self._order = sorted(self._runs)
         self._place = {run.id: _place(run) for run in runs}
+        self._weightless = {run.id for run in runs if run.spec.cpus == 0}
         self.complete = len(runs) < SIZE
 
     def offer(self, run: Run) -> None:
@@ -50,19 +57,24 @@ class Window:
         elif self.complete or (self._order and place < self._order[-1]):
             self._runs[place] = run
             self._place[run.id] = place
+            if run.spec.cpus == 0:
+                self._weightless.add(run.id)
             insort(self._order, place)
             self._trim()
 
     def drop(self, run_id: str) -> None:
         place = self._place.pop(run_id, None)
+        self._weightless.discard(run_id)
         if place is not None:
             del self._runs[place]
-            self._order.remove(place)
+            self._order.pop(bisect_left(self._order, place))
 
     def _trim(self) -> None:
         while len(self._order) > 2 * SIZE:
             place = self._order.pop()
-            del self._place[self._runs.pop(place).id]
+            run_id = self._runs.pop(place).id
+            del self._place[run_id]
+            self._weightless.discard(run_id)
             self.complete = False
 
 

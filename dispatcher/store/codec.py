@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from dispatcher.core.jobs import Evidence
@@ -104,13 +103,15 @@ def run_of(row: Mapping[str, Any]) -> Run:
 
 def event_data(event: Event) -> dict[str, Any]:
     """What an event carries, for the history; None and empty are left out."""
-    data = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    data = {name: _plain(value) for name, value in vars(event).items()}
     return {name: value for name, value in data.items() if value not in (None, (), [], {})}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+    if isinstance(value, Evidence):
+        return value.record()
+    if isinstance(value, Share):
+        return {"node": value.node, "gpus": list(value.gpus)}
     return value

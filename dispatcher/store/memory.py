@@ -43,14 +43,10 @@ class _State:
 
     def copied(self) -> "_State":
         """Deep enough: values are frozen, containers are not."""
-        return _State(
-            **{
-                name: copy.copy(value)
-                if name not in ("events", "tags", "properties")
-                else {key: copy.copy(inner) for key, inner in value.items()}
-                for name, value in vars(self).items()
-            }
-        )
+        fields: dict[str, Any] = {name: copy.copy(value) for name, value in vars(self).items()}
+        for name in ("events", "tags", "properties"):
+            fields[name] = {key: copy.copy(inner) for key, inner in fields[name].items()}
+        return _State(**fields)
 
 
 class MemoryStore:

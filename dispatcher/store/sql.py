@@ -64,6 +64,7 @@ class SqlStore:
         self._engine = _engine(url)
         self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._listeners: list[OnCommit] = []
+        self._writing: Connection | None = None
         with _translated():
             migrate(self._engine)
         self._writer = threading.Thread(
@@ -90,6 +91,7 @@ class SqlStore:
     def close(self) -> None:
         self._pieces.put(None)
         self._writer.join()
+        self._hang_up()
         self._engine.dispose()
 
     def _write_forever(self) -> None:
@@ -127,7 +129,8 @@ class SqlStore:
     def _transact(self, batch: Sequence[_Piece]) -> tuple[list[Any], list[Run]]:
         outcomes: list[Any] = []
         touched: dict[str, Run] = {}
-        with self._engine.connect() as connection:
+        connection = self._connection()
+        try:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             for piece in batch:
@@ -139,7 +142,23 @@ class SqlStore:
                 connection.rollback()
             else:
                 connection.commit()
+        except BaseException:
+            self._hang_up()
+            raise
         return outcomes, list(touched.values())
+
+    def _connection(self) -> Connection:
+        """The writer's own connection, kept from commit to commit."""
+        if self._writing is None:
+            self._writing = self._engine.connect()
+        return self._writing
+
+    def _hang_up(self) -> None:
+        """After database trouble the connection is in doubt: the next commit takes a new one."""
+        if self._writing is not None:
+            connection, self._writing = self._writing, None
+            connection.invalidate()
+            connection.close()
 
     def _announce(self, touched: Sequence[Run]) -> None:
         if not touched:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from dispatcher.store.contract import Experiment
 from dispatcher.store.rows import AnswerRow, ExperimentRow, LeaseRow, MetaRow, TargetRow
@@ -16,6 +16,9 @@ TARGETS = TargetRow.__table__  # type: ignore[attr-defined]
 ANSWERS = AnswerRow.__table__  # type: ignore[attr-defined]
 META = MetaRow.__table__  # type: ignore[attr-defined]
 LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
+_TOKEN = (
+    select(LEASES.c.token).where(LEASES.c.name == bindparam("lease")).with_for_update(read=True)
+)
 
 
 class SqlRegistry:
@@ -83,9 +86,8 @@ class SqlRegistry:
             .where(LEASES.c.name == name)
             .values(holder=holder, token=token, expires=now + ttl)
         )
-        return token
+        return int(token)
 
     def fenced(self, name: str, token: int) -> bool:
-        statement = select(LEASES.c.token).where(LEASES.c.name == name)
-        held = self._connection.execute(statement.with_for_update(read=True)).scalar()
+        held = self._connection.execute(_TOKEN, {"lease": name}).scalar()
         return bool(held != token)

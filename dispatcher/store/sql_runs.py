@@ -21,6 +21,8 @@ COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
 TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
 CHUNK = 500  # ids in one IN (…)
+ONE_BY_ONE = 8  # below that, an update that says what it hit is cheaper than a look before it
+_ADD_EVENTS = insert(EVENTS)
 _ENDED = [status.value for status in TERMINAL]
 
 _SAVE = (
@@ -81,19 +83,17 @@ class SqlRuns:
     def save(self, changes: Sequence[Change]) -> set[str]:
         if not changes:
             return set()
-        before = self._versions([change.before.id for change in changes])
-        fit = [c for c in changes if before.get(c.before.id) == c.before.version]
-        lost = {c.before.id for c in changes} - {c.before.id for c in fit}
-        if self._connection.dialect.name == "sqlite":  # it has the write lock: nobody moves between
+        if self._connection.dialect.name == "sqlite" and len(changes) > ONE_BY_ONE:
+            # It has the write lock, so nobody moves between the look and the update.
+            before = self._versions([change.before.id for change in changes])
+            fit = [c for c in changes if before.get(c.before.id) == c.before.version]
             self._save_all(fit)
         else:
-            for change in list(fit):
-                if not self._save_all([change]):
-                    fit.remove(change)
-                    lost.add(change.before.id)
+            fit = [change for change in changes if self._save_all([change])]
+        lost = {c.before.id for c in changes} - {c.before.id for c in fit}
         rows = [row for change in fit for row in _events(change)]
         if rows:
-            self._connection.execute(insert(EVENTS), rows)
+            self._connection.execute(_ADD_EVENTS, rows)
         self._touched.update((change.after.id, change.after) for change in fit)
         return lost
 

@@ -52,7 +52,12 @@ class StoreContract:
     """Subclass it and give a `store` fixture: an empty store."""
 
     def test_a_run_comes_back_as_it_was_stored(self, store: Store) -> None:
-        spec = {"arguments": ("--x", "1"), "tags": {"a": None}, "gpus": 2, "priority": 3}
+        spec: dict[str, Any] = {
+            "arguments": ("--x", "1"),
+            "tags": {"a": None},
+            "gpus": 2,
+            "priority": 3,
+        }
         [run] = add(store, make("r", **spec))
         assert (run.seq, run.number) == (1, 1)
         assert store.read(lambda tx: tx.runs.get(["r"])) == {"r": run}
