@@ -11,11 +11,14 @@ import contextlib
 import os
 import time
 
+from dispatcher.agent.folders import read_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List, Optional
 
 _PROCS = "cgroup.procs"
+_NO_LIMIT = 1 << 62
 
 
 class Cgroups:
@@ -27,7 +30,8 @@ class Cgroups:
         memory: The v1 memory group that gets a child per limited job.
         memory_home: The v1 memory group of the agent's own processes.
         limits: Whether the groups below `kill` have v2's memory controller.
-        oom_file: Where the kernel counts what it killed for memory in the agent's own group.
+        oom_file: Where the kernel counts what it killed for memory in the agent's own group, if
+            that has a limit.
     """
 
     def __init__(
@@ -151,14 +155,14 @@ class JobGroup:
 
 def _own_oom_file(mounts: Dict[str, str]) -> Optional[str]:
     """Where the kernel counts kills in this process's group: in a container, the container's."""
-    for kind, controller, file in (
-        ("cgroup2", "", "memory.events"),
-        ("memory", "memory", "memory.oom_control"),
+    for kind, controller, limit, file in (
+        ("cgroup2", "", "memory.max", "memory.events"),
+        ("memory", "memory", "memory.limit_in_bytes", "memory.oom_control"),
     ):
-        if kind in mounts:
-            path = os.path.join(_own_group(mounts[kind], controller), file)
-            if os.path.exists(path):
-                return path
+        group = _own_group(mounts[kind], controller) if kind in mounts else ""
+        for text in _lines(f"{group}/{limit}"):
+            if text.isdigit() and int(text) < _NO_LIMIT:
+                return f"{group}/{file}"
     return None
 
 
@@ -257,7 +261,6 @@ def _write(path: str, text: str) -> bool:
 
 def _lines(path: str) -> List[str]:
     try:
-        with open(path, "rb") as file:
-            return file.read().decode("utf-8", "replace").splitlines()
+        return read_file(path).decode("utf-8", "replace").splitlines()
     except OSError:
         return []

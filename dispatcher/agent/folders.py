@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
 LONGEST_NAME = 250
+_READ = 1 << 16
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 
@@ -93,12 +94,33 @@ def write_json(path: str, value: Any, durable: bool = False) -> None:
 
 def read_json(path: str) -> Optional[Dict[str, Any]]:
     """What was written there; None when there is nothing, or nothing that can be read."""
+    if not os.access(path, os.R_OK):  # the usual case for most of them, and much the cheapest
+        return None
     try:
-        with open(path, "rb", buffering=0) as file:
-            value = json.loads(file.read() or b"null")
+        value = json.loads(read_file(path))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def read_file(path: str) -> bytes:
+    """All of a file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = [os.read(descriptor, _READ)]
+        while len(parts[-1]) == _READ:
+            parts.append(os.read(descriptor, _READ))
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def make_folder(path: str) -> None:
+    """Make one folder, unless it is there."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

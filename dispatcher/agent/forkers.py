@@ -15,7 +15,7 @@ from dispatcher.agent.starts import Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Set
+    from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Set, Tuple
 
 log = logging.getLogger(__name__)
 MOST_FORKERS = 8
@@ -90,18 +90,18 @@ class Forker:
             self.orders.popleft()
         self._want(selectors.EVENT_READ)
 
-    def read(self) -> Optional[List[Dict[str, Any]]]:
-        """What it has said; None when it is gone."""
+    def read(self) -> Tuple[List[Dict[str, Any]], bool]:
+        """What it has said, and whether it is still there."""
         said: List[Dict[str, Any]] = []
         while True:
             try:
                 data = self.socket.recv(_LARGEST)
             except BlockingIOError:
-                return said
+                return said, True
             except OSError:
-                return None
+                return said, False
             if not data:
-                return None
+                return said, False
             said.append(json.loads(data))
 
     def close(self) -> None:
@@ -180,16 +180,16 @@ class Forkers:
 
     def _attend(self, forker: Forker) -> None:
         """Take in what a forker says, and go on giving it orders."""
-        said = forker.read()
-        for told in said or ():
+        said, is_there = forker.read()
+        for told in said:
             if "dead" in told:
                 self._on_dead(told["dead"])
             else:
                 self._hear_first(forker, told)
-        if said is None:
-            self._lose(forker)
-        else:
+        if is_there:
             forker.flush()
+        else:
+            self._lose(forker)
 
     def _hear_first(self, forker: Forker, told: Mapping[str, Any]) -> None:
         forker.error = told["error"]

@@ -6,6 +6,8 @@ import ctypes
 import errno
 import os
 
+from dispatcher.agent.folders import read_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterable, Iterator, List, Optional, Set
@@ -15,6 +17,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SFD_NONBLOCK, _SFD_CLOEXEC = 0o4000, 0o2000000
 _PUNCH_HOLE_KEEP_SIZE = 3
 _libc = ctypes.CDLL(None, use_errno=True)
+_prctl = _libc.prctl  # looked up once, before the forks
 
 
 def become_subreaper() -> None:
@@ -22,12 +25,12 @@ def become_subreaper() -> None:
 
     With no child left, nothing below is alive: that is how a job is known to be gone.
     """
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(signal_number: int) -> None:
     """Get this signal when the parent dies."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
 def signal_descriptor(signal_number: int) -> int:
@@ -131,7 +134,6 @@ def _pids() -> List[int]:
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read().decode("utf-8", "replace")
+        return read_file(path).decode("utf-8", "replace")
     except OSError:
         return ""

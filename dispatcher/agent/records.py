@@ -87,9 +87,11 @@ def _decoded(status: int) -> Tuple[Optional[int], Optional[int]]:
 
 def _tail(path: str) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - TAIL))
-            return file.read(TAIL).decode("utf-8", "replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, TAIL, max(0, size - TAIL)).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import time
 from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.environment import environments, expanded
-from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.folders import Root, make_folder, read_json, write_json
 from dispatcher.agent.records import exit_record, refusal, with_error
 from dispatcher.agent.starting import CannotStart, command_line, interpreter_of, start_fresh
 from dispatcher.agent.watch import WAKING, Watch
@@ -24,6 +25,9 @@ from dispatcher.agent.watch import WAKING, Watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional
+
+
+_sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before the forks
 
 
 class Place:
@@ -80,6 +84,7 @@ class Shim:
         self._logs: Dict[int, str] = {}
         self.record: Optional[Dict[str, Any]] = None
         self._descriptors: List[int] = []
+        self._group = place.cgroups.existing(self._name)
         self.pid = os.getpid()
 
     def run(self) -> Optional[Leader]:
@@ -103,6 +108,7 @@ class Shim:
             self._prepare(job)
             leader = self._start(job)
         except (CannotStart, OSError) as error:
+            self._group.remove()
             self._close(refusal(f"cannot start: {error}"))
             return None
         if leader is not None:
@@ -128,8 +134,8 @@ class Shim:
         snapshot = job.get("snapshot")
         cached = os.path.join(self._place.root.snapshots, snapshot) if snapshot else None
         workdir.fill(f"{self._folder}/work", cached)
-        os.makedirs(f"{self._folder}/logs/user_logs", exist_ok=True)
-        os.makedirs(f"{self._folder}/spool", exist_ok=True)
+        for part in ("logs", "logs/user_logs", "spool"):
+            make_folder(f"{self._folder}/{part}")
         os.chdir(f"{self._folder}/work")
         self._group = self._place.cgroups.job(self._name, job.get("memory_mb"))
         self._oom_before = self._group.oom_kills()
@@ -139,7 +145,8 @@ class Shim:
         ranks = job.get("ranks") or [{"rank": 0}]
         each = environments(job, place.base, self._folder, place.runtime)
         interpreter = interpreter_of(job.get("interpreter"), place.interpreter, each[0])
-        for rank, environment in zip(ranks, each):
+        for position, rank in enumerate(ranks):
+            environment = each[position]
             number = int(rank.get("rank", 0))
             arguments = expanded([str(a) for a in job.get("arguments") or ()], environment)
             line = command_line(job, interpreter, arguments)
@@ -160,9 +167,7 @@ class Shim:
         try:
             return start_fresh(line, environment, log)
         except CannotStart:
-            processes.send(
-                self._pids, signal.SIGKILL
-            )  # earlier ranks of a gang that cannot be whole
+            processes.send(self._pids, signal.SIGKILL)  # of a gang that cannot be whole
             for pid in self._pids:
                 os.waitpid(pid, 0)
             raise
@@ -226,11 +231,8 @@ class Shim:
 
 def tell(root: Root, event: Mapping[str, Any]) -> None:
     """Tell the agent something, if there is one: it would find out by itself, only later."""
-    import json
-
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.setblocking(False)
-        sender.sendto(json.dumps(event).encode(), short_path(root.events))
+    with contextlib.suppress(OSError):
+        _sender.sendto(json.dumps(event).encode(), socket.MSG_DONTWAIT, short_path(root.events))
 
 
 def short_path(path: str) -> str:

@@ -186,7 +186,7 @@ class Shipper:
         self._lock.notify_all()
 
     def _ship(self, service: Service, everything: bool) -> None:
-        """Send what there is until there is nothing more: of all jobs, or of those that have ended."""
+        """Send until there is nothing more: of all jobs, or only of those that have ended."""
         while not self._closed and service is self._service:
             batch = self._gather(everything)
             pieces = [piece for _, mine in batch for piece in mine]

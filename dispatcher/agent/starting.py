@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
 
 TYPE_CHECKING = False
@@ -39,7 +38,11 @@ def interpreter_of(asked: Optional[str], default: str, environment: Mapping[str,
         return default
     if os.sep in asked:
         return asked
-    return shutil.which(asked, path=environment.get("PATH")) or asked
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder, asked)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return asked
 
 
 def command_line(job: Mapping[str, Any], interpreter: str, arguments: List[str]) -> List[str]:

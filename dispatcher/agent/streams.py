@@ -1,7 +1,7 @@
 """What a job says, as streams of bytes with offsets: its metric lines and the logs of its ranks.
 
-A stream knows how far the service holds it and gives the next chunk. The offset is the service's: it
-is learnt from its answers, so sending twice is harmless, and an agent that starts anew asks first.
+A stream knows how far the service holds it and gives the next chunk. The offset is the service's:
+it is learnt from its answers, so sending twice is harmless, and a new agent asks first.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Stream:
             return None
         if size <= self.offset and (self._known or size == 0):
             return None
-        data = self._next(size, final) if self._known else b""
+        data = self._read_next(size, final) if self._known else b""
         if self._known and not data:
             return None
         run, attempt, stream = self.key
@@ -104,7 +104,7 @@ class Stream:
         """The service will never take it."""
         self._refused = True
 
-    def _next(self, size: int, final: bool) -> bytes:
+    def _read_next(self, size: int, final: bool) -> bytes:  # noqa: ARG002
         with open(self._path, "rb", buffering=0) as file:
             file.seek(self.offset)
             data = file.read(CHUNK) or b""
@@ -127,7 +127,7 @@ class LogStream(Stream):
         self._limit = limit
         self._punched = 0
 
-    def _next(self, size: int, final: bool) -> bytes:
+    def _read_next(self, size: int, final: bool) -> bytes:
         with open(self._path, "rb", buffering=0) as file:
             if size <= self._limit + TAIL:
                 end = size if final else min(size, self._limit)

@@ -1,8 +1,8 @@
 """Watches the processes of one job until nothing of it is alive, and ends them when it must.
 
-The shim is the subreaper of its job: whatever daemonises itself below becomes its child. So a job is
-known to be gone exactly when `waitpid` says that there is no child left; until then this goes on,
-even for ever, because a process that cannot be killed is not gone.
+The shim is the subreaper of its job: whatever daemonises itself below becomes its child. So a job
+is known to be gone exactly when `waitpid` says that there is no child left; until then this goes
+on, even for ever, because a process that cannot be killed is not gone.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Watch:
             self._end("stopped", self._grace, time.monotonic())
 
     def _look_at_lease(self) -> None:
-        """When this job has to end itself, unless the agent renews: a node cut off does not go on."""
+        """When this job has to end itself unless the agent renews: a node cut off must stop."""
         lease = read_json(self._lease)
         self._fence_at = None if lease is None else float(lease["until"])
 

@@ -1,0 +1,1 @@
+"""The node agent, with real processes."""

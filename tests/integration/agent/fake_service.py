@@ -1,0 +1,131 @@
+"""A small service that takes spools and gives snapshots, and can be away."""
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections import Counter, defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Stream = tuple[str, int, str]
+
+
+class FakeService:
+    """Holds streams by offset, as the protocol says; checks that no chunk leaves a gap."""
+
+    def __init__(self) -> None:
+        self.streams: dict[Stream, bytes] = defaultdict(bytes)
+        self.requests: Counter[str] = Counter()
+        self.unknown_runs: set[str] = set()
+        self.is_away = False
+        self.forgets_answers = False
+        self.archives: dict[str, tuple[Any, bytes]] = {}
+        self._lock = threading.Lock()
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                service.requests[self.path] += 1
+                parts = self.path.split("/")
+                found = service.archives.get(parts[4])
+                if service.is_away:
+                    self.close_connection = True
+                elif found is None:
+                    self._answer(404, b'{"error": "SnapshotNotFound", "detail": "no such"}')
+                else:
+                    manifest, archive = found
+                    whole = parts[-1] == "archive"
+                    self._answer(200, archive if whole else json.dumps(manifest).encode())
+
+            def do_POST(self) -> None:
+                service.requests[self.path] += 1
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                assert len(body) <= 5 << 20
+                if service.is_away:
+                    self.close_connection = True
+                    return
+                status, answer = service.take(body)
+                if service.forgets_answers:
+                    self.close_connection = True
+                else:
+                    self._answer(status, json.dumps(answer).encode())
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> "FakeService":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def address(self) -> dict[str, Any]:
+        host, port = self._server.server_address[:2]
+        return {"socket": None, "url": f"http://{host!s}:{port}", "token": "secret"}
+
+    def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Take frames; answer status and body."""
+        frames = []
+        while body:
+            line, _, body = body.partition(b"\n")
+            header = json.loads(line)
+            data, body = body[: header["size"]], body[header["size"] :]
+            frames.append((header, data))
+        if any(header["run"] in self.unknown_runs for header, _ in frames):
+            return 403, {"error": "NotAllowed", "detail": "no such run"}
+        with self._lock:
+            return 200, {"acks": [self._take(header, data) for header, data in frames]}
+
+    def _take(self, header: dict[str, Any], data: bytes) -> dict[str, Any]:
+        key = (header["run"], header["attempt"], header["stream"])
+        held, offset = self.streams[key], header["offset"]
+        if offset <= len(held) < offset + len(data):
+            self.streams[key] = held + data[len(held) - offset :]
+        run, attempt, stream = key
+        return {"run": run, "attempt": attempt, "stream": stream, "offset": len(self.streams[key])}
+
+    def log(self, run: str, name: str = "user_logs/std_log.txt") -> bytes:
+        return self.streams.get((run, 1, f"log:{name}"), b"")
+
+    def metrics(self, run: str) -> bytes:
+        return self.streams.get((run, 1, "metrics"), b"")
+
+    def add_snapshot(self, files: dict[str, bytes]) -> str:
+        """Keep a snapshot of these files, and return its id."""
+        listed = sorted(
+            [path, 0o644, len(data), hashlib.sha256(data).hexdigest()]
+            for path, data in files.items()
+        )
+        manifest = {"files": listed}
+        text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        snapshot = hashlib.sha256(text.encode()).hexdigest()
+        self.archives[snapshot] = (manifest, archive(files))
+        return snapshot
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """An uncompressed tar."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
