@@ -1,0 +1,173 @@
+"""The bridge: a Ray driver of its own process, between the service and one cluster.
+
+A driver dies with its cluster and can know only one, and must be of the cluster's Python and Ray;
+so the service never imports Ray. They speak newline-delimited JSON over a socket: the first line
+says what to connect to, then come requests `{"id", "op", …}`, answered in any order by
+`{"id", "ok", …}`, and the bridge tells `{"event": [observations]}` as it hears of them. An empty
+event means: look anew. When the service is gone it ends; launchers and jobs go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import ray
+
+from targets import ray_launcher
+from targets.ray_cluster import Cluster
+from targets.ray_node import Away, Setting
+from targets.ray_nodes import Terms
+from targets.ray_verbs import Verbs
+
+log = logging.getLogger(__name__)
+CONNECT_SECONDS = 30.0
+WAIT_SECONDS = 8.0
+REACH_SECONDS = 2.0
+
+
+class Bridge:
+    """Serves one connection to the service.
+
+    Args:
+        connection: Where the service is.
+        greeting: What it said first.
+    """
+
+    def __init__(self, connection: socket.socket, greeting: Mapping[str, Any]) -> None:
+        self._connection, self._greeting = connection, greeting
+        self._sending = threading.Lock()
+        self._cluster: Cluster | None = None
+        self._verbs: Verbs | None = None
+        self._connected = threading.Event()
+        self._trouble = ""
+        self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="request")
+
+    def serve(self, lines: Any) -> None:
+        """Answer until the service is gone."""
+        threading.Thread(target=self._live, name="cluster", daemon=True).start()
+        for line in lines:
+            self._pool.submit(self._answer, json.loads(line))
+
+    def _live(self) -> None:
+        """Connect, and follow the cluster. Ends the process: a driver cannot connect twice."""
+        try:
+            self._connect()
+            assert self._cluster is not None
+            self._cluster.look()
+            self._connected.set()
+            self._tell([])
+            self._cluster.follow()
+        except BaseException as error:
+            self._leave(error)
+
+    def _connect(self) -> None:
+        address = self._greeting["address"]
+        while not _listens(address):
+            self._trouble = f"nothing listens at {address}"
+            time.sleep(1)
+        self._trouble = ""
+        threading.Thread(target=self._expect, name="expect", daemon=True).start()
+        ray.cloudpickle.register_pickle_by_value(ray_launcher)  # type: ignore[no-untyped-call]
+        ray.init(
+            address=address,
+            namespace=self._greeting["namespace"],
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            **_place(self._greeting),
+        )
+        self._cluster = Cluster(_setting(self._greeting), self._tell)
+        self._verbs = Verbs(self._cluster)
+
+    def _expect(self) -> None:
+        """A cluster that wants another token than ours never answers, and Ray waits for ever."""
+        if not self._connected.wait(CONNECT_SECONDS):
+            self._leave(TimeoutError("the cluster does not let us in: is its `token` right?"))
+
+    def _leave(self, error: BaseException) -> None:
+        log.error("the bridge ends: %s", error, exc_info=error)
+        with contextlib.suppress(OSError):
+            self._send({"fatal": f"{type(error).__name__}: {error}"})
+        os._exit(1)
+
+    def _answer(self, request: Mapping[str, Any]) -> None:
+        try:
+            answer = {"ok": True, **(self._do(request) or {})}
+        except Away as error:
+            answer = {"ok": False, "error": str(error)}
+        except Exception as error:
+            log.exception("a request failed")
+            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        with contextlib.suppress(OSError):
+            self._send({"id": request["id"], **answer})
+
+    def _do(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        if not self._connected.wait(0.5 if self._trouble else WAIT_SECONDS):
+            raise Away(self._trouble or "the cluster has not let us in yet")
+        assert self._cluster is not None
+        assert self._verbs is not None
+        if not self._cluster.answers:
+            raise Away(f"the cluster's head at {self._greeting['address']} does not answer")
+        arguments = {name: given for name, given in request.items() if name not in ("id", "op")}
+        answer: Mapping[str, Any] | None = getattr(self._verbs, request["op"])(**arguments)
+        return answer
+
+    def _tell(self, observations: Sequence[Mapping[str, Any]]) -> None:
+        with contextlib.suppress(OSError):
+            self._send({"event": list(observations)})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        with self._sending:
+            self._connection.sendall(line)
+
+
+def main() -> None:
+    """Serve on the socket whose descriptor is the first argument."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    with connection.makefile("rb") as lines:
+        Bridge(connection, json.loads(lines.readline())).serve(lines)
+    os._exit(0)  # without Ray's farewell, which waits for a cluster that may be gone
+
+
+def _setting(greeting: Mapping[str, Any]) -> Setting:
+    with open(greeting["code"], "rb") as file:
+        code = file.read()
+    source = inspect.getsource(ray_launcher)
+    return Setting(
+        namespace=greeting["namespace"],
+        service_id=greeting["service_id"],
+        service=greeting["service"],
+        terms=Terms(greeting["lease"]),
+        exclusive=greeting["exclusive"],
+        code=code,
+        version=hashlib.sha256(code + source.encode()).hexdigest()[:16],
+    )
+
+
+def _place(greeting: Mapping[str, Any]) -> dict[str, Any]:
+    address = greeting["node_ip_address"]
+    return {"_node_ip_address": address} if address else {}
+
+
+def _listens(address: str) -> bool:
+    """Whether anything accepts connections there; Ray itself would try for a minute."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS),
+    ):
+        return True
+    return False

@@ -1,0 +1,159 @@
+"""The cluster as the bridge knows it: which nodes are there, and which are surely over.
+
+Nothing is remembered that cannot be asked again but when a node was last heard of; a bridge that
+has just started counts from its start, so it is late rather than early.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.experimental import internal_kv
+
+from targets.ray_node import RemoteNode, Setting
+from targets.ray_nodes import Described, describe
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 0.5
+HEAD_SILENT_AFTER = 4.0
+GATHER_SECONDS = 7.0
+
+
+class ClusterChanged(Exception):
+    """Another cluster answers at the address: this driver is none of it."""
+
+
+class Gone:
+    """A node that was there. Its jobs are over at `over_at`, by the bridge's clock."""
+
+    def __init__(self, over_at: float) -> None:
+        self.over_at = over_at
+        self.died_at = time.time()
+        self.told = False
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.over_at
+
+
+class Cluster:
+    """Watches the nodes. `follow` is the thread that does it.
+
+    Args:
+        setting: What the launchers are told.
+        report: Called with observations, and with an empty list when it is time to look anew.
+    """
+
+    def __init__(
+        self, setting: Setting, report: Callable[[Sequence[Mapping[str, Any]]], None]
+    ) -> None:
+        self._setting, self._report = setting, report
+        self._nodes: dict[str, RemoteNode] = {}
+        self._gone: dict[str, Gone] = {}
+        self._lock = threading.Lock()
+        self._seen_at = time.monotonic()
+        self._home = ray.get_runtime_context().get_node_id()
+        self._marks = f"{setting.namespace}/"
+        self._marked: set[str] = set()
+        self._began = False
+
+    @property
+    def answers(self) -> bool:
+        """Whether the cluster's head has answered lately."""
+        return time.monotonic() - self._seen_at < HEAD_SILENT_AFTER
+
+    def node(self, name: str) -> RemoteNode | Gone:
+        """The node of a name. One that is not there now is gone, and does not come back."""
+        with self._lock:
+            found = self._nodes.get(name) or self._gone.get(name)
+            if found is None:
+                found = self._gone[name] = self._dead(None)
+            return found
+
+    def nodes(self) -> list[RemoteNode]:
+        """All that are there now, whether they answer or not."""
+        with self._lock:
+            return list(self._nodes.values())
+
+    def are_all_known(self) -> bool:
+        """Whether all that was ever launched can be seen, or is seen to be over."""
+        with self._lock:
+            nodes, gone = list(self._nodes.values()), list(self._gone.values())
+        silent = {node.described.name for node in nodes if node.is_silent}
+        return self._began and all(one.is_over for one in gone) and not silent & self._marked
+
+    def may_have_jobs(self, name: str) -> bool:
+        """Whether this bridge, or one before it, could have launched something there."""
+        return name in self._marked
+
+    def gather(self) -> list[RemoteNode]:
+        """The nodes that can take jobs; waits a little for those that are just starting."""
+        deadline = time.monotonic() + GATHER_SECONDS
+        while True:
+            found = [node for node in self.nodes() if node.is_ready]
+            if (found and len(found) == len(self.nodes())) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
+    def follow(self) -> None:
+        """Look at the cluster again and again. Raises ClusterChanged."""
+        while True:
+            self.look()
+            time.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Take in who is there and who is gone."""
+        records = ray.nodes()  # type: ignore[no-untyped-call]
+        alive = [record for record in records if record["Alive"]]
+        if self._home not in {record["NodeID"] for record in alive}:
+            raise ClusterChanged("the node that this driver stands on is not of the cluster")
+        known = {own.name: own for own in map(describe, alive) if own is not None}
+        with self._lock:
+            left = [self._nodes.pop(name) for name in self._nodes.keys() - known.keys()]
+            for node in left:
+                node.leave()
+                self._gone[node.described.name] = self._dead(node)
+        if not self._began:
+            self._marked, self._began = self._read_marks(), True
+            for name in self._marked - known.keys():
+                self.node(name)
+        for own in known.values():
+            self._meet(own)
+        self._seen_at = time.monotonic()
+        self._tell(bool(left))
+
+    def _meet(self, own: Described) -> None:
+        if own.name in self._nodes:
+            return
+        node = RemoteNode(own, self._setting, self._report, self._mark)
+        with self._lock:
+            self._nodes[own.name] = node
+            self._gone.pop(own.name, None)
+
+    def _mark(self, name: str) -> None:
+        """Note in the cluster that the node may have jobs from now on: the next bridge asks."""
+        internal_kv._internal_kv_put(self._marks + name, b"1")
+        self._marked.add(name)
+
+    def _read_marks(self) -> set[str]:
+        keys = internal_kv._internal_kv_list(self._marks)
+        return {key.decode()[len(self._marks) :] for key in keys}
+
+    def _dead(self, node: RemoteNode | None) -> Gone:
+        now, terms = time.monotonic(), self._setting.terms
+        return Gone(terms.over_at(-math.inf if node is None else node.last_contact, now))
+
+    def _tell(self, is_changed: bool) -> None:
+        with self._lock:
+            over = [(n, g) for n, g in self._gone.items() if g.is_over and not g.told]
+        for name, gone in over:
+            gone.told = True
+            internal_kv._internal_kv_del(self._marks + name)
+        if over or is_changed:
+            self._report([])

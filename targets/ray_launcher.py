@@ -1,0 +1,282 @@
+"""The launcher: a detached actor, one a Ray node, that is the node agent of its node.
+
+It is sent to the cluster by value and the agent's code comes with it as a zip, so that nothing of
+ours needs to be installed there. It imports the standard library and Ray alone. What it knows is
+its agent's, on the node's disk: started again by Ray, it finds the jobs of the one before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import socket
+import stat
+import sys
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+log = logging.getLogger(__name__)
+IDLE_SECONDS = 600.0
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_GATHER = 0.01
+
+
+class Launcher:
+    """Starts jobs on its node, and tells the bridge what becomes of them.
+
+    `setting`: `service_id`, `node_id`, `version`. `code`: the zip in pieces, each small enough to
+    travel with the actor's description; an argument that lies in the bridge's memory would be lost
+    with the bridge, and Ray could not start the actor again.
+    """
+
+    def __init__(self, setting: Mapping[str, Any], *code: bytes) -> None:
+        self._setting = setting
+        self._life = uuid.uuid4().hex
+        self._lease: Mapping[str, float] | None = None
+        self._renewed = self._heard = self._busy_at = clock()
+        self._port_lock = threading.Lock()
+        self._root = own_folder(setting["service_id"], setting["node_id"])
+        self._ready_at = others_are_over_at(self._root, setting["service_id"])
+        self._feed = Feed()
+        self._agent = started_agent(self._root, b"".join(code))
+        self._agent.subscribe(self._feed.add)
+        threading.Thread(target=self._keep, name="keep", daemon=True).start()
+
+    def configure(self, service: Mapping[str, Any], lease: Mapping[str, float]) -> None:
+        """How to reach the service, and the terms of the lease (`ray_nodes.Terms`)."""
+        path = service.get("socket")
+        here = path if path and os.path.exists(path) else None  # else the service is elsewhere
+        self._agent.configure(service={**service, "socket": here}, lease=lease["inner"])
+        self._lease = lease
+        self._renewed = self._heard = clock()
+
+    def beat(self, life: str, confirmed: float, cursor: int, wait: float) -> dict[str, Any]:
+        """Be heard of, and wait for what is new after the cursor.
+
+        `confirmed` is the clock of the last answer that the bridge has had of this life.
+        """
+        if life == self._life:
+            self._heard = clock()
+            self._renew(confirmed)
+        known = cursor if life == self._life else -1
+        events, cursor = self._feed.after(known, wait)
+        return {
+            "life": self._life,
+            "clock": clock(),
+            "cursor": cursor,
+            "events": events,
+            "configured": self._lease is not None,
+            "version": self._setting["version"],
+            "gpus": visible_gpus(),
+            "ready": clock() >= self._ready_at,
+        }
+
+    def submit(self, jobs: str) -> bool:
+        """Take jobs (a JSON list); False: not now, because the node may count as lost."""
+        if self._lease is None or clock() - self._renewed >= self._lease["inner"]:
+            return False
+        if clock() < self._ready_at:
+            return False
+        self._agent.submit(json.loads(jobs))
+        return True
+
+    def observe(self, names: list[str]) -> dict[str, Any]:
+        found: dict[str, Any] = self._agent.observe(names)
+        return found
+
+    def stop(self, names: list[str], grace: float) -> None:
+        self._agent.stop(names, grace)
+
+    def remove(self, names: list[str]) -> None:
+        self._agent.remove(names)
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._root}/ports/{name}")
+
+    def port(self, gang: str, count: int) -> int:
+        """The first of so many free ports in a row; the same for the same gang, whoever asks."""
+        path = f"{self._root}/ports/{gang}"
+        with self._port_lock:
+            with contextlib.suppress(FileNotFoundError), open(path) as kept:
+                return int(kept.read())
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            port = free_ports(count)
+            with open(f"{path}.new", "w") as file:
+                file.write(str(port))
+            os.rename(f"{path}.new", path)
+            return port
+
+    def _renew(self, since: float) -> None:
+        """Hold the lease from a moment on that the other side knows of; not if that is long ago."""
+        if self._lease is not None and clock() - since < self._lease["slack"]:
+            self._agent.renew()
+            self._renewed = since
+
+    def _keep(self) -> None:
+        while True:
+            time.sleep(1)
+            try:
+                self._look()
+            except Exception:
+                log.exception("the launcher goes on")
+
+    def _look(self) -> None:
+        silent = clock() - self._heard
+        if self._lease is None or silent < self._lease["patience"]:
+            return
+        asked = clock()
+        if self._setting["node_id"] in alive_nodes():
+            self._renew(asked)
+        jobs = self._agent.observe().values()
+        if any(seen["state"] in ("alive", "created") for seen in jobs):
+            self._busy_at = clock()
+        elif silent > IDLE_SECONDS and clock() - self._busy_at > IDLE_SECONDS:
+            me = ray.get_runtime_context().current_actor
+            ray.kill(me, no_restart=True)  # nobody needs it: give the node's GPUs back
+
+
+class Feed:
+    """What the agent has told, with a number each; who asks from a number on waits for more."""
+
+    def __init__(self) -> None:
+        self._events: list[Mapping[str, Any]] = []
+        self._first = 0
+        self._told_at = 0.0
+        self._changed = threading.Condition()
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        with self._changed:
+            self._events.append(event)
+            if len(self._events) > 20_000:
+                self._first += 10_000
+                del self._events[:10_000]
+            self._changed.notify_all()
+
+    def after(self, cursor: int, wait: float) -> tuple[list[Mapping[str, Any]], int]:
+        """What came after the cursor, and the next one; at the latest after `wait` seconds.
+
+        For a cursor of another life, or one that is too old, there is nothing to tell: look anew.
+        """
+        with self._changed:
+            last = self._first + len(self._events)
+            if not self._first <= cursor <= last:
+                return [], last
+            if cursor == last:
+                self._changed.wait_for(lambda: self._first + len(self._events) > cursor, wait)
+        time.sleep(max(0.0, min(_GATHER, self._told_at + _GATHER - time.monotonic())))
+        with self._changed:
+            self._told_at = time.monotonic()
+            news = self._events[max(0, cursor - self._first) :]
+            return news, self._first + len(self._events)
+
+
+def clock() -> float:
+    """Seconds since the boot, those spent suspended included; the clock of the agent's lease."""
+    return time.clock_gettime(_CLOCK)
+
+
+def alive_nodes() -> set[str]:
+    records = ray.nodes()  # type: ignore[no-untyped-call]
+    return {record["NodeID"] for record in records if record["Alive"]}
+
+
+def visible_gpus() -> list[str]:
+    """The devices that Ray has given to this actor, by the names that CUDA knows them by."""
+    given = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    return [str(gpu) for gpu in given]
+
+
+def own_folder(service_id: str, node_id: str) -> str:
+    """The node's folder, which nobody else may have made or look into."""
+    path = os.path.join(tempfile.gettempdir(), f"dispatcher-{service_id}-{node_id[:12]}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{path} is not this user's own folder")
+    return path
+
+
+def others_are_over_at(root: str, service_id: str) -> float:
+    """When no job of an earlier life of this machine can hold a device any more.
+
+    A Ray node that was started again has a new id and the same GPUs. The jobs of the one before it
+    go on until its lease has run out.
+    """
+    prefix = f"dispatcher-{service_id}-"
+    folder = os.path.dirname(root)
+    alive = {node_id[:12] for node_id in alive_nodes()}
+    over = 0.0
+    for name in os.listdir(folder):
+        other = os.path.join(folder, name)
+        if not name.startswith(prefix) or other == root or name[len(prefix) :] in alive:
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError), open(f"{other}/lease") as file:
+            until = float(json.load(file)["until"])
+            if until < clock() + 3600:  # else it was written before the machine was booted
+                over = max(over, until + 1)
+    return over
+
+
+def started_agent(root: str, code: bytes) -> Any:
+    """The node agent, from the code that was sent along."""
+    path = f"{root}/code-{hashlib.sha256(code).hexdigest()[:12]}"
+    if not os.path.isdir(path):
+        making = f"{path}.{os.getpid()}"
+        with zipfile.ZipFile(io.BytesIO(code)) as packed:
+            packed.extractall(making)
+        with contextlib.suppress(OSError):
+            os.rename(making, path)
+    sys.path.insert(0, path)
+    from dispatcher.agent.node import AgentIsRunning, NodeAgent
+
+    agent = NodeAgent(root, environ=environment())
+    for _ in range(100):  # the launcher before this one may still be on its way out
+        try:
+            agent.start()
+        except AgentIsRunning:
+            time.sleep(0.1)
+        else:
+            return agent
+    raise RuntimeError(f"another launcher has {root}")
+
+
+def environment() -> dict[str, str]:
+    """What jobs inherit: the environment that the node was started with, without Ray's own.
+
+    Ray gives its actors the cluster's token, a thread count of one and a preloaded allocator; a
+    script is better off without.
+    """
+    try:
+        with open(f"/proc/{os.getppid()}/environ", "rb") as file:
+            pairs = os.fsdecode(file.read()).split("\0")
+        found = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    except OSError:
+        found = dict(os.environ)
+        found.pop("OMP_NUM_THREADS", None)
+    if "/ray/core/" in found.get("LD_PRELOAD", ""):
+        del found["LD_PRELOAD"]
+    return {name: value for name, value in found.items() if not name.startswith("RAY_")}
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that are free now."""
+    while True:
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
+            first = 0
+            for k in range(max(1, count)):
+                one = held.enter_context(socket.socket())
+                one.bind(("", first + k if first else 0))
+                first = first or int(one.getsockname()[1])
+            return first

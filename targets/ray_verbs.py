@@ -1,0 +1,168 @@
+"""The five verbs over all nodes of a cluster, as the bridge carries them out.
+
+A job's node is told with its name where the service knows it; where it does not, every node is
+asked. Jobs, names and answers are as in docs/protocol.md, section 3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from targets.ray_cluster import Cluster, Gone
+from targets.ray_node import Away, RemoteNode
+
+Names = Mapping[str, "str | None"]  # job → node, where it is known
+Record = dict[str, Any]
+_NEWS = ("alive", "created", "exited", "removed", "absent")  # what says most comes first
+
+
+class Verbs:
+    """What a bridge does for the service; every method may raise Away."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="call")
+
+    def capacity(self) -> Record:
+        """The nodes that can take jobs."""
+        nodes = [
+            {
+                "name": node.described.name,
+                "cpus": node.described.cpus,
+                "gpus": node.gpus,
+                "memory_mb": node.described.memory_mb,
+            }
+            for node in self._cluster.gather()
+        ]
+        if not nodes:
+            raise Away("no node of the cluster can take jobs now")
+        return {"nodes": nodes}
+
+    def launch(self, jobs: Sequence[Record]) -> Record:
+        """Give each job to its node; answer which of them may not have been taken, and why."""
+        failures: dict[str, str] = {}
+        by_node: dict[str, list[Record]] = defaultdict(list)
+        for gang in _gangs(jobs):
+            try:
+                for job in self._joined(gang):
+                    by_node[job["node"]].append(job)
+            except Away as error:
+                failures.update({job["name"]: str(error) for job in gang})
+
+        def give(node: str) -> None:
+            try:
+                self._submit(node, by_node[node])
+            except Away as error:
+                failures.update({job["name"]: str(error) for job in by_node[node]})
+
+        list(self._pool.map(give, by_node))
+        return {"failures": failures}
+
+    def observe(self, names: Names) -> Record:
+        """What is to be seen of each; a job of a node that does not answer is unknown."""
+        all_known = self._cluster.are_all_known()  # before asking: a node may die meanwhile
+        seen: dict[str, Record] = {}
+        for node, asked in _by_node(names).items():
+            found = self._cluster.node(node)
+            if isinstance(found, Gone):
+                seen.update({name: _lost(name, node, found) for name in asked})
+        rest = {name: node for name, node in names.items() if name not in seen}
+        answers = self._ask(rest, lambda node, asked: node.call("observe", asked))
+        for node, answer in answers.items():
+            for name, record in (answer or {}).items():
+                seen[name] = _better(seen.get(name), {**record, "node": node})
+        for name, placed in rest.items():
+            known = seen.get(name)
+            if known is None or (known["state"] == "absent" and not placed and not all_known):
+                seen[name] = _record(name, "unknown")
+        return {"observations": seen}
+
+    def stop(self, names: Names, grace: float) -> None:
+        """Stop or withdraw. Raises Away if a node that may have one of them cannot be told."""
+        self._must_reach(names, lambda node, asked: node.call("stop", asked, grace))
+
+    def remove(self, names: Names) -> None:
+        self._must_reach(names, lambda node, asked: node.call("remove", asked))
+
+    def _joined(self, gang: Sequence[Record]) -> Sequence[Record]:
+        """The jobs of one attempt, told where to meet. Nothing of it starts if a node is gone."""
+        found = [self._cluster.node(job["node"]) for job in gang]
+        if any(isinstance(node, Gone) for node in found):
+            return []
+        first = found[0]
+        if len(gang) == 1 or isinstance(first, Gone):
+            return gang
+        world = gang[0]["world"]
+        port = world.get("master_port") or first.call("port", gang[0]["name"], world["size"])
+        place = {"master_addr": first.described.address, "master_port": port}
+        return [{**job, "world": {**world, **place}} for job in gang]
+
+    def _submit(self, name: str, jobs: Sequence[Record]) -> None:
+        node = self._cluster.node(name)
+        if isinstance(node, RemoteNode) and not node.call("submit", json.dumps(jobs)):
+            raise Away(f"node {name} does not take jobs just now")
+
+    def _ask(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> dict[str, Any]:
+        """One call of each node that has to do with the names; None where it does not answer."""
+        known = _by_node(names)
+        anywhere = [name for name, node in names.items() if not node]
+        nodes = {node.described.name: node for node in self._cluster.nodes()}
+        asked = {name: [*known.get(name, ()), *anywhere] for name in nodes}
+
+        def one(name: str) -> Any:
+            try:
+                return call(nodes[name], asked[name])
+            except Away:
+                return None
+
+        concerned = [name for name in nodes if asked[name]]
+        return dict(zip(concerned, self._pool.map(one, concerned), strict=True))
+
+    def _must_reach(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> None:
+        def told(node: RemoteNode, asked: list[str]) -> bool:
+            call(node, asked)
+            return True
+
+        deaf = [node for node, answer in self._ask(names, told).items() if not answer]
+        known = set(_by_node(names))
+        if any(node in known or self._cluster.may_have_jobs(node) for node in deaf):
+            raise Away(f"node {', '.join(deaf)} does not answer")
+
+
+def _gangs(jobs: Sequence[Record]) -> Iterable[list[Record]]:
+    """The jobs of each run's attempt together, the one with rank 0 first."""
+    gangs: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for job in jobs:
+        gangs[job["run_id"], job["attempt"]].append(job)
+    for gang in gangs.values():
+        yield sorted(gang, key=lambda job: min(rank["rank"] for rank in job["ranks"]))
+
+
+def _by_node(names: Names) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, node in names.items():
+        if node:
+            found[node].append(name)
+    return found
+
+
+def _better(one: Record | None, other: Record) -> Record:
+    """A job that was withdrawn on one node may have run on another."""
+    if one is None:
+        return other
+    return min(one, other, key=lambda record: _NEWS.index(record["state"]))
+
+
+def _lost(name: str, node: str, gone: Gone) -> Record:
+    if not gone.is_over:
+        return _record(name, "unknown")
+    evidence = {"reason": f"lost: node {node} is gone", "ended_at": gone.died_at}
+    return {**_record(name, "exited"), "evidence": evidence, "node": node}
+
+
+def _record(name: str, state: str) -> Record:
+    return {"name": name, "state": state, "started_at": None, "evidence": None}
