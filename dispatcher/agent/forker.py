@@ -39,7 +39,10 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
     error = _preload(config["preload"])
     told = {"ready": not error, "error": error, "modules": _shadowing()}
-    sock.send(json.dumps(told).encode())
+    try:
+        sock.send(json.dumps(told).encode())
+    except OSError:
+        return  # the agent is gone already
     if error:
         return
     place = _place(config)

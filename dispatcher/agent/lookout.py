@@ -9,7 +9,8 @@ import signal
 import time
 
 from dispatcher.agent import processes
-from dispatcher.agent.folders import Root, read_json
+from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.records import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +71,26 @@ def shim_lives(folder: str) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def withdraw(root: Root, name: str, reason: str) -> bool:
+    """End a job that has not started, so that it never will; False if its shim was faster.
+
+    It is claimed under the job's lock, as a shim does it: nobody sees it claimed and without end.
+    """
+    folder = root.job(name)
+    os.makedirs(folder, exist_ok=True)
+    lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not root.claim(name):
+            return False
+        write_json(f"{folder}/exit.json", refusal(reason), durable=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
 
 
 def signal_shim(folder: str, number: int) -> None:

@@ -26,7 +26,6 @@ from dispatcher.agent.forkers import Forkers
 from dispatcher.agent.lease import Lease
 from dispatcher.agent.loop import Loop
 from dispatcher.agent.placing import Placing
-from dispatcher.agent.records import refusal
 from dispatcher.agent.remover import Remover
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.snapshots import Snapshots
@@ -252,13 +251,12 @@ class NodeAgent:
         folder = self.root.job(name)
         with self._lock:
             entry = self._book.get(name)
-            if self.root.claim(name):  # nothing of it can start any more
-                if entry is not None:
-                    os.makedirs(folder, exist_ok=True)
-                    write_json(f"{folder}/exit.json", refusal("stopped"), durable=True)
-                    self._loop.call(lambda: self._following.examine(name))
+            if entry is None:
+                self.root.claim(name)  # one that is on its way to us will not start either
                 return
-        if entry is not None and entry.state != lookout.EXITED:
+        if entry.state == lookout.CREATED and lookout.withdraw(self.root, name, "stopped"):
+            self._loop.call(lambda: self._following.examine(name))
+        elif entry.state != lookout.EXITED:
             with contextlib.suppress(FileNotFoundError):
                 write_json(f"{folder}/stop", {"grace": grace})
                 lookout.signal_shim(folder, signal.SIGTERM)

@@ -9,8 +9,7 @@ from collections import defaultdict, deque
 
 from dispatcher.agent.folders import Root, write_json
 from dispatcher.agent.forkers import Forkers
-from dispatcher.agent.lookout import CREATED
-from dispatcher.agent.records import refusal
+from dispatcher.agent.lookout import CREATED, withdraw
 from dispatcher.agent.starts import Key, key_of, own_modules, why_fresh
 
 TYPE_CHECKING = False
@@ -159,8 +158,5 @@ class Placing:
 
     def _refuse(self, name: str, reason: str) -> None:
         log.warning("refused", extra={"job": name, "reason": reason})
-        if self._root.claim(name):
-            folder = self._root.job(name)
-            os.makedirs(folder, exist_ok=True)
-            write_json(f"{folder}/exit.json", refusal(reason), durable=True)
+        withdraw(self._root, name, reason)
         self._examine(name)

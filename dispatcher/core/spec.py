@@ -60,7 +60,7 @@ Argument = Annotated[
     StringConstraints(max_length=2 * 1024 * 1024),
     AfterValidator(clean),
 ]
-RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,255}$")]
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=256)]
 ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][\w\-]*$", max_length=255)]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,63}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]

@@ -72,8 +72,10 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 def _sentence(found: Any) -> str:
     where = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
-    value = repr(found.get("input"))
-    shown = value if len(value) <= 120 else f"{value[:100]}… ({len(value)} characters)"
+    given = found.get("input")
+    value = repr(given)
+    size = len(given) if isinstance(given, str | list | dict) else len(value)
+    shown = value if len(value) <= 120 else f"{value[:100]}… (length {size})"
     return f"{where}: {shown}: {found['msg']}"
 
 
