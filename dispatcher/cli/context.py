@@ -1,5 +1,6 @@
 """Which workspace a command means, and how errors leave it."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def workspace(name: str | None = None, path: Path = HERE) -> Workspace:
             raise
     folder = path.resolve()
     typer.echo(f"note: {folder} is a workspace from now on ({folder}/.azureml)", err=True)
-    return Workspace.create(_free_name(folder), path=str(folder), exist_ok=True)
+    return Workspace.create(_own_name(folder), path=str(folder), exist_ok=True)
 
 
 def _has_config(path: Path) -> bool:
@@ -51,8 +52,10 @@ def _has_config(path: Path) -> bool:
     return True
 
 
-def _free_name(folder: Path) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in folder.name) or "workspace"
+def _own_name(folder: Path) -> str:
+    """The folder's name and a few letters of its path's hash: two folders `train` are two."""
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in folder.name) or "workspace"
+    return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}"
 
 
 @contextmanager

@@ -39,12 +39,12 @@ def follow(run: Run, timeout: float | None = None) -> None:
 def _tree(run: Run) -> Tree:
     service = run.experiment.workspace.service
     records = [service.get(f"/runs/{run.id}")]
-    query: list[tuple[str, str | int]] = [
+    pairs: list[tuple[str, str | int]] = [
         ("parent", run.id),
         ("recursive", "true"),
         ("limit", MAX_SHOWN),
     ]
-    records += service.get("/runs", list(pairs.items()))["runs"]
+    records += service.get("/runs", pairs)["runs"]
     children: dict[str | None, list[dict[str, Any]]] = {}
     for record in reversed(records[1:]):
         children.setdefault(record["parent_id"], []).append(record)

@@ -97,7 +97,8 @@ class Workspace:
             **kwargs: v1's further arguments (storage_account …): accepted, without effect.
 
         Raises:
-            WorkspaceException: There is one of that name and `exist_ok` is False.
+            WorkspaceException: There is one of that name and `exist_ok` is False, or it lives in
+                another folder than `path`.
         """
         home = os.path.join(registry.workspaces_folder(), name)
         known = registry.read(home)
@@ -106,6 +107,7 @@ class Workspace:
                 raise WorkspaceException(
                     f"Workspace {name!r} exists already; pass exist_ok=True to use it."
                 )
+            _require_same_folder(name, known, path)
             return _of(known)
         folder = os.path.abspath(path or home)
         config = WorkspaceConfig(
@@ -272,3 +274,15 @@ def _of(config: WorkspaceConfig, transport: Union[Transport, None] = None) -> Wo
         _config=config,
         _transport=transport,
     )
+
+
+def _require_same_folder(name: str, known: WorkspaceConfig, path: Optional[str]) -> None:
+    """Two folders under one name would share a service without anybody having asked for it."""
+    if path is None or known.service_url:
+        return
+    wanted = workspace_config.default_data_folder(os.path.abspath(path))
+    if os.path.realpath(wanted) != os.path.realpath(known.data_folder):
+        raise WorkspaceException(
+            f"Workspace {name!r} lives in {os.path.dirname(known.data_folder)}, not in {path}; "
+            "choose another name, or use that folder."
+        )

@@ -390,8 +390,11 @@ json_values = st.recursive(
     ),
     max_leaves=8,
 )
-FIELDS = ("id", "tags", "arguments", "cpus", "gpus", "script", "target", "distribution", "definition",
-          "max_retries", "preload", "environment_variables", "parent_id", "key", "priority")  # fmt: skip
+FIELDS = (
+    *("id", "tags", "arguments", "cpus", "gpus", "script", "target", "distribution"),
+    *("max_retries", "preload", "environment_variables", "parent_id", "key", "priority"),
+    "definition",
+)
 
 
 @settings(
