@@ -65,6 +65,13 @@ class Cgroups:
         made.make()
         return made
 
+    def close(self) -> None:
+        """Remove the groups that held the jobs', if there is none left in them."""
+        for group in (self.kill, self.memory):
+            if group:
+                with contextlib.suppress(OSError):
+                    os.rmdir(group)
+
     def existing(self, name: str) -> JobGroup:
         """The groups that a job of that name may have left."""
         return JobGroup(self, name, None)
@@ -204,13 +211,19 @@ def _enable_memory(group: str) -> bool:
 
 
 def _make(path: str) -> Optional[str]:
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        pass
-    except OSError:
-        return None
-    return path
+    """Make a group, and the one above it if somebody has removed that; None if it cannot be."""
+    for missing in (path, os.path.dirname(path), path):
+        try:
+            os.mkdir(missing)
+        except FileNotFoundError:
+            continue
+        except FileExistsError:
+            pass
+        except OSError:
+            return None
+        if missing == path:
+            return path
+    return None
 
 
 def _remove(path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -117,10 +118,8 @@ def read_file(path: str) -> bytes:
 
 def make_folder(path: str) -> None:
     """Make one folder, unless it is there."""
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(path)
-    except FileExistsError:
-        pass
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -182,6 +182,7 @@ class NodeAgent:
             self._snapshots.close()
             self._shipper.close()
             self._remover.close()
+            self.cgroups.close()
             os.close(self._hold)
 
     def _build(self) -> None:

@@ -1,8 +1,7 @@
-"""What a script may rely on, however and wherever it is started: scripts and what must come of them.
+"""What a script may rely on, however and wherever it is started: scripts and their ends.
 
-A case runs its files as a snapshot with `main.py` as the script. `out` is what the log must be; with
-`{dir}` for the script's folder, `contains` says it is only a part. `matches` takes a regular
-expression instead. The targets' tests run the same cases.
+A case runs its files as a snapshot with `main.py` as the script. `out` is the whole log, with
+`{dir}` for the script's folder; `contains` is a part of it. The targets' tests run the same cases.
 """
 
 import signal

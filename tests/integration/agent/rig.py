@@ -120,5 +120,10 @@ def job(name: str, **options: Any) -> dict[str, Any]:
     run_id, _, attempt = name.rpartition("-")
     rank = {"rank": 0, "local_rank": 0, "node_rank": 0, "gpus": [], "env": {}}
     fixed = {"name": name, "run_id": run_id, "attempt": int(attempt), "ranks": [rank]}
-    defaults = {"script": None, "command": None, "arguments": [], "interpreter": "python"}
+    defaults: dict[str, Any] = {
+        "script": None,
+        "command": None,
+        "arguments": [],
+        "interpreter": "python",
+    }
     return {**fixed, **defaults, "env": {}, "grace": 5, "start": "auto", **options}

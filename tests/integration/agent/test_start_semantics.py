@@ -85,7 +85,7 @@ def test_preloaded_modules_are_there_before_the_script(agent: Agent, tmp_path: P
         ("breaks", "raise OSError('no GPU')", "preloading breaks failed: OSError: no GPU"),
         (
             "threads",
-            "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
+            "from threading import *\nThread(target=Event().wait, daemon=True).start()",
             "started a thread",
         ),
         ("exits", "import os; os._exit(3)", "did not start"),
