@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError
+from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from targets.ray_launcher import Launcher
@@ -23,6 +23,7 @@ CALL_SECONDS = 5.0
 # Ray keeps arguments below 100 KiB with the actor's description; larger ones with who made them.
 _PIECE = 90_000
 _AT_ONCE = 32
+_LOOK_SECONDS = 0.25
 
 
 class Away(Exception):
@@ -80,15 +81,18 @@ class RemoteNode:
 
     def call(self, method: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
         """One call of the launcher. Raises Away."""
-        launcher = self._launcher
-        if launcher is None or not self.is_ready or self.is_silent:
+        launcher, deadline = self._launcher, time.monotonic() + seconds
+        if launcher is None or not self.is_ready:
             raise Away(f"node {self.described.name} does not answer")
         try:
-            return ray.get(getattr(launcher, method).remote(*arguments), timeout=seconds)
-        except (RayActorError, GetTimeoutError) as error:
-            raise Away(f"node {self.described.name} does not answer: {_short(error)}") from error
+            answer = getattr(launcher, method).remote(*arguments)
+            # One that hangs is silent before its time is up: then nobody needs to wait for it.
+            while not self.is_silent and time.monotonic() < deadline:
+                if ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
+                    return ray.get(answer)
         except RayError as error:
             raise Away(f"node {self.described.name}: {method}: {_short(error)}") from error
+        raise Away(f"node {self.described.name} does not answer")
 
     def _follow(self) -> None:
         """Beat for beat, until the node is gone."""
