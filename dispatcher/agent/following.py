@@ -97,10 +97,15 @@ class Following:
             if entry is None:
                 continue
             if told.get("exited"):
-                self.examine(entry.name)
+                self._hear_end(entry)
             elif entry.state == lookout.CREATED:
                 self._shipper.follow(entry.name, entry.job)
                 self._book.started(entry, told["pid"], told["started_at"])
+
+    def _hear_end(self, entry: Entry) -> None:
+        record = read_json(f"{self._root.job(entry.name)}/exit.json")
+        if record is not None and self._book.ended(entry, record):
+            self._shipper.finish(entry.name, entry.job)
 
     def shims_ended(self, names: List[str]) -> None:
         """Their forker has seen them end."""

@@ -20,12 +20,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _prctl = _libc.prctl  # looked up once, before the forks
 
 
-def become_subreaper() -> None:
+def become_subreaper(yes: bool = True) -> None:
     """Make every orphan below this process a child of it, whatever it did to hide.
 
     With no child left, nothing below is alive: that is how a job is known to be gone.
     """
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
 
 
 def die_with_parent(signal_number: int) -> None:

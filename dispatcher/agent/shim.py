@@ -6,7 +6,6 @@ of the user's runs, says that the job was started once and never will be again.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -72,6 +71,10 @@ class Shim:
         place: What it shares with other jobs.
         order: `name`; `start`, "fork" to become the script, anything else for a fresh interpreter;
             `note`, a sentence for the record.
+
+    Attributes:
+        record: The exit record, once there is one.
+        has_told: Whether the agent has heard of the end.
     """
 
     def __init__(self, place: Place, order: Mapping[str, Any]) -> None:
@@ -83,6 +86,7 @@ class Shim:
         self._pids: Dict[int, int] = {}
         self._logs: Dict[int, str] = {}
         self.record: Optional[Dict[str, Any]] = None
+        self.has_told = False
         self._descriptors: List[int] = []
         self._group = place.cgroups.existing(self._name)
         self.pid = os.getpid()
@@ -116,6 +120,11 @@ class Shim:
         self._tell_started()
         self._watch(job)
         return None
+
+    def release(self) -> None:
+        """Let go of the lock; a shim's own end does it, too."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def _take(self) -> bool:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -226,13 +235,16 @@ class Shim:
             record["warnings"] = [self._note]
         write_json(f"{self._folder}/exit.json", record, durable=True)
         self.record = record
-        tell(self._place.root, {"name": self._name, "exited": True})
+        self.has_told = tell(self._place.root, {"name": self._name, "exited": True})
 
 
-def tell(root: Root, event: Mapping[str, Any]) -> None:
-    """Tell the agent something, if there is one: it would find out by itself, only later."""
-    with contextlib.suppress(OSError):
+def tell(root: Root, event: Mapping[str, Any]) -> bool:
+    """Tell the agent something; False if it cannot hear: it will find out by itself, only later."""
+    try:
         _sender.sendto(json.dumps(event).encode(), socket.MSG_DONTWAIT, short_path(root.events))
+    except OSError:
+        return False
+    return True
 
 
 def short_path(path: str) -> str:

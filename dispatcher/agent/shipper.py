@@ -105,10 +105,10 @@ class Shipper:
             followed = self._jobs[name]
             followed.ended_at = time.monotonic()
             complete = self._service is None or not followed.pieces()
+            if not complete and not known:
+                complete = os.path.exists(f"{self._root.job(name)}/shipped")
             if not complete:
                 self._wake()
-        if os.path.exists(f"{self._root.job(name)}/shipped"):
-            complete = True
         if complete:
             self._done(followed, shipped=self._service is not None)
 

@@ -72,7 +72,8 @@ class Member:
         self, name: str, config: Mapping[str, Any], build: Callable[[], Target], report: Report
     ):
         self.name, self.config = name, config
-        self.capacity: Capacity | None = None
+        self.capacity: Capacity | None = None  # as last seen
+        self.answers = False
         self._build = build
         self._report = report
         self._target: Target | None = None
@@ -95,8 +96,18 @@ class Member:
     def poll(self, names: Collection[str]) -> None:
         self._calls.put(lambda: self._poll(names))
 
-    def measure(self) -> None:
-        self._calls.put(self._measure)
+    def measure(self) -> threading.Event:
+        """Ask for the capacity; the event is set once the target has answered, or refused to."""
+        done = threading.Event()
+
+        def call() -> None:
+            try:
+                self._measure()
+            finally:
+                done.set()
+
+        self._calls.put(call)
+        return done
 
     def close(self) -> None:
         """Let go; calls that wait are still made."""
@@ -139,7 +150,9 @@ class Member:
             capacity = self._reach().capacity()
         except TargetError as error:
             log.warning("target does not answer: %s", error, extra={"target": self.name})
+            self.answers = False
             return
+        self.answers = True
         if capacity != self.capacity:
             self.capacity = capacity
             self._report(Resized(self.name))
@@ -189,6 +202,19 @@ class Fleet:
 
     def changed(self) -> None:
         self.refresh()
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        member = self._members.get(name)
+        return {} if member is None else member.config
+
+    def measure(self, name: str, seconds: float) -> None:
+        member = self._members.get(name)
+        if member is not None:
+            member.measure().wait(seconds)
+
+    def answers(self, name: str) -> bool:
+        member = self._members.get(name)
+        return member is not None and member.answers
 
     def _member(self, name: str, config: Mapping[str, Any]) -> Member:
         return Member(name, config, lambda: self._builder.build(config), self._report)

@@ -7,7 +7,7 @@ from dispatcher.core.scheduling import Capacity, Plan, nothing_left, plan, subtr
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.window import SIZE, Window
-from dispatcher.services.requests import held, queued, slot_back
+from dispatcher.services.requests import default_gpus, held, queued, slot_back
 from dispatcher.store.contract import Store
 
 # Looked at beyond what fills the target: smaller ones that may use what the first cannot.
@@ -74,7 +74,8 @@ class Placer:
                 continue
             head = _until_full(window, free)
             runs = {run.id: run for run in [*returning, *head]}
-            queue = [*map(slot_back, returning), *map(queued, head)]
+            gpus = default_gpus(self._fleet.config(target), capacity)
+            queue = [*map(slot_back, returning), *(queued(run, gpus) for run in head)]
             yield plan(queue, {target: free}, {target: capacity}), runs
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:

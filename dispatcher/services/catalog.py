@@ -6,8 +6,11 @@ from typing import Any, Protocol
 from dispatcher.core.errors import Conflict, InvalidSpec, TargetNotFound
 from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
-from dispatcher.services.requests import request_of
+from dispatcher.services.requests import default_gpus, request_of
 from dispatcher.store.contract import Experiment, Store
+
+PING_SECONDS = 30.0
+ATTACH_SECONDS = 5.0
 
 
 class TargetBook(Protocol):
@@ -22,8 +25,14 @@ class TargetBook(Protocol):
     def capacity(self, name: str) -> Capacity | None:
         """What was last seen of it; None if it never answered."""
 
+    def answers(self, name: str) -> bool:
+        """Whether it answered when it was asked last."""
+
     def changed(self) -> None:
         """Configurations have changed: look at them again."""
+
+    def measure(self, name: str, seconds: float) -> None:
+        """Ask the target what it has, and wait that long for its answer."""
 
 
 class Catalog:
@@ -48,12 +57,13 @@ class Catalog:
         stored = self._book.check({**config, "name": name})
         self._store.write(lambda tx: tx.registry.put_target(name, stored))
         self._book.changed()
+        self._book.measure(name, ATTACH_SECONDS)
         return self._show(name, stored)
 
     def ping(self, name: str) -> dict[str, Any]:
-        """Have the target measured anew; what is known of it now. Raises TargetNotFound."""
+        """Ask the target now; what is known of it then. Raises TargetNotFound."""
         self._configs(name)
-        self._book.changed()
+        self._book.measure(name, PING_SECONDS)
         return self.target(name)
 
     def detach(self, name: str) -> None:
@@ -84,7 +94,7 @@ class Catalog:
             raise TargetNotFound(spec.target, list(configs))
         capacity = self._book.capacity(spec.target)
         if spec.gpus is None:
-            gpus = _default_gpus(configs[spec.target], capacity)
+            gpus = default_gpus(configs[spec.target], capacity)
             spec = spec.model_copy(update={"gpus": gpus})
         if capacity is not None and capacity.nodes:
             request = request_of(spec, (1, 0, 0))
@@ -113,16 +123,6 @@ class Catalog:
     def _show(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         capacity = self._book.capacity(name)
         shown = self._book.shown(config)
-        shown["answers"] = capacity is not None
+        shown["answers"] = self._book.answers(name)
         shown["capacity"] = None if capacity is None else capacity.describe()
         return shown
-
-
-def _default_gpus(config: Mapping[str, Any], capacity: Capacity | None) -> int:
-    """One GPU a run on a target that has any, as v1's GPU clusters gave; else what it is set to."""
-    configured = config.get("default_gpus")
-    if configured is not None:
-        return int(configured)
-    if config.get("gpus"):
-        return 1
-    return int(capacity is not None and any(node.gpus for node in capacity.nodes))

@@ -3,7 +3,7 @@
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.scheduling import plan, subtract
 from dispatcher.services.catalog import TargetBook
-from dispatcher.services.requests import held, queued, slot_back
+from dispatcher.services.requests import default_gpus, held, queued, slot_back
 from dispatcher.store.contract import Store, Transaction
 
 AHEAD = 1000
@@ -45,7 +45,9 @@ class ExplainService:
         ahead = tx.runs.queue(target, AHEAD)
         returning = [slot_back(r) for r in placed if r.slot is Slot.WANTED]
         free = {target: subtract(capacity, held_now)}
-        made = plan([*returning, *map(queued, ahead)], free, {target: capacity})
+        gpus = default_gpus(tx.registry.targets()[target], capacity)
+        queue = [*returning, *(queued(other, gpus) for other in ahead)]
+        made = plan(queue, free, {target: capacity})
         position = next((k for k, other in enumerate(ahead) if other.id == run.id), None)
         reason = made.waiting.get(run.id) or made.refused.get(run.id)
         if reason is None and run.id in made.placements:

@@ -1,25 +1,43 @@
 """What a run asks of its target, as the scheduler sees it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from dispatcher.core.lifecycle import Run, Slot
-from dispatcher.core.scheduling import Order, ResourceRequest
+from dispatcher.core.scheduling import Capacity, Order, ResourceRequest
 from dispatcher.core.spec import RunSpec
 
 
-def request_of(spec: RunSpec, order: Order) -> ResourceRequest:
-    """The request of a run that is to be placed."""
+def default_gpus(config: Mapping[str, Any], capacity: Capacity | None) -> int | None:
+    """The GPUs of a run that does not say how many: one on a target that has any.
+
+    That is what v1's GPU clusters gave. None: not known yet, because the target never answered.
+    """
+    configured = config.get("default_gpus")
+    if configured is not None:
+        return int(configured)
+    if config.get("gpus"):
+        return 1
+    if config.get("kind") == "ray" and capacity is None:
+        return None
+    return int(capacity is not None and any(node.gpus for node in capacity.nodes))
+
+
+def request_of(spec: RunSpec, order: Order, gpus: int | None = None) -> ResourceRequest:
+    """The request of a run that is to be placed; `gpus` counts where the run does not say."""
     return ResourceRequest(
         run_id=spec.id,
         target=spec.target,
         order=order,
         cpus=spec.cpus,
-        gpus=spec.gpus or 0,
+        gpus=(gpus if spec.gpus is None else spec.gpus) or 0,
         memory_mb=spec.memory_mb,
         members=spec.node_count,
     )
 
 
-def queued(run: Run) -> ResourceRequest:
-    return request_of(run.spec, (1, -run.spec.priority, run.seq))
+def queued(run: Run, gpus: int | None = None) -> ResourceRequest:
+    return request_of(run.spec, (1, -run.spec.priority, run.seq), gpus)
 
 
 def slot_back(run: Run) -> ResourceRequest:
