@@ -3,12 +3,13 @@
 Started as `python -c "from dispatcher.agent.forker import main; main()" FD CONFIG`, never as a main
 module, because a forked script takes that one's place. It has one thread and does nothing but fork.
 On the socket FD (SOCK_SEQPACKET) come orders, `{"name", "start", "note"}`; back go one
-`{"ready", "error", "modules"}` and then `{"dead": [names]}` for shims that have ended without telling
-the agent themselves. When the agent is gone it ends, and the shims go on.
+`{"ready", "error", "modules"}` and then `{"dead": [names]}` for shims that have ended without
+telling the agent themselves. When the agent is gone it ends, and the shims go on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -47,7 +48,8 @@ def main() -> None:
     if error:
         return
     place = _place(config)
-    _warm_up(place)
+    with contextlib.suppress(OSError):
+        _warm_up(place)
     gc.collect()
     gc.freeze()
     gc.disable()

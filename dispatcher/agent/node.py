@@ -81,6 +81,7 @@ class NodeAgent:
         kept = read_json(f"{self.root.path}/service.json")
         if kept is not None:
             self._apply(kept)
+        self._remover.start()
         self._following.adopt()
         self._listener = self._following.listen()
         selector = self._loop.selector
@@ -88,7 +89,6 @@ class NodeAgent:
         self._placing.start(self._forkers)
         self._loop.start()
         self._shipper.start()
-        self._remover.start()
 
     def hello(self) -> Dict[str, Any]:
         """Who this is and what it can do."""

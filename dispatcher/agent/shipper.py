@@ -33,8 +33,9 @@ _LONGEST_PAUSE = 5.0
 
 
 class _Followed:
-    def __init__(self, name: str, streams: List[Stream]) -> None:
+    def __init__(self, name: str, streams: List[Stream], is_new: bool) -> None:
         self.name = name
+        self.is_new = is_new
         self.streams = streams
         self.ended_at: Optional[float] = None
         self.told = False
@@ -94,7 +95,7 @@ class Shipper:
         with self._lock:
             if name not in self._jobs:
                 streams = streams_of(job, self._root.job(name), self._log_limit, known)
-                self._jobs[name] = _Followed(name, streams)
+                self._jobs[name] = _Followed(name, streams, known)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # from now on there is something to look at
 
@@ -105,7 +106,7 @@ class Shipper:
             followed = self._jobs[name]
             followed.ended_at = time.monotonic()
             complete = self._service is None or not followed.pieces()
-            if not complete and not known:
+            if not complete and not followed.is_new:
                 complete = os.path.exists(f"{self._root.job(name)}/shipped")
             if not complete:
                 self._wake()
