@@ -1,0 +1,105 @@
+"""SIGKILL at an exact system call of one thread of the service, by strace.
+
+strace counts calls for each thread by itself, so a point names the thread too. The signal comes on
+entering the call: the kill falls between the call before it and this one.
+"""
+
+import os
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.rigs import missing
+from tests.rigs.service import Service
+from tests.rigs.waiting import until
+
+PATCHES = Path(__file__).parent / "patches"
+NAMED = PATCHES / "named"
+
+# What leaves the process: to the disk, to an agent, an engine, a database or a client, or as a new
+# process. Waking its own event loop (a byte to itself) is one too: between a commit and that byte
+# waiters do not know yet.
+DURABLE = ("fdatasync", "fsync", "pwrite64", "rename", "unlink", "sendto", "sendmsg", "connect")
+LAUNCHING = ("clone", "clone3", "vfork", "execve")
+
+
+@dataclass(frozen=True)
+class Point:
+    """The `n`th such call of that thread; of any thread, in a service that is just starting."""
+
+    phase: str  # serve | recover | cold
+    thread: str
+    call: str
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.phase}:{self.thread or '*'}:{self.call}:{self.n}"
+
+
+@contextmanager
+def killing(service: Service, point: Point) -> Iterator[None]:
+    """While it holds, the service is killed when it comes to the point."""
+    inject = f"inject={point.call}:signal=SIGKILL:when={point.n}"
+    options = ["-e", f"trace={point.call}", "-e", inject, "-o", "/dev/null"]
+    tracer = _attach(service.pid, point.thread, options)
+    try:
+        yield
+    finally:
+        _detach(tracer)
+
+
+@contextmanager
+def counting(service: Service, phase: str, found: Counter[Point]) -> Iterator[None]:
+    """Count the calls of each thread that are made while it holds; `n` is 0 in what is found."""
+    path = service.folder / f"calls-{phase}"
+    options = ["-Y", "-e", f"trace={','.join((*DURABLE, *LAUNCHING))}", "-o", str(path)]
+    tracer = _attach(service.pid, "", options)
+    try:
+        yield
+    finally:
+        _detach(tracer)
+    for line in path.read_text(errors="replace").splitlines():
+        match = re.match(r"(\d+)(?:<([^>]*)>)?\s+(\w+)\(", line)
+        if match:
+            found[Point(phase, match[2] or match[1], match[3], 0)] += 1
+
+
+def _attach(pid: int, thread: str, options: list[str]) -> "subprocess.Popen[bytes]":
+    tasks = [str(task) for task in _threads(pid, thread)]
+    whole = [] if thread else ["-f"]
+    which = [word for task in tasks for word in ("-p", task)] if thread else ["-p", str(pid)]
+    command = [missing.program("strace", "strace"), *whole, "-qq", *which, *options]
+    tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    until(lambda: _all_traced(pid, tasks) or tracer.poll() is not None, "strace has attached")
+    return tracer
+
+
+def _detach(tracer: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        tracer.terminate()
+    tracer.wait(timeout=30)
+
+
+def _threads(pid: int, thread: str) -> list[int]:
+    """The threads of that name; all of them for an empty one."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with suppress(OSError):
+            name = Path(f"/proc/{pid}/task/{task}/comm").read_text().strip()
+            main = "main" if int(task) == pid else name
+            if not thread or thread in (name, main):
+                found.append(int(task))
+    return found
+
+
+def _all_traced(pid: int, tasks: list[str]) -> bool:
+    for task in tasks:
+        with suppress(OSError):
+            status = Path(f"/proc/{pid}/task/{task}/status").read_text()
+            if "TracerPid:\t0\n" in status:
+                return False
+    return True

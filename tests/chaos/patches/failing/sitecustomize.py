@@ -1,0 +1,30 @@
+"""A planted fault: a service that has just started marks what it finds placed as failed, instead of
+looking at it. The sweep must find runs that failed by the record and completed in truth.
+"""
+
+import runpy
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+runpy.run_path(str(Path(__file__).parents[1] / "named" / "sitecustomize.py"))
+if "dispatcher.cli.main" in sys.orig_argv:
+    from dispatcher.core.lifecycle import Failed, Run, Status, step
+    from dispatcher.engine import turn
+
+    _settle, _move = turn.settle, turn.Turn._move
+    _placed_here: set[str] = set()
+
+    def move(self: turn.Turn, run: Run, event: Any) -> None:
+        _placed_here.add(run.id)
+        _move(self, run, event)
+
+    def settle(run: Run, seen: Any, now: float) -> Any:
+        if run.status in (Status.PROVISIONING, Status.RUNNING) and run.id not in _placed_here:
+            event = Failed(time.time(), {"error": {"code": "Lost", "message": "restarted"}})
+            return step(run, event), [event], None
+        return _settle(run, seen, now)
+
+    turn.Turn._move = move
+    turn.settle = settle

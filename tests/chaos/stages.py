@@ -1,0 +1,95 @@
+"""Services to play scenarios on: local processes or containers, SQLite or PostgreSQL."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from targets.docker_profile import SERVICE
+from tests.chaos.effects import Effects
+from tests.chaos.injection import NAMED
+from tests.chaos.scenario import SCRIPTS, Scenario, Stage
+from tests.rigs import processes
+from tests.rigs.dockerd import IMAGE, Dockerd
+from tests.rigs.service import Service
+from tests.rigs.waiting import until
+
+ROOM = 16
+GONE = 15.0  # seconds in which what a run has left must be gone
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a service of a sweep is made of."""
+
+    name: str
+    database_url: str = ""
+    engine: Dockerd | None = None
+    patches: Path = NAMED
+    environment: Mapping[str, str] | None = None
+
+
+@contextmanager
+def stage(kind: Kind, folder: Path) -> Iterator[Stage]:
+    """A service of that kind that runs, its targets attached and the scripts uploaded."""
+    service = Service(folder, kind.database_url, kind.patches, kind.environment)
+    try:
+        service.start()
+        yield _furnished(service, kind, folder)
+    finally:
+        service.close()
+
+
+def _furnished(service: Service, kind: Kind, folder: Path) -> Stage:
+    effects = Effects(folder / "effects")
+    snapshot = service.snapshot(SCRIPTS)
+    if kind.engine is None:
+        service.attach("local", kind="local", cpus=ROOM)
+        service.attach("cpu", kind="local", cpus=1)
+        path = str(effects.path)
+        made = Stage(service, effects, snapshot, "local", "cpu", path, folder, str(folder))
+    else:
+        docker = {"kind": "docker", "docker_host": kind.engine.url, "image": IMAGE}
+        service.attach("wide", **docker, network="none", cpus=ROOM)
+        service.attach("narrow", **docker, network="none", cpus=1)
+        meeting = service.socket_folder
+        effects.pipe(meeting / "effects")
+        place = f"{SERVICE}/effects"
+        made = Stage(service, effects, snapshot, "wide", "narrow", place, meeting, SERVICE)
+    _warm_up(made)
+    return made
+
+
+def _warm_up(made: Stage) -> None:
+    """All threads and agents are there before anything is traced."""
+    both = [{"id": f"warm-{name}", "command": "true", "target": name}
+            for name in (made.wide, made.narrow)]  # fmt: skip
+    made.service.submit(*both)
+    until(
+        lambda: set(made.service.wait([run["id"] for run in both], 5).values()) == {"Completed"},
+        f"the targets work; the service's log ends:\n{made.service.log()[-3000:]}",
+        60,
+    )
+
+
+def leaks(kind: Kind, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """What the scenario's runs have left behind, after some time for it to go."""
+    with suppress(AssertionError):
+        until(lambda: not list(_left(kind, scenario)), "nothing is left", GONE, 0.1)
+    for thing in _left(kind, scenario):
+        yield "leak", thing
+
+
+def _left(kind: Kind, scenario: Scenario) -> Iterator[str]:
+    data = scenario.stage.service.data
+    for run_id in scenario.seen:
+        for process in processes.marked(f"AZUREML_RUN_ID={run_id}"):
+            yield f"process {process.pid} {process.command} of {run_id}"
+        for place in ("jobs", "boxes"):
+            yield from map(str, data.glob(f"nodes/*/{place}/{run_id}-*"))
+        if kind.engine is not None:
+            options = {"all": True, "filters": {"name": run_id}}
+            for container in kind.engine.client.containers.list(**options):
+                yield f"container {container.name}"
+    for group in scenario.stage.service.groups():
+        yield from map(str, group.glob(f"{scenario.name}-*"))
