@@ -17,20 +17,18 @@ from dispatcher.agent.runtime import build_zip
 from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
 from targets import ray_link
-from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
+from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import RayConfig
 from targets.place import Site
+
+# A launcher that has had neither jobs nor a service for so long gives its devices back.
+IDLE_SECONDS = 600.0
 
 
 class RayTarget:
     """See `targets.base.Target`."""
 
     def __init__(self, config: RayConfig, site: Site, agent_token: str) -> None:
-        if config.allocation != "exclusive":
-            raise LaunchRefused(
-                f"target {config.name}: allocation {config.allocation!r} is not supported yet;"
-                " use 'exclusive'"
-            )
         self._config = config
         self._report: Report | None = None
         self._places: dict[str, str] = {}
@@ -126,10 +124,11 @@ def _greeting(config: RayConfig, site: Site, token: str, runtime: Path) -> dict[
         "address": config.address,
         "node_ip_address": config.node_ip_address,
         "namespace": f"dispatcher-{site.service_id}-{config.name}",
-        "service_id": site.service_id,
+        "owner": f"{site.service_id}-{config.name}",
+        "idle": IDLE_SECONDS,
         "service": service,
         "lease": config.lease_seconds,
-        "exclusive": True,
+        "exclusive": config.allocation == "exclusive",
         "code": str(runtime),
     }
 

@@ -25,15 +25,16 @@ from typing import Any
 
 import ray
 
-from targets import ray_launcher
+from targets import ray_launcher, ray_leases
 from targets.ray_cluster import Cluster
+from targets.ray_leases import Leases
 from targets.ray_node import Away, Setting
 from targets.ray_nodes import Terms
-from targets.ray_verbs import Verbs
+from targets.ray_verbs import Names, Record, Verbs
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 30.0
-WAIT_SECONDS = 8.0
+WAIT_SECONDS = 7.0
 REACH_SECONDS = 2.0
 
 
@@ -50,6 +51,7 @@ class Bridge:
         self._sending = threading.Lock()
         self._cluster: Cluster | None = None
         self._verbs: Verbs | None = None
+        self._leases: Leases | None = None
         self._connected = threading.Event()
         self._trouble = ""
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="request")
@@ -57,6 +59,7 @@ class Bridge:
     def serve(self, lines: Any) -> None:
         """Answer until the service is gone."""
         threading.Thread(target=self._live, name="cluster", daemon=True).start()
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
         for line in lines:
             self._pool.submit(self._answer, json.loads(line))
 
@@ -72,6 +75,13 @@ class Bridge:
         except BaseException as error:
             self._leave(error)
 
+    def _beat(self) -> None:
+        """Say every second that this process is not what hangs."""
+        while True:
+            time.sleep(1)
+            with contextlib.suppress(OSError):
+                self._send({"beat": True})
+
     def _connect(self) -> None:
         address = self._greeting["address"]
         while not _listens(address):
@@ -79,7 +89,8 @@ class Bridge:
             time.sleep(1)
         self._trouble = ""
         threading.Thread(target=self._expect, name="expect", daemon=True).start()
-        ray.cloudpickle.register_pickle_by_value(ray_launcher)  # type: ignore[no-untyped-call]
+        for module in (ray_launcher, ray_leases):
+            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         ray.init(
             address=address,
             namespace=self._greeting["namespace"],
@@ -87,8 +98,11 @@ class Bridge:
             logging_level=logging.WARNING,
             **_place(self._greeting),
         )
-        self._cluster = Cluster(_setting(self._greeting), self._tell)
-        self._verbs = Verbs(self._cluster)
+        setting = _setting(self._greeting)
+        self._cluster = Cluster(setting, self._tell)
+        if not setting.exclusive:
+            self._leases = Leases(setting.namespace, self._look)
+        self._verbs = Verbs(self._cluster, self._leases)
 
     def _expect(self) -> None:
         """A cluster that wants another token than ours never answers, and Ray waits for ever."""
@@ -123,7 +137,15 @@ class Bridge:
         answer: Mapping[str, Any] | None = getattr(self._verbs, request["op"])(**arguments)
         return answer
 
+    def _look(self, names: Names) -> Mapping[str, Record]:
+        if self._verbs is None or not self._connected.is_set():
+            return {name: {"state": "unknown"} for name in names}
+        seen: Mapping[str, Record] = self._verbs.observe(names)["observations"]
+        return seen
+
     def _tell(self, observations: Sequence[Mapping[str, Any]]) -> None:
+        if self._leases is not None:
+            self._leases.nudge()
         with contextlib.suppress(OSError):
             self._send({"event": list(observations)})
 
@@ -145,15 +167,16 @@ def main() -> None:
 def _setting(greeting: Mapping[str, Any]) -> Setting:
     with open(greeting["code"], "rb") as file:
         code = file.read()
-    source = inspect.getsource(ray_launcher)
+    source, exclusive = inspect.getsource(ray_launcher), greeting["exclusive"]
     return Setting(
         namespace=greeting["namespace"],
-        service_id=greeting["service_id"],
+        owner=greeting["owner"],
         service=greeting["service"],
         terms=Terms(greeting["lease"]),
-        exclusive=greeting["exclusive"],
+        exclusive=exclusive,
         code=code,
-        version=hashlib.sha256(code + source.encode()).hexdigest()[:16],
+        idle=greeting["idle"],
+        version=hashlib.sha256(code + f"{source}{exclusive}".encode()).hexdigest()[:16],
     )
 
 

@@ -22,7 +22,7 @@ from targets.ray_nodes import Described, describe
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 HEAD_SILENT_AFTER = 4.0
-GATHER_SECONDS = 7.0
+GATHER_SECONDS = 6.0
 
 
 class ClusterChanged(Exception):
@@ -93,12 +93,15 @@ class Cluster:
         return name in self._marked
 
     def gather(self) -> list[RemoteNode]:
-        """The nodes that can take jobs; waits a little for those that are just starting."""
-        deadline = time.monotonic() + GATHER_SECONDS
+        """The nodes that can take jobs; waits a little for those that have just come.
+
+        One that stays out is not waited for every time: its devices may be in use by others.
+        """
         while True:
-            found = [node for node in self.nodes() if node.is_ready]
-            if (found and len(found) == len(self.nodes())) or time.monotonic() > deadline:
-                return found
+            nodes = self.nodes()
+            new = time.monotonic() - GATHER_SECONDS
+            if not any(node.met_at > new and not node.is_ready for node in nodes):
+                return [node for node in nodes if node.is_ready]
             time.sleep(0.05)
 
     def follow(self) -> None:

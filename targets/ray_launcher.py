@@ -27,7 +27,6 @@ from typing import Any
 import ray
 
 log = logging.getLogger(__name__)
-IDLE_SECONDS = 600.0
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _GATHER = 0.01
 
@@ -35,7 +34,8 @@ _GATHER = 0.01
 class Launcher:
     """Starts jobs on its node, and tells the bridge what becomes of them.
 
-    `setting`: `service_id`, `node_id`, `version`. `code`: the zip in pieces, each small enough to
+    `setting`: `owner`, `node_id`, `version`, and `idle`, the seconds without jobs and without
+    a bridge after which it ends itself. `code`: the zip in pieces, each small enough to
     travel with the actor's description; an argument that lies in the bridge's memory would be lost
     with the bridge, and Ray could not start the actor again.
     """
@@ -43,11 +43,12 @@ class Launcher:
     def __init__(self, setting: Mapping[str, Any], *code: bytes) -> None:
         self._setting = setting
         self._life = uuid.uuid4().hex
-        self._lease: Mapping[str, float] | None = None
+        self._is_configured = False
         self._renewed = self._heard = self._busy_at = clock()
         self._port_lock = threading.Lock()
-        self._root = own_folder(setting["service_id"], setting["node_id"])
-        self._ready_at = others_are_over_at(self._root, setting["service_id"])
+        self._root = own_folder(setting["owner"], setting["node_id"])
+        self._lease = kept_terms(self._root)
+        self._ready_at = others_are_over_at(self._root, setting["owner"])
         self._feed = Feed()
         self._agent = started_agent(self._root, b"".join(code))
         self._agent.subscribe(self._feed.add)
@@ -58,8 +59,12 @@ class Launcher:
         path = service.get("socket")
         here = path if path and os.path.exists(path) else None  # else the service is elsewhere
         self._agent.configure(service={**service, "socket": here}, lease=lease["inner"])
+        with open(f"{self._root}/terms.new", "w") as file:
+            json.dump(dict(lease), file)
+        os.rename(f"{self._root}/terms.new", f"{self._root}/terms")
         self._lease = lease
         self._renewed = self._heard = clock()
+        self._is_configured = True
 
     def beat(self, life: str, confirmed: float, cursor: int, wait: float) -> dict[str, Any]:
         """Be heard of, and wait for what is new after the cursor.
@@ -76,7 +81,7 @@ class Launcher:
             "clock": clock(),
             "cursor": cursor,
             "events": events,
-            "configured": self._lease is not None,
+            "configured": self._is_configured,
             "version": self._setting["version"],
             "gpus": visible_gpus(),
             "ready": clock() >= self._ready_at,
@@ -86,7 +91,7 @@ class Launcher:
         """Take jobs (a JSON list); False: not now, because the node may count as lost."""
         if self._lease is None or clock() - self._renewed >= self._lease["inner"]:
             return False
-        if clock() < self._ready_at:
+        if not self._is_configured or clock() < self._ready_at:
             return False
         self._agent.submit(json.loads(jobs))
         return True
@@ -141,7 +146,7 @@ class Launcher:
         jobs = self._agent.observe().values()
         if any(seen["state"] in ("alive", "created") for seen in jobs):
             self._busy_at = clock()
-        elif silent > IDLE_SECONDS and clock() - self._busy_at > IDLE_SECONDS:
+        elif min(silent, clock() - self._busy_at) > self._setting["idle"]:
             me = ray.get_runtime_context().current_actor
             ray.kill(me, no_restart=True)  # nobody needs it: give the node's GPUs back
 
@@ -197,9 +202,9 @@ def visible_gpus() -> list[str]:
     return [str(gpu) for gpu in given]
 
 
-def own_folder(service_id: str, node_id: str) -> str:
+def own_folder(owner: str, node_id: str) -> str:
     """The node's folder, which nobody else may have made or look into."""
-    path = os.path.join(tempfile.gettempdir(), f"dispatcher-{service_id}-{node_id[:12]}")
+    path = os.path.join(tempfile.gettempdir(), f"dispatcher-{owner}-{node_id[:12]}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     found = os.lstat(path)
@@ -208,25 +213,37 @@ def own_folder(service_id: str, node_id: str) -> str:
     return path
 
 
-def others_are_over_at(root: str, service_id: str) -> float:
+def others_are_over_at(root: str, owner: str) -> float:
     """When no job of an earlier life of this machine can hold a device any more.
 
     A Ray node that was started again has a new id and the same GPUs. The jobs of the one before it
     go on until its lease has run out.
     """
-    prefix = f"dispatcher-{service_id}-"
+    prefix = f"dispatcher-{owner}-"
     folder = os.path.dirname(root)
     alive = {node_id[:12] for node_id in alive_nodes()}
     over = 0.0
     for name in os.listdir(folder):
         other = os.path.join(folder, name)
-        if not name.startswith(prefix) or other == root or name[len(prefix) :] in alive:
+        node = name[len(prefix) :]
+        is_one = name.startswith(prefix) and len(node) == len(root) - len(folder) - len(prefix) - 1
+        if not is_one or other == root or node in alive:
             continue
         with contextlib.suppress(OSError, ValueError, KeyError), open(f"{other}/lease") as file:
             until = float(json.load(file)["until"])
             if until < clock() + 3600:  # else it was written before the machine was booted
                 over = max(over, until + 1)
     return over
+
+
+def kept_terms(root: str) -> Mapping[str, float] | None:
+    """The terms of the lease that the launcher before this one was told."""
+    try:
+        with open(f"{root}/terms") as file:
+            kept: Mapping[str, float] = json.load(file)
+            return kept
+    except FileNotFoundError:
+        return None
 
 
 def started_agent(root: str, code: bytes) -> Any:

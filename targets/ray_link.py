@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -18,15 +19,26 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from targets.base import TargetUnavailable
 
 log = logging.getLogger(__name__)
-TIMEOUT = 9.5
+TIMEOUT = 8.5
+HUNG_AFTER = 8.0
+_SEND_TIMEOUT = struct.pack("ll", 5, 0)
+_LARGEST_LOG = 1 << 20
 LONGEST_PAUSE = 10.0
 GOOD_AFTER = 20.0
-_PARTS = ("ray_bridge", "ray_cluster", "ray_launcher", "ray_node", "ray_nodes", "ray_verbs")
+_PARTS = (
+    "ray_bridge",
+    "ray_cluster",
+    "ray_launcher",
+    "ray_leases",
+    "ray_node",
+    "ray_nodes",
+    "ray_verbs",
+)
 _MAIN = "from targets.ray_bridge import main\n\nmain()\n"
 _AT = (1980, 1, 1, 0, 0, 0)
 _SKEW = "Set the target's `python` to an interpreter with the cluster's Python and Ray."
@@ -52,7 +64,7 @@ class BridgeLink:
         hear: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self._command, self._env, self._greeting = command, dict(env), dict(greeting)
-        self._folder, self._hear = folder, hear
+        self._log, self._hear = folder / "bridge.log", hear
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._pending: dict[int, Future[dict[str, Any]]] = {}
@@ -60,6 +72,8 @@ class BridgeLink:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._trouble = "the bridge is starting"
+        self._last_words: str | None = None
+        self._heard_at = 0.0
         self._closed = threading.Event()
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=self._live, name="ray-bridge", daemon=True)
@@ -70,19 +84,18 @@ class BridgeLink:
         self._is_up.wait(1.0)
         future: Future[dict[str, Any]] = Future()
         with self._lock:
-            if self._socket is None:
+            connection = self._socket
+            if connection is None:
                 raise TargetUnavailable(self._trouble)
             self._next += 1
             number = self._next
             self._pending[number] = future
         line = json.dumps({"id": number, "op": op, **fields}).encode() + b"\n"
         try:
-            with self._sending:
-                self._socket.sendall(line)
+            self._send(connection, line)
             return future.result(TIMEOUT)
-        except OSError as error:
-            raise TargetUnavailable(f"the bridge is gone: {self._trouble}") from error
         except TimeoutError as error:
+            self._end_if_hung()
             raise TargetUnavailable(f"the cluster did not answer {op} in {TIMEOUT:g} s") from error
         finally:
             self._pending.pop(number, None)
@@ -97,6 +110,20 @@ class BridgeLink:
     def pid(self) -> int | None:
         """The process id of the bridge, while there is one."""
         return None if self._process is None else self._process.pid
+
+    def _send(self, connection: socket.socket, line: bytes) -> None:
+        try:
+            with self._sending:
+                connection.sendall(line)
+        except OSError as error:  # gone, or it does not read: half a line is of no use to it
+            self._hang_up()
+            raise TargetUnavailable("the bridge is gone") from error
+
+    def _end_if_hung(self) -> None:
+        """A bridge beats every second, whatever its cluster does."""
+        if time.monotonic() - self._heard_at > HUNG_AFTER:
+            log.warning("the bridge hangs and is started again")
+            self._hang_up()
 
     def _live(self) -> None:
         """One bridge after the other, with a pause that grows while none of them lasts."""
@@ -116,7 +143,8 @@ class BridgeLink:
     def _serve(self) -> None:
         """Start a bridge and listen to it until it is gone."""
         ours, theirs = socket.socketpair()
-        with ours, theirs, (self._folder / "bridge.log").open("ab") as output:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
+        with ours, theirs, _opened(self._log) as output:
             process = self._process = subprocess.Popen(
                 [*self._command, str(theirs.fileno())],
                 env=self._env,
@@ -130,7 +158,7 @@ class BridgeLink:
             theirs.close()
             try:
                 ours.sendall(json.dumps(self._greeting).encode() + b"\n")
-                self._socket = ours
+                self._socket, self._heard_at, self._last_words = ours, time.monotonic(), None
                 self._is_up.set()
                 self._listen(ours)
             finally:
@@ -142,11 +170,13 @@ class BridgeLink:
                 self._receive(json.loads(line))
 
     def _receive(self, message: dict[str, Any]) -> None:
+        self._heard_at = time.monotonic()
         if "event" in message:
             self._hear(message["event"])
         elif "fatal" in message:
-            self._trouble = _advised(message["fatal"])
-            log.warning("the bridge ends: %s", self._trouble)
+            self._last_words = message["fatal"]
+        elif "beat" in message:
+            return
         elif future := self._pending.pop(message["id"], None):
             if message["ok"]:
                 future.set_result(message)
@@ -159,12 +189,13 @@ class BridgeLink:
             self._socket = None
             self._is_up.clear()
             pending, self._pending = self._pending, {}
-        for future in pending.values():
-            future.set_exception(TargetUnavailable(f"the bridge is gone: {self._trouble}"))
         process.kill()
-        code = process.wait()
-        if self._trouble == "the bridge is starting":
-            self._trouble = f"the bridge ended with {code}; see {self._folder}/bridge.log"
+        process.wait()
+        self._trouble = _advised(self._last_words or _last_line(self._log))
+        log.log(logging.DEBUG if self._closed.is_set() else logging.WARNING, self._trouble)
+        for future in pending.values():
+            if not future.done():
+                future.set_exception(TargetUnavailable(self._trouble))
         if not self._closed.is_set():
             self._hear([])
 
@@ -193,5 +224,18 @@ def command(python: str | None, folder: Path) -> list[str]:
 def _advised(trouble: str) -> str:
     """What a bridge said last, with the way out where there is one."""
     if "mismatch" in trouble or "No module named" in trouble:
-        return f"{trouble}\n{_SKEW}"
-    return trouble
+        return f"the bridge has ended: {trouble}\n{_SKEW}"
+    return f"the bridge has ended: {trouble}"
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The log to append to; one that has grown large is begun anew."""
+    is_large = path.exists() and path.stat().st_size > _LARGEST_LOG
+    return path.open("wb" if is_large else "ab")
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2048))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return f"{lines[-1] if lines else 'it said nothing'} (see {path})"

@@ -35,12 +35,13 @@ class Setting:
     """What all launchers of a bridge are told."""
 
     namespace: str
-    service_id: str
+    owner: str
     service: Mapping[str, Any]
     terms: Terms
     exclusive: bool
     code: bytes
     version: str
+    idle: float
 
 
 class RemoteNode:
@@ -62,6 +63,7 @@ class RemoteNode:
     ) -> None:
         self.described = described
         self.gpus: tuple[str, ...] = ()
+        self.met_at = time.monotonic()
         self.last_contact = -math.inf
         self.is_ready = False
         self._setting, self._report, self._before_use = setting, report, before_use
@@ -114,9 +116,10 @@ class RemoteNode:
         own, setting = self.described, self._setting
         pieces = [setting.code[at : at + _PIECE] for at in range(0, len(setting.code), _PIECE)]
         told = {
-            "service_id": setting.service_id,
+            "owner": setting.owner,
             "node_id": own.node_id,
             "version": setting.version,
+            "idle": setting.idle,
         }
         return (
             ray.remote(Launcher)

@@ -7,25 +7,29 @@ asked. Jobs, names and answers are as in docs/protocol.md, section 3.
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from targets.ray_cluster import Cluster, Gone
+from targets.ray_leases import Leases
 from targets.ray_node import Away, RemoteNode
 
 Names = Mapping[str, "str | None"]  # job → node, where it is known
 Record = dict[str, Any]
+RESERVE_SECONDS = 2.0
 _NEWS = ("alive", "created", "exited", "removed", "absent")  # what says most comes first
 
 
 class Verbs:
     """What a bridge does for the service; every method may raise Away."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, leases: Leases | None) -> None:
+        self._cluster, self._leases = cluster, leases
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="call")
+        self._outer_pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="gang")
 
     def capacity(self) -> Record:
         """The nodes that can take jobs."""
@@ -33,7 +37,7 @@ class Verbs:
             {
                 "name": node.described.name,
                 "cpus": node.described.cpus,
-                "gpus": node.gpus,
+                "gpus": node.gpus if self._leases is None else _counted(node),
                 "memory_mb": node.described.memory_mb,
             }
             for node in self._cluster.gather()
@@ -45,13 +49,30 @@ class Verbs:
     def launch(self, jobs: Sequence[Record]) -> Record:
         """Give each job to its node; answer which of them may not have been taken, and why."""
         failures: dict[str, str] = {}
-        by_node: dict[str, list[Record]] = defaultdict(list)
-        for gang in _gangs(jobs):
+        deadline = time.monotonic() + RESERVE_SECONDS
+
+        def prepare(gang: list[Record]) -> list[Record]:
             try:
-                for job in self._joined(gang):
-                    by_node[job["node"]].append(job)
+                ready = self._joined(gang, deadline)
             except Away as error:
                 failures.update({job["name"]: str(error) for job in gang})
+                return []
+            if self._leases is None:
+                return ready
+            self._give(ready, failures)  # it does not wait for what others wait for
+            return []
+
+        gangs = list(_gangs(jobs))
+        alone = self._leases is None and all(len(gang) == 1 for gang in gangs)
+        each: Callable[..., Iterable[list[Record]]] = map if alone else self._outer_pool.map
+        self._give([job for gang in each(prepare, gangs) for job in gang], failures)
+        return {"failures": failures}
+
+    def _give(self, jobs: Sequence[Record], failures: dict[str, str]) -> None:
+        """Submit each to its node, all nodes at once."""
+        by_node: dict[str, list[Record]] = defaultdict(list)
+        for job in jobs:
+            by_node[job["node"]].append(job)
 
         def give(node: str) -> None:
             try:
@@ -60,24 +81,21 @@ class Verbs:
                 failures.update({job["name"]: str(error) for job in by_node[node]})
 
         list(self._pool.map(give, by_node))
-        return {"failures": failures}
 
     def observe(self, names: Names) -> Record:
         """What is to be seen of each; a job of a node that does not answer is unknown."""
-        all_known = self._cluster.are_all_known()  # before asking: a node may die meanwhile
-        seen: dict[str, Record] = {}
-        for node, asked in _by_node(names).items():
-            found = self._cluster.node(node)
-            if isinstance(found, Gone):
-                seen.update({name: _lost(name, node, found) for name in asked})
+        seen = self._lost(names)
         rest = {name: node for name, node in names.items() if name not in seen}
         answers = self._ask(rest, lambda node, asked: node.call("observe", asked))
         for node, answer in answers.items():
             for name, record in (answer or {}).items():
                 seen[name] = _better(seen.get(name), {**record, "node": node})
+        deaf = (node for node, answer in answers.items() if answer is None)
+        # After asking, because a node may have died meanwhile.
+        is_sure = self._cluster.are_all_known() and not any(map(self._cluster.may_have_jobs, deaf))
         for name, placed in rest.items():
             known = seen.get(name)
-            if known is None or (known["state"] == "absent" and not placed and not all_known):
+            if known is None or (known["state"] == "absent" and not placed and not is_sure):
                 seen[name] = _record(name, "unknown")
         return {"observations": seen}
 
@@ -88,17 +106,28 @@ class Verbs:
     def remove(self, names: Names) -> None:
         self._must_reach(names, lambda node, asked: node.call("remove", asked))
 
-    def _joined(self, gang: Sequence[Record]) -> Sequence[Record]:
+    def _lost(self, names: Names) -> dict[str, Record]:
+        """The jobs of nodes that are gone."""
+        seen: dict[str, Record] = {}
+        for node, asked in _by_node(names).items():
+            found = self._cluster.node(node)
+            if isinstance(found, Gone):
+                seen.update({name: _lost(name, node, found) for name in asked})
+        return seen
+
+    def _joined(self, gang: list[Record], deadline: float) -> list[Record]:
         """The jobs of one attempt, told where to meet. Nothing of it starts if a node is gone."""
         found = [self._cluster.node(job["node"]) for job in gang]
-        if any(isinstance(node, Gone) for node in found):
+        nodes = [node for node in found if isinstance(node, RemoteNode)]
+        if len(nodes) < len(gang):
             return []
-        first = found[0]
-        if len(gang) == 1 or isinstance(first, Gone):
+        if self._leases is not None:
+            gang = self._leases.hold(gang, nodes, deadline)
+        if len(gang) == 1:
             return gang
         world = gang[0]["world"]
-        port = world.get("master_port") or first.call("port", gang[0]["name"], world["size"])
-        place = {"master_addr": first.described.address, "master_port": port}
+        port = world.get("master_port") or nodes[0].call("port", gang[0]["name"], world["size"])
+        place = {"master_addr": nodes[0].described.address, "master_port": port}
         return [{**job, "world": {**world, **place}} for job in gang]
 
     def _submit(self, name: str, jobs: Sequence[Record]) -> None:
@@ -131,6 +160,11 @@ class Verbs:
         known = set(_by_node(names))
         if any(node in known or self._cluster.may_have_jobs(node) for node in deaf):
             raise Away(f"node {', '.join(deaf)} does not answer")
+
+
+def _counted(node: RemoteNode) -> list[str]:
+    """Names for devices of which Ray says only at the start which they are."""
+    return [str(k) for k in range(node.described.gpus)]
 
 
 def _gangs(jobs: Sequence[Record]) -> Iterable[list[Record]]:

@@ -1,4 +1,4 @@
-"""Scripts on a warm Ray cluster of two nodes, from `RayTarget.launch` to all ended, against the floor.
+"""Scripts on a warm Ray cluster of two nodes, from `RayTarget.launch` to all ended: rates, ratios.
 
 The floor is posix_spawn of the same interpreter, two at a time, in the same minute. Ray's own Jobs
 API starts a few of the same scripts on the same cluster.

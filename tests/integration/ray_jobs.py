@@ -7,12 +7,12 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Evidence, Job, Observation, State
+from dispatcher.core.jobs import Evidence, Job, Observation, Rank, State, World
 from dispatcher.core.scheduling import Node
 from targets.base import TargetUnavailable
 from targets.config import RayConfig
@@ -169,6 +169,20 @@ def job(command: str, node: Node | str, **options: Any) -> Job:
     run_id = f"r{secrets.token_hex(4)}"
     name = node if isinstance(node, str) else node.name
     return Job(f"{run_id}-1", run_id, 1, command=command, node=name, **options)
+
+
+def gang(command: str, nodes: list[str]) -> list[Job]:
+    """Two ranks on each node."""
+    first = job(command, nodes[0], world=World(2 * len(nodes), len(nodes), "pytorch"))
+    return [
+        replace(
+            first,
+            name=first.name + (f".{k}" if k else ""),
+            node=node,
+            ranks=tuple(Rank(2 * k + local, local, k) for local in (0, 1)),
+        )
+        for k, node in enumerate(nodes)
+    ]
 
 
 def living(one: Job) -> list[processes.Process]:
