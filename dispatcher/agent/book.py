@@ -143,6 +143,13 @@ class Book:
             entry.published = True
         self._tell(entry)
 
+    def withhold(self, name: str) -> None:
+        """Its end is not to be told yet after all."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None:
+                entry.published = False
+
     def subscribe(self, callback: Callable[[Observation], None]) -> Callable[[], None]:
         """Call back with what is told from now on, until the answer is called."""
         self._listeners = [*self._listeners, callback]

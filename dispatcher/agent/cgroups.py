@@ -15,7 +15,7 @@ from dispatcher.agent.folders import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, List, Optional
+    from typing import Dict, Iterable, List, Optional
 
 _PROCS = "cgroup.procs"
 _NO_LIMIT = 1 << 62
@@ -118,6 +118,21 @@ class JobGroup:
         elif self.path and self._cgroups.limits:
             _write(f"{self.path}/memory.max", text)
             _write(f"{self.path}/memory.swap.max", "0")
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit is enforced by it: then nothing of the user's may run outside."""
+        return self._limit is not None
+
+    def add(self, pids: Iterable[int]) -> None:
+        """Put processes into it, and so what they start from now on.
+
+        The kernel may take milliseconds for that; a job without limits need not wait for it. What
+        it has started before that is found by the walk over the process tree.
+        """
+        if self.path:
+            for pid in pids:
+                _write(f"{self.path}/{_PROCS}", str(pid))
 
     def enter(self) -> None:
         """Put this process, and so what it starts from now on, into the job's groups."""

@@ -244,6 +244,8 @@ class NodeAgent:
         service = settings.get("service")
         limit = settings.get("log_limit")
         self._shipper.configure(service, DEFAULT_LOG_LIMIT if limit is None else int(limit))
+        for name in self._shipper.start_over():
+            self._book.withhold(name)
         self._snapshots.configure(service)
         if self._lease.set(settings.get("lease")):
             self._loop.call(self._following.wake_shims)

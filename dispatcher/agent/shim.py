@@ -118,6 +118,8 @@ class Shim:
         if leader is not None:
             return leader
         self._tell_started()
+        if not self._group.is_limited:
+            self._group.add(self._pids)
         self._watch(job)
         return None
 
@@ -172,7 +174,8 @@ class Shim:
         return None
 
     def _spawn(self, line: List[str], environment: Dict[str, str], log: int) -> int:
-        self._group.enter()
+        if self._group.is_limited:
+            self._group.enter()
         try:
             return start_fresh(line, environment, log)
         except CannotStart:
@@ -181,7 +184,8 @@ class Shim:
                 os.waitpid(pid, 0)
             raise
         finally:
-            self._group.leave()
+            if self._group.is_limited:
+                self._group.leave()
 
     def _enter(self, log: int) -> None:
         """In a forked process: leave the shim behind, before anything of the user's runs."""
@@ -189,7 +193,8 @@ class Shim:
         processes.die_with_parent(signal.SIGKILL)
         if os.getppid() != self.pid:
             os._exit(1)
-        self._group.enter()
+        if self._group.is_limited:
+            self._group.enter()
         empty = os.open(os.devnull, os.O_RDONLY)
         os.dup2(empty, 0)
         os.dup2(log, 1)

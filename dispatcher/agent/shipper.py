@@ -84,6 +84,20 @@ class Shipper:
             self._service = None if address is None else Service(address)
             self._wake()
 
+    def start_over(self) -> List[str]:
+        """A service has come (back): ends that it was not told the telemetry of wait for that anew.
+
+        Returns:
+            The jobs whose end was told for want of a service, and is now not to be told yet.
+        """
+        with self._lock:
+            waiting = [job for job in self._jobs.values() if job.ended_at is not None]
+            again = [job.name for job in waiting if job.told]
+            for job in waiting:
+                job.ended_at, job.told = time.monotonic(), False
+            self._wake()
+        return again
+
     def follow(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
         """Ship a job's telemetry from now on.
 
