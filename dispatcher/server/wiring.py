@@ -94,8 +94,7 @@ def build(settings: Settings, url: str, token: str) -> House:
         member = fleet[run.spec.target]
         return jobs_for(run, around, access.run_token, member.config if member else {})
 
-    holder = f"{sockets.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    engine = Engine(store, status, jobs, holder, time.time)
+    engine = Engine(store, status, jobs, _holder(settings), time.time)
     fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)
     _attach_defaults(store)
     services = _services(settings, store, status, access, fleet, service_id)
@@ -127,6 +126,15 @@ def _services(
         service_id=service_id,
         version=version("compute-target-dispatcher"),
     )
+
+
+def _holder(settings: Settings) -> str:
+    """Who takes the engine's lease. An embedded service holds a lock on its folder, so there is no
+    other, and it need not wait for the lease of one that was killed to run out.
+    """
+    if not settings.shared:
+        return "embedded"
+    return f"{sockets.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _attach_defaults(store: SqlStore) -> None:

@@ -1,7 +1,6 @@
 """A desk for a module, and one of its own for tests that kill or stop things."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Desk]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk of the test's own."""
-    with desk(tmp_path / "desk") as made:
+    with desk(tmp_path_factory.mktemp("own")) as made:
         yield made

@@ -6,6 +6,7 @@ import signal
 import statistics
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ for k in range(int(sys.argv[2])):
 """
 
 
+def first_line(told: Path) -> str:
+    """The process id that follows the first dot; empty until it is there."""
+    return told.read_text()[1:].partition("\n")[0] if told.exists() else ""
+
+
 def points(desk: Desk, run_id: str) -> list[int]:
     logged = desk.workspace.get_run(run_id).get_metrics("k").get("k", [])
     return logged if isinstance(logged, list) else [logged]
@@ -42,9 +48,7 @@ def test_a_sigkill_of_the_script_loses_no_point_logged_before(
     for k in range(5):
         told = tmp_path / f"told{k}"
         run = shared.submit(source, told, 10**6, start_method=method)
-        pid = int(
-            until(lambda: told.exists() and told.read_text()[1:].partition("\n")[0], "its id")
-        )
+        pid = int(until(partial(first_line, told), "its id"))
         time.sleep(random.uniform(0, 0.3))
         os.kill(pid, signal.SIGKILL)
         run.wait_for_completion(raise_on_error=False, timeout=30)
