@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.rigs.processes import marked
 from tests.rigs.waiting import until
 
 
@@ -103,16 +102,17 @@ class Agent:
 
 @contextlib.contextmanager
 def agent_on(root: Path, *options: str) -> Iterator[Agent]:
-    """An agent; in the end it and all jobs below its root are killed."""
+    """An agent; in the end all jobs below its root are ended, and so is it."""
     agent = Agent(root, *options)
     try:
         yield agent
     finally:
-        agent.kill()
-        for state in (root / "jobs").glob("*/state.json"):
-            told = json.loads(state.read_text())
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(told["shim"], signal.SIGTERM)
+        names = [path.name for path in (root / "jobs").iterdir()]
+        with contextlib.suppress(OSError, ValueError):
+            agent.stop(*names, grace=0)
+            until(lambda: not any(marked(agent.mark(name)) for name in names[:50]), "all is gone")
+        agent.process.terminate()
+        agent.process.wait()
 
 
 def job(name: str, **options: Any) -> dict[str, Any]:

@@ -192,14 +192,15 @@ def test_devices_and_hidden_devices(agent: Agent) -> None:
     show = "echo ${CUDA_VISIBLE_DEVICES-unset}"
     env = {"CUDA_VISIBLE_DEVICES": "7"}
     rank = {"rank": 0, "local_rank": 0, "node_rank": 0, "gpus": ["2", "3"], "env": {}}
+    cases: dict[str, dict[str, Any]] = {
+        "none-1": {},
+        "own-1": {"env": env},
+        "hidden-1": {"env": env, "hide_gpus": True},
+        "two-1": {"env": env, "ranks": [rank], "gpus": ["2", "3"]},
+    }
     said = {
         name: agent.run(job(name, command=show, **options))["tail"].strip()
-        for name, options in {
-            "none-1": {},
-            "own-1": {"env": env},
-            "hidden-1": {"env": env, "hide_gpus": True},
-            "two-1": {"env": env, "ranks": [rank], "gpus": ["2", "3"]},
-        }.items()
+        for name, options in cases.items()
     }
     assert said == {"none-1": "unset", "own-1": "7", "hidden-1": "", "two-1": "2,3"}
 
