@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import List, Optional
 
 AGENT_IS_RUNNING = 3
+_LOOK_EVERY = 10.0
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -52,8 +53,9 @@ def _serve(root: str, path: Optional[str], interpreter: Optional[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     threading.Thread(target=server.serve, name="server", daemon=True).start()
-    while not told.wait(3600):
-        continue
+    while not told.wait(_LOOK_EVERY):
+        if not os.path.exists(agent.root.lock):
+            break  # its root was deleted: nobody can ask it for anything any more
     server.close()
     agent.close()
     return 0
