@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from sqlmodel import SQLModel
 
+from dispatcher.core.errors import StoreUnavailable
 from dispatcher.store.memory import MemoryStore
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.testing import StoreContract
@@ -31,3 +36,32 @@ class TestPostgresql(StoreContract):
         store = SqlStore(postgres.url())
         yield store
         store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_migrations_make_exactly_the_tables_of_the_code(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/x.db" if kind == "sqlite" else _fresh_url(request)
+    SqlStore(url).close()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, SQLModel.metadata) == []
+    engine.dispose()
+    SqlStore(url).close()  # opening it again changes nothing
+
+
+def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    SqlStore(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StoreUnavailable, match="newer release"):
+        SqlStore(url)
+
+
+def _fresh_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("postgres").url())
