@@ -10,6 +10,7 @@ event means: look anew. When the service is gone it ends; launchers and jobs go 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import inspect
 import json
@@ -25,7 +26,7 @@ from typing import Any
 
 import ray
 
-from targets import ray_launcher, ray_leases
+from targets import ray_ground, ray_launcher, ray_leases
 from targets.ray_cluster import Cluster
 from targets.ray_leases import Leases
 from targets.ray_node import Away, Setting
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 30.0
 WAIT_SECONDS = 7.0
 REACH_SECONDS = 2.0
+_SENT = (ray_ground, ray_launcher, ray_leases)  # nothing of ours is installed on the nodes
 
 
 class Bridge:
@@ -89,7 +91,7 @@ class Bridge:
             time.sleep(1)
         self._trouble = ""
         threading.Thread(target=self._expect, name="expect", daemon=True).start()
-        for module in (ray_launcher, ray_leases):
+        for module in _SENT:
             ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         ray.init(
             address=address,
@@ -107,7 +109,8 @@ class Bridge:
     def _expect(self) -> None:
         """A cluster that wants another token than ours never answers, and Ray waits for ever."""
         if not self._connected.wait(CONNECT_SECONDS):
-            self._leave(TimeoutError("the cluster does not let us in: is its `token` right?"))
+            faulthandler.dump_traceback()  # into the log: what it waits for
+            self._leave(TimeoutError("the cluster did not let us in; is its `token` right?"))
 
     def _leave(self, error: BaseException) -> None:
         log.error("the bridge ends: %s", error, exc_info=error)
@@ -167,7 +170,7 @@ def main() -> None:
 def _setting(greeting: Mapping[str, Any]) -> Setting:
     with open(greeting["code"], "rb") as file:
         code = file.read()
-    source, exclusive = inspect.getsource(ray_launcher), greeting["exclusive"]
+    source, exclusive = "".join(map(inspect.getsource, _SENT)), greeting["exclusive"]
     return Setting(
         namespace=greeting["namespace"],
         owner=greeting["owner"],

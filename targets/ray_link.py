@@ -33,6 +33,7 @@ GOOD_AFTER = 20.0
 _PARTS = (
     "ray_bridge",
     "ray_cluster",
+    "ray_ground",
     "ray_launcher",
     "ray_leases",
     "ray_node",

@@ -73,13 +73,17 @@ def test_a_job_outlives_no_node_of_which_only_ray_has_died(short: Rig) -> None:
     kill_ray_alone(machine)
 
     assert living(one)
+    successor, _ = add_node(short)  # with the same devices, if it is the machine started again
+    assert living(one) == []
     while short.state(one) is not State.EXITED:
         time.sleep(0.05)
     assert living(one) == []
     assert short.ended(one).reason.startswith("lost")
+    successor.kill()
     machine.kill()
 
 
+@pytest.mark.slow
 def test_a_new_service_does_not_take_the_jobs_of_a_lost_node_for_never_launched(short: Rig) -> None:
     machine, name = add_node(short)
     one = job("exec sleep 600", name)
@@ -117,6 +121,7 @@ def test_a_hung_node_is_not_dead_and_goes_on(rig: Rig) -> None:
     machine.kill()
 
 
+@pytest.mark.slow
 def test_a_node_that_hung_for_too_long_comes_back_without_its_jobs(short: Rig) -> None:
     machine, name = add_node(short)
     one = job("exec sleep 600", name)
