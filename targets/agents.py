@@ -134,6 +134,15 @@ class AgentConnection:
             self._report({})
 
 
+def answers(path: Path) -> bool:
+    """Whether somebody listens there."""
+    try:
+        _dial(path).close()
+    except OSError:
+        return False
+    return True
+
+
 def _dial(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:

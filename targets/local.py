@@ -13,13 +13,14 @@ from dataclasses import replace
 
 from dispatcher.core.jobs import Job, Observation
 from dispatcher.core.scheduling import Capacity, Node
-from targets.agents import AgentConnection
+from targets.agents import AgentConnection, answers
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
 from targets.place import Site
 
 NODE = "local"
 START_SECONDS = 15.0
+AGENT_IS_RUNNING = 3  # the agent's exit code when another one serves the folder
 
 
 class LocalTarget:
@@ -69,8 +70,9 @@ class LocalTarget:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._socket.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
+        while not answers(self._socket):  # the file of one that was killed is still there
+            ended = process.poll() not in (None, AGENT_IS_RUNNING)
+            if ended or time.monotonic() > deadline:
                 raise TargetUnavailable(f"the node agent did not start; see {self._root}/agent.log")
             time.sleep(0.01)
 

@@ -41,6 +41,7 @@ class Turn:
         self.now = now
         self._dirty: dict[str, None] = {}
         self._asked: set[str] = set()
+        self._unsure: set[str] = set()  # targets that may have changed unseen
         self._moves: list[Move] = []
         self._actions: dict[str, Action] = {}
 
@@ -51,8 +52,10 @@ class Turn:
 
     def take(self, message: Message) -> None:
         match message:
-            case Seen(_, jobs):
+            case Seen(target, jobs):
                 self._see(jobs)
+                if not jobs:
+                    self._unsure.add(target)
             case Silent(_, names):
                 self._see(dict.fromkeys(names, UNKNOWN))
             case Called():
@@ -187,6 +190,9 @@ class Turn:
                 self._add(work.setdefault(run.spec.target, _Work()), run, action)
         for target, names in self._ledger.removals(self.now).items():
             work.setdefault(target, _Work()).remove.extend(names)
+        names_of = self._ledger.names_by_target() if self._unsure else {}
+        for target in self._unsure & names_of.keys():
+            work.setdefault(target, _Work()).poll.extend(names_of[target])
         for run in self._unseen():
             work.setdefault(run.spec.target, _Work()).poll.extend(run.job_names)
         self._actions = {}
