@@ -86,8 +86,8 @@ class Scenario:
         self._submit("fails", command=NOTE + "note end; exit 3")
         self._submit("stopped", command=NOTE + "sleep 300; note end")
         self._submit("parent", script="parent.py")
-        for role in ("steady", "stopped"):
-            until(lambda role=role: self._did(role, "start"), f"{role} has started", DRAIN)
+        until(lambda: self._did("steady", "start"), "one has started", DRAIN)
+        until(lambda: self._did("stopped", "start"), "the other has started", DRAIN)
 
     def finish(self) -> None:
         """Cancel what is to be canceled, let go what waits, and wait for the end of all."""

@@ -88,8 +88,7 @@ def _left(kind: Kind, scenario: Scenario) -> Iterator[str]:
         for place in ("jobs", "boxes"):
             yield from map(str, data.glob(f"nodes/*/{place}/{run_id}-*"))
         if kind.engine is not None:
-            options = {"all": True, "filters": {"name": run_id}}
-            for container in kind.engine.client.containers.list(**options):
+            for container in kind.engine.client.containers.list(all=True, filters={"name": run_id}):
                 yield f"container {container.name}"
     for group in scenario.stage.service.groups():
         yield from map(str, group.glob(f"{scenario.name}-*"))

@@ -57,8 +57,9 @@ def sweep(kinds: Sequence[Kind], folder: Path, choose: Choose = every_point) -> 
     folders = [_made(folder / str(k)) for k in range(len(kinds))]
     whole = Tally()
     with ThreadPoolExecutor(len(kinds)) as workers:
-        for tally in workers.map(lambda at: _work(*at, points), zip(kinds, folders, strict=True)):
-            whole.merge(tally)
+        done = [workers.submit(_work, *at, points) for at in zip(kinds, folders, strict=True)]
+        for tally in done:
+            whole.merge(tally.result())
     return whole
 
 

@@ -94,7 +94,7 @@ class Service:
         if self._address is None:
             self._address = self._find()
             assert self._address is not None
-            self.transport = Transport(self._address, self._relocate, retry_seconds=PATIENCE)
+            self.transport = self.client()
 
     def is_healthy(self) -> bool:
         return self._find() is not None
@@ -104,6 +104,10 @@ class Service:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def kill_only(self) -> None:
+        """SIGKILL, and let whoever keeps the service notice."""
+        os.kill(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """SIGTERM, and wait for the end."""
@@ -157,6 +161,11 @@ class Service:
         return processes.running("dispatcher.agent", "serve", str(self.data / "nodes" / target))
 
     # The client's side.
+
+    def client(self, patience: float = PATIENCE) -> Transport:
+        """A client of its own; it repeats a call for so many seconds while the service is away."""
+        assert self._address is not None, "the service was never started"
+        return Transport(self._address, self._relocate, retry_seconds=patience)
 
     def submit(self, *specs: Mapping[str, Any]) -> list[dict[str, Any]]:
         body = {"runs": [{"experiment": "chaos", **spec} for spec in specs], "brief": True}

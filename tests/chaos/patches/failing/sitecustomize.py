@@ -10,10 +10,11 @@ from typing import Any
 
 runpy.run_path(str(Path(__file__).parents[1] / "named" / "sitecustomize.py"))
 if "dispatcher.cli.main" in sys.orig_argv:
+    from dispatcher.core import reconciliation
     from dispatcher.core.lifecycle import Failed, Run, Status, step
     from dispatcher.engine import turn
 
-    _settle, _move = turn.settle, turn.Turn._move
+    _settle, _move = reconciliation.settle, turn.Turn._move
     _placed_here: set[str] = set()
 
     def move(self: turn.Turn, run: Run, event: Any) -> None:
@@ -26,5 +27,5 @@ if "dispatcher.cli.main" in sys.orig_argv:
             return step(run, event), [event], None
         return _settle(run, seen, now)
 
-    turn.Turn._move = move
-    turn.settle = settle
+    setattr(turn.Turn, "_move", move)  # noqa: B010
+    setattr(turn, "settle", settle)  # noqa: B010
