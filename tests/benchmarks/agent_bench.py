@@ -46,7 +46,6 @@ class Driver:
     def __init__(self, agent: NodeAgent) -> None:
         self._agent = agent
         self._slots = threading.Semaphore(AT_A_TIME)
-        agent.subscribe(self._hear)
 
     def _hear(self, seen: dict[str, Any]) -> None:
         if seen["state"] == "exited":
@@ -55,6 +54,7 @@ class Driver:
             self._slots.release()
 
     def run(self, count: int, make: Callable[[int], dict[str, Any]]) -> tuple[float, float]:
+        end = self._agent.subscribe(self._hear)
         begun, cpu = time.perf_counter(), _cpu()
         for number in range(count):
             self._slots.acquire()
@@ -63,6 +63,7 @@ class Driver:
             self._slots.acquire()
         took, used = time.perf_counter() - begun, _cpu() - cpu
         self._slots.release(AT_A_TIME)
+        end()
         return count / took, used / count
 
 
