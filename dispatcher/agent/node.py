@@ -25,10 +25,12 @@ from dispatcher.agent.following import Following
 from dispatcher.agent.forkers import Forkers
 from dispatcher.agent.lease import Lease
 from dispatcher.agent.loop import Loop
+from dispatcher.agent.origin import own_path
 from dispatcher.agent.placing import Placing
 from dispatcher.agent.remover import Remover
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.snapshots import Snapshots
+from dispatcher.agent.streams import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,7 +192,7 @@ class NodeAgent:
         self._lease = Lease(self.root)
         self._remover = Remover(self.root)
         self._loop = Loop(self._tick)
-        self._shipper = Shipper(self.root, self._book.publish, self._shipped)
+        self._shipper = Shipper(Sources(self.root), self._book.publish, self._shipped)
         self._snapshots = Snapshots(self.root.snapshots, self._snapshot_is_here)
         self._following = Following(
             self.root, self._book, self._shipper, self.cgroups, self._loop.call
@@ -214,7 +216,7 @@ class NodeAgent:
         )
 
     def _forker_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
-        base = inherited(self._environ, runtime.own_path())
+        base = inherited(self._environ, own_path())
         folder = runtime.materialise(self.root.runtime, self.interpreter)
         path = base.get("PYTHONPATH")
         config = {

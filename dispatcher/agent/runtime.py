@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zipfile
 
-import dispatcher
+from dispatcher.agent.origin import is_runtime, own_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 _PACKAGES = ("dispatcher/client/", "dispatcher/agent/")
 _SHIM = "dispatcher/azureml_shim/"
 _COMPILED_AT_A_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-
-
-def own_path() -> str:
-    """The entry of sys.path that this package was imported from."""
-    return os.path.dirname(os.path.abspath(next(iter(dispatcher.__path__))))
 
 
 def materialise(root: str, interpreter: str) -> str:
@@ -52,14 +47,6 @@ def materialise(root: str, interpreter: str) -> str:
         if not os.path.isdir(folder):
             raise
     return folder
-
-
-def is_runtime(path: str) -> bool:
-    """Whether a path is what `materialise` or `build_zip` makes, and so can be given to jobs.
-
-    Elsewhere this package lies among others, and an `azureml` beside it may be anybody's.
-    """
-    return not os.path.isdir(path) or not os.path.isdir(os.path.join(path, "dispatcher/core"))
 
 
 def build_zip() -> bytes:

@@ -8,14 +8,12 @@ and gets everything once it is back. Files that are empty cost no request.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
 
-from dispatcher.agent.folders import Root, write_json
 from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
-from dispatcher.agent.streams import Stream, streams_of
+from dispatcher.agent.streams import Sources, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,15 +54,15 @@ class Shipper:
     """Follows jobs.
 
     Args:
-        root: The agent's root.
+        sources: Where the jobs' telemetry is.
         tell: Called with a job's name when its end may be told.
         on_complete: Called with a job's name when the service has all of it.
     """
 
     def __init__(
-        self, root: Root, tell: Callable[[str], None], on_complete: Callable[[str], None]
+        self, sources: Sources, tell: Callable[[str], None], on_complete: Callable[[str], None]
     ) -> None:
-        self._root, self._tell, self._on_complete = root, tell, on_complete
+        self._sources, self._tell, self._on_complete = sources, tell, on_complete
         self._lock = threading.Condition()
         self._jobs: Dict[str, _Followed] = {}
         self._service: Optional[Service] = None
@@ -108,7 +106,7 @@ class Shipper:
         """
         with self._lock:
             if name not in self._jobs:
-                streams = streams_of(job, self._root.job(name), self._log_limit, known)
+                streams = self._sources.streams(name, job, self._log_limit, known)
                 self._jobs[name] = _Followed(name, streams, known)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # from now on there is something to look at
@@ -121,7 +119,7 @@ class Shipper:
             followed.ended_at = time.monotonic()
             complete = self._service is None or not followed.pieces()
             if not complete and not followed.is_new:
-                complete = os.path.exists(f"{self._root.job(name)}/shipped")
+                complete = self._sources.was_shipped(name)
             if not complete:
                 self._wake()
         if complete:
@@ -271,6 +269,6 @@ class Shipper:
         """Spare the next agent asking how much the service has."""
         if any(stream.offset for stream in job.streams):
             try:
-                write_json(f"{self._root.job(job.name)}/shipped", {})
+                self._sources.mark_shipped(job.name)
             except OSError:
                 return  # then it asks

@@ -1,4 +1,8 @@
-"""One job, as the main process of its container."""
+"""One job, as the main process of its container.
+
+What only a job with a service of its own needs is imported where it is needed: in a container that
+is given its snapshot, and whose telemetry is fetched from outside, that would double the start.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,19 @@ import os
 import signal
 import sys
 
-from dispatcher.agent import cgroups, runtime
+from dispatcher.agent import cgroups
 from dispatcher.agent.environment import inherited
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
+from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.records import refusal
 from dispatcher.agent.shim import Place, Shim
-from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
-from dispatcher.agent.snapshots import Snapshots
 from dispatcher.agent.watch import WAKING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional
+
+    from dispatcher.agent.shipper import Shipper
 
 STARTED_BEFORE = 125
 CANNOT_START = 127
@@ -26,6 +31,7 @@ CANNOT_START = 127
 # container is all there is. A job that was stopped has no time to lose.
 PATIENCE = 60.0
 PATIENCE_WHEN_STOPPED = 5.0
+CODE = "import sys; from dispatcher.agent.single import run_job; sys.exit(run_job(*sys.argv[1:]))"
 
 
 def run_job(root_path: str, file: str, interpreter: Optional[str] = None) -> int:
@@ -72,15 +78,10 @@ def exit_code(record: Mapping[str, Any]) -> int:
 def _run(
     root: Root, job: Mapping[str, Any], settings: Mapping[str, Any], interpreter: str
 ) -> Optional[Dict[str, Any]]:
-    shipper = Shipper(root, lambda _: None, lambda _: None)
-    service, limit = settings.get("service"), settings.get("log_limit")
-    if service is not None:
-        shipper.configure(service, DEFAULT_LOG_LIMIT if limit is None else int(limit))
-        shipper.follow(job["name"], job)
-        shipper.start()
+    shipper = None if settings.get("service") is None else _shipper(root, job, settings)
     shim = Shim(_place(root, interpreter), {"name": job["name"], "start": "fresh"})
     shim.run()
-    if service is not None and shim.record is not None:
+    if shipper is not None and shim.record is not None:
         shipper.finish(job["name"], job)
         stopped = shim.record["reason"] == "stopped"
         shipper.drain(PATIENCE_WHEN_STOPPED if stopped else PATIENCE)
@@ -88,9 +89,24 @@ def _run(
     return shim.record
 
 
+def _shipper(root: Root, job: Mapping[str, Any], settings: Mapping[str, Any]) -> Shipper:
+    from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
+    from dispatcher.agent.streams import Sources
+
+    shipper = Shipper(Sources(root), lambda _: None, lambda _: None)
+    limit = settings.get("log_limit")
+    shipper.configure(settings["service"], DEFAULT_LOG_LIMIT if limit is None else int(limit))
+    shipper.follow(job["name"], job)
+    shipper.start()
+    return shipper
+
+
 def _place(root: Root, interpreter: str) -> Place:
-    path = runtime.own_path()
-    folder = path if runtime.is_runtime(path) else runtime.materialise(root.runtime, interpreter)
+    path = folder = own_path()
+    if not is_runtime(path):
+        from dispatcher.agent.runtime import materialise
+
+        folder = materialise(root.runtime, interpreter)
     base = inherited(os.environ, path)
     return Place(root, cgroups.detect("dispatcher"), base, folder, interpreter)
 
@@ -100,6 +116,16 @@ def _fetch(
 ) -> Optional[str]:
     """Have the job's snapshot here; else the reason why the job ends now."""
     snapshot = job.get("snapshot")
+    if snapshot is None or os.path.isdir(os.path.join(root.snapshots, os.path.basename(snapshot))):
+        return None
+    if service is None:
+        return f"cannot start: snapshot {snapshot} is not here, and no service is known"
+    return _fetch_from(service, root, snapshot)
+
+
+def _fetch_from(service: Mapping[str, Any], root: Root, snapshot: str) -> Optional[str]:
+    from dispatcher.agent.snapshots import Snapshots
+
     ends: List[Optional[str]] = []
 
     def done(_snapshot: str, error: Optional[str]) -> None:
@@ -107,10 +133,6 @@ def _fetch(
         os.kill(os.getpid(), signal.SIGUSR1)
 
     snapshots = Snapshots(root.snapshots, done)
-    if snapshot is None or snapshots.has(snapshot):
-        return None
-    if service is None:
-        return f"cannot start: snapshot {snapshot} is not here, and no service is known"
     snapshots.configure(service)
     snapshots.want(snapshot)
     while not ends:

@@ -10,6 +10,7 @@ import os
 import time
 
 from dispatcher.agent import processes
+from dispatcher.agent.folders import Root, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,49 @@ _WORTH_PUNCHING = 1 << 20
 _TRIES = 3
 
 
-def streams_of(job: Mapping[str, Any], folder: str, log_limit: int, known: bool) -> List[Stream]:
+class Files:
+    """How the files of jobs are looked at and opened; others have reason to be more careful."""
+
+    def size(self, path: str) -> int:
+        """How long a file is. Raises OSError."""
+        return os.stat(path).st_size
+
+    def open(self, path: str, flags: int) -> int:
+        """A descriptor of a file. Raises OSError."""
+        return os.open(path, flags | os.O_CLOEXEC)
+
+
+class Sources:
+    """Where a shipper finds what jobs say, and notes whose telemetry is all with the service.
+
+    Args:
+        root: The agent's root.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+
+    def streams(
+        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
+    ) -> List[Stream]:
+        """The streams of a job; see `streams_of`."""
+        return streams_of(job, self._root.job(name), log_limit, known)
+
+    def mark_shipped(self, name: str) -> None:
+        """Note that the service has all of an ended job."""
+        write_json(f"{self._root.job(name)}/shipped", {})
+
+    def was_shipped(self, name: str) -> bool:
+        """Whether that was noted."""
+        return os.path.exists(f"{self._root.job(name)}/shipped")
+
+
+PLAIN = Files()
+
+
+def streams_of(
+    job: Mapping[str, Any], folder: str, log_limit: int, known: bool, files: Files = PLAIN
+) -> List[Stream]:
     """The streams of a job.
 
     Args:
@@ -33,20 +76,21 @@ def streams_of(job: Mapping[str, Any], folder: str, log_limit: int, known: bool)
         folder: Its folder.
         log_limit: How many bytes of each log the service gets.
         known: Whether the service holds nothing of it yet, for sure.
+        files: How they are opened.
     """
     run, attempt = job.get("run_id"), job.get("attempt")
     if run is None or attempt is None:
         return []
     own, _, host = str(job["name"]).rpartition(".")
     metrics = f"metrics-{host}" if own == f"{run}-{attempt}" else "metrics"
-    found: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/spool/metrics", known)]
+    found: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/spool/metrics", known, files)]
     ranks = job.get("ranks") or [{"rank": 0}]
     alone = len(ranks) == 1 and not job.get("world")
     for rank in ranks:
         suffix = "" if alone else f"_process_{rank.get('rank', 0)}"
         log = f"user_logs/std_log{suffix}.txt"
         path = f"{folder}/logs/{log}"
-        found.append(LogStream((run, attempt, f"log:{log}"), path, known, log_limit))
+        found.append(LogStream((run, attempt, f"log:{log}"), path, known, log_limit, files))
     return found
 
 
@@ -57,12 +101,14 @@ class Stream:
         key: Run, attempt and stream, as the service calls it.
         path: The file; it may come later, or never.
         known: Whether the service holds nothing of it yet, for sure.
+        files: How it is opened.
     """
 
-    def __init__(self, key: Key, path: str, known: bool) -> None:
+    def __init__(self, key: Key, path: str, known: bool, files: Files = PLAIN) -> None:
         self.key = key
         self.offset = 0
         self._path = path
+        self._files = files
         self._known = known
         self._size = 0
         self._stalls = 0
@@ -78,7 +124,7 @@ class Stream:
         if self._refused or (self._not_before > time.monotonic() and not final):
             return None
         try:
-            size = os.stat(self._path).st_size
+            size = self._files.size(self._path)
         except OSError:
             return None
         if size <= self.offset and (self._known or size == 0):
@@ -105,7 +151,7 @@ class Stream:
         self._refused = True
 
     def _read_next(self, size: int, final: bool) -> bytes:  # noqa: ARG002
-        with open(self._path, "rb", buffering=0) as file:
+        with open(self._files.open(self._path, os.O_RDONLY), "rb", buffering=0) as file:
             file.seek(self.offset)
             data = file.read(CHUNK) or b""
             end = data.rfind(b"\n") + 1
@@ -122,13 +168,13 @@ class LogStream(Stream):
     What lies between is given back to the disk while the log grows, where the file system can.
     """
 
-    def __init__(self, key: Key, path: str, known: bool, limit: int) -> None:
-        super().__init__(key, path, known)
+    def __init__(self, key: Key, path: str, known: bool, limit: int, files: Files = PLAIN) -> None:
+        super().__init__(key, path, known, files)
         self._limit = limit
         self._punched = 0
 
     def _read_next(self, size: int, final: bool) -> bytes:
-        with open(self._path, "rb", buffering=0) as file:
+        with open(self._files.open(self._path, os.O_RDONLY), "rb", buffering=0) as file:
             if size <= self._limit + TAIL:
                 end = size if final else min(size, self._limit)
                 return _read(file.fileno(), self.offset, end)
@@ -151,7 +197,7 @@ class LogStream(Stream):
         end = (size - 2 * TAIL) // _BLOCK * _BLOCK
         if end - start < _WORTH_PUNCHING:
             return
-        with open(self._path, "rb+", buffering=0) as file:
+        with open(self._files.open(self._path, os.O_RDWR), "rb+", buffering=0) as file:
             if processes.punch_hole(file.fileno(), start, end - start):
                 self._punched = end
 
