@@ -62,7 +62,7 @@ def _furnished(service: Service, kind: Kind, folder: Path) -> Stage:
 
 def _warm_up(made: Stage) -> None:
     """All threads and agents are there before anything is traced."""
-    both = [{"id": f"warm-{name}", "command": "true", "target": name}
+    both = [{"id": f"warm-{name}-{made.service.folder.name}", "command": "true", "target": name}
             for name in (made.wide, made.narrow)]  # fmt: skip
     made.service.submit(*both)
     until(
