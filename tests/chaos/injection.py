@@ -44,8 +44,16 @@ class Point:
 def killing(service: Service, point: Point) -> Iterator[None]:
     """While it holds, the service is killed when it comes to the point."""
     inject = f"inject={point.call}:signal=SIGKILL:when={point.n}"
-    options = ["-e", f"trace={point.call}", "-e", inject, "-o", "/dev/null"]
-    tracer = _attach(service.pid, point.thread, options)
+    with tracing(service, point.thread, inject):
+        yield
+
+
+@contextmanager
+def tracing(service: Service, thread: str, inject: str) -> Iterator[None]:
+    """While it holds, strace does that to the threads of this name; to all for an empty one."""
+    call = inject.split("=")[1].split(":")[0]
+    options = ["-e", f"trace={call}", "-e", inject, "-o", "/dev/null"]
+    tracer = _attach(service.pid, thread, options)
     try:
         yield
     finally:
