@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _LARGEST = 1 << 16
 _WARM_UPS = 6
+_MOST_IDLE = 16
+_MOST_JOBS = 200  # of one shim: what little it leaves behind in memory does not add up
 CODE = "from dispatcher.agent.forker import main; main()"
 
 
@@ -119,30 +121,49 @@ def _shadowing() -> List[str]:
     return sorted({*ours, "dispatcher"} - {"__main__"})
 
 
+class _Worker:
+    """A process that is the shim of one job after the other; `name` is the job it has now."""
+
+    __slots__ = ("name", "pid", "socket")
+
+    def __init__(self, pid: int, sock: socket.socket, name: Optional[str]) -> None:
+        self.pid = pid
+        self.socket = sock
+        self.name = name
+
+
 class _Forker:
+    """Gives each order to a shim that has ended its job, or forks one more.
+
+    A shim that goes on to the next job spares a fork and an exit, the most of a short job's cost.
+    It is one job's alone while that job lives, so whoever kills it hits no other.
+    """
+
     def __init__(self, sock: socket.socket, place: Place) -> None:
         self._socket = sock
         self._place = place
-        self._shims: Dict[int, str] = {}
+        self._workers: Dict[int, _Worker] = {}
+        self._by_socket: Dict[int, _Worker] = {}
+        self._idle: List[_Worker] = []
         self._ended = processes.signal_descriptor(signal.SIGCHLD)
+        self._poll = select.poll()
 
     def serve(self) -> Optional[Leader]:
-        """Fork for each order. Returns when the agent is gone, and in a forked script's process."""
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        poll.register(self._ended, select.POLLIN)
+        """Start a job for each order. Returns when the agent is gone, and in a forked script."""
+        self._poll.register(self._socket, select.POLLIN)
+        self._poll.register(self._ended, select.POLLIN)
         while True:
-            for descriptor, _ in poll.poll():
+            for descriptor, _ in self._poll.poll():
                 if descriptor == self._ended:
                     self._reap()
-                    continue
-                order = self._receive()
-                if not order:
-                    return None
-                pid = os.fork()
-                if pid == 0:
-                    return self._shim(json.loads(order))
-                self._shims[pid] = json.loads(order)["name"]
+                elif descriptor in self._by_socket:
+                    self._hear(self._by_socket[descriptor])
+                elif descriptor == self._socket.fileno():
+                    order = self._receive()
+                    if not order:
+                        return None
+                    if not self._give(order):
+                        return self._fork(order)
 
     def _receive(self) -> bytes:
         try:
@@ -150,21 +171,80 @@ class _Forker:
         except ConnectionResetError:  # the agent died with something of ours unread
             return b""
 
-    def _shim(self, order: Dict[str, Any]) -> Optional[Leader]:
+    def _give(self, order: bytes) -> bool:
+        """Hand the order to an idle shim, or to a new one; False in the new one's process."""
+        name = json.loads(order)["name"]
+        while self._idle:
+            worker = self._idle.pop()
+            try:
+                worker.socket.send(order)
+            except OSError:
+                continue  # it was killed: its end is about to be reaped
+            worker.name = name
+            return True
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._line = theirs
+            return False
+        theirs.close()
+        self._workers[pid] = self._by_socket[ours.fileno()] = _Worker(pid, ours, name)
+        self._poll.register(ours, select.POLLIN)
+        return True
+
+    def _fork(self, order: bytes) -> Optional[Leader]:
+        """In a shim's process: one job after the other, as long as orders come."""
         os.setsid()
         self._socket.close()
         os.close(self._ended)
-        shim = Shim(self._place, order)
+        for worker in self._workers.values():
+            worker.socket.close()
+        for _ in range(_MOST_JOBS):
+            shim = Shim(self._place, json.loads(order), private=[self._line.fileno()])
+            leader = _run(shim)
+            if leader is not None:
+                self._line.detach()
+                return leader
+            shim.release()
+            os.chdir("/")
+            order = self._next(shim.has_told)
+            if not order:
+                break
+        os._exit(0)
+
+    def _next(self, has_told: bool) -> bytes:
+        """Say that the job is done, and wait for the next; empty when there is none to come."""
         try:
-            leader = shim.run()
-        except BaseException:
-            if os.getpid() != shim.pid:
-                raise
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-        if leader is None:
-            os._exit(0 if shim.has_told else 1)
-        return leader
+            self._line.send(b"1" if has_told else b"0")
+            return self._line.recv(_LARGEST)
+        except OSError:
+            return b""  # the forker is gone, and with it the agent
+
+    def _hear(self, worker: _Worker) -> None:
+        """A shim has ended its job and can have another."""
+        try:
+            said = worker.socket.recv(16)
+        except OSError:
+            said = b""
+        if not said:
+            self._forget(worker.socket)  # it is ending; what became of it the reaping tells
+            return
+        name, worker.name = worker.name, None
+        if said == b"0" and name is not None:
+            self._tell_dead([name])
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(worker)
+        else:
+            self._forget(worker.socket)
+
+    def _forget(self, sock: socket.socket) -> None:
+        worker = self._by_socket.pop(sock.fileno(), None)
+        if worker is not None:
+            self._poll.unregister(sock)
+            sock.close()
+            if worker in self._idle:
+                self._idle.remove(worker)
 
     def _reap(self) -> None:
         try:
@@ -172,15 +252,39 @@ class _Forker:
         except BlockingIOError:
             return
         dead = []
-        while self._shims:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+        while self._workers:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            name = self._shims.pop(pid, None)
-            if name is not None and status:
-                dead.append(name)
-        for start in range(0, len(dead), 100):
+            worker = self._workers.pop(pid, None)
+            if worker is None:
+                continue
+            if worker.socket.fileno() >= 0:
+                self._drain(worker)
+            if worker.name is not None:
+                dead.append(worker.name)
+        self._tell_dead(dead)
+
+    def _drain(self, worker: _Worker) -> None:
+        """What it said before it ended counts: a job that it was done with is not dead."""
+        with contextlib.suppress(OSError):
+            if worker.socket.recv(16, socket.MSG_DONTWAIT) == b"1":
+                worker.name = None
+        self._forget(worker.socket)
+
+    def _tell_dead(self, names: List[str]) -> None:
+        for start in range(0, len(names), 100):
             try:
-                self._socket.send(json.dumps({"dead": dead[start : start + 100]}).encode())
+                self._socket.send(json.dumps({"dead": names[start : start + 100]}).encode())
             except OSError:
                 return  # the agent is gone: the next read says so
+
+
+def _run(shim: Shim) -> Optional[Leader]:
+    try:
+        return shim.run()
+    except BaseException:
+        if os.getpid() != shim.pid:
+            raise
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)

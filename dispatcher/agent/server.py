@@ -9,15 +9,17 @@ import os
 import queue
 import socket
 import threading
+import time
 
 from dispatcher.agent.node import NodeAgent
 from dispatcher.agent.shim import short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Mapping, Optional
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 log = logging.getLogger(__name__)
+LIVES_LONG = 0.03  # seconds
 
 
 class Server:
@@ -127,19 +129,42 @@ class _Connection:
         self._agent.renew()
 
     def _tell(self) -> None:
-        """Send events, as many at once as there are."""
+        """Send events, as many at once as there are.
+
+        That a job lives is told a little later, and not at all if it has ended by then: whoever
+        hears has half the work with short jobs, and nobody misses what lasted so short a time.
+        """
+        later: Dict[str, Tuple[float, Dict[str, Any]]] = {}
         going = True
         while going:
-            told = [self._events.get()]
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    told.append(self._events.get_nowait())
+            told = self._gather(later)
             going = None not in told
-            lines = [json.dumps({"event": event}) + "\n" for event in told if event is not None]
+            for event in told:
+                if event is not None and event["state"] == "alive":
+                    later[event["name"]] = (time.monotonic() + LIVES_LONG, event)
+                elif event is not None:
+                    later.pop(event["name"], None)
+            now = time.monotonic()
+            due = [name for name, (at, _) in later.items() if at <= now or not going]
+            lines = [event for event in told if event is not None and event["state"] != "alive"]
+            lines += [later.pop(name)[1] for name in due]
             try:
-                self._send("".join(lines).encode())
+                self._send("".join(json.dumps({"event": e}) + "\n" for e in lines).encode())
             except OSError:
                 return
+
+    def _gather(
+        self, later: Mapping[str, Tuple[float, Dict[str, Any]]]
+    ) -> List[Optional[Dict[str, Any]]]:
+        """The events that are there; wait for one, but not past what is due."""
+        told: List[Optional[Dict[str, Any]]] = []
+        first = min((at for at, _ in later.values()), default=None)
+        pause = None if first is None else max(0.0, first - time.monotonic())
+        with contextlib.suppress(queue.Empty):
+            told.append(self._events.get(timeout=pause))
+            while True:
+                told.append(self._events.get_nowait())
+        return told
 
     def _send(self, data: bytes) -> None:
         with self._sending:

@@ -23,7 +23,7 @@ from dispatcher.agent.watch import WAKING, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 
 _sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before the forks
@@ -71,14 +71,24 @@ class Shim:
         place: What it shares with other jobs.
         order: `name`; `start`, "fork" to become the script, anything else for a fresh interpreter;
             `note`, a sentence for the record.
+        private: Descriptors that a forked script must not inherit.
+        alone: Whether this process has this job only: then a bare SIGTERM means the job.
 
     Attributes:
         record: The exit record, once there is one.
         has_told: Whether the agent has heard of the end.
     """
 
-    def __init__(self, place: Place, order: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        order: Mapping[str, Any],
+        private: Sequence[int] = (),
+        alone: bool = False,
+    ) -> None:
         self._place = place
+        self._private = private
+        self._alone = alone
         self._name: str = order["name"]
         self._forks = order.get("start") == "fork"
         self._note: Optional[str] = order.get("note")
@@ -199,7 +209,7 @@ class Shim:
         os.dup2(empty, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        for descriptor in (empty, log, *self._descriptors):
+        for descriptor in (empty, log, *self._descriptors, *self._private):
             os.close(descriptor)
 
     def _open_log(self, rank: int, alone: bool) -> int:
@@ -227,7 +237,7 @@ class Shim:
 
     def _watch(self, job: Mapping[str, Any]) -> None:
         ranks = dict(self._pids)
-        watch = Watch(ranks, self._group, job, self._folder, self._place.root.lease)
+        watch = Watch(ranks, self._group, job, self._folder, self._place.root.lease, self._alone)
         watch.until_gone()
         oom = self._group.oom_kills() > self._oom_before
         self._group.remove()

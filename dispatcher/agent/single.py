@@ -79,7 +79,7 @@ def _run(
     root: Root, job: Mapping[str, Any], settings: Mapping[str, Any], interpreter: str
 ) -> Optional[Dict[str, Any]]:
     shipper = None if settings.get("service") is None else _shipper(root, job, settings)
-    shim = Shim(_place(root, interpreter), {"name": job["name"], "start": "fresh"})
+    shim = Shim(_place(root, interpreter), {"name": job["name"], "start": "fresh"}, alone=True)
     shim.run()
     if shipper is not None and shim.record is not None:
         shipper.finish(job["name"], job)

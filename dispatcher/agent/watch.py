@@ -36,6 +36,8 @@ class Watch:
         job: The job: its time limit and grace.
         folder: The job's folder, where a request to stop is left.
         lease: The file that the agent touches while it holds its lease.
+        alone: Whether a bare SIGTERM, as `docker stop` sends it, is meant for this job. A shim that
+            has one job after the other may get one that was meant for the job before.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Watch:
         job: Mapping[str, Any],
         folder: str,
         lease: str,
+        alone: bool = False,
     ) -> None:
         self.ended: Dict[int, int] = {}  # rank → wait status
         self.failed_rank: Optional[int] = None
@@ -53,6 +56,7 @@ class Watch:
         self._leaders = leaders
         self._group = group
         self._folder = folder
+        self._alone = alone
         self._lease = lease
         self._grace = float(10 if job.get("grace") is None else job["grace"])
         limit = job.get("time_limit")
@@ -154,7 +158,7 @@ class Watch:
             self._look_at_lease()
             return
         self._stop_asked = True
-        if not os.path.exists(f"{self._folder}/stop"):  # a bare SIGTERM, as `docker stop` sends it
+        if self._alone and not os.path.exists(f"{self._folder}/stop"):
             self._stop_asked = False
             self._end("stopped", self._grace, time.monotonic())
 

@@ -65,10 +65,17 @@ def test_a_thousand_are_taken_at_once(agent: Agent) -> None:
 
 def test_events_tell_of_start_and_end(agent: Agent) -> None:
     agent.ask("subscribe")
-    agent.run(job("told-1", command="exit 3"))
+    agent.run(job("told-1", command="sleep 0.3; exit 3"))
     agent.ask("hello")
     states = [(e["name"], e["state"]) for e in agent.events]
     assert states == [("told-1", "alive"), ("told-1", "exited")]
+
+
+def test_a_job_that_ends_at_once_is_told_of_once(agent: Agent) -> None:
+    agent.ask("subscribe")
+    agent.run(job("short-1", command="exit 3"))
+    agent.ask("hello")
+    assert [(e["name"], e["state"]) for e in agent.events] == [("short-1", "exited")]
     assert agent.events[1]["evidence"]["exit_code"] == 3
     assert agent.events[0]["pid"] > 0
 
