@@ -20,6 +20,7 @@ from targets.base import Report, TargetUnavailable
 
 log = logging.getLogger(__name__)
 TIMEOUT = 20.0
+LONGEST_LINE = 1 << 28  # the observations of a hundred thousand jobs
 
 
 class AgentConnection:
@@ -28,6 +29,9 @@ class AgentConnection:
 
     `setting` is what the agent is configured with on every connection: how it reaches the service.
     """
+
+    timeout = TIMEOUT
+    longest_line = LONGEST_LINE
 
     def __init__(self, path: Path, start: Callable[[], None], setting: Mapping[str, Any]) -> None:
         self._path, self._start, self._setting = path, start, setting
@@ -47,7 +51,7 @@ class AgentConnection:
 
     def observe(self, names: Collection[str]) -> dict[str, Observation]:
         answer = self.ask("observe", names=list(names))
-        return {name: Observation.of(seen) for name, seen in answer["observations"].items()}
+        return {name: self._read(seen) for name, seen in answer["observations"].items()}
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """One call and its answer. Raises TargetUnavailable."""
@@ -55,7 +59,7 @@ class AgentConnection:
             if self._socket is None:
                 self._connect()
             future = self._send(op, fields)
-        return _result(future, op)
+        return self._result(future, op)
 
     def close(self) -> None:
         with self._lock:
@@ -64,11 +68,11 @@ class AgentConnection:
 
     def _connect(self) -> None:
         try:
-            found = _dial(self._path)
+            found = self._dial()
         except OSError:
             self._start()
             try:
-                found = _dial(self._path)
+                found = self._dial()
             except OSError as error:
                 raise TargetUnavailable(
                     f"the node agent at {self._path} does not answer"
@@ -80,9 +84,17 @@ class AgentConnection:
         greetings = [self._send("hello", {}), self._send("configure", dict(self._setting))]
         if self._report is not None:
             greetings.append(self._send("subscribe", {}))
-        self.hello = _result(greetings[0], "hello")
+        self.hello = self._result(greetings[0], "hello")
         for greeting in greetings[1:]:
-            _result(greeting, "configure")
+            self._result(greeting, "configure")
+
+    def _dial(self) -> socket.socket:
+        """A new connection. Raises OSError."""
+        return _dial(self._path)
+
+    def _read(self, record: Mapping[str, Any]) -> Observation:
+        """What the agent says of a job. Raises ValueError if it makes no sense."""
+        return Observation.of(record)
 
     def _send(self, op: str, fields: Mapping[str, Any]) -> "Future[dict[str, Any]]":
         assert self._socket is not None
@@ -100,9 +112,9 @@ class AgentConnection:
     def _listen(self, connection: socket.socket) -> None:
         try:
             with connection.makefile("rb") as lines:
-                for line in lines:
+                while line := lines.readline(self.longest_line):
                     self._receive(json.loads(line))
-        except (OSError, ValueError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             log.info("connection to the node agent lost", exc_info=True)
         self._lost(connection)
 
@@ -110,7 +122,7 @@ class AgentConnection:
         if "event" in message:
             events = message["event"] if isinstance(message["event"], list) else [message["event"]]
             if self._report is not None:
-                self._report({seen["name"]: Observation.of(seen) for seen in events})
+                self._report({seen["name"]: self._read(seen) for seen in events})
             return
         future = self._pending.pop(message["id"], None)
         if future is None:
@@ -119,6 +131,13 @@ class AgentConnection:
             future.set_result(message)
         else:
             future.set_exception(TargetUnavailable(f"the node agent: {message.get('error')}"))
+
+    def _result(self, future: "Future[dict[str, Any]]", op: str) -> dict[str, Any]:
+        try:
+            return future.result(self.timeout)
+        except TimeoutError as error:
+            waited = f"{self.timeout:g} s"
+            raise TargetUnavailable(f"the node agent did not answer {op} in {waited}") from error
 
     def _lost(self, connection: socket.socket) -> None:
         """Whoever waits for an answer is told; the engine is told that something has changed."""
@@ -151,10 +170,3 @@ def _dial(path: Path) -> socket.socket:
         connection.close()
         raise
     return connection
-
-
-def _result(future: "Future[dict[str, Any]]", op: str) -> dict[str, Any]:
-    try:
-        return future.result(TIMEOUT)
-    except TimeoutError as error:
-        raise TargetUnavailable(f"the node agent did not answer {op} in {TIMEOUT:g} s") from error
