@@ -71,15 +71,6 @@ def test_events_tell_of_start_and_end(agent: Agent) -> None:
     assert states == [("told-1", "alive"), ("told-1", "exited")]
 
 
-def test_a_job_that_ends_at_once_is_told_of_once(agent: Agent) -> None:
-    agent.ask("subscribe")
-    agent.run(job("short-1", command="exit 3"))
-    agent.ask("hello")
-    assert [(e["name"], e["state"]) for e in agent.events] == [("short-1", "exited")]
-    assert agent.events[1]["evidence"]["exit_code"] == 3
-    assert agent.events[0]["pid"] > 0
-
-
 @pytest.mark.parametrize("start", KINDS)
 def test_nothing_that_daemonised_itself_outlives_the_job(
     agent: Agent, tmp_path: Path, start: str
