@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 import ray
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+KEEP_SECONDS = 7 * 24 * 3600.0
 
 
 def clock() -> float:
@@ -52,21 +54,35 @@ def others_are_over_at(root: str, owner: str) -> float:
     A Ray node that was started again has a new id and the same GPUs. The jobs of the one before it
     go on until its lease has run out.
     """
-    prefix = f"dispatcher-{owner}-"
-    folder = os.path.dirname(root)
-    alive = {node_id[:12] for node_id in alive_nodes()}
     over = 0.0
-    for name in os.listdir(folder):
-        other = os.path.join(folder, name)
-        node = name[len(prefix) :]
-        is_one = name.startswith(prefix) and len(node) == len(root) - len(folder) - len(prefix) - 1
-        if not is_one or other == root or (node in alive and is_served(other)):
-            continue
+    for other in earlier(root, owner):
         with contextlib.suppress(OSError, ValueError, KeyError), open(f"{other}/lease") as file:
             until = float(json.load(file)["until"])
             if until < clock() + 3600:  # else it was written before the machine was booted
                 over = max(over, until + 1)
     return over
+
+
+def drop_old(root: str, owner: str) -> None:
+    """Delete the folders of earlier lives that nobody has come back to for a week."""
+    for other in earlier(root, owner):
+        with contextlib.suppress(OSError):
+            if time.time() - os.stat(f"{other}/lease").st_mtime > KEEP_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def earlier(root: str, owner: str) -> list[str]:
+    """The folders of the launchers on this machine that are no more, or no more of the cluster."""
+    prefix = f"dispatcher-{owner}-"
+    folder = os.path.dirname(root)
+    alive = {node_id[:12] for node_id in alive_nodes()}
+    found = []
+    for name in os.listdir(folder):
+        other, node = os.path.join(folder, name), name[len(prefix) :]
+        is_one = name.startswith(prefix) and len(name) == len(os.path.basename(root))
+        if is_one and other != root and not (node in alive and is_served(other)):
+            found.append(other)
+    return found
 
 
 def is_served(root: str) -> bool:

@@ -22,6 +22,7 @@ import ray
 from targets.ray_ground import (
     alive_nodes,
     clock,
+    drop_old,
     free_ports,
     kept_terms,
     others_are_over_at,
@@ -51,6 +52,7 @@ class Launcher:
         self._root = own_folder(setting["owner"], setting["node_id"])
         self._lease = kept_terms(self._root)
         self._ready_at = others_are_over_at(self._root, setting["owner"])
+        drop_old(self._root, setting["owner"])
         self._feed = Feed()
         self._agent = started_agent(self._root, b"".join(code))
         self._agent.subscribe(self._feed.add)

@@ -4,6 +4,8 @@ and small jobs.
 
 import json
 import secrets
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -146,6 +148,8 @@ class Rig:
                     if actor["namespace"] == {namespace!r}:
                         ray.kill(ray.get_actor(actor["name"], {namespace!r}), no_restart=True)
             """)
+        for folder in Path(tempfile.gettempdir()).glob(f"dispatcher-{self.site.service_id}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _in(self, one: Job, state: State) -> Observation | None:
         seen = self.target.poll([one.name])[one.name]
