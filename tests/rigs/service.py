@@ -221,8 +221,8 @@ class Service:
         while not over.wait(0.005):
             if not self.is_alive:
                 over.wait(pause)
-                self.restarts += 1
                 self.spawn()
+                self.restarts += 1
 
     def _end_leftovers(self) -> bool:
         left = self.members()
