@@ -99,12 +99,7 @@ def fits(node: Node, request: ResourceRequest) -> bool:
 def take(node: Node, request: ResourceRequest) -> Node:
     """The node less one member of the request; less than nothing is nothing."""
     memory = None if node.memory_mb is None else max(0, node.memory_mb - (request.memory_mb or 0))
-    return replace(
-        node,
-        cpus=max(0, node.cpus - request.cpus),
-        gpus=node.gpus[request.gpus :],
-        memory_mb=memory,
-    )
+    return Node(node.name, max(0, node.cpus - request.cpus), node.gpus[request.gpus :], memory)
 
 
 def place(
@@ -154,14 +149,20 @@ def plan(
             has = total[target].describe()
             refused[request.run_id] = f"needs {request.describe()}; all of {target} has {has}"
             continue
-        found = place(left[target], request)
+        found = None if _is_full(left[target], request) else place(left[target], request)
         if found:
             placements[request.run_id], left[target] = found
             continue
         has = Capacity(tuple(left[target].values())).describe()
         waiting[request.run_id] = f"needs {request.describe()}; {target} has {has} free for it"
-        left[target] = claim(left[target], whole[target], request)
+        if not _is_full(left[target], request):
+            left[target] = claim(left[target], whole[target], request)
     return Plan(placements, waiting, refused)
+
+
+def _is_full(nodes: Mapping[str, Node], request: ResourceRequest) -> bool:
+    """Whether there is no CPU left for anyone who needs one: then nothing more need be weighed."""
+    return request.cpus > 0 and all(node.cpus <= 0 for node in nodes.values())
 
 
 def nothing_left(capacity: Capacity) -> bool:
