@@ -4,7 +4,7 @@ DispatcherError
 ├─ NotFound               404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound
 ├─ InvalidSpec            422   what was asked for cannot be: names field, value and limit
 ├─ Conflict               409   RunConflict · IllegalTransition · KeyConflict · PropertyConflict ·
-WaitCycle ├─ NotAllowed             403   the token's run may not touch that ├─ LimitExceeded
+ArtifactConflict · WaitCycle ├─ NotAllowed             403   the token's run may not touch that ├─ LimitExceeded
 413   a size or count over its limit └─ StoreUnavailable       503   the database cannot be reached;
 nothing was acknowledged
 
@@ -58,6 +58,16 @@ class RunConflict(Conflict):
 
 class KeyConflict(Conflict):
     """A key that is in use came with another request."""
+
+
+class ArtifactConflict(Conflict):
+    """A run has a file of that name with another content."""
+
+    def __init__(self, name: str, known: str, given: str) -> None:
+        super().__init__(
+            f"{name!r} is there with the content sha256 {known}, and now came with {given}: "
+            "a file of a run is written once; give the other one another name"
+        )
 
 
 class PropertyConflict(Conflict):

@@ -52,11 +52,24 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Artifact:
+    """A file of a run; its content lies in the blobs under its hash."""
+
+    run_id: str
+    name: str
+    sha256: str
+    size: int
+    created_at: float
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
 class Experiment:
     id: str
     name: str
     created_at: float
     tags: Mapping[str, str | None] = field(default_factory=dict)
+    archived_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -159,11 +172,29 @@ class Telemetry(Protocol):
         """(attempt, stream, size) of all that came from a run."""
 
 
+class Artifacts(Protocol):
+    def add(self, artifacts: Sequence[Artifact]) -> None:
+        """Note files of runs. What an earlier attempt left under a name is replaced, what a later
+        one did stays. Raises ArtifactConflict (and changes nothing) if the same attempt has
+        another content under a name.
+        """
+
+    def find(self, run_id: str, names: Collection[str]) -> dict[str, Artifact]:
+        """The files of these names that are there."""
+
+    def page(self, run_id: str, *, prefix: str, after: str, limit: int) -> list[Artifact]:
+        """Files whose names start with `prefix` and come after `after`, in byte order."""
+
+
 class Registry(Protocol):
     def experiment(self, name: str, *, now: float) -> Experiment:
         """Get or create."""
 
     def experiments(self) -> list[Experiment]: ...
+    def put_experiment(self, experiment: Experiment) -> None:
+        """Replace its tags and when it was archived."""
+
+    def delete_experiment(self, name: str) -> None: ...
     def targets(self) -> dict[str, dict[str, Any]]: ...
     def put_target(self, name: str, config: Mapping[str, Any]) -> None: ...
     def delete_target(self, name: str) -> bool: ...
@@ -188,6 +219,8 @@ class Transaction(Protocol):
     def labels(self) -> Labels: ...
     @property
     def telemetry(self) -> Telemetry: ...
+    @property
+    def artifacts(self) -> Artifacts: ...
     @property
     def registry(self) -> Registry: ...
 

@@ -1,10 +1,8 @@
 """A store in dicts, for tests: held to the contract of the databases. Nothing survives it."""
 
-import copy
 import threading
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from dispatcher.core.errors import PropertyConflict, RunConflict
@@ -12,48 +10,23 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.store.codec import bucket, event_data
 from dispatcher.store.contract import (
     Change,
-    Experiment,
     OnCommit,
     Point,
     RecordedEvent,
     RunQuery,
     wanted,
 )
+from dispatcher.store.memory_registry import MemoryArtifacts, MemoryRegistry
+from dispatcher.store.memory_state import Pairs, State
 
 T = TypeVar("T")
-Pairs = dict[str, str | None]
-
-
-@dataclass
-class _State:
-    """Everything that is kept. Copied before a write, so that one that raises changes nothing."""
-
-    runs: dict[str, Run] = field(default_factory=dict)
-    events: dict[str, list[RecordedEvent]] = field(default_factory=dict)
-    tags: dict[str, Pairs] = field(default_factory=dict)
-    properties: dict[str, Pairs] = field(default_factory=dict)
-    offsets: dict[tuple[str, int, str], int] = field(default_factory=dict)
-    points: list[Point] = field(default_factory=list)
-    experiments: dict[str, Experiment] = field(default_factory=dict)
-    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    answers: dict[str, tuple[str, str]] = field(default_factory=dict)
-    meta: dict[str, str] = field(default_factory=dict)
-    leases: dict[str, tuple[str, int, float]] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
-
-    def copied(self) -> "_State":
-        """Deep enough: values are frozen, containers are not."""
-        fields: dict[str, Any] = {name: copy.copy(value) for name, value in vars(self).items()}
-        for name in ("events", "tags", "properties"):
-            fields[name] = {key: copy.copy(inner) for key, inner in fields[name].items()}
-        return _State(**fields)
 
 
 class MemoryStore:
     """See `contract.Store`."""
 
     def __init__(self) -> None:
-        self._state = _State()
+        self._state = State()
         self._lock = threading.Lock()
         self._listeners: list[OnCommit] = []
 
@@ -81,15 +54,16 @@ class MemoryStore:
 class MemoryTransaction:
     """See `contract.Transaction`."""
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: State) -> None:
         self.runs = _Runs(state)
         self.labels = _Labels(state)
         self.telemetry = _Telemetry(state)
-        self.registry = _Registry(state)
+        self.artifacts = MemoryArtifacts(state)
+        self.registry = MemoryRegistry(state)
 
 
 class _Runs:
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
         self.touched: dict[str, Run] = {}
 
@@ -192,7 +166,7 @@ class _Runs:
 
 
 class _Labels:
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
 
     def tags(self, ids: Collection[str]) -> dict[str, Pairs]:
@@ -230,7 +204,7 @@ class _Labels:
 
 
 class _Telemetry:
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
 
     def offsets(self, streams: Collection[tuple[str, int, str]]) -> dict[tuple[str, int, str], int]:
@@ -258,47 +232,6 @@ class _Telemetry:
     def streams(self, run_id: str) -> list[tuple[int, str, int]]:
         offsets = self._state.offsets.items()
         return sorted((key[1], key[2], size) for key, size in offsets if key[0] == run_id)
-
-
-class _Registry:
-    def __init__(self, state: _State) -> None:
-        self._state = state
-
-    def experiment(self, name: str, *, now: float) -> Experiment:
-        new = Experiment(str(uuid.uuid4()), name, now)
-        return self._state.experiments.setdefault(name, new)
-
-    def experiments(self) -> list[Experiment]:
-        return sorted(self._state.experiments.values(), key=lambda each: each.created_at)
-
-    def targets(self) -> dict[str, dict[str, Any]]:
-        return dict(sorted(self._state.targets.items()))
-
-    def put_target(self, name: str, config: Mapping[str, Any]) -> None:
-        self._state.targets[name] = dict(config)
-
-    def delete_target(self, name: str) -> bool:
-        return self._state.targets.pop(name, None) is not None
-
-    def recall(self, key: str) -> tuple[str, str] | None:
-        return self._state.answers.get(key)
-
-    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:  # noqa: ARG002
-        self._state.answers.setdefault(key, (digest, answer))
-
-    def meta(self, key: str, default: str) -> str:
-        return self._state.meta.setdefault(key, default)
-
-    def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
-        held, token, expires = self._state.leases.get(name, ("", 0, 0.0))
-        if held != holder and expires > now:
-            return None
-        token += held != holder
-        self._state.leases[name] = (holder, token, now + ttl)
-        return token
-
-    def fenced(self, name: str, token: int) -> bool:
-        return self._state.leases.get(name, ("", 0, 0.0))[1] != token
 
 
 def _read(pairs: Mapping[str, Pairs], ids: Collection[str]) -> dict[str, Pairs]:

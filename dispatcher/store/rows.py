@@ -12,6 +12,11 @@ def _text(*, primary_key: bool = False, nullable: bool = False) -> "Column[str]"
     return Column(Text, primary_key=primary_key, nullable=nullable)
 
 
+def _in_byte_order(*, primary_key: bool = False) -> "Column[str]":
+    kind = Text().with_variant(Text(collation="C"), "postgresql")
+    return Column(kind, primary_key=primary_key, nullable=False)
+
+
 class RunRow(SQLModel, table=True):
     __tablename__ = "runs"
     __table_args__ = (
@@ -27,9 +32,7 @@ class RunRow(SQLModel, table=True):
     experiment: str = Field(sa_column=_text())
     parent_id: str | None = Field(sa_column=_text(nullable=True))
     # "/root/…/id/": runs below another have its path as prefix; searched as a range, so byte order.
-    path: str = Field(
-        sa_column=Column(Text().with_variant(Text(collation="C"), "postgresql"), nullable=False)
-    )
+    path: str = Field(sa_column=_in_byte_order())
     key: str | None = Field(sa_column=_text(nullable=True))
     type: str | None = Field(sa_column=_text(nullable=True))
     target: str = Field(sa_column=_text())
@@ -99,12 +102,24 @@ class StreamRow(SQLModel, table=True):
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class ArtifactRow(SQLModel, table=True):
+    __tablename__ = "artifacts"
+    run_id: str = Field(sa_column=_text(primary_key=True))
+    # Listed by prefix and page by page: searched as a range, so byte order.
+    name: str = Field(sa_column=_in_byte_order(primary_key=True))
+    sha256: str = Field(sa_column=_text())
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_at: float
+    attempt: int
+
+
 class ExperimentRow(SQLModel, table=True):
     __tablename__ = "experiments"
     id: str = Field(sa_column=_text(primary_key=True))
     name: str = Field(sa_column=Column(Text, unique=True, nullable=False))
     created_at: float
     tags: str = Field(sa_column=_text())
+    archived_at: float | None = None
 
 
 class TargetRow(SQLModel, table=True):

@@ -28,6 +28,7 @@ from dispatcher.core.errors import RunConflict, StoreUnavailable
 from dispatcher.core.lifecycle import Run
 from dispatcher.store.contract import OnCommit
 from dispatcher.store.migrations import migrate
+from dispatcher.store.sql_artifacts import SqlArtifacts
 from dispatcher.store.sql_labels import SqlLabels
 from dispatcher.store.sql_registry import SqlRegistry
 from dispatcher.store.sql_runs import SqlRuns
@@ -41,13 +42,14 @@ ATTEMPTS = 5
 
 
 class SqlTransaction:
-    """One transaction: four groups of calls over one connection."""
+    """One transaction: five groups of calls over one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self.touched: dict[str, Run] = {}
         self.runs = SqlRuns(connection, self.touched)
         self.labels = SqlLabels(connection)
         self.telemetry = SqlTelemetry(connection)
+        self.artifacts = SqlArtifacts(connection)
         self.registry = SqlRegistry(connection)
 
 

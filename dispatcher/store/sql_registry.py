@@ -34,11 +34,20 @@ class SqlRegistry:
             new = {"id": str(uuid.uuid4()), "name": name, "created_at": now, "tags": "{}"}
             self._connection.execute(insert_missing(self._connection, EXPERIMENTS), [new])
             row = self._connection.execute(statement).one()
-        return Experiment(row.id, row.name, row.created_at, json.loads(row.tags))
+        return _experiment(row)
 
     def experiments(self) -> list[Experiment]:
         rows = self._connection.execute(select(EXPERIMENTS).order_by(EXPERIMENTS.c.created_at))
-        return [Experiment(row.id, row.name, row.created_at, json.loads(row.tags)) for row in rows]
+        return [_experiment(row) for row in rows]
+
+    def put_experiment(self, experiment: Experiment) -> None:
+        fields = {"tags": json.dumps(dict(experiment.tags)), "archived_at": experiment.archived_at}
+        self._connection.execute(
+            update(EXPERIMENTS).where(EXPERIMENTS.c.name == experiment.name).values(fields)
+        )
+
+    def delete_experiment(self, name: str) -> None:
+        self._connection.execute(delete(EXPERIMENTS).where(EXPERIMENTS.c.name == name))
 
     def targets(self) -> dict[str, dict[str, Any]]:
         rows = self._connection.execute(select(TARGETS).order_by(TARGETS.c.name))
@@ -91,3 +100,7 @@ class SqlRegistry:
     def fenced(self, name: str, token: int) -> bool:
         held = self._connection.execute(_TOKEN, {"lease": name}).scalar()
         return bool(held != token)
+
+
+def _experiment(row: Any) -> Experiment:
+    return Experiment(row.id, row.name, row.created_at, json.loads(row.tags), row.archived_at)

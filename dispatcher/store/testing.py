@@ -3,11 +3,12 @@
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dispatcher.core.errors import PropertyConflict, RunConflict
+from dispatcher.core.errors import ArtifactConflict, PropertyConflict, RunConflict
 from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import (
     Completed,
@@ -21,7 +22,7 @@ from dispatcher.core.lifecycle import (
 )
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import RunSpec
-from dispatcher.store.contract import Change, Point, RunQuery, Store
+from dispatcher.store.contract import Artifact, Change, Point, RunQuery, Store
 
 EVIDENCE = Evidence(exit_code=0, started_at=1.0, ended_at=2.0, receipt=({"pid": 1, "signal": 15},))
 
@@ -42,6 +43,10 @@ def change(run: Run, *events: Any) -> Change:
     for event in events:
         after = step(after, event)
     return Change(run, after, tuple(events), 9.0)
+
+
+def put(store: Store, *artifacts: Artifact) -> None:
+    store.write(lambda tx: tx.artifacts.add(artifacts))
 
 
 def ids(runs: Sequence[Run]) -> list[str]:
@@ -236,6 +241,42 @@ class StoreContract:
         assert store.write(lambda tx: tx.registry.meta("m", "2")) == "1"
         store.write(lambda tx: tx.registry.remember("k", "d", "a", now=1.0))
         assert store.read(lambda tx: tx.registry.recall("k")) == ("d", "a")
+
+    def test_a_file_of_a_run_is_written_once_by_each_attempt(self, store: Store) -> None:
+        first, later = Artifact("r", "a", "1", 1, 1.0), Artifact("r", "a", "2", 2, 2.0, attempt=2)
+        put(store, first)
+        put(store, first)
+        with pytest.raises(ArtifactConflict, match=r"'a'.*1.*2"):
+            put(store, Artifact("r", "b", "1", 1, 1.0), Artifact("r", "a", "2", 1, 1.0))
+        assert store.read(lambda tx: tx.artifacts.find("r", ["a", "b"])) == {"a": first}
+        put(store, later)
+        put(store, first)
+        assert store.read(lambda tx: tx.artifacts.find("r", ["a"])) == {"a": later}
+        assert store.read(lambda tx: tx.artifacts.find("s", ["a"])) == {}
+
+    def test_files_are_listed_by_prefix_and_page_by_page(self, store: Store) -> None:
+        names = ["A/1", "a%", "a/1", "a/2", "a/é", "a0", "b"]
+        put(store, *(Artifact("r", name, "1", 1, 1.0) for name in reversed(names)))
+
+        def page(prefix: str = "", after: str = "", limit: int = 9) -> list[str]:
+            found = store.read(
+                lambda tx: tx.artifacts.page("r", prefix=prefix, after=after, limit=limit)
+            )
+            return [artifact.name for artifact in found]
+
+        assert page() == names
+        assert page("a/") == ["a/1", "a/2", "a/é"]
+        assert page("a/", after="a/1", limit=1) == ["a/2"]
+        assert page("a%") == ["a%"]
+        assert page("c") == []
+
+    def test_an_experiment_changes_and_can_be_deleted(self, store: Store) -> None:
+        made = store.write(lambda tx: tx.registry.experiment("e", now=1.0))
+        changed = replace(made, tags={"a": None}, archived_at=3.0)
+        store.write(lambda tx: tx.registry.put_experiment(changed))
+        assert store.read(lambda tx: tx.registry.experiments()) == [changed]
+        store.write(lambda tx: tx.registry.delete_experiment("e"))
+        assert store.read(lambda tx: tx.registry.experiments()) == []
 
     def test_a_commit_tells_which_runs_it_changed(self, store: Store) -> None:
         heard: list[str] = []

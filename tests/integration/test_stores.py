@@ -52,6 +52,21 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(
     SqlStore(url).close()  # opening it again changes nothing
 
 
+def test_a_database_of_the_first_release_is_migrated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    SqlStore(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE artifacts"))
+        connection.execute(text("ALTER TABLE experiments DROP COLUMN archived_at"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    SqlStore(url).close()
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, SQLModel.metadata) == []
+    engine.dispose()
+
+
 def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/x.db"
     SqlStore(url).close()

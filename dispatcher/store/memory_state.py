@@ -1,0 +1,36 @@
+"""What the store in memory holds."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from dispatcher.core.lifecycle import Run
+from dispatcher.store.contract import Artifact, Experiment, Point, RecordedEvent
+
+Pairs = dict[str, str | None]
+
+
+@dataclass
+class State:
+    """Everything that is kept. Copied before a write, so that one that raises changes nothing."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    events: dict[str, list[RecordedEvent]] = field(default_factory=dict)
+    tags: dict[str, Pairs] = field(default_factory=dict)
+    properties: dict[str, Pairs] = field(default_factory=dict)
+    offsets: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+    artifacts: dict[tuple[str, str], Artifact] = field(default_factory=dict)
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)
+    leases: dict[str, tuple[str, int, float]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def copied(self) -> "State":
+        """Deep enough: values are frozen, containers are not."""
+        fields: dict[str, Any] = {name: copy.copy(value) for name, value in vars(self).items()}
+        for name in ("events", "tags", "properties"):
+            fields[name] = {key: copy.copy(inner) for key, inner in fields[name].items()}
+        return State(**fields)
