@@ -1,12 +1,13 @@
 """The errors that the service raises, drawn.
 
 DispatcherError
-├─ NotFound               404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound
-├─ InvalidSpec            422   what was asked for cannot be: names field, value and limit
-├─ Conflict               409   RunConflict · IllegalTransition · KeyConflict · PropertyConflict ·
-ArtifactConflict · WaitCycle ├─ NotAllowed             403   the token's run may not touch that ├─ LimitExceeded
-413   a size or count over its limit └─ StoreUnavailable       503   the database cannot be reached;
-nothing was acknowledged
+├─ NotFound          404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound
+├─ InvalidSpec       422   what was asked for cannot be: names field, value and limit
+├─ Conflict          409   RunConflict · IllegalTransition · KeyConflict · PropertyConflict ·
+│                          ArtifactConflict · WaitCycle
+├─ NotAllowed        403   the token's run may not touch that
+├─ LimitExceeded     413   a size or count over its limit
+└─ StoreUnavailable  503   the database cannot be reached; nothing was acknowledged
 
 `server/app.py` maps them to HTTP in one table. What targets raise stands in `targets/base.py`.
 """

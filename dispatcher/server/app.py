@@ -13,7 +13,7 @@ from dispatcher.core import errors
 from dispatcher.core.lifecycle import IllegalTransition
 from dispatcher.server.deps import Services, Unauthenticated
 from dispatcher.server.idempotency import Idempotency
-from dispatcher.server.routers import catalog, files, runs, telemetry
+from dispatcher.server.routers import artifacts, catalog, files, runs, telemetry
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app = FastAPI(title="dispatcher", version=services.version, lifespan=lifespan)
     app.state.services = services
     app.state.max_body = max_body
-    for router in (runs.router, telemetry.router, files.router, catalog.router):
+    for router in (
+        runs.router, telemetry.router, files.router, artifacts.router, catalog.router,
+    ):  # fmt: skip
         app.include_router(router, prefix=PREFIX)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
     for error in STATUS_OF:

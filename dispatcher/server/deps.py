@@ -9,6 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from dispatcher.core.errors import DispatcherError, NotAllowed
 from dispatcher.core.lifecycle import Run
 from dispatcher.services.access import AccessService, Identity
+from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
@@ -30,6 +31,7 @@ class Services:
     submission: SubmissionService
     tracking: TrackingService
     files: FileService
+    artifacts: ArtifactService
     catalog: Catalog
     parking: ParkingService
     explaining: ExplainService

@@ -20,6 +20,10 @@ from dispatcher.store.contract import Store
 MAX_KEY = 128
 MAX_ANSWER = 1 << 20
 MUTATING = ("POST", "PUT", "PATCH", "DELETE")
+_NATURAL = (
+    *("/spool", "/runs", "/blobs", "/parts", "/artifacts", "/snapshots"),
+    *("/wait", "/park", "/unpark"),
+)
 
 
 class Idempotency:
@@ -80,7 +84,7 @@ class _Recorder:
 
 def _natural(path: str) -> bool:
     """Calls that are idempotent by what they carry: recording them would only cost."""
-    return path.endswith(("/spool", "/runs", "/blobs", "/snapshots", "/wait", "/park", "/unpark"))
+    return path.endswith(_NATURAL)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -21,6 +21,7 @@ from dispatcher.engine.loop import Engine
 from dispatcher.server.deps import Services
 from dispatcher.server.settings import Settings
 from dispatcher.services.access import AccessService
+from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
@@ -32,6 +33,7 @@ from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.blobs import Blobs, Logs
 from dispatcher.store.sql import SqlStore
+from dispatcher.store.uploads import Uploads
 from targets.base import Target
 from targets.config import parse
 from targets.place import Site
@@ -110,7 +112,9 @@ def _services(
     fleet: Fleet,
     service_id: str,
 ) -> Services:
-    files = FileService(Blobs(settings.blobs))
+    blobs = Blobs(settings.blobs)
+    files = FileService(blobs)
+    uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, fleet, time.time)
     return Services(
         store=store,
@@ -119,6 +123,7 @@ def _services(
         submission=SubmissionService(store, catalog, files, time.time),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         files=files,
+        artifacts=ArtifactService(store, blobs, uploads, time.time),
         catalog=catalog,
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),

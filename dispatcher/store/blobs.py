@@ -4,6 +4,7 @@ Blobs live under an fsspec root, so that they may be on a disk or in an object s
 appended while a run goes on, which object stores cannot do: they live on the service's disk.
 """
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from dispatcher.core.errors import InvalidSpec, NotFound
 
@@ -46,6 +48,25 @@ class Blobs:
                 os.fsync(file.fileno())
         self._fs.mv(temporary, path)
 
+    def size(self, digest: str) -> int:
+        """How long a content is; raises NotFound."""
+        try:
+            return int(self._fs.size(self._path(digest)))
+        except FileNotFoundError as error:
+            raise NotFound(f"no content {digest}") from error
+
+    def adopt(self, digest: str, file: Path) -> None:
+        """Store a file of this machine, known to have that hash; it is moved where it can be."""
+        path = self._path(digest)
+        self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+        if isinstance(self._fs, LocalFileSystem):
+            with contextlib.suppress(OSError):  # another disk: then it is copied
+                os.replace(file, path)
+                return
+        temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
+        self._fs.put_file(str(file), temporary)
+        self._fs.mv(temporary, path)
+
     def read(self, digest: str) -> bytes:
         """The whole content; raises NotFound."""
         try:
@@ -54,10 +75,13 @@ class Blobs:
             raise NotFound(f"no content {digest}") from error
         return content
 
-    def chunks(self, digest: str) -> Iterator[bytes]:
-        """The content in pieces of at most 1 MiB."""
+    def chunks(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The content, or from `start` to before `end`, in pieces of at most 1 MiB."""
         with self._open(digest) as file:
-            while chunk := file.read(CHUNK):
+            file.seek(start)
+            left = CHUNK if end is None else end - start
+            while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk) if end is not None else 0
                 yield chunk
 
     def _open(self, digest: str) -> Any:

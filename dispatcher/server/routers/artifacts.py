@@ -1,0 +1,155 @@
+"""Files of runs: register, list, download; contents in parts."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from dispatcher.core.errors import NotAllowed
+from dispatcher.core.lifecycle import Run
+from dispatcher.core.spec import Digest
+from dispatcher.server.bodies import read_body
+from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.schemas import Strict, moment
+from dispatcher.services.access import Identity
+from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
+from dispatcher.store.contract import Artifact
+
+router = APIRouter(tags=["artifacts"])
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# Whatever a script has written must not act in a browser as if the service had said it.
+_HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Accept-Ranges": "bytes",
+}
+
+
+class EntryBody(Strict):
+    name: Annotated[str, Field(max_length=4096)]
+    sha256: Digest
+    size: Annotated[int, Field(ge=0, lt=1 << 50)]
+
+
+class RegisterBody(Strict):
+    artifacts: Annotated[list[EntryBody], Field(min_length=1, max_length=MAX_AT_ONCE)]
+    attempt: Annotated[int, Field(ge=1, le=1 << 30)] | None = None
+
+
+@router.put("/blobs/{sha256}/parts")
+async def upload_part(
+    sha256: Annotated[Digest, Path()],
+    request: Request,
+    services: S,
+    caller: Caller,
+    size: Annotated[int, Query(ge=0, lt=1 << 50)],
+    offset: Annotated[int, Query(ge=0, lt=1 << 50)],
+) -> dict[str, Any]:
+    """Take a part of a content; answer how much of it is held. With no bytes it only answers."""
+    data = await read_body(request)
+    who = f"{caller.kind}:{caller.subject}"
+    held = await run_in_threadpool(services.artifacts.part, who, sha256, size, offset, data)
+    return {"held": held, "complete": held == size}
+
+
+@router.post("/runs/{run_id}/artifacts")
+def register_artifacts(
+    run_id: str, body: RegisterBody, services: S, caller: Caller
+) -> dict[str, Any]:
+    """Note files of a run, all or none; answers which contents must be uploaded before."""
+    run = _reach_to_write(services, caller, run_id)
+    entries = [Entry(each.name, each.sha256, each.size) for each in body.artifacts]
+    missing = services.artifacts.register(run, body.attempt or run.attempt, entries)
+    return {"missing": missing, "registered": 0 if missing else len(entries)}
+
+
+@router.get("/runs/{run_id}/artifacts")
+def list_artifacts(
+    run_id: str,
+    services: S,
+    caller: Caller,
+    prefix: Annotated[str, Query(max_length=4096)] = "",
+    after: Annotated[str, Query(max_length=4096)] = "",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> dict[str, Any]:
+    """List files by name, page by page: the next one is `after` the last name."""
+    reach(services, caller, run_id)
+    found = services.artifacts.page(run_id, prefix, after, limit)
+    following = found[-1].name if len(found) == limit else None
+    return {"artifacts": [_view(artifact) for artifact in found], "next": following}
+
+
+@router.get("/runs/{run_id}/artifacts/{name:path}")
+def download_artifact(
+    run_id: str,
+    name: str,
+    services: S,
+    caller: Caller,
+    range: Annotated[str | None, Header()] = None,
+) -> Response:
+    """A file, or the range of it that is asked for; always as an attachment."""
+    reach(services, caller, run_id)
+    artifact = services.artifacts.find(run_id, name)
+    span = _span(range, artifact.size)
+    headers = {**_HARMLESS, "Content-Disposition": _disposition(name), "ETag": _tag(artifact)}
+    if span is None:
+        headers["Content-Range"] = f"bytes */{artifact.size}"
+        return Response(status_code=416, headers=headers)
+    start, end = span
+    headers["Content-Length"] = str(end - start)
+    partial = (start, end) != (0, artifact.size)
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.size}"
+    return StreamingResponse(
+        services.artifacts.read(artifact, start, end),
+        status_code=206 if partial else 200,
+        media_type="application/octet-stream",
+        headers=headers,
+    )
+
+
+def _reach_to_write(services: Services, caller: Identity, run_id: str) -> Run:
+    """The owner, the run itself or one above it, and the agent of the target that it is on."""
+    if caller.kind != "agent":
+        return reach(services, caller, run_id)
+    run = services.status.get(run_id)
+    if run.spec.target != caller.subject:
+        raise NotAllowed(f"run {run_id} is not on target {caller.subject}")
+    return run
+
+
+def _span(asked: str | None, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last; None if there is nothing there. What is no single
+    range of bytes is answered with all of it, as HTTP allows.
+    """
+    found = _RANGE.fullmatch(asked or "")
+    if found is None or found.groups() == ("", ""):
+        return 0, size
+    first, last = found.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1 if last else size)
+    return (start, end) if start < end else None
+
+
+def _disposition(name: str) -> str:
+    return f"attachment; filename*=UTF-8''{quote(name.rpartition('/')[2], safe='')}"
+
+
+def _tag(artifact: Artifact) -> str:
+    return f'"{artifact.sha256}"'
+
+
+def _view(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "name": artifact.name,
+        "size": artifact.size,
+        "sha256": artifact.sha256,
+        "created_at": moment(artifact.created_at),
+        "attempt": artifact.attempt,
+    }
