@@ -25,6 +25,7 @@ PREFIX = "/api/v1"
 RETRY_SECONDS = 30.0
 CALL_SECONDS = 60.0
 _BUSY = (429, 502, 503, 504)
+_HELD_SECONDS = 0.2
 
 
 class Address:
@@ -80,7 +81,7 @@ class Transport:
         address: Where it is.
         relocate: Asked for the address again after a lost connection: an embedded service may
             have been started anew, under another port.
-        retry_seconds: How long one call is tried again before `ServerUnreachable`.
+        retry_seconds: How long the service may be away before a call raises `ServerUnreachable`.
         way_out: What the user can do when it stays unreachable; part of that error's text.
     """
 
@@ -145,7 +146,7 @@ class Transport:
         deadline = time.monotonic() + self._retry_seconds
         for attempt in range(10**6):
             reason = None  # type: Any
-            fresh = self._connection() is None
+            fresh, began = self._connection() is None, time.monotonic()
             try:
                 answer = self._once(method, target, body, headers, timeout)
                 if answer.status < 400:
@@ -154,6 +155,8 @@ class Transport:
                     _refuse(answer)
                 reason = f"status {answer.status}"
             except (OSError, http.client.HTTPException) as error:
+                if self._was_there(error, began):
+                    deadline = time.monotonic() + self._retry_seconds
                 self.close()
                 reason = error
                 if not fresh and attempt == 0:
@@ -175,6 +178,13 @@ class Transport:
         connection: http.client.HTTPConnection = kept[1]
         return connection
 
+    def _was_there(self, error: Exception, began: float) -> bool:
+        """Whether the service held the connection for a while, and then was gone: a long wait that
+        is cut off has not used up any patience.
+        """
+        held = time.monotonic() - began >= _HELD_SECONDS and not isinstance(error, socket.timeout)
+        return held and bool(self._local.sent)
+
     def _once(
         self,
         method: str,
@@ -183,7 +193,7 @@ class Transport:
         headers: Dict[str, str],
         timeout: float,
     ) -> Answer:
-        connection = self._connection()
+        connection, self._local.sent = self._connection(), False
         if connection is None:
             connection = self.address.connect(timeout)
             self._local.kept = (os.getpid(), connection)
@@ -192,6 +202,7 @@ class Transport:
         connection.timeout = timeout
         token = {"Authorization": f"Bearer {self.address.token}"}
         connection.request(method, target, body=body, headers={**headers, **token})
+        self._local.sent = True
         response = connection.getresponse()
         data = response.read()
         if response.will_close:

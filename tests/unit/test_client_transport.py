@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -48,6 +49,26 @@ def test_a_lost_answer_does_nothing_twice(fake: FakeService) -> None:
     assert fake.count("POST", "/runs") == 2
     assert [run["version"] for run in made["runs"]] == [1]
     assert fake.runs["r"]["number"] == 1
+
+
+def test_a_wait_that_is_cut_off_again_and_again_goes_on() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for reply in (b"", b"", b"", answer):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    time.sleep(0.25)  # somebody waits here for a run, and the service is killed
+                    connection.sendall(reply)
+
+        threading.Thread(target=serve, daemon=True).start()
+        port = listener.getsockname()[1]
+        patience = 0.4  # less than the whole takes, more than the service is ever away
+
+        client = Transport(Address(f"http://127.0.0.1:{port}"), retry_seconds=patience)
+        assert client.get("/runs/r") == {}
 
 
 def test_trying_ends_and_says_where_and_what_to_do(fake: FakeService) -> None:
