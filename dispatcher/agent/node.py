@@ -25,7 +25,7 @@ from dispatcher.agent.following import Following
 from dispatcher.agent.forkers import Forkers
 from dispatcher.agent.lease import Lease
 from dispatcher.agent.loop import Loop
-from dispatcher.agent.origin import own_path
+from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.placing import Placing
 from dispatcher.agent.remover import Remover
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
@@ -119,7 +119,8 @@ class NodeAgent:
             lease: Without `renew` for so many seconds all jobs are killed; None: never.
         """
         settings = {"service": service, "log_limit": log_limit, "lease": lease}
-        write_json(f"{self.root.path}/service.json", settings)
+        with self._lock:  # two connections may begin at once, and a file is made under one name
+            write_json(f"{self.root.path}/service.json", settings)
         self._apply(settings)
 
     def submit(self, jobs: Iterable[Mapping[str, Any]]) -> None:
@@ -217,7 +218,11 @@ class NodeAgent:
 
     def _forker_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
         base = inherited(self._environ, own_path())
-        folder = runtime.materialise(self.root.runtime, self.interpreter)
+        own = own_path()
+        if os.path.isdir(own) and is_runtime(own):  # as in a container: it is what jobs are given
+            folder = own
+        else:
+            folder = runtime.materialise(self.root.runtime, self.interpreter)
         path = base.get("PYTHONPATH")
         config = {
             "root": self.root.path,
