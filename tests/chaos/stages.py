@@ -82,9 +82,9 @@ def leaks(kind: Kind, scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 def _left(kind: Kind, scenario: Scenario) -> Iterator[str]:
     data = scenario.stage.service.data
+    for process in processes.marked(*(f"AZUREML_RUN_ID={run_id}" for run_id in scenario.seen)):
+        yield f"process {process.pid} {process.command}"
     for run_id in scenario.seen:
-        for process in processes.marked(f"AZUREML_RUN_ID={run_id}"):
-            yield f"process {process.pid} {process.command} of {run_id}"
         for place in ("jobs", "boxes"):
             yield from map(str, data.glob(f"nodes/*/{place}/{run_id}-*"))
         if kind.engine is not None:

@@ -47,10 +47,10 @@ def look(pid: int) -> Process | None:
     return Process(pid, int(parent), int(session), state, words)
 
 
-def marked(marker: str) -> list[Process]:
-    """The living processes that carry `NAME=value` in the environment they started with."""
-    wanted = marker.encode()
-    return [p for p in processes() if not p.is_zombie and wanted in _environ(p.pid)]
+def marked(*markers: str) -> list[Process]:
+    """The living processes with one of these `NAME=value` in the environment they started with."""
+    wanted = {marker.encode() for marker in markers}
+    return [p for p in processes() if not p.is_zombie and not wanted.isdisjoint(_environ(p.pid))]
 
 
 def running(*words: str) -> list[Process]:
