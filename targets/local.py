@@ -20,6 +20,7 @@ from targets.place import Site
 
 NODE = "local"
 START_SECONDS = 15.0
+IDLE_SECONDS = 600  # an agent that no service asks and that has no job ends after that
 AGENT_IS_RUNNING = 3  # the agent's exit code when another one serves the folder
 
 
@@ -65,6 +66,9 @@ class LocalTarget:
         self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "dispatcher.agent", "serve"]
         command += ["--root", str(self._root), "--socket", str(self._socket)]
+        command += ["--idle-after", str(IDLE_SECONDS)]
+        if self._config.python:
+            command += ["--interpreter", self._config.python]
         with (self._root / "agent.log").open("ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     serve.add_argument("--root", required=True)
     serve.add_argument("--socket", help="default: agent.sock in the root")
     serve.add_argument("--interpreter", help="what `python` means for jobs")
+    serve.add_argument(
+        "--idle-after", type=float, metavar="SECONDS", help="end when nobody needs it for so long"
+    )
     run = commands.add_parser("run", help="run one job, and exit as its script does")
     run.add_argument("--root", required=True)
     run.add_argument("--job", required=True, metavar="FILE")
@@ -32,13 +36,15 @@ def main(arguments: Optional[List[str]] = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if chosen.command == "serve":
-        return _serve(chosen.root, chosen.socket, chosen.interpreter)
+        return _serve(chosen.root, chosen.socket, chosen.interpreter, chosen.idle_after)
     from dispatcher.agent.single import run_job
 
     return run_job(chosen.root, chosen.job, chosen.interpreter)
 
 
-def _serve(root: str, path: Optional[str], interpreter: Optional[str]) -> int:
+def _serve(
+    root: str, path: Optional[str], interpreter: Optional[str], idle_after: Optional[float]
+) -> int:
     from dispatcher.agent.node import AgentIsRunning, NodeAgent
     from dispatcher.agent.server import Server
 
@@ -53,9 +59,14 @@ def _serve(root: str, path: Optional[str], interpreter: Optional[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     threading.Thread(target=server.serve, name="server", daemon=True).start()
+    needed = time.monotonic()
     while not told.wait(_LOOK_EVERY):
         if not os.path.exists(agent.root.lock):
             break  # its root was deleted: nobody can ask it for anything any more
+        if server.is_asked or agent.has_work:
+            needed = time.monotonic()
+        elif idle_after is not None and time.monotonic() - needed >= idle_after:
+            break  # whoever needs one again starts one
     server.close()
     agent.close()
     return 0

@@ -171,6 +171,11 @@ class NodeAgent:
             else:
                 self._remover.remove(name)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether a job of it has not ended."""
+        return any(entry.state != lookout.EXITED for entry in self._book.entries())
+
     def renew(self) -> None:
         """Extend the lease, where there is one."""
         self._lease.renew()

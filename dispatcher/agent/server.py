@@ -35,6 +35,7 @@ class Server:
         self._path = path
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._closed = False
+        self._open = 0
         making = f"{path}.{os.getpid()}"
         before = os.umask(0o177)
         try:
@@ -51,7 +52,19 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=_Connection(self._agent, connection).serve, daemon=True).start()
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody is connected."""
+        return self._open > 0
+
+    def _answer(self, connection: socket.socket) -> None:
+        self._open += 1
+        try:
+            _Connection(self._agent, connection).serve()
+        finally:
+            self._open -= 1
 
     def close(self) -> None:
         """Answer no more."""
