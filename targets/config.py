@@ -126,7 +126,10 @@ class DockerConfig(_OwnsGpus):
     network: Literal["bridge", "none", "host"] = "bridge"
     user: Account | None = None  # uid[:gid]; None: the service's own, or nobody where that is root
     pids_limit: int = Field(4096, ge=16, le=4_194_304)
-    warm: bool = True  # allow containers that stay, and start short runs in a few milliseconds
+    # Start scripts that ask for no limits in milliseconds, in containers that stay. Off by default:
+    # runs that share one can read each other's files and tokens.
+    warm: bool = False
+    warm_idle_seconds: Seconds = 600  # how long a container stays that no run needs
 
 
 class RayConfig(Common):

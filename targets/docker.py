@@ -1,44 +1,41 @@
-"""Jobs as containers of one Docker engine. One container an attempt; its name is the job's name.
+"""Jobs in containers of one Docker engine: one container an attempt, or a fork in a warm one.
 
 Nothing is remembered here that the engine and the target's folder do not know: a service that is
-killed at any line and started again sees the same jobs in the same states. The engine's name for a
-container is the claim while it exists, the folder's claim (`docker_boxes.py`) from the start on and
-after it is gone.
-
-A container that carries another service's label, or none, is never adopted, stopped or removed.
+killed at any line and started again sees the same jobs in the same states. What was claimed for a
+name (`docker_claims.py`) says where to look for it: in its own container (`docker_cold.py`), or in
+one that it shares (`docker_warm.py`).
 """
 
 import logging
-import math
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError
-
-from dispatcher.core.jobs import ABSENT, Job, Observation, State
+from dispatcher.core.jobs import Job, Observation
 from dispatcher.core.scheduling import Capacity, Node
-from targets import docker_evidence
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_boxes import Boxes, Claim
+from targets.docker_boxes import Boxes
+from targets.docker_claims import Claims, Entry
+from targets.docker_cold import Cold
 from targets.docker_engine import SECONDS, Engine
+from targets.docker_files import names_below
 from targets.docker_launch import Launcher
 from targets.docker_profile import SERVICE_LABEL, Ground
 from targets.docker_runtime import unpack
 from targets.docker_shelf import Shelf
+from targets.docker_spools import Spools
+from targets.docker_warm import Warm
+from targets.docker_warm_pool import Pool
 from targets.docker_watch import Watch
 from targets.place import Site
 
 # Measured on two cores: 6 starts a second by one thread, 9 by two, 10 by four.
 WORKERS = 4
-# The shim keeps the grace period itself. This is what it gets on top, to hand over the telemetry
-# and write down how the job ended, before its container is killed.
-LAST_WORDS = 10.0
+SWEEP_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +56,23 @@ class DockerTarget:
         state = site.root / config.name
         runtime = runtime or unpack(state / "runtime")
         ground = Ground(site.service_id, state, runtime, site.service_socket)
-        self._config = config
-        self._engine = Engine(config.docker_host, seconds)
-        self._boxes = Boxes(state)
-        self._label = f"{SERVICE_LABEL}={site.service_id}"
         service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
-        self._shelf = Shelf(state / "snapshots", service)
-        self._launcher = Launcher(config, ground, self._engine, self._boxes, self._shelf)
-        self._lock = threading.Lock()
-        self._deadlines: dict[str, float] = {}  # when a job being stopped is killed, by name
-        self._ended: dict[str, Observation] = {}  # by container id: an end does not change
+        self._config = config
+        self._label = f"{SERVICE_LABEL}={site.service_id}"
+        self._engine = engine = Engine(config.docker_host, seconds)
+        self._boxes = Boxes(state)
+        self._claims = Claims(state, _Kept(state, self._boxes))
+        self._shelf = shelf = Shelf(state / "snapshots", service)
+        self._spools = spools = Spools(state, service, tell=self._tell, complete=self._complete)
+        self._launcher = Launcher(config, ground, engine, self._boxes, self._claims, shelf)
+        self._cold = Cold(engine, self._boxes, self._claims, self._launcher, spools)
+        self._warm_boxes = Pool(config, ground, engine)
+        self._warm = Warm(config, ground, self._warm_boxes, self._claims, shelf, spools)
+        self._report: Report | None = None
         self._watch: Watch | None = None
+        self._closed = threading.Event()
+        self._pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="docker")
+        threading.Thread(target=self._keep, name="docker-keeper", daemon=True).start()
 
     def capacity(self) -> Capacity:
         """All of the engine's machine, or what the configuration says is ours of it."""
@@ -80,141 +83,123 @@ class DockerTarget:
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         """Start each job unless one of that name was ever started; answer what went wrong."""
-        answers = self._all(self._launcher.launch, jobs)
-        return {job.name: error for job, error in zip(jobs, answers, strict=True) if error}
+        warm = [job for job in jobs if self._goes_warm(job)]
+        errors = dict(self._warm.launch(warm)) if warm else {}
+        taken = {job.name for job in warm}
+        cold = [job for job in jobs if job.name not in taken]
+        answers = self._all(self._launch_cold, cold)
+        return errors | {job.name: error for job, error in zip(cold, answers, strict=True) if error}
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         """What is to be seen of each named job. Raises TargetUnavailable."""
-        found = self._engine.containers(self._label) if names else {}
-        return {name: self._seen(name, found.get(name)) for name in names}
+        warm, cold = self._sorted(names)
+        found = self._engine.containers(self._label) if cold else {}
+        seen = {name: self._cold.seen(name, found.get(name)) for name in cold}
+        return {**seen, **self._warm.poll(warm)} if warm else seen
 
     def stop(self, names: Collection[str], grace: float) -> None:
         """SIGTERM now, SIGKILL after `grace` seconds; what has not started is withdrawn."""
-        found = self._engine.containers(self._label)
-        wait = grace + LAST_WORDS
-        asked = list(names)
-        news = self._all(lambda name: self._stop(name, found.get(name), grace), asked)
-        due = [name for name, is_new in zip(asked, news, strict=True) if is_new]
-        if due:
-            timer = threading.Timer(wait, self._kill, [due])
-            timer.daemon = True
-            timer.start()
+        warm, cold = self._sorted(names)
+        if warm:
+            self._warm.stop(warm, grace)
+        found = self._engine.containers(self._label) if cold else {}
+        news = self._all(lambda name: self._cold.stop(name, found.get(name), grace), cold)
+        due = [name for name, is_new in zip(cold, news, strict=True) if is_new]
+        self._cold.kill_later(due, grace)
 
     def remove(self, names: Collection[str]) -> None:
         """Forget ended jobs; one that lives, or is not there, is left as it is."""
-        found = self._engine.containers(self._label)
-        self._all(lambda name: self._remove(name, found.get(name)), list(names))
+        warm, cold = self._sorted(names)
+        if warm:
+            self._warm.remove(warm)
+        found = self._engine.containers(self._label) if cold else {}
+        self._all(lambda name: self._cold.remove(name, found.get(name)), cold)
 
     def watch(self, report: Report) -> None:
-        """Report what has changed, from the engine's event stream."""
+        """Report what has changed: what the engine's event stream and warm agents tell."""
+        self._report = report
+        self._warm.watch(report)
         self._watch = Watch(self._engine, self._label, lambda name: report(self._news(name)))
 
     def close(self) -> None:
         """Let go of connections. Jobs go on."""
+        self._closed.set()
         if self._watch is not None:
             self._watch.close()
+        self._pool.shutdown(wait=False)
+        self._spools.close()
+        self._warm_boxes.close()
         self._shelf.close()
         self._engine.close()
 
-    # Looking
+    def _goes_warm(self, job: Job) -> bool:
+        entry = self._claims.get(job.name)
+        if entry is not None:
+            return entry.box is not None
+        return self._warm.takes(job) and not self._boxes.is_there(job.name)
 
-    def _seen(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
-        if self._launcher.is_busy_with(name):
-            return Observation(State.CREATED)
-        if summary is not None and summary["Id"] in self._ended:
-            return self._ended[summary["Id"]]
-        container = None
-        if summary is not None:
-            container = self._engine.inspect(summary["Id"])
-        elif self._boxes.claimed(name) is None:
-            return ABSENT
-        elif self._boxes.is_there(name):
-            # Claims are made after containers: one that is there now was merely not listed yet.
-            container = self._engine.inspect(name)
-        if container is None or not self._launcher.is_ours(container):
-            return self._gone(name)
-        return self._observed(name, container)
+    def _launch_cold(self, job: Job) -> TargetError | None:
+        error = self._launcher.launch(job)
+        entry = self._claims.get(job.name)
+        if entry is not None and error is None:
+            self._spools.follow(job.name, entry)
+        return error
 
-    def _observed(self, name: str, container: Mapping[str, Any]) -> Observation:
-        record = self._boxes.exit_record(name)
-        ended = docker_evidence.STATES[container["State"]["Status"]] is State.EXITED
-        tail = self._words(container["Id"]) if ended and record is None else ""
-        stopped = self._boxes.claimed(name) is Claim.STOPPED
-        seen = docker_evidence.observe(container, record, stopped=stopped, tail=tail)
-        if ended:
-            self._ended[container["Id"]] = seen
-        return seen
-
-    def _gone(self, name: str) -> Observation:
-        launched = self._boxes.claimed(name) in (Claim.LAUNCHED, Claim.STOPPED)
-        if launched and self._boxes.is_there(name):
-            return docker_evidence.gone(self._boxes.exit_record(name), time.time())
-        return Observation(State.REMOVED)
-
-    def _words(self, container_id: str) -> str:
-        with self._engine.calls() as api, suppress(APIError):
-            text: bytes = api.logs(container_id, tail=20)
-            return text.decode(errors="replace")[-2048:]
-        return ""
+    def _sorted(self, names: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+        """The jobs that were claimed for a warm container, and the others."""
+        entries = {name: self._claims.get(name) for name in names}
+        warm = {name: entry for name, entry in entries.items() if entry and entry.box}
+        return warm, [name for name in entries if name not in warm]
 
     def _news(self, name: str | None) -> Mapping[str, Observation]:
+        """What an event is about; nothing in particular means that all may have changed."""
+        if name is None or name in self._warm_boxes:
+            return {}
         with suppress(TargetUnavailable):
-            container = self._engine.inspect(name) if name else None
-            if name and container is not None and self._launcher.is_ours(container):
-                return {name: self._seen(name, {"Id": container["Id"]})}
+            container = self._engine.inspect(name)
+            if container is not None and self._launcher.is_ours(container):
+                return {name: self._cold.seen(name, {"Id": container["Id"]})}
         return {}
 
-    # Ending
+    def _tell(self, name: str) -> None:
+        """The end of a job may be told now."""
+        if self._report is not None:
+            with suppress(TargetUnavailable):
+                self._report(self._warm.news(name) or self._news(name))
 
-    def _stop(self, name: str, summary: Mapping[str, Any] | None, grace: float) -> bool:
-        """End one job, or withdraw it. Answers whether it has to be killed sooner than known."""
-        state = docker_evidence.STATES[summary["State"]] if summary else None
-        if state is None and self._boxes.claimed(name) is None:
-            self._boxes.withdraw(name)
-        elif state is State.CREATED:
-            self._boxes.withdraw(name)
-            self._engine.discard(name)
-            self._boxes.delete(name)
-        elif state is State.ALIVE:
-            return self._end(name, grace)
-        return False
+    def _complete(self, name: str) -> None:
+        self._cold.complete(name)
+        with suppress(TargetUnavailable):
+            self._warm.complete(name)
 
-    def _end(self, name: str, grace: float) -> bool:
-        kill_at = time.monotonic() + grace + LAST_WORDS
-        with self._lock:
-            sooner = kill_at < self._deadlines.get(name, math.inf)
-            if sooner:
-                self._deadlines[name] = kill_at
-        if sooner:
-            self._boxes.note_stop(name, grace)
-            self._signal(name, "SIGTERM")
-        return sooner
-
-    def _kill(self, names: Sequence[str]) -> None:
-        with self._lock:
-            now = time.monotonic()
-            due = [n for n in names if self._deadlines.get(n, math.inf) <= now]
-            for name in due:
-                del self._deadlines[name]
-        for name in due:
+    def _keep(self) -> None:
+        """Tidy up, first of all what a service before this one has left."""
+        pause = 0.0
+        while not self._closed.wait(pause):
             try:
-                self._signal(name, "SIGKILL")
-            except TargetUnavailable as error:  # whoever asked for the stop will ask again
-                log.warning("cannot kill %s: %s", name, error)
-
-    def _signal(self, name: str, signal: str) -> None:
-        with self._engine.calls() as api, suppress(APIError):  # ended, or gone, meanwhile
-            api.kill(name, signal=signal)
-
-    def _remove(self, name: str, summary: Mapping[str, Any] | None) -> None:
-        if summary is not None:
-            if docker_evidence.STATES[summary["State"]] is State.ALIVE:
-                return
-            self._engine.discard(name)
-            self._ended.pop(summary["Id"], None)
-        self._deadlines.pop(name, None)
-        self._boxes.delete(name)
+                if not pause:
+                    self._cold.sweep()
+                self._warm.sweep()
+            except TargetUnavailable as error:
+                log.debug("%s", error)
+            except Exception:
+                log.exception("sweeping %s", self._config.name)
+            pause = min(SWEEP_SECONDS, self._config.warm_idle_seconds / 4)
 
     def _all(self, act: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            return list(pool.map(act, items))
+        return [act(item) for item in items] if len(items) < 2 else list(self._pool.map(act, items))
+
+
+class _Kept:
+    """Says of a name whether it has folders, so that its claim is still needed."""
+
+    def __init__(self, state: Path, boxes: Boxes) -> None:
+        self._boxes = boxes
+        self._warm = {
+            name
+            for box in names_below(state, "warm")
+            for name in names_below(state / "warm", box, "jobs")
+        }
+
+    def __call__(self, name: str) -> bool:
+        return name in self._warm or self._boxes.is_there(name)

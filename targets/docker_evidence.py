@@ -62,6 +62,21 @@ def gone(record: Evidence | None, now: float) -> Observation:
     return Observation(State.EXITED, None, record or lost)
 
 
+def dead_with(inspected: Mapping[str, Any], now: float) -> Observation:
+    """See a job that has left no record in a container that it shared, which has ended, or has
+    been removed if nothing is known of it.
+
+    How the container ended is not how the job did: it was killed with it.
+    """
+    if not inspected:
+        return gone(None, now)
+    shown = inspected["State"]
+    ended = moment(shown.get("FinishedAt")) or now
+    oom = bool(shown.get("OOMKilled"))
+    reason = "signaled" if oom else RESTARTED
+    return Observation(State.EXITED, None, Evidence(None, 9, reason, oom, ended_at=ended))
+
+
 def moment(text: str | None) -> float | None:
     """Seconds since the epoch; None for the engine's word for never."""
     if not text or text.startswith("0001-"):

@@ -16,7 +16,8 @@ from dispatcher.core.jobs import Job
 from targets import docker_gpu, docker_profile
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_boxes import Boxes, Claim
+from targets.docker_boxes import Boxes
+from targets.docker_claims import Claim, Claims, entry_of
 from targets.docker_engine import Engine
 from targets.docker_profile import SERVICE_LABEL, Ground
 from targets.docker_shelf import Shelf
@@ -26,12 +27,19 @@ class Launcher:
     """Starts the jobs of one target. Several threads may use it, each with another job."""
 
     def __init__(
-        self, config: DockerConfig, ground: Ground, engine: Engine, boxes: Boxes, shelf: Shelf
+        self,
+        config: DockerConfig,
+        ground: Ground,
+        engine: Engine,
+        boxes: Boxes,
+        claims: Claims,
+        shelf: Shelf,
     ) -> None:
         self._config = config
         self._ground = ground
         self._engine = engine
         self._boxes = boxes
+        self._claims = claims
         self._shelf = shelf
         self._lock = threading.Lock()
         self._busy: set[str] = set()
@@ -46,7 +54,7 @@ class Launcher:
         try:
             self._start(job)
         except LaunchRefused as refusal:
-            self._boxes.withdraw(job.name)
+            self._claims.withdraw(job.name)
             self._boxes.delete(job.name)
             return refusal
         except TargetUnavailable as error:
@@ -59,10 +67,15 @@ class Launcher:
         return None
 
     def _start(self, job: Job) -> None:
+        claim = self._claims.claim(job.name)
+        if claim is None and not self._boxes.is_there(job.name):
+            self._start_new(job)
+            return
         container = self._ours(job.name)
-        if container is None and self._boxes.claimed(job.name) is None:
+        if container is None and claim is None:
             self._start_new(job)
         elif container is not None and container["State"]["Status"] == "created":
+            self._fill_box(job)
             self._begin(job)  # created by a service that was killed before it could start it
 
     def _start_new(self, job: Job) -> None:
@@ -77,7 +90,7 @@ class Launcher:
                 cause = refusal.__cause__
                 if not isinstance(cause, APIError) or not docker_gpu.is_about_gpus(cause):
                     raise
-                self._boxes.unclaim(job.name)  # it was created, and refused to start
+                self._claims.give_back(job.name)  # it was created, and refused to start
         return self._create_and_begin(job, last)
 
     def _modes(self, job: Job) -> tuple[docker_gpu.Mode, ...]:
@@ -108,23 +121,21 @@ class Launcher:
             if error.status_code != HTTPStatus.CONFLICT:
                 raise self._explained(error, job) from error
             there = self._ours(job.name)  # a call that was cut off has made it after all
-            return there is not None and bool(there["State"]["Status"] == "created")
+            if there is None:
+                raise TargetUnavailable(f"{job.name} is being created or removed") from error
+            return bool(there["State"]["Status"] == "created")
         return True
 
     def _fill_box(self, job: Job) -> None:
         owner = docker_profile.owner(self._config)
         try:
             seen = docker_profile.inside(job, self._ground.socket)
-            settings = docker_profile.settings(job, self._ground.socket)
-            self._boxes.fill(job.name, seen.wire(), settings, owner)
+            self._boxes.fill(job.name, seen.wire(), owner)
         except PermissionError as error:
-            raise LaunchRefused(
-                f"user: this service may not give a folder to {owner[0]}:{owner[1]}; leave the "
-                "target's user out, or run the service as root"
-            ) from error
+            raise LaunchRefused(docker_profile.NO_FOLDER.format(*owner)) from error
 
     def _begin(self, job: Job) -> None:
-        if self._boxes.claim(job.name) is Claim.WITHDRAWN:
+        if self._claims.take(job.name, entry_of(job)).claim is not Claim.LAUNCHED:
             self._engine.discard(job.name)
             return
         try:

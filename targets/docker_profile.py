@@ -2,10 +2,12 @@
 
 Every container is made in the same hardened way: no capabilities, no new privileges, bounded
 processes and memory, and nothing to write to but its folders and its own layers. Secrets travel in
-files there, never in the container's environment or command line, which `docker inspect`
-shows.
+files there, never in the container's environment or command line, which `docker inspect` shows; no
+token but the runs' own is among them.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from typing import Any
 
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from dispatcher.agent.single import CODE
 from dispatcher.core.jobs import Job
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
@@ -21,16 +24,22 @@ from targets.config import DockerConfig
 SERVICE_LABEL = "dispatcher.service"
 RUN_LABEL = "dispatcher.run"
 ATTEMPT_LABEL = "dispatcher.attempt"
+WARM_LABEL = "dispatcher.warm"
 
 ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
-TOKEN_VARIABLE = "AZUREML_RUN_TOKEN"
-COMMAND = ["python3", "-m", "dispatcher.agent", "run", "--root", ROOT, "--job"]
+# The shim needs nothing that is installed, and so does not look for it.
+COMMAND = ["python3", "-S", "-s", "-c", CODE, ROOT]
+WARM_COMMAND = ["python3", "-m", "dispatcher.agent", "serve", "--root", ROOT]
 
 NOBODY = 65534
 SHARED_MEMORY_MB = 2048  # Azure ML's own default; the engine's 64 MB breaks data loaders
+NO_FOLDER = (
+    "user: this service may not give a folder to {}:{}; leave the target's user out, or run the "
+    "service as root"
+)
 ALLOWED_ARGUMENTS = ("--shm-size", "--ulimit", "--hostname")
 
 
@@ -67,17 +76,6 @@ def inside(job: Job, socket: Path) -> Job:
     return replace(job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=())
 
 
-def settings(job: Job, socket: Path) -> dict[str, Any]:
-    """What the agent in the container is configured with: where its telemetry goes.
-
-    It speaks with the run's own token, which the script has anyway: an agent's token reaches every
-    run of the target, and must not lie where a script can read it.
-    """
-    token = job.env.get(TOKEN_VARIABLE)
-    service = {"socket": f"{SERVICE}/{socket.name}", "url": None, "token": token}
-    return {"service": service if token else None}
-
-
 def labels(job: Job, ground: Ground) -> dict[str, str]:
     """What an engine's containers are found and told apart by."""
     return {
@@ -99,7 +97,7 @@ def container(job: Job, config: DockerConfig, ground: Ground) -> dict[str, Any]:
         "working_dir": RUNTIME,
         "hostname": chosen.get("--hostname"),
         "labels": labels(job, ground),
-        "environment": _environment(job, config),
+        "environment": _environment(config, gpus=bool(job.gpus)),
     }
 
 
@@ -112,11 +110,7 @@ def host(
     chosen = dict(_arguments(job))
     memory = f"{job.memory_mb}m" if job.memory_mb else None
     return {
-        "init": True,
-        "network_mode": config.network,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "pids_limit": config.pids_limit,
+        **_hardened(config),
         "mem_limit": memory,
         "memswap_limit": memory,  # the same: no swap
         "nano_cpus": int(max(0.01, min(job.cpus, cpus)) * 1e9) if job.cpus else None,
@@ -124,14 +118,69 @@ def host(
         "ulimits": [_ulimit(text) for option, text in _arguments(job) if option == "--ulimit"],
         "device_requests": [gpus] if gpus else None,
         "mounts": list(_mounts(job, ground)),
-        # What the agent itself prints; the job's own output goes to files in the box.
+    }
+
+
+def is_warm(job: Job, config: DockerConfig) -> bool:
+    """Whether the job may run in a container that it shares with others: a script that asks for
+    nothing of its own.
+    """
+    asks = (job.memory_mb, job.shm_mb, job.gpus, job.docker_arguments, job.command)
+    is_script = bool(job.script) and job.interpreter in ("python", "python3")
+    return config.warm and is_script and not any(asks) and job.start != "fresh"
+
+
+def warm_key(job: Job, config: DockerConfig) -> str:
+    """What two jobs must have in common to share a container, in short."""
+    shared = (job.image or config.image, owner(config), config.network, job.preload)
+    limits = (config.memory_mb, config.pids_limit, config.docker_host)
+    return hashlib.sha256(json.dumps([shared, limits]).encode()).hexdigest()[:12]
+
+
+def warm_container(name: str, job: Job, config: DockerConfig, ground: Ground) -> dict[str, Any]:
+    """The arguments of `create_container` for the warm container of jobs like this one."""
+    return {
+        "image": job.image or config.image,
+        "entrypoint": WARM_COMMAND,
+        "name": name,
+        "user": "{}:{}".format(*owner(config)),
+        "working_dir": RUNTIME,
+        "labels": {SERVICE_LABEL: ground.service_id, WARM_LABEL: config.name},
+        "environment": _environment(config, gpus=False),
+    }
+
+
+def warm_host(folder: Path, config: DockerConfig, ground: Ground) -> dict[str, Any]:
+    """The arguments of `create_host_config`: as hardened as any other, and without a limit but
+    the target's own.
+    """
+    memory = f"{config.memory_mb}m" if config.memory_mb else None
+    snapshots = str(ground.state / "snapshots")
+    mounts = [
+        Mount(ROOT, str(folder), type="bind"),
+        Mount(f"{ROOT}/snapshots", snapshots, type="bind", read_only=True),
+        *_shared_mounts(ground),
+    ]
+    shm = f"{SHARED_MEMORY_MB}m"
+    limits = {"mem_limit": memory, "memswap_limit": memory, "shm_size": shm}
+    return {**_hardened(config), **limits, "mounts": mounts}
+
+
+def _hardened(config: DockerConfig) -> dict[str, Any]:
+    return {
+        "init": True,
+        "network_mode": config.network,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": config.pids_limit,
+        # What the agent itself prints; a job's own output goes to files in its folder.
         "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
     }
 
 
-def _environment(job: Job, config: DockerConfig) -> dict[str, str]:
+def _environment(config: DockerConfig, *, gpus: bool) -> dict[str, str]:
     env = {"PYTHONUNBUFFERED": "1"}
-    if not job.gpus:
+    if not gpus:
         # An image may ask for all devices by this variable; a request for some overrides it.
         env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if owner(config)[0] != 0:
@@ -146,6 +195,10 @@ def _mounts(job: Job, ground: Ground) -> Iterator[Mount]:
     if job.snapshot:
         snapshot = str(state / "snapshots" / job.snapshot)
         yield Mount(f"{ROOT}/snapshots/{job.snapshot}", snapshot, type="bind", read_only=True)
+    yield from _shared_mounts(ground)
+
+
+def _shared_mounts(ground: Ground) -> Iterator[Mount]:
     yield Mount(RUNTIME, str(ground.runtime), type="bind", read_only=True)
     # The socket's folder: a service that starts again makes a new socket in it.
     yield Mount(SERVICE, str(ground.socket.parent), type="bind", read_only=True)

@@ -15,7 +15,6 @@ import pytest
 from dispatcher.core.jobs import State
 from dispatcher.core.verdicts import judge
 from targets.base import LaunchRefused
-from targets.docker_profile import TOKEN_VARIABLE
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.waiting import until
@@ -62,7 +61,7 @@ class Service(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take frames of telemetry, and acknowledge all of them."""
-        assert self.headers["Authorization"] == "Bearer run-token"
+        assert self.headers["Authorization"] == "Bearer agents-token"
         body = io.BytesIO(self.rfile.read(int(self.headers["Content-Length"])))
         acks = []
         while line := body.readline():
@@ -89,7 +88,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 @pytest.fixture
 def rig(dockerd: Dockerd, tmp_path: Path) -> Iterator[Rig]:
-    rig = make_rig(dockerd, tmp_path, real_agent=True)
+    rig = make_rig(dockerd, tmp_path, token="agents-token", real_agent=True)
     Service.asked, Service.taken = [], {}
     server = Server(str(rig.site.service_socket), Service)
     rig.site.service_socket.chmod(0o666)  # as the service does: its folder keeps others out
@@ -112,16 +111,18 @@ def test_a_script_of_a_snapshot_runs_as_nobody_and_can_write_beside_it(rig: Rig)
 def test_what_a_job_says_has_arrived_when_its_end_is_seen(rig: Rig) -> None:
     says = """echo hello; echo '{"n": "loss", "k": "scalar", "v": 1}' >> ../spool/metrics"""
 
-    assert evidence(rig.run(job(says, env={TOKEN_VARIABLE: "run-token"}))).ok
+    assert evidence(rig.run(job(says))).ok
 
     assert Service.taken["log:user_logs/std_log.txt"] == b"hello\n"
     assert json.loads(Service.taken["metrics"])["n"] == "loss"
 
 
-def test_no_token_but_the_runs_own_is_in_a_container(dockerd: Dockerd, tmp_path: Path) -> None:
-    rig = make_rig(dockerd, tmp_path, token="agents-token")
+def test_no_token_but_the_runs_own_is_in_a_container(rig: Rig) -> None:
+    look = "grep -r token /dispatcher-root /dispatcher-service /proc/*/environ"
 
-    seen = evidence(rig.run(job("cat /dispatcher-root/service.json ../*/job.json", env={})))
+    seen = evidence(rig.run(job(f"{look}; echo done")))
+
+    assert "done" in seen.tail
 
     assert "agents-token" not in seen.tail
 

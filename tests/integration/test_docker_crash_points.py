@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.core.jobs import Job, State
 from targets.docker_boxes import Boxes
+from targets.docker_claims import Claims
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 
@@ -19,10 +20,10 @@ from tests.rigs.dockerd import Dockerd
 STEPS = [
     (Boxes, "fill"),
     (docker.APIClient, "create_container"),
-    (Boxes, "claim"),
+    (Claims, "take"),
     (docker.APIClient, "start"),
     (docker.APIClient, "remove_container"),
-    (Boxes, "withdraw"),
+    (Claims, "withdraw"),
     (Boxes, "delete"),
 ]
 

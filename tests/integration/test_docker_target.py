@@ -11,7 +11,7 @@ import pytest
 from docker.errors import NotFound
 
 from dispatcher.core.jobs import Job, Observation, State
-from targets import docker
+from targets import docker_cold
 from targets.base import LaunchRefused, Target
 from targets.docker_profile import SOCKET_VARIABLE
 from targets.testing import TargetContract
@@ -230,7 +230,7 @@ def test_a_stopped_job_gets_its_grace_and_no_more(rig: Rig) -> None:
 def test_a_supervisor_that_is_stuck_is_killed_with_its_container(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker, "LAST_WORDS", 0.2)
+    monkeypatch.setattr(docker_cold, "LAST_WORDS", 0.2)
     one = job("kill -STOP $PPID; echo stuck; sleep 60")
     rig.target.launch([one])
     until(lambda: "stuck" in rig.said(one), "the supervisor is stuck")

@@ -1,13 +1,12 @@
-"""Boxes and claims: what is on disk decides, and what a job puts there is not trusted."""
+"""The folders of a job: what a job puts there is not trusted."""
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
 
-from targets.docker_boxes import KEPT_SECONDS, Boxes, Claim
+from targets.docker_boxes import Boxes
 
 
 @pytest.fixture
@@ -20,45 +19,8 @@ def me() -> tuple[int, int]:
 
 
 def fill(boxes: Boxes, name: str) -> Path:
-    boxes.fill(name, {"name": name}, {}, me())
+    boxes.fill(name, {"name": name}, me())
     return boxes._jobs / name
-
-
-def test_a_name_is_claimed_for_good(boxes: Boxes, tmp_path: Path) -> None:
-    assert boxes.claimed("a-1") is None
-    assert boxes.claim("a-1") is Claim.LAUNCHED
-    assert boxes.claim("a-1") is Claim.LAUNCHED
-
-    assert Boxes(tmp_path).claimed("a-1") is Claim.LAUNCHED
-
-
-def test_a_withdrawn_name_cannot_be_claimed(boxes: Boxes) -> None:
-    boxes.withdraw("a-1")
-
-    assert boxes.claim("a-1") is Claim.WITHDRAWN
-
-
-def test_a_claim_that_was_cut_off_is_a_claim(boxes: Boxes, tmp_path: Path) -> None:
-    (tmp_path / "claims" / "a-1").touch()
-
-    assert boxes.claimed("a-1") is Claim.LAUNCHED
-    assert boxes.claim("a-1") is Claim.LAUNCHED
-
-
-def test_claims_are_forgotten_after_seven_days_unless_their_box_is_there(
-    boxes: Boxes, tmp_path: Path
-) -> None:
-    old = time.time() - KEPT_SECONDS - 60
-    for name in ("kept-1", "old-1", "new-1"):
-        boxes.claim(name)
-    for name in ("kept-1", "old-1"):
-        os.utime(tmp_path / "claims" / name, (old, old))
-    fill(boxes, "kept-1")
-
-    again = Boxes(tmp_path)
-
-    known = {name for name in ("kept-1", "old-1", "new-1") if again.claimed(name)}
-    assert known == {"kept-1", "new-1"}
 
 
 def test_an_exit_record_is_read(boxes: Boxes) -> None:
@@ -97,14 +59,3 @@ def test_a_pipe_in_place_of_a_record_holds_nobody_up(boxes: Boxes) -> None:
     os.mkfifo(fill(boxes, "a-1") / "exit.json")
 
     assert boxes.exit_record("a-1") is None
-
-
-def test_a_deleted_box_keeps_its_claim(boxes: Boxes) -> None:
-    fill(boxes, "a-1")
-    boxes.claim("a-1")
-
-    boxes.delete("a-1")
-    boxes.delete("a-1")
-
-    assert not boxes.is_there("a-1")
-    assert boxes.claimed("a-1") is Claim.LAUNCHED

@@ -1,0 +1,141 @@
+"""The claims of a Docker target: what became of every name that was ever launched or withdrawn.
+
+A claim is why a name never starts twice. It is on disk before anything starts under it, outlives
+container and folders, and is kept for seven days. It also says what cannot be asked of anybody
+later: whether the job was given to a warm container and to which, and which logs it has.
+
+    <state>/claims/<job name>      {"claim", "box", "ranks", "alone"}
+"""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from dispatcher.core.jobs import Job
+
+KEPT_SECONDS = 7 * 86400
+
+
+class Claim(StrEnum):
+    """What became of a name."""
+
+    LAUNCHED = "launched"
+    STOPPED = "stopped"  # launched, and being ended on purpose: its end is no loss
+    WITHDRAWN = "withdrawn"
+    REMOVED = "removed"  # its end is known; what is left of it may be deleted
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim: `box` is the warm container that the job was given to, if it was to one."""
+
+    claim: Claim = Claim.LAUNCHED
+    box: str | None = None
+    ranks: tuple[int, ...] = (0,)
+    alone: bool = True
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """As much of the job as its telemetry needs (see `dispatcher.agent.streams`)."""
+        run, _, attempt = name.rpartition("-")
+        return {
+            "name": name,
+            "run_id": run,
+            "attempt": int(attempt.partition(".")[0]) if attempt[:1].isdigit() else None,
+            "ranks": [{"rank": rank} for rank in self.ranks],
+            "world": None if self.alone else {"size": len(self.ranks)},
+        }
+
+
+def entry_of(job: Job, box: str | None = None) -> Entry:
+    """What a launch of the job claims."""
+    ranks = tuple(rank.rank for rank in job.ranks)
+    return Entry(Claim.LAUNCHED, box, ranks, alone=len(ranks) == 1 and job.world is None)
+
+
+class Claims:
+    """All claims of one target. A change is on disk before the call returns."""
+
+    def __init__(self, state: Path, is_kept: Callable[[str], bool]) -> None:
+        """`is_kept` says of a name whether its claim is needed, however old it is."""
+        self._folder = state / "claims"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._forget_old(is_kept)
+
+    def get(self, name: str) -> Entry | None:
+        """What became of the name, if anything did."""
+        try:
+            return _read((self._folder / name).read_text())
+        except FileNotFoundError:
+            return None
+
+    def claim(self, name: str) -> Claim | None:
+        """The same in one word."""
+        entry = self.get(name)
+        return None if entry is None else entry.claim
+
+    def take(self, name: str, entry: Entry) -> Entry:
+        """Claim a name; the answer is the claim that counts: an earlier one if there was one."""
+        part = self._part(name, entry)
+        try:
+            os.link(part, self._folder / name)
+        except FileExistsError:
+            return self.get(name) or entry
+        finally:
+            part.unlink()
+        _sync(self._folder)
+        return entry
+
+    def put(self, name: str, entry: Entry, *, durable: bool = True) -> None:
+        """Replace what was claimed; one that is not durable may be undone by a power cut."""
+        self._part(name, entry, durable=durable).replace(self._folder / name)
+        if durable:
+            _sync(self._folder)
+
+    def withdraw(self, name: str) -> None:
+        """Make sure that the name will not be launched any more."""
+        self.put(name, Entry(Claim.WITHDRAWN))
+
+    def give_back(self, name: str) -> None:
+        """Drop a claim under which nothing has started, for sure."""
+        (self._folder / name).unlink(missing_ok=True)
+        _sync(self._folder)
+
+    def _part(self, name: str, entry: Entry, *, durable: bool = True) -> Path:
+        part = self._folder / f".{name[:200]}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            json.dump(asdict(entry), file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        return part
+
+    def _forget_old(self, is_kept: Callable[[str], bool]) -> None:
+        limit = time.time() - KEPT_SECONDS
+        for claim in self._folder.iterdir():
+            with suppress(FileNotFoundError):
+                if claim.stat().st_mtime < limit and not is_kept(claim.name):
+                    claim.unlink()
+
+
+def _read(text: str) -> Entry:
+    """One that makes no sense is a claim all the same: what is sure is that there is one."""
+    with suppress(ValueError, KeyError, TypeError):
+        kept = json.loads(text)
+        ranks = tuple(int(rank) for rank in kept["ranks"])
+        return Entry(Claim(kept["claim"]), kept["box"], ranks, bool(kept["alone"]))
+    return Entry()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

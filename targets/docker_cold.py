@@ -1,0 +1,188 @@
+"""Cold jobs: one container an attempt, whose name is the job's name.
+
+The engine's name for a container is the claim while it exists, the target's own claim
+(`docker_claims.py`) from the start on and after it is gone. A container that carries another
+service's label, or none, is never adopted, stopped or removed.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from docker.errors import APIError
+
+from dispatcher.core.jobs import ABSENT, Observation, State
+from targets import docker_evidence
+from targets.base import TargetUnavailable
+from targets.docker_boxes import Boxes
+from targets.docker_claims import Claim, Claims, Entry
+from targets.docker_engine import Engine
+from targets.docker_launch import Launcher
+from targets.docker_spools import Spools
+
+# The shim keeps the grace period itself. This is what it gets on top, to write down how the job
+# ended, before its container is killed.
+LAST_WORDS = 10.0
+_LIVE = (Claim.LAUNCHED, Claim.STOPPED)
+
+log = logging.getLogger(__name__)
+
+
+class Cold:
+    """What becomes of containers that hold one job. Any thread may ask."""
+
+    def __init__(
+        self, engine: Engine, boxes: Boxes, claims: Claims, launcher: Launcher, spools: Spools
+    ) -> None:
+        self._engine, self._boxes, self._claims = engine, boxes, claims
+        self._launcher, self._spools = launcher, spools
+        self._lock = threading.Lock()
+        self._deadlines: dict[str, float] = {}  # when a job being stopped is killed, by name
+        self._ended: dict[str, Observation] = {}  # by container id: an end does not change
+
+    # Looking
+
+    def seen(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
+        """What is to be seen of a job; `summary` is what the engine listed under its name."""
+        if self._launcher.is_busy_with(name):
+            return Observation(State.CREATED)
+        entry = self._claims.get(name)
+        seen = self._look(name, summary, entry)
+        if entry is not None and seen.state is State.ALIVE:
+            self._spools.follow(name, entry)
+        if entry is None or seen.state is not State.EXITED or self._spools.ended(name, entry):
+            return seen
+        return Observation(State.ALIVE, seen.started_at)
+
+    def _look(
+        self, name: str, summary: Mapping[str, Any] | None, entry: Entry | None
+    ) -> Observation:
+        if summary is not None and summary["Id"] in self._ended:
+            return self._ended[summary["Id"]]
+        container = None
+        if summary is not None:
+            container = self._engine.inspect(summary["Id"])
+        elif entry is None:
+            return ABSENT
+        elif self._boxes.is_there(name):
+            # Claims are made after containers: one that is there now was merely not listed yet.
+            container = self._engine.inspect(name)
+        if container is None or not self._launcher.is_ours(container):
+            return self._gone(name, entry)
+        return self._observed(name, container, entry)
+
+    def _observed(
+        self, name: str, container: Mapping[str, Any], entry: Entry | None
+    ) -> Observation:
+        record = self._boxes.exit_record(name)
+        ended = docker_evidence.STATES[container["State"]["Status"]] is State.EXITED
+        tail = self._words(container["Id"]) if ended and record is None else ""
+        stopped = entry is not None and entry.claim is Claim.STOPPED
+        seen = docker_evidence.observe(container, record, stopped=stopped, tail=tail)
+        if ended:
+            self._ended[container["Id"]] = seen
+        return seen
+
+    def _gone(self, name: str, entry: Entry | None) -> Observation:
+        if entry is not None and entry.claim in _LIVE and self._boxes.is_there(name):
+            return docker_evidence.gone(self._boxes.exit_record(name), time.time())
+        return Observation(State.REMOVED)
+
+    def _words(self, container_id: str) -> str:
+        with self._engine.calls() as api, suppress(APIError):
+            text: bytes = api.logs(container_id, tail=20)
+            return text.decode(errors="replace")[-2048:]
+        return ""
+
+    # Ending
+
+    def stop(self, name: str, summary: Mapping[str, Any] | None, grace: float) -> bool:
+        """End one job, or withdraw it. Answers whether it has to be killed sooner than known."""
+        state = docker_evidence.STATES[summary["State"]] if summary else None
+        if state is None and self._claims.get(name) is None:
+            self._claims.withdraw(name)
+        elif state is State.CREATED:
+            self._claims.withdraw(name)
+            self._engine.discard(name)
+            self._boxes.delete(name)
+        elif state is State.ALIVE:
+            return self._end(name, grace)
+        return False
+
+    def kill_later(self, names: Sequence[str], grace: float) -> None:
+        """Kill the containers of these jobs when their time is up."""
+        if names:
+            later(grace + LAST_WORDS, lambda: self._kill(names))
+
+    def _end(self, name: str, grace: float) -> bool:
+        kill_at = time.monotonic() + grace + LAST_WORDS
+        with self._lock:
+            sooner = kill_at < self._deadlines.get(name, math.inf)
+            if sooner:
+                self._deadlines[name] = kill_at
+        if sooner:
+            entry = self._claims.get(name) or Entry()
+            if entry.claim is not Claim.STOPPED:
+                self._claims.put(name, replace(entry, claim=Claim.STOPPED))
+            self._boxes.note_stop(name, grace)
+            self._signal(name, "SIGTERM")
+        return sooner
+
+    def _kill(self, names: Sequence[str]) -> None:
+        with self._lock:
+            now = time.monotonic()
+            due = [n for n in names if self._deadlines.get(n, math.inf) <= now]
+            for name in due:
+                del self._deadlines[name]
+        for name in due:
+            try:
+                self._signal(name, "SIGKILL")
+            except TargetUnavailable as error:  # whoever asked for the stop will ask again
+                log.warning("cannot kill %s: %s", name, error)
+
+    def _signal(self, name: str, signal: str) -> None:
+        with self._engine.calls() as api, suppress(APIError):  # ended, or gone, meanwhile
+            api.kill(name, signal=signal)
+
+    # Forgetting
+
+    def remove(self, name: str, summary: Mapping[str, Any] | None) -> None:
+        """Remove the container and the folders of an ended job, once its telemetry is shipped."""
+        if summary is not None:
+            if docker_evidence.STATES[summary["State"]] is State.ALIVE:
+                return
+            self._engine.discard(name)
+            self._ended.pop(summary["Id"], None)
+        self._deadlines.pop(name, None)
+        entry = self._claims.get(name)
+        if entry is not None and self._spools.owes(name):
+            self._claims.put(name, replace(entry, claim=Claim.REMOVED))
+            if self._spools.owes(name):
+                return
+        self._boxes.delete(name)
+        self._spools.forget(name)
+
+    def complete(self, name: str) -> None:
+        """The service has all of an ended job: one that was removed before can go."""
+        if self._claims.claim(name) is Claim.REMOVED:
+            self._boxes.delete(name)
+            self._spools.forget(name)
+
+    def sweep(self) -> None:
+        """Go on with what was removed, but not yet shipped, when the service was killed."""
+        for name in self._boxes.names():
+            entry = self._claims.get(name)
+            if entry is not None and entry.claim is Claim.REMOVED:
+                self._spools.ended(name, entry)
+
+
+def later(seconds: float, act: Callable[[], None]) -> None:
+    """Do it then, unless this process has ended."""
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,124 @@
+"""Files in folders that a container may write to: no link on the way to one is followed.
+
+Whoever runs in a container owns what is in its folders and may change it at any moment. So a path
+is walked folder by folder, each opened below the one before; only regular files are read, only so
+much of them, and a pipe in their place holds nobody up.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dispatcher.agent.streams import Files
+
+MAX_RECORD = 1024 * 1024
+_CAUTION = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class GuardedFiles(Files):
+    """For a shipper: files below a folder, by their whole path."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def size(self, path: str) -> int:
+        descriptor = self.open(path, os.O_RDONLY)
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def open(self, path: str, flags: int) -> int:
+        return open_below(self._folder, *Path(path).relative_to(self._folder).parts, flags=flags)
+
+
+def open_below(folder: Path, *parts: str, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file below a folder. Raises OSError."""
+    with _opened(folder, *parts[:-1]) as parent:
+        descriptor = os.open(parts[-1], flags | _CAUTION, dir_fd=parent)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{'/'.join(parts)} is not a regular file")
+    return descriptor
+
+
+def read_below(folder: Path, *parts: str) -> bytes:
+    """Read a small file. Raises OSError."""
+    with os.fdopen(open_below(folder, *parts), "rb") as file:
+        return file.read(MAX_RECORD)
+
+
+def write_below(folder: Path, *parts: str, text: str) -> None:
+    """Write a file by rename. Raises OSError."""
+    part = f".{parts[-1]}.{secrets.token_hex(8)}"
+    with _opened(folder, *parts[:-1]) as parent:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CAUTION
+        with os.fdopen(os.open(part, flags, 0o644, dir_fd=parent), "w") as file:
+            file.write(text)
+        os.rename(part, parts[-1], src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def names_below(folder: Path, *parts: str) -> list[str]:
+    """What is in a folder; nothing if there is none."""
+    try:
+        with _opened(folder, *parts) as descriptor:
+            return os.listdir(descriptor)
+    except OSError:
+        return []
+
+
+def is_below(folder: Path, *parts: str) -> bool:
+    """Whether something of that name is there, whatever it is."""
+    try:
+        with _opened(folder, *parts[:-1]) as parent:
+            os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def delete_below(folder: Path, *parts: str) -> None:
+    """Delete a folder and all in it; none is fine."""
+    with suppress(OSError), _opened(folder, *parts[:-1]) as parent:
+        shutil.rmtree(parts[-1], dir_fd=parent, ignore_errors=True)
+
+
+def socket_below(folder: Path, *parts: str) -> socket.socket:
+    """Connect to a Unix socket, and to nothing that a link in its place leads to. Raises OSError.
+
+    What is opened is what is connected to: nobody can put something else there in between. And the
+    path may be longer than the kernel takes for a socket.
+    """
+    with _opened(folder, *parts[:-1]) as parent:
+        found = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        if not stat.S_ISSOCK(os.fstat(found).st_mode):
+            raise OSError(f"{'/'.join(parts)} is not a socket")
+        connection.connect(f"/proc/self/fd/{found}")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        os.close(found)
+    return connection
+
+
+@contextmanager
+def _opened(folder: Path, *parts: str) -> Iterator[int]:
+    """A folder below another one. Raises OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
+    try:
+        for part in parts:
+            below = os.open(part, flags, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,111 @@
+"""What jobs in containers say, shipped to the service from this side of the wall.
+
+The folders of a job lie on this machine, so nothing in a container has to ship them: no token but
+the run's own is needed there, a container starts with less to import, and what was said before a
+kill is shipped like everything else. It is sent with the target's own token, under names that come
+from the claim, never from the folder.
+
+A job's end is told when the service has all of its telemetry, or after five seconds without it.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
+from dispatcher.agent.streams import Sources, Stream, streams_of
+from targets.docker_claims import Entry
+from targets.docker_files import GuardedFiles
+
+
+class Spools:
+    """The telemetry of one target's jobs. Any thread may ask."""
+
+    def __init__(
+        self,
+        state: Path,
+        service: Mapping[str, Any],
+        *,
+        tell: Callable[[str], None],
+        complete: Callable[[str], None],
+    ) -> None:
+        """`tell` is called with a job's name when an end that was held back may be told, `complete`
+        when the service has all of a job that has ended.
+        """
+        self._shipper = Shipper(_Guarded(state), self._may_be_told, complete)
+        self._shipper.configure(service, DEFAULT_LOG_LIMIT)
+        self._shipper.start()
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._ends: dict[str, bool] = {}  # whether the end of a job may be told
+        self._held: set[str] = set()  # those that somebody asked for too early
+
+    def follow(self, name: str, entry: Entry, *, is_new: bool = False) -> None:
+        """Ship what a job says from now on; of one that is not new the service may have some."""
+        if name not in self._ends:
+            self._shipper.follow(name, _facts(name, entry), known=is_new)
+
+    def ended(self, name: str, entry: Entry) -> bool:
+        """Ship what is left of a job of which nothing is alive; whether its end may be told now."""
+        with self._lock:
+            is_first = name not in self._ends
+            self._ends.setdefault(name, False)
+        if is_first:
+            self._shipper.finish(name, _facts(name, entry), known=False)
+        with self._lock:
+            may_be_told = self._ends.get(name, True)
+            if not may_be_told:
+                self._held.add(name)
+        if is_first and not may_be_told:
+            timer = threading.Timer(TELL_AFTER + 0.1, self._shipper.tell_overdue)
+            timer.daemon = True
+            timer.start()
+        return may_be_told
+
+    def owes(self, name: str) -> bool:
+        """Whether there is telemetry of an ended job that the service has not got yet."""
+        return self._shipper.owes(name)
+
+    def forget(self, name: str) -> None:
+        """The job is forgotten."""
+        with self._lock:
+            self._ends.pop(name, None)
+            self._held.discard(name)
+
+    def close(self) -> None:
+        """Stop; what is not shipped yet is shipped by the next target on the same folder."""
+        self._shipper.close()
+
+    def _may_be_told(self, name: str) -> None:
+        with self._lock:
+            if name in self._ends:
+                self._ends[name] = True
+            was_held = name in self._held
+            self._held.discard(name)
+        if was_held:
+            self._tell(name)
+
+
+class _Guarded(Sources):
+    """The folders of jobs, which may hold anything."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._files = GuardedFiles(state)
+
+    def streams(
+        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
+    ) -> list[Stream]:
+        below = f"warm/{job['box']}/jobs" if job["box"] else "jobs"
+        return streams_of(job, f"{self._state}/{below}/{name}", log_limit, known, self._files)
+
+    def mark_shipped(self, name: str) -> None:
+        """Not noted: the service is asked."""
+
+    def was_shipped(self, name: str) -> bool:  # noqa: ARG002
+        return False
+
+
+def _facts(name: str, entry: Entry) -> dict[str, Any]:
+    return {**entry.facts(name), "box": entry.box}
