@@ -122,7 +122,13 @@ class Rig:
         return seen.evidence
 
     def alive(self, one: Job) -> Observation:
-        return until(lambda: self._in(one, State.ALIVE), f"{one.name} lives")
+        """The job as it is seen once it has told when it started."""
+
+        def started() -> Observation | None:
+            seen = self._in(one, State.ALIVE)
+            return seen if seen is not None and seen.started_at is not None else None
+
+        return until(started, f"{one.name} lives")
 
     def stop(self, *jobs: Job) -> None:
         self.target.stop([one.name for one in jobs], grace=0)
