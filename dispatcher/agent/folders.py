@@ -105,8 +105,8 @@ def read_json(path: str) -> Optional[Dict[str, Any]]:
 
 
 def read_file(path: str) -> bytes:
-    """All of a file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """All of a file; nothing of a pipe that is in its place."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         parts = [os.read(descriptor, _READ)]
         while len(parts[-1]) == _READ:

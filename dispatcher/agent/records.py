@@ -86,12 +86,14 @@ def _decoded(status: int) -> Tuple[Optional[int], Optional[int]]:
 
 
 def _tail(path: str) -> str:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:  # a script may have put a pipe in its place
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
         size = os.fstat(descriptor).st_size
         return os.pread(descriptor, TAIL, max(0, size - TAIL)).decode("utf-8", "replace")
+    except OSError:
+        return ""
     finally:
         os.close(descriptor)
