@@ -8,16 +8,18 @@ the services know of targets (`services.catalog.TargetBook`).
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dispatcher.core.jobs import Job, Observation
-from dispatcher.core.scheduling import Capacity
+from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.store.contract import Store
 from targets.base import Target, TargetError, TargetUnavailable
 
 log = logging.getLogger(__name__)
+MAY_COME_BACK = 600.0  # seconds for which a node that is gone still counts as part of its target
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ class Member:
         self, name: str, config: Mapping[str, Any], build: Callable[[], Target], report: Report
     ):
         self.name, self.config = name, config
-        self.capacity: Capacity | None = None  # as last seen
+        self.present: Capacity | None = None  # as it answered last; None while it does not
         self.answers = False
+        self._nodes: dict[str, tuple[Node, float]] = {}  # by name, and when it was there last
         self._build = build
         self._report = report
         self._target: Target | None = None
@@ -150,12 +153,24 @@ class Member:
             capacity = self._reach().capacity()
         except TargetError as error:
             log.warning("target does not answer: %s", error, extra={"target": self.name})
-            self.answers = False
+            self.answers, self.present = False, None
             return
+        now = time.monotonic()
+        self._nodes.update((node.name, (node, now)) for node in capacity.nodes)
         self.answers = True
-        if capacity != self.capacity:
-            self.capacity = capacity
+        if capacity != self.present:
+            self.present = capacity
             self._report(Resized(self.name))
+
+    @property
+    def whole(self) -> Capacity | None:
+        """All its nodes, those included that went away a while ago and may come back.
+
+        What is larger than that can never run there; what is larger than what is present waits.
+        """
+        since = time.monotonic() - MAY_COME_BACK
+        nodes = tuple(node for node, seen in list(self._nodes.values()) if seen >= since)
+        return Capacity(nodes) if nodes else self.present
 
 
 class Fleet:
@@ -198,7 +213,12 @@ class Fleet:
 
     def capacity(self, name: str) -> Capacity | None:
         member = self._members.get(name)
-        return None if member is None else member.capacity
+        return None if member is None else member.whole
+
+    def present(self, name: str) -> Capacity | None:
+        """What of it answers now."""
+        member = self._members.get(name)
+        return None if member is None else member.present
 
     def changed(self) -> None:
         self.refresh()

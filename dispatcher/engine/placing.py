@@ -60,14 +60,14 @@ class Placer:
         """A plan for each target at which something has changed since the last call."""
         dirty, self._dirty = self._dirty, set()
         for target in dirty:
-            capacity = self._fleet.capacity(target)
-            if capacity is None:
+            present, capacity = self._fleet.present(target), self._fleet.capacity(target)
+            if present is None or capacity is None:
                 continue
             window = self._windows.get(target)
             if window is None or window.low:
                 window = self._fill(target)
             returning = [r for r in self._ledger.of_target(target) if _wants_slot(r)]
-            free = self._free(target, capacity)
+            free = self._free(target, present)
             if (not len(window) and not returning) or (
                 nothing_left(free) and not window.weightless
             ):

@@ -1,13 +1,14 @@
 """Compute targets and experiments by name, and what a target's configuration adds to a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
-from dispatcher.core.errors import Conflict, InvalidSpec, TargetNotFound
+from dispatcher.core.errors import Conflict, ExperimentNotFound, InvalidSpec, TargetNotFound
 from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.requests import default_gpus, request_of
-from dispatcher.store.contract import Experiment, Store
+from dispatcher.store.contract import Experiment, RunQuery, Store, Transaction
 
 PING_SECONDS = 30.0
 ATTACH_SECONDS = 5.0
@@ -23,7 +24,10 @@ class TargetBook(Protocol):
         """The configuration without its secrets."""
 
     def capacity(self, name: str) -> Capacity | None:
-        """What was last seen of it; None if it never answered."""
+        """All of it, nodes included that are away for a while; None if it never answered."""
+
+    def present(self, name: str) -> Capacity | None:
+        """What of it answers now; None if nothing does."""
 
     def answers(self, name: str) -> bool:
         """Whether it answered when it was asked last."""
@@ -114,6 +118,39 @@ class Catalog:
     def experiments(self) -> list[Experiment]:
         return self._store.read(lambda tx: tx.registry.experiments())
 
+    def change_experiment(
+        self,
+        name: str,
+        tags: Mapping[str, str | None],
+        remove_tags: Collection[str],
+        archived: bool | None,
+    ) -> Experiment:
+        """Change an experiment's tags, archive it or bring it back. Raises ExperimentNotFound."""
+        now = self._clock()
+
+        def work(tx: Transaction) -> Experiment:
+            known = _the(tx, name)
+            kept = {key: value for key, value in known.tags.items() if key not in remove_tags}
+            at = known.archived_at
+            if archived is not None:
+                at = (at or now) if archived else None
+            changed = replace(known, tags={**kept, **tags}, archived_at=at)
+            tx.registry.put_experiment(changed)
+            return changed
+
+        return self._store.write(work)
+
+    def delete_experiment(self, name: str) -> None:
+        """Delete one that has no runs. Raises ExperimentNotFound, Conflict."""
+
+        def work(tx: Transaction) -> None:
+            _the(tx, name)
+            if tx.runs.query(RunQuery(experiment=name, limit=1)):
+                raise Conflict(f"experiment {name!r} has runs: archive it instead")
+            tx.registry.delete_experiment(name)
+
+        self._store.write(work)
+
     def _configs(self, name: str) -> dict[str, dict[str, Any]]:
         configs = self._store.read(lambda tx: tx.registry.targets())
         if name not in configs:
@@ -121,8 +158,15 @@ class Catalog:
         return configs
 
     def _show(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-        capacity = self._book.capacity(name)
+        capacity = self._book.present(name)
         shown = self._book.shown(config)
         shown["answers"] = self._book.answers(name)
         shown["capacity"] = None if capacity is None else capacity.describe()
         return shown
+
+
+def _the(tx: Transaction, name: str) -> Experiment:
+    for experiment in tx.registry.experiments():
+        if experiment.name == name:
+            return experiment
+    raise ExperimentNotFound(name)

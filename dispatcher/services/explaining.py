@@ -37,14 +37,14 @@ class ExplainService:
         target = run.spec.target
         if target not in tx.registry.targets():
             return f"compute target {target!r} is not attached any more"
-        capacity = self._book.capacity(target)
-        if capacity is None:
+        capacity, present = self._book.capacity(target), self._book.present(target)
+        if capacity is None or present is None:
             return f"{target} does not answer"
         placed = [other for other in tx.runs.owed() if other.spec.target == target]
         held_now = [(r.placement, request) for r in placed if (request := held(r))]
         ahead = tx.runs.queue(target, AHEAD)
         returning = [slot_back(r) for r in placed if r.slot is Slot.WANTED]
-        free = {target: subtract(capacity, held_now)}
+        free = {target: subtract(present, held_now)}
         gpus = default_gpus(tx.registry.targets()[target], capacity)
         queue = [*returning, *(queued(other, gpus) for other in ahead)]
         made = plan(queue, free, {target: capacity})

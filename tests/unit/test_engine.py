@@ -9,6 +9,7 @@ import pytest
 from dispatcher.core.errors import WaitCycle
 from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import Slot
+from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 
@@ -175,3 +176,23 @@ def test_ten_thousand_queued_runs_do_not_slow_the_next_one_down(house: House) ->
         end(house, f"r{k}")
     print(f"{(time.perf_counter() - started) / 50 * 1000:.1f} ms a run")
     house.until(lambda: house.status_of("r49") == "Completed")
+
+
+def test_a_run_waits_for_a_large_node_that_is_away_and_is_not_refused(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    both = Capacity((Node("small", 1), Node("large", 8)))
+    house = House(store, fakes(grid=both), str(tmp_path), time.time).start()
+    grid = house.kinds.targets["grid"]
+    try:
+        house.until(lambda: house.fleet.capacity("grid") == both)
+        grid._capacity = Capacity((Node("small", 1),))
+        house.until(lambda: house.fleet.present("grid") == grid._capacity)
+        house.submit("big", target="grid", cpus=4)
+        house.submit("tiny", target="grid")
+        house.until(lambda: house.status_of("tiny") == "Running")
+        assert house.status_of("big") == "Queued"
+        grid._capacity = both
+        house.until(lambda: house.status_of("big") == "Running")
+    finally:
+        house.stop()
