@@ -1,5 +1,4 @@
 """The children of a run: made, submitted, found."""
-# ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations
 
@@ -64,13 +63,16 @@ class RunChildren(RunRecord):
         Args:
             name: Its own name; it is called `<parent>><name>`.
             run_id: Its id; default a new uuid4.
-            outputs: v1's wish for watched folders; without effect yet.
+            outputs: Folders as for `Experiment.start_logging`; default: none of its own.
         """
-        from dispatcher.client import submission
+        from dispatcher.client import run_outputs, submission
 
         chained = ">".join(part for part in (self.name, name) if part) or None
         spec = submission.interactive_spec(self.experiment.name, run_id, parent_id=self.id)
-        return submission.start(self.experiment, [{**spec, "name": chained}])[0]
+        folders = run_outputs.make(False if outputs is None else outputs)
+        run = submission.start(self.experiment, [{**spec, "name": chained}])[0]
+        run._outputs = folders
+        return run
 
     def create_children(
         self,

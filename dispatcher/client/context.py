@@ -49,6 +49,8 @@ class _SubmittedRun(Run):
         self._run_id = here[0]
         self._record = {}
         self._buffer = None
+        self._tee = None
+        self._outputs = []
         self._spool = _spool_of(here[0], here[1])
         self._own_experiment: Optional[Experiment] = None
         self._parking: Optional[Parking] = None

@@ -1,20 +1,21 @@
 """An experiment: the name under which runs are collected."""
-# ruff: noqa: ARG002, ARG004  (the signatures are Azure ML's)
+# ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations
 
 import re
 
-from dispatcher.client.errors import NotYetAvailable, UserErrorException
+from dispatcher.client.errors import ServiceException, UserErrorException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, NoReturn, Optional, Sequence, Union
+    from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
     from dispatcher.client.children import Filter
     from dispatcher.client.run import Run
     from dispatcher.client.workspace import Workspace
 
+_VIEWS = {"ActiveOnly": (False,), "ArchivedOnly": (True,), "All": (False, True)}
 _NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}", re.ASCII)
 
 
@@ -60,16 +61,22 @@ class Experiment:
         Args:
             workspace: The workspace.
             experiment_name: Only the one of this name.
-            view_type: v1's ActiveOnly, ArchivedOnly or All; none is archived yet.
+            view_type: ActiveOnly, ArchivedOnly or All.
             tags: A text: the key exists; a dict: all pairs are equal.
+
+        Raises:
+            UserErrorException: Another view.
         """
-        if view_type == "ArchivedOnly":
-            return []
+        shown = _VIEWS.get(str(view_type))
+        if shown is None:
+            raise UserErrorException(f"view_type is one of {', '.join(_VIEWS)}, not {view_type!r}.")
         records = workspace.service.get("/experiments")["experiments"]
         return [
             Experiment(workspace, record["name"], _experiment_dto=record)
             for record in records
-            if experiment_name in (None, record["name"]) and _fits(record.get("tags") or {}, tags)
+            if experiment_name in (None, record["name"])
+            and bool(record.get("archived_at")) in shown
+            and _fits(record.get("tags") or {}, tags)
         ]
 
     @property
@@ -103,12 +110,18 @@ class Experiment:
 
     @property
     def archived_time(self) -> Optional[str]:
-        """When it was archived: never yet."""
-        return None
+        """When it was archived, as last seen; None while it is active."""
+        if not self._record:
+            self.refresh()
+        moment: Optional[str] = self._record.get("archived_at")
+        return moment
 
     def refresh(self) -> None:
         """Read the experiment from the service, which makes it if it is not there."""
         self._record = self.workspace.service.post(f"/experiments/{self.name}")
+
+    def _change(self, fields: Dict[str, Any]) -> None:
+        self._record = self.workspace.service.patch(f"/experiments/{self.name}", fields)
 
     def submit(
         self,
@@ -167,19 +180,20 @@ class Experiment:
         Args:
             name: Default `run_<id>`.
             run_id: Default a new uuid4.
-            outputs: None or True makes `./outputs`, a name or names those folders, False none.
+            outputs: None or True makes `./outputs`, a name or names those folders, False none;
+                what is in them is kept when the run ends.
             snapshot_directory: The folder to keep a snapshot of; None for none.
             display_name, description, tags: Of the run.
 
         Raises:
             SnapshotException: The folder cannot be taken.
         """
-        from dispatcher.client import submission
+        from dispatcher.client import run_outputs, submission
         from dispatcher.client.run_tags import as_texts
 
         spec = submission.interactive_spec(self.name, run_id)
         snapshot = submission.snapshot_of(self, snapshot_directory)
-        submission.make_outputs(outputs)
+        folders = run_outputs.make(outputs)
         told = {
             "name": name or f"run_{spec['id']}",
             "display_name": display_name,
@@ -187,7 +201,9 @@ class Experiment:
             "tags": as_texts(tags or {}),
             **snapshot,
         }
-        return submission.start(self, [{**spec, **told}])[0]
+        run = submission.start(self, [{**spec, **told}])[0]
+        run._outputs = folders
+        return run
 
     def get_runs(
         self,
@@ -202,31 +218,44 @@ class Experiment:
         return Run.list(self, type, tags, properties, include_children=include_children)
 
     def tag(self, key: str, value: Optional[str] = None) -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("tag")
+        """Set one tag. Without a value it reads back as None."""
+        self.set_tags({key: value})
 
     def set_tags(self, tags: Dict[str, Any]) -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("set_tags")
+        """Set several tags; the others stay. Values become text, None stays None."""
+        from dispatcher.client.run_tags import as_texts
+
+        self._change({"tags": as_texts(tags)})
 
     def remove_tags(self, tags: Sequence[str]) -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("remove_tags")
+        """Remove tags by key; one that is not there is fine."""
+        self._change({"remove_tags": [tags] if isinstance(tags, str) else list(tags)})
 
     def archive(self) -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("archive")
+        """Take it out of the usual lists. Its runs stay, and more may be submitted."""
+        self._change({"archived": True})
 
     def reactivate(self, new_name: Optional[str] = None) -> None:
-        """Not there yet. Raises NotYetAvailable; UserErrorException with a name, as in v1."""
+        """Bring it back into the usual lists. Raises UserErrorException with a name, as in v1."""
         if new_name is not None:
             raise UserErrorException("An experiment cannot be renamed; leave new_name out.")
-        _not_yet("reactivate")
+        self._change({"archived": False})
 
     @staticmethod
     def delete(workspace: Workspace, experiment_id: str) -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("delete")
+        """Delete an experiment that has no runs.
+
+        Raises:
+            UserErrorException: There is none with that id, or it has runs: archive it instead.
+        """
+        for record in workspace.service.get("/experiments")["experiments"]:
+            if record["id"] == experiment_id:
+                try:
+                    workspace.service.send("DELETE", f"/experiments/{record['name']}")
+                except ServiceException as error:
+                    raise UserErrorException(error.message, inner_exception=error) from error
+                return
+        raise UserErrorException(f"There is no experiment with the id {experiment_id!r}.")
 
     def get_portal_url(self) -> str:
         """The address of the experiment's page."""
@@ -248,10 +277,3 @@ def _fits(tags: Dict[str, Optional[str]], wanted: Filter) -> bool:
     if isinstance(wanted, dict):
         return all(key in tags and tags[key] == value for key, value in wanted.items())
     return wanted is None or wanted in tags
-
-
-def _not_yet(call: str) -> NoReturn:
-    raise NotYetAvailable(
-        f"Experiment.{call} is not available yet. Tag the runs instead, and find them with "
-        "get_runs(tags=…)."
-    )

@@ -33,6 +33,22 @@ def read(
     return answer.body, following, answer.headers.get("x-complete") == "1"
 
 
+def download(transport: Transport, run_id: str, name: str, path: str) -> None:
+    """Write a log as it is now to a path, its bytes as they are; folders on the way are made."""
+    import os
+
+    folder = os.path.dirname(path)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    offset = 0
+    with open(path, "wb") as file:
+        while True:
+            chunk, offset, _ = read(transport, run_id, name, offset)
+            if not chunk:
+                return
+            file.write(chunk)
+
+
 def read_text(transport: Transport, run_id: str, name: str) -> str:
     """The whole text of a log as it is now."""
     data, offset = bytearray(), 0

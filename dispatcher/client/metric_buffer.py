@@ -1,4 +1,5 @@
-"""Metrics of a run that this process drives: kept back a moment, posted in batches.
+"""Metrics, and what is printed, of a run that this process drives: kept back a moment, posted in
+batches.
 
 A run without a job has no spool on disk, so its lines wait here: until there are fifty, a second
 has passed, something is read, the run ends, or the interpreter does.
@@ -22,24 +23,28 @@ _BATCH = 50
 _SECONDS = 1.0
 
 
-class MetricBuffer:
+class LineBuffer:
     """The waiting lines of one run object.
 
     Args:
         transport: Where they go.
         run_id: The run.
         attempt: Its attempt.
+        stream: The stream; it is gone on with where it ends. Default: a stream of metrics of its
+            own, because several objects and processes may log to one run.
     """
 
-    def __init__(self, transport: Transport, run_id: str, attempt: int) -> None:
+    def __init__(
+        self, transport: Transport, run_id: str, attempt: int, stream: Optional[str] = None
+    ) -> None:
         self._transport = transport
-        # A stream of its own: several objects and processes may log to one run.
         self._header = {
             "run": run_id,
             "attempt": attempt,
-            "stream": f"metrics-{os.urandom(8).hex()}",
+            "stream": stream or f"metrics-{os.urandom(8).hex()}",
         }
         self._offset = 0
+        self._is_new = stream is None
         self._lines: List[bytes] = []
         self._lock = threading.Lock()
         self._posting = threading.Lock()
@@ -51,7 +56,7 @@ class MetricBuffer:
     def append(self, line: str) -> None:
         """Take a line; it is posted by the background thread."""
         with self._lock:
-            self._lines.append(line.encode())
+            self._lines.append(line.encode("utf-8", "replace"))
             full = len(self._lines) >= _BATCH
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -81,6 +86,9 @@ class MetricBuffer:
             self._posting.release()
 
     def _post(self, data: bytes) -> None:
+        if not self._is_new:
+            self._is_new = True
+            self._post(b"")  # the answer says where the stream ends
         answer = self._transport.post_frames(
             "/spool", frames([({**self._header, "offset": self._offset}, data)])
         )

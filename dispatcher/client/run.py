@@ -4,33 +4,36 @@
 from __future__ import annotations
 
 from dispatcher.client.children import RunChildren
-from dispatcher.client.run_files import RunFiles
 from dispatcher.client.run_metrics import RunMetrics
+from dispatcher.client.run_plots import RunPlots
+from dispatcher.client.run_snapshot import RunSnapshot
 from dispatcher.client.run_tags import RunTags
 from dispatcher.client.run_wait import RunWaiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Callable, Dict, Iterator, Optional, Type, Union
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Type, Union
 
     from dispatcher.client.children import Filter
     from dispatcher.client.environment import Environment
     from dispatcher.client.experiment import Experiment
-    from dispatcher.client.metric_buffer import MetricBuffer
+    from dispatcher.client.metric_buffer import LineBuffer
     from dispatcher.client.offline import OfflineRun
+    from dispatcher.client.run_outputs import Folders
+    from dispatcher.client.tee import Tee
     from dispatcher.client.workspace import Workspace
 
 CLASS_OF_TYPE: Dict[str, Callable[..., Run]] = {}
 
 
-class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
+class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     """A run of an experiment.
 
     Args:
         experiment: The experiment.
         run_id: The run's id.
-        outputs: v1's watched folders; without effect yet.
+        outputs: Folders whose files are kept when this object ends the run; None for none.
 
     Raises:
         ServiceException: There is no such run (404).
@@ -47,7 +50,13 @@ class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
         self._experiment = experiment
         self._run_id = run_id
         self._record = {} if _record is None else _record
-        self._buffer: Optional[MetricBuffer] = None
+        self._buffer: Optional[LineBuffer] = None
+        self._tee: Optional[Tee] = None
+        self._outputs: Folders = []
+        if outputs is not None:
+            from dispatcher.client import run_outputs
+
+            self._outputs = run_outputs.make(outputs)
         if _record is None:
             self._refresh()
 
@@ -114,8 +123,8 @@ class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
         """v1's start event: a run made by this library is started already."""
 
     def complete(self, _set_status: bool = True) -> None:
-        """Bring the metrics to the service and mark the run Completed."""
-        self.flush()
+        """Bring metrics and outputs to the service and mark the run Completed."""
+        self._bring()
         if _set_status:
             self._event({"type": "complete"})
 
@@ -134,12 +143,12 @@ class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
         from dispatcher.client.failure import error_of
 
         error = error_of(error_details, error_code)
-        self.flush()
+        self._bring()
         self._event({"type": "fail", "error": error, "set_status": _set_status})
 
     def cancel(self) -> None:
         """Ask for the run and its descendants to be canceled; on an ended run nothing happens."""
-        self.flush()
+        self._bring()
         self._record = self._service.post(f"{self._path}/cancel")
 
     def flush(self, timeout_seconds: int = 300) -> None:
@@ -157,7 +166,31 @@ class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
 
         return from_definition(self._known("definition"))
 
+    def clean(self) -> List[str]:
+        """What v1 had to delete on the target: nothing, because the agent does it at the end.
+
+        Returns:
+            The deleted files: an empty list.
+
+        Raises:
+            UserErrorException: The run has not ended: its folder is in use. Cancel it first.
+        """
+        if not self._is_over():
+            from dispatcher.client.errors import UserErrorException
+
+            raise UserErrorException(
+                f"Run {self.id} is {self.status}: its folder is in use. Cancel it, or wait for it."
+            )
+        return []
+
     def __enter__(self) -> Run:
+        from dispatcher.client import tee
+        from dispatcher.client.metric_buffer import LineBuffer
+
+        if self._tee is None:
+            attempt = int(self._known("attempt") or 1)
+            self._tee = tee.Tee(LineBuffer(self._service, self.id, attempt, f"log:{tee.LOG}"))
+            self._tee.start()
         return self
 
     def __exit__(
@@ -166,6 +199,9 @@ class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
         value: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> bool:
+        if self._tee is not None:
+            self._tee.stop()
+            self._tee = None
         if isinstance(value, SystemExit) and value.code in (None, 0):
             self.complete()
             return True
@@ -179,10 +215,22 @@ class Run(RunMetrics, RunTags, RunWaiting, RunChildren, RunFiles):
         if line is None:
             return
         if self._buffer is None:
-            from dispatcher.client.metric_buffer import MetricBuffer
+            from dispatcher.client.metric_buffer import LineBuffer
 
-            self._buffer = MetricBuffer(self._service, self.id, int(self._known("attempt") or 1))
+            self._buffer = LineBuffer(self._service, self.id, int(self._known("attempt") or 1))
         self._buffer.append(line)
+
+    def _bring(self) -> None:
+        self.flush()
+        if self._outputs:
+            from dispatcher.client import run_outputs
+
+            run_outputs.keep(self, self._outputs)
+
+    def _populated(self, values: Dict[str, Any]) -> Dict[str, Any]:
+        from dispatcher.client.run_plots import populated
+
+        return populated(self, values)
 
     def _event(self, event: Dict[str, Any]) -> None:
         self._record = self._service.post(f"{self._path}/events", event)

@@ -1,5 +1,4 @@
 """Logging metrics, and reading them."""
-# ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations
 
@@ -55,28 +54,6 @@ class RunMetrics(RunRecord):
         """
         self._append(metric_lines.table_line(name, value, description))
 
-    def log_image(
-        self, name: str, path: Optional[str] = None, plot: Any = None, description: str = ""
-    ) -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("log_image", "Write the image below ./outputs instead.")
-
-    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("log_confusion_matrix", "Log its cells with log_table.")
-
-    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("log_accuracy_table", "Log its columns with log_table.")
-
-    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("log_residuals", "Log its columns with log_table.")
-
-    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("log_predictions", "Log its columns with log_table.")
-
     def get_metrics(
         self,
         name: Optional[str] = None,
@@ -91,7 +68,8 @@ class RunMetrics(RunRecord):
             recursive: Of the run and all its descendants, as `{run id: {name: value}}`; runs
                 without metrics are left out.
             run_type: Only descendants of this type.
-            populate: v1's wish for artifacts instead of references; without effect yet.
+            populate: Have images, matrices and tables with their content, instead of references
+                to them; of this run's own metrics only.
 
         Returns:
             `{name: value}`: a single value as it is, several as a list in the order of logging,
@@ -104,17 +82,16 @@ class RunMetrics(RunRecord):
         query += [(key, text) for key, text in (("name", name), ("type", run_type)) if text]
         told = self._service.get(f"{self._path}/metrics", query)["runs"]
         views = {run_id: view(points) for run_id, points in told.items() if points}
+        if populate and self.id in views:
+            views[self.id] = self._populated(views[self.id])
         return views if recursive else views.get(self.id, {})
 
     def flush(self, timeout_seconds: int = 300) -> None:
         """Bring what this process has logged to the service, and return when it is there."""
         raise NotImplementedError
 
-    def _append(self, line: Optional[str]) -> None:
+    def _populated(self, values: Dict[str, Any]) -> Dict[str, Any]:
         raise NotImplementedError
 
-
-def _not_yet(call: str, way_out: str) -> None:
-    from dispatcher.client.errors import NotYetAvailable
-
-    raise NotYetAvailable(f"{call} is not available yet. {way_out}")
+    def _append(self, line: Optional[str]) -> None:
+        raise NotImplementedError

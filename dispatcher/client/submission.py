@@ -13,7 +13,7 @@ from dispatcher.client.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+    from typing import Any, Callable, Dict, List, Optional, Sequence
 
     from dispatcher.client.experiment import Experiment
     from dispatcher.client.run import Run
@@ -90,15 +90,6 @@ def snapshot_of(experiment: Experiment, folder: Optional[str]) -> Spec:
         "snapshot": snapshot,
         "properties": {"ContentSnapshotId": snapshot, **git.properties()},
     }
-
-
-def make_outputs(outputs: Union[bool, str, Sequence[str], None]) -> None:
-    """Make the folders that an interactive run keeps its results in."""
-    if outputs is False:
-        return
-    names = ["outputs"] if outputs is None or outputs is True else outputs
-    for name in [names] if isinstance(names, str) else names:
-        os.makedirs(name, exist_ok=True)
 
 
 def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]) -> List[Spec]:

@@ -132,15 +132,18 @@ class Transport:
         content_type: str = wire.JSON,
         key: Optional[str] = None,
         timeout: float = CALL_SECONDS,
+        extra: Optional[Mapping[str, str]] = None,
     ) -> Answer:
-        """Send one request until it is answered.
+        """Send one request until it is answered; `extra` are further headers.
 
         Raises:
             ServerUnreachable: Not answered within `retry_seconds`.
             ServiceException: Answered with an error status (AuthenticationException for 401).
         """
         target = PREFIX + path + _encoded(query)
-        headers = {"Content-Type": content_type} if body is not None else {}
+        headers = dict(extra or {})
+        if body is not None:
+            headers["Content-Type"] = content_type
         if key:
             headers["Idempotency-Key"] = key
         deadline = time.monotonic() + self._retry_seconds

@@ -13,6 +13,7 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
+from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
@@ -32,6 +33,7 @@ class Services:
     tracking: TrackingService
     files: FileService
     artifacts: ArtifactService
+    models: ModelService
     catalog: Catalog
     parking: ParkingService
     explaining: ExplainService

@@ -37,6 +37,22 @@ class PatchBody(Strict):
     child_policy: ChildPolicy | None = None
 
 
+class ExperimentBody(Strict):
+    tags: Tags = {}
+    remove_tags: Annotated[list[Key], Field(max_length=1000)] = []
+    archived: bool | None = None
+
+
+class ModelBody(Strict):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.\-]{0,199}$")]
+    path: Annotated[str, Field(max_length=1024)]
+    tags: Tags = {}
+    properties: Properties = {}
+    description: Annotated[str, Field(max_length=5000)] | None = None
+    framework: Name | None = None
+    framework_version: Name | None = None
+
+
 class EventBody(Strict):
     type: Literal["complete", "fail"]
     error: dict[str, Any] | None = None

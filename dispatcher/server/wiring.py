@@ -26,6 +26,7 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
 from dispatcher.services.launching import Surroundings, jobs_for
+from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
@@ -124,6 +125,7 @@ def _services(
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         files=files,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
+        models=ModelService(store),
         catalog=catalog,
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),

@@ -14,7 +14,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.core.spec import Digest
 from dispatcher.server.bodies import read_body
 from dispatcher.server.deps import Caller, S, Services, reach
-from dispatcher.server.schemas import Strict, moment
+from dispatcher.server.schemas import ModelBody, Strict, moment
 from dispatcher.services.access import Identity
 from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
 from dispatcher.store.contract import Artifact
@@ -110,6 +110,13 @@ def download_artifact(
         media_type="application/octet-stream",
         headers=headers,
     )
+
+
+@router.post("/runs/{run_id}/models")
+def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> dict[str, Any]:
+    """Give files of a run a model's name, and the version that comes next for it."""
+    reach(services, caller, run_id)
+    return services.models.register(run_id, body.model_dump(exclude_none=True))
 
 
 def _reach_to_write(services: Services, caller: Identity, run_id: str) -> Run:

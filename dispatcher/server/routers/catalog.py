@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, status
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import ExperimentName
 from dispatcher.server.deps import S, identify, owner
-from dispatcher.server.schemas import TargetBody, moment
+from dispatcher.server.schemas import ExperimentBody, TargetBody, moment
 from dispatcher.store.contract import Experiment
 
 router = APIRouter(tags=["catalog"], dependencies=[Depends(identify)])
@@ -54,12 +54,28 @@ def list_experiments(services: S) -> dict[str, Any]:
     return {"experiments": [_view(each) for each in services.catalog.experiments()]}
 
 
+@router.patch("/experiments/{name}", dependencies=[Depends(owner)])
+def change_experiment(name: str, body: ExperimentBody, services: S) -> dict[str, Any]:
+    """Change tags, archive, bring back."""
+    changed = services.catalog.change_experiment(name, body.tags, body.remove_tags, body.archived)
+    return _view(changed)
+
+
+@router.delete(
+    "/experiments/{name}", status_code=status.HTTP_204_NO_CONTENT, dependencies=[Depends(owner)]
+)
+def delete_experiment(name: str, services: S) -> None:
+    """Delete one that has no runs."""
+    services.catalog.delete_experiment(name)
+
+
 def _view(experiment: Experiment) -> dict[str, Any]:
     return {
         "id": experiment.id,
         "name": experiment.name,
         "created_at": moment(experiment.created_at),
         "tags": dict(experiment.tags),
+        "archived_at": moment(experiment.archived_at),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotAllowed
 from dispatcher.core.lifecycle import Run
 from dispatcher.server.bodies import read_body
@@ -110,6 +111,8 @@ def _chunk(header: dict[str, Any], data: bytes) -> Chunk:
     stream = field(header, "stream", str)
     if not stream.startswith(("metrics", "log:")) or len(stream) > 1024 or "\0" in stream:
         raise InvalidSpec(f"stream: {stream[:80]!r} is neither metrics nor log:NAME")
+    if stream.startswith("log:"):
+        check_name(stream[4:])
     chunk = Chunk(
         field(header, "run", str),
         field(header, "attempt", int),
