@@ -54,6 +54,8 @@ class DockerTarget:
     ) -> None:
         """`token` is an agent's; `runtime` what its containers run, our own agent by default."""
         state = site.root / config.name
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.chmod(0o700)  # below it are files that any user of a container may read
         runtime = runtime or unpack(state / "runtime")
         ground = Ground(site.service_id, state, runtime, site.service_socket)
         service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}

@@ -19,7 +19,8 @@ class Shelf:
     """The snapshots in one folder. Several threads may ask, also for the same one."""
 
     def __init__(self, folder: Path, service: Mapping[str, Any]) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        folder.chmod(0o711)  # a container that sees all of it opens what it knows the hash of
         self._snapshots = Snapshots(str(folder), self._done)
         self._snapshots.configure(service)
         self._changed = threading.Condition()
