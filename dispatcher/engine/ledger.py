@@ -2,7 +2,7 @@
 can be read anew.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dispatcher.core.jobs import ABSENT, Observation, State, combine
 from dispatcher.core.lifecycle import Run
@@ -72,6 +72,11 @@ class Ledger:
         """A run that this engine has just placed: its jobs were never launched before."""
         self.put(run)
         self._seen.update(dict.fromkeys(run.job_names, ABSENT))
+
+    def placed_at(self, target: str, jobs: Mapping[str, Observation]) -> dict[str, Observation]:
+        """Those jobs that were placed there: targets that share an engine see each other's."""
+        runs = {name: self._runs.get(self._owner.get(name, "")) for name in jobs}
+        return {n: jobs[n] for n, run in runs.items() if run and run.spec.target == target}
 
     def see(self, name: str, observation: Observation) -> str | None:
         """Note an observation; the id of the run that it concerns, if it is ours."""

@@ -53,7 +53,7 @@ class Turn:
     def take(self, message: Message) -> None:
         match message:
             case Seen(target, jobs):
-                self._see(jobs)
+                self._see(self._ledger.placed_at(target, jobs))
                 if not jobs:
                     self._unsure.add(target)
             case Silent(_, names):

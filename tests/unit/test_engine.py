@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.errors import WaitCycle
-from dispatcher.core.jobs import Evidence
+from dispatcher.core.jobs import Evidence, Observation, State
 from dispatcher.core.lifecycle import Slot
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.engine.fleet import Seen
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 
@@ -107,6 +108,16 @@ def test_a_target_that_is_away_loses_nothing(house: House) -> None:
     house.until(lambda: house.status_of("a") == "Running")
     house.until(lambda: target.alive() == {"a-1", "b-1"})
     assert target.launches == ["a-1", "b-1"]
+
+
+def test_what_another_target_says_of_a_run_is_not_heard(house: House) -> None:
+    house.submit("a")
+    house.until(lambda: house.status_of("a") == "Running")
+
+    house.engine.post(Seen("other", {"a-1": Observation(State.EXITED, 1.0, BAD)}))
+    end(house, "a")
+
+    house.until(lambda: house.status_of("a") == "Completed")
 
 
 def test_a_parent_that_waits_lends_its_slot_and_gets_the_next_free_one(
