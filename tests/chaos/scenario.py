@@ -84,7 +84,7 @@ class Scenario:
         self._submit("withdrawn", command=NOTE + "note end", target=self.stage.narrow)
         self._submit("completes", script="job.py")
         self._submit("fails", command=NOTE + "note end; exit 3")
-        self._submit("stopped", command=NOTE + "sleep 300; note end")
+        self._submit("stopped", command=NOTE + "sleep 300 && note end")
         self._submit("parent", script="parent.py")
         until(lambda: self._did("steady", "start"), "one has started", DRAIN)
         until(lambda: self._did("stopped", "start"), "the other has started", DRAIN)
