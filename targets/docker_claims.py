@@ -40,6 +40,8 @@ class Entry:
     box: str | None = None
     ranks: tuple[int, ...] = (0,)
     alone: bool = True
+    outputs: bool = True
+    watch: tuple[str, ...] = ("logs",)
 
     def facts(self, name: str) -> dict[str, Any]:
         """As much of the job as its telemetry needs (see `dispatcher.agent.streams`)."""
@@ -50,13 +52,16 @@ class Entry:
             "attempt": int(attempt.partition(".")[0]) if attempt[:1].isdigit() else None,
             "ranks": [{"rank": rank} for rank in self.ranks],
             "world": None if self.alone else {"size": len(self.ranks)},
+            "outputs": self.outputs,
+            "watch": list(self.watch),
         }
 
 
 def entry_of(job: Job, box: str | None = None) -> Entry:
     """What a launch of the job claims."""
     ranks = tuple(rank.rank for rank in job.ranks)
-    return Entry(Claim.LAUNCHED, box, ranks, alone=len(ranks) == 1 and job.world is None)
+    alone = len(ranks) == 1 and job.world is None
+    return Entry(Claim.LAUNCHED, box, ranks, alone, job.outputs, tuple(job.watch))
 
 
 class Claims:
@@ -129,7 +134,9 @@ def _read(text: str) -> Entry:
     with suppress(ValueError, KeyError, TypeError):
         kept = json.loads(text)
         ranks = tuple(int(rank) for rank in kept["ranks"])
-        return Entry(Claim(kept["claim"]), kept["box"], ranks, bool(kept["alone"]))
+        watch = tuple(str(name) for name in kept.get("watch", ["logs"]))
+        outputs = bool(kept.get("outputs", True))
+        return Entry(Claim(kept["claim"]), kept["box"], ranks, bool(kept["alone"]), outputs, watch)
     return Entry()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dispatcher.agent.streams import Files
+from dispatcher.agent.streams import Files, listed
 
 MAX_RECORD = 1024 * 1024
 _CAUTION = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -35,6 +35,23 @@ class GuardedFiles(Files):
 
     def open(self, path: str, flags: int) -> int:
         return open_below(self._folder, *Path(path).relative_to(self._folder).parts, flags=flags)
+
+    def entries(self, path: str) -> list[tuple[str, str]]:
+        try:
+            with _opened(self._folder, *Path(path).relative_to(self._folder).parts) as folder:
+                return listed(folder)
+        except OSError:
+            return []
+
+    def identity(self, path: str) -> int:
+        try:
+            descriptor = self.open(path, os.O_RDONLY)
+        except OSError:
+            return 0
+        try:
+            return os.fstat(descriptor).st_ino
+        finally:
+            os.close(descriptor)
 
 
 def open_below(folder: Path, *parts: str, flags: int = os.O_RDONLY) -> int:

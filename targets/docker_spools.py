@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
-from dispatcher.agent.streams import Sources, Stream, streams_of
+from dispatcher.agent.streams import Sources
 from targets.docker_claims import Entry
 from targets.docker_files import GuardedFiles
 
@@ -92,13 +92,12 @@ class _Guarded(Sources):
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self._files = GuardedFiles(state)
+        self.files = GuardedFiles(state)
 
-    def streams(
-        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
-    ) -> list[Stream]:
+    def folder(self, name: str, job: Mapping[str, Any]) -> str:
+        """The folder of a job, on this side of the wall."""
         below = f"warm/{job['box']}/jobs" if job["box"] else "jobs"
-        return streams_of(job, f"{self._state}/{below}/{name}", log_limit, known, self._files)
+        return f"{self._state}/{below}/{name}"
 
     def mark_shipped(self, name: str) -> None:
         """Not noted: the service is asked."""

@@ -9,8 +9,9 @@ import urllib.parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
+JSON = "application/json"
 FRAMES = "application/x-dispatcher-frames"
 CONNECT_TIMEOUT = 3.0
 ANSWER_TIMEOUT = 20.0
@@ -34,6 +35,7 @@ class ServiceRefused(Exception):
 
 # Not the request is at fault but the moment: who asks, how often, how fast.
 _LATER = frozenset({401, 408, 409, 425, 429})
+_CONFLICT = frozenset({409})
 
 
 class Service:
@@ -63,12 +65,15 @@ class Service:
         parts = []
         for header, data in frames:
             parts += [json.dumps({**header, "size": len(data)}).encode(), b"\n", data]
-        answer = self._request("POST", path, b"".join(parts), {"Content-Type": FRAMES})
-        try:
-            return json.loads(answer.read())
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            self.close()
-            raise ServiceAway(str(error)) from error
+        return self._answered("POST", path, b"".join(parts), FRAMES)
+
+    def post_json(self, path: str, body: Any) -> Any:
+        """POST JSON; the answer's JSON. Raises as `get` does; a conflict is refused for good."""
+        return self._answered("POST", path, json.dumps(body).encode(), JSON, final=_CONFLICT)
+
+    def put(self, path: str, data: bytes) -> Any:
+        """PUT bytes; the answer's JSON. Raises as `get` does."""
+        return self._answered("PUT", path, data, "application/octet-stream")
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -76,8 +81,23 @@ class Service:
             self._connection.close()
             self._connection = None
 
+    def _answered(
+        self, method: str, path: str, body: bytes, kind: str, final: FrozenSet[int] = frozenset()
+    ) -> Any:
+        answer = self._request(method, path, body, {"Content-Type": kind}, final)
+        try:
+            return json.loads(answer.read())
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            self.close()
+            raise ServiceAway(str(error)) from error
+
     def _request(
-        self, method: str, path: str, body: Optional[bytes], headers: Dict[str, str]
+        self,
+        method: str,
+        path: str,
+        body: Optional[bytes],
+        headers: Dict[str, str],
+        final: FrozenSet[int] = frozenset(),
     ) -> http.client.HTTPResponse:
         try:
             answer = self._try(method, path, body, headers)
@@ -87,7 +107,7 @@ class Service:
         if answer.status < 300:
             return answer
         detail = self._detail(answer)
-        if answer.status < 500 and answer.status not in _LATER:
+        if answer.status < 500 and (answer.status not in _LATER or answer.status in final):
             raise ServiceRefused(answer.status, detail)
         raise ServiceAway(f"HTTP {answer.status}: {detail}")
 

@@ -1,8 +1,9 @@
 """Ships what jobs say to the service: in batches, by offset, never in a job's way.
 
 One thread. While jobs live it looks at their files five times a second; when one has ended it sends
-the rest before the end is told. A service that is away delays the telling by five seconds at most,
-and gets everything once it is back. Files that are empty cost no request.
+the rest before the end is told, and so are the files that it has left (keeper.py), however long
+they take. A service that is away delays the telling by five seconds at most, and gets everything
+once it is back. Files that are empty cost no request.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import threading
 import time
 
 from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
+from dispatcher.agent.keeper import Keeper
 from dispatcher.agent.streams import Sources, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+    from dispatcher.agent.leavings import Leavings
 
     Piece = Tuple[Stream, Dict[str, Any], bytes]
 
@@ -31,14 +35,21 @@ _LONGEST_PAUSE = 5.0
 
 
 class _Followed:
-    def __init__(self, name: str, streams: List[Stream], is_new: bool) -> None:
+    def __init__(
+        self, name: str, streams: List[Stream], leavings: Optional[Leavings], is_new: bool
+    ) -> None:
         self.name = name
         self.is_new = is_new
         self.streams = streams
+        self.leavings = leavings
+        self.owes_files = False
+        self.had_files = False
         self.ended_at: Optional[float] = None
         self.told = False
 
     def pieces(self) -> List[Piece]:
+        if self.leavings is not None:
+            self.streams += self.leavings.new_logs(final=self.ended_at is not None)
         found = []
         for stream in self.streams:
             try:
@@ -69,6 +80,7 @@ class Shipper:
         self._log_limit = DEFAULT_LOG_LIMIT
         self._news = False
         self._closed = False
+        self._keeper = Keeper(self._files_are_kept, self.tell_overdue)
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
 
     def start(self) -> None:
@@ -81,6 +93,7 @@ class Shipper:
             self._log_limit = log_limit
             self._service = None if address is None else Service(address)
             self._wake()
+        self._keeper.configure(address)
 
     def start_over(self) -> List[str]:
         """A service has come (back): ends that it was not told the telemetry of wait for that anew.
@@ -94,6 +107,8 @@ class Shipper:
             for job in waiting:
                 job.ended_at, job.told = time.monotonic(), False
             self._wake()
+        for job in waiting:
+            self._keep_files(job)
         return again
 
     def follow(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
@@ -107,23 +122,29 @@ class Shipper:
         with self._lock:
             if name not in self._jobs:
                 streams = self._sources.streams(name, job, self._log_limit, known)
-                self._jobs[name] = _Followed(name, streams, known)
+                leavings = self._sources.leavings(name, job, self._log_limit, known)
+                self._jobs[name] = _Followed(name, streams, leavings, known)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # from now on there is something to look at
 
     def finish(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
-        """The job has ended: ship the rest, then tell."""
+        """The job has ended: ship the rest, keep its files, then tell."""
         self.follow(name, job, known)
         with self._lock:
             followed = self._jobs[name]
             followed.ended_at = time.monotonic()
-            complete = self._service is None or not followed.pieces()
-            if not complete and not followed.is_new:
-                complete = self._sources.was_shipped(name)
+            has_said = bool(followed.pieces())
+            followed.owes_files = followed.leavings is not None and followed.leavings.has_files()
+            if (has_said or followed.owes_files) and not followed.is_new:
+                has_said = has_said and not self._sources.was_shipped(name)
+                followed.owes_files = followed.owes_files and not self._sources.was_shipped(name)
+            complete = self._service is None or not (has_said or followed.owes_files)
             if not complete:
                 self._wake()
         if complete:
             self._done(followed, shipped=self._service is not None)
+        else:
+            self._keep_files(followed)
 
     def owes(self, name: str) -> bool:
         """Whether the service has not all of an ended job, and can still get it."""
@@ -133,27 +154,37 @@ class Shipper:
             return name in self._jobs
 
     def tell_overdue(self) -> None:
-        """Tell the ends that have waited for the service long enough."""
+        """Tell the ends that have waited for the service long enough.
+
+        Files that are on their way are waited for, unless nothing is heard of the service.
+        """
         due = time.monotonic() - TELL_AFTER
+        is_silent = self._keeper.is_silent(TELL_AFTER)
         with self._lock:
             late = [
                 job
                 for job in self._jobs.values()
                 if job.ended_at is not None and job.ended_at <= due and not job.told
+                if is_silent or not job.owes_files
             ]
         for job in late:
             job.told = True
             self._tell(job.name)
 
     def drain(self, patience: float) -> bool:
-        """Wait until the service has all of it, so long at most; whether it has."""
+        """Wait until the service has all of it; whether it has.
+
+        Args:
+            patience: For how long at most, not counting while it is seen to take files.
+        """
         end = time.monotonic() + patience
         with self._lock:
             while self._jobs and self._service is not None:
                 left = end - time.monotonic()
-                if left <= 0:
+                taking = any(job.owes_files for job in self._jobs.values())
+                if left <= 0 and not (taking and not self._keeper.is_silent(TELL_AFTER)):
                     return False
-                self._lock.wait(left)
+                self._lock.wait(max(left, LOOK_EVERY))
         return True
 
     def close(self) -> None:
@@ -161,6 +192,7 @@ class Shipper:
         with self._lock:
             self._closed = True
             self._wake()
+        self._keeper.close()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
 
@@ -250,8 +282,20 @@ class Shipper:
         with self._lock:
             ended = [job for job in self._jobs.values() if job.ended_at is not None]
         for job in ended:
-            if not job.pieces():
+            if not job.owes_files and not job.pieces():
                 self._done(job, shipped=True)
+
+    def _keep_files(self, job: _Followed) -> None:
+        if job.owes_files and job.leavings is not None:
+            job.had_files = True
+            self._keeper.keep(job.leavings)
+
+    def _files_are_kept(self, name: str) -> None:
+        with self._lock:
+            job = self._jobs.get(name)
+            if job is not None:
+                job.owes_files = False
+                self._wake()
 
     def _done(self, job: _Followed, shipped: bool) -> None:
         if shipped:
@@ -267,7 +311,7 @@ class Shipper:
 
     def _mark(self, job: _Followed) -> None:
         """Spare the next agent asking how much the service has."""
-        if any(stream.offset for stream in job.streams):
+        if job.had_files or any(stream.offset for stream in job.streams):
             try:
                 self._sources.mark_shipped(job.name)
             except OSError:

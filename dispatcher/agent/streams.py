@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+    from dispatcher.agent.leavings import Leavings
+
     Key = Tuple[str, int, str]
 
 CHUNK = 1 << 20
@@ -37,6 +39,38 @@ class Files:
         """A descriptor of a file. Raises OSError."""
         return os.open(path, flags | os.O_CLOEXEC)
 
+    def entries(self, path: str) -> List[Tuple[str, str]]:
+        """What is in a folder, each as file, folder, link or other; nothing if it is none."""
+        try:
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return []
+        try:
+            return listed(folder)
+        finally:
+            os.close(folder)
+
+    def identity(self, path: str) -> int:
+        """What tells a file from another one that is put in its place; 0 if there is none."""
+        try:
+            return os.lstat(path).st_ino
+        except OSError:
+            return 0
+
+
+def listed(folder: int) -> List[Tuple[str, str]]:
+    """What is in an open folder, see `Files.entries`."""
+    with os.scandir(folder) as entries:
+        return [(entry.name, _kind(entry)) for entry in entries]
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    return "file" if entry.is_file(follow_symlinks=False) else "other"
+
 
 class Sources:
     """Where a shipper finds what jobs say, and notes whose telemetry is all with the service.
@@ -45,14 +79,31 @@ class Sources:
         root: The agent's root.
     """
 
+    files: Files
+
     def __init__(self, root: Root) -> None:
         self._root = root
+        self.files = PLAIN
 
     def streams(
         self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
     ) -> List[Stream]:
         """The streams of a job; see `streams_of`."""
-        return streams_of(job, self._root.job(name), log_limit, known)
+        return streams_of(job, self.folder(name, job), log_limit, known, self.files)
+
+    def leavings(
+        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
+    ) -> Optional[Leavings]:
+        """What a job leaves in its working directory; None for one that is no run's."""
+        if job.get("run_id") is None or job.get("attempt") is None:
+            return None
+        from dispatcher.agent.leavings import Leavings
+
+        return Leavings(job, self.folder(name, job), log_limit, known, self.files)
+
+    def folder(self, name: str, job: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """The folder of a job."""
+        return self._root.job(name)
 
     def mark_shipped(self, name: str) -> None:
         """Note that the service has all of an ended job."""
@@ -81,8 +132,8 @@ def streams_of(
     run, attempt = job.get("run_id"), job.get("attempt")
     if run is None or attempt is None:
         return []
-    own, _, host = str(job["name"]).rpartition(".")
-    metrics = f"metrics-{host}" if own == f"{run}-{attempt}" else "metrics"
+    host = streams_host(job)
+    metrics = f"metrics-{host}" if host else "metrics"
     found: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/spool/metrics", known, files)]
     ranks = job.get("ranks") or [{"rank": 0}]
     alone = len(ranks) == 1 and not job.get("world")
@@ -92,6 +143,12 @@ def streams_of(
         path = f"{folder}/logs/{log}"
         found.append(LogStream((run, attempt, f"log:{log}"), path, known, log_limit, files))
     return found
+
+
+def streams_host(job: Mapping[str, Any]) -> str:
+    """Which further host of a gang the job is on; empty for the first one, or the only one."""
+    own, _, host = str(job["name"]).rpartition(".")
+    return host if own == f"{job['run_id']}-{job['attempt']}" else ""
 
 
 class Stream:

@@ -12,7 +12,8 @@ _CHUNK = 1 << 24
 
 
 def fill(work: str, snapshot: Optional[str]) -> None:
-    """Make the directory, with the snapshot's files in it; what was there before is removed.
+    """Make the directory, with the snapshot's files, `outputs` and `logs` in it; what was there
+    before is removed.
 
     Args:
         work: The directory to make.
@@ -27,6 +28,11 @@ def fill(work: str, snapshot: Optional[str]) -> None:
         os.mkdir(work, 0o755)
     if snapshot is not None:
         _copy_folder(snapshot, work)
+    for name in ("outputs", "logs"):  # scripts write there without making them
+        try:
+            os.mkdir(f"{work}/{name}", 0o755)
+        except FileExistsError:
+            continue
 
 
 def _copy_folder(source: str, target: str) -> None:

@@ -92,7 +92,9 @@ class TensorflowConfiguration(Section):
 
 
 class HistoryConfiguration(Section):
-    """What is kept of a run; without effect, logs and snapshot are always kept."""
+    """What is kept of a run: its folder `outputs`, and the folders whose files are followed as logs
+    while it runs. `snapshot_project` is without effect: the snapshot is always kept.
+    """
 
     def __init__(self) -> None:
         self.output_collection = True

@@ -37,6 +37,8 @@ def spec_of(
         "child_policy": config.child_policy,
         "priority": config.priority or 0,
         "max_run_duration_seconds": config.max_run_duration_seconds,
+        "output_collection": bool(config.history.output_collection),
+        "directories_to_watch": [str(name) for name in config.history.directories_to_watch or ()],
         "definition": definition_of(config, script, texts, line),
         **_distribution(config),
         **_container(config),

@@ -122,6 +122,8 @@ class Job:
     preload: tuple[str, ...] = ()
     image: str | None = None
     docker_arguments: tuple[str, ...] = ()
+    outputs: bool = True  # whether its folder `outputs` is kept
+    watch: tuple[str, ...] = ("logs",)  # folders whose files are followed as logs
 
     def wire(self) -> dict[str, Any]:
         """The job as the node agent takes it (docs/protocol.md, section 3)."""

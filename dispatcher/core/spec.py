@@ -51,6 +51,13 @@ def _below(path: str) -> str:
     return path
 
 
+def _folder_below(path: str) -> str:
+    path = "/".join(part for part in _below(path).split("/") if part not in ("", "."))
+    if not path or path.split("/")[0] == "user_logs":
+        raise ValueError("must be a folder below the working directory, and not user_logs")
+    return path
+
+
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(clean)]
 Name = Annotated[str, StringConstraints(max_length=256), AfterValidator(clean)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(clean)]
@@ -137,6 +144,10 @@ class RunSpec(Frozen):
     preload: tuple[Module, ...] = ()
     image: Text | None = None
     docker_arguments: tuple[Text, ...] = ()
+    output_collection: bool = True
+    directories_to_watch: Annotated[
+        tuple[Annotated[Text, AfterValidator(_folder_below)], ...], Field(max_length=100)
+    ] = ("logs",)
     max_retries: Retries = Retries()
     child_policy: ChildPolicy = "ignore"
     priority: int = Field(0, ge=-1_000_000, le=1_000_000)

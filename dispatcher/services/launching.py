@@ -81,6 +81,8 @@ def _job(
         preload=spec.preload or tuple(config.get("preload") or ()),
         image=spec.image,
         docker_arguments=spec.docker_arguments,
+        outputs=spec.output_collection,
+        watch=spec.directories_to_watch,
     )
 
 
