@@ -32,7 +32,7 @@ LONGEST_NAME = 1024
 _MOST_LOGS = 200
 _DEEPEST = 32
 _CAREFULLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_ODD = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:")
+_ODD = re.compile(r"[\x00-\x1f\x7f\\]|(?<=^[A-Za-z]):")
 
 
 class Leavings:
