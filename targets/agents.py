@@ -42,6 +42,11 @@ class AgentConnection:
         self._next = 0
         self.hello: Mapping[str, Any] = {}
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there was an agent the last time that anybody looked."""
+        return self._socket is not None
+
     def watch(self, report: Report) -> None:
         self._report = report
         self.ask("subscribe")

@@ -30,7 +30,7 @@ from targets.docker_shelf import Shelf
 from targets.docker_spools import Spools
 from targets.docker_warm import Warm
 from targets.docker_warm_pool import Pool
-from targets.docker_watch import Watch
+from targets.docker_watch import Happening, Watch
 from targets.place import Site
 
 # Measured on two cores: 6 starts a second by one thread, 9 by two, 10 by four.
@@ -95,7 +95,7 @@ class DockerTarget:
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         """What is to be seen of each named job. Raises TargetUnavailable."""
         warm, cold = self._sorted(names)
-        found = self._engine.containers(self._label) if cold else {}
+        found = self._listed(cold)
         seen = {name: self._cold.seen(name, found.get(name)) for name in cold}
         return {**seen, **self._warm.poll(warm)} if warm else seen
 
@@ -114,14 +114,14 @@ class DockerTarget:
         warm, cold = self._sorted(names)
         if warm:
             self._warm.remove(warm)
-        found = self._engine.containers(self._label) if cold else {}
+        found = self._listed(cold)
         self._all(lambda name: self._cold.remove(name, found.get(name)), cold)
 
     def watch(self, report: Report) -> None:
         """Report what has changed: what the engine's event stream and warm agents tell."""
         self._report = report
         self._warm.watch(report)
-        self._watch = Watch(self._engine, self._label, lambda name: report(self._news(name)))
+        self._watch = Watch(self._engine, self._label, self._hear)
 
     def close(self) -> None:
         """Let go of connections. Jobs go on."""
@@ -147,27 +147,35 @@ class DockerTarget:
             self._spools.follow(job.name, entry)
         return error
 
+    def _listed(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The engine's containers, if there is any of these names that has to be looked for."""
+        if all(map(self._cold.has_ended, names)):
+            return {}
+        return self._engine.containers(self._label)
+
     def _sorted(self, names: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
         """The jobs that were claimed for a warm container, and the others."""
         entries = {name: self._claims.get(name) for name in names}
         warm = {name: entry for name, entry in entries.items() if entry and entry.box}
         return warm, [name for name in entries if name not in warm]
 
-    def _news(self, name: str | None) -> Mapping[str, Observation]:
-        """What an event is about; nothing in particular means that all may have changed."""
-        if name is None or name in self._warm_boxes:
-            return {}
+    def _hear(self, event: Happening | None) -> None:
+        """Report what an event is about: nothing in particular means that all may have changed."""
+        if self._report is None:
+            return
+        if event is None or event.name in self._warm_boxes:
+            self._report({})
+            return
         with suppress(TargetUnavailable):
-            container = self._engine.inspect(name)
-            if container is not None and self._launcher.is_ours(container):
-                return {name: self._cold.seen(name, {"Id": container["Id"]})}
-        return {}
+            seen = self._cold.hear(event)
+            if seen:
+                self._report(seen)
 
     def _tell(self, name: str) -> None:
         """The end of a job may be told now."""
         if self._report is not None:
             with suppress(TargetUnavailable):
-                self._report(self._warm.news(name) or self._news(name))
+                self._report(self.poll([name]))
 
     def _complete(self, name: str) -> None:
         self._cold.complete(name)

@@ -4,7 +4,10 @@ A claim is why a name never starts twice. It is on disk before anything starts u
 container and folders, and is kept for seven days. It also says what cannot be asked of anybody
 later: whether the job was given to a warm container and to which, and which logs it has.
 
-    <state>/claims/<job name>      {"claim", "box", "ranks", "alone"}
+    <state>/claims/<job name>      a link to nowhere, whose text is the claim
+
+A link is made whole or not at all, by one of several who try, and with its folder synced it is on
+disk: that is one sync for any number of claims, where files would each need another.
 """
 
 import json
@@ -13,7 +16,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -65,7 +68,9 @@ def entry_of(job: Job, box: str | None = None) -> Entry:
 
 
 class Claims:
-    """All claims of one target. A change is on disk before the call returns."""
+    """All claims of one target. A change is on disk before the call returns, unless it is not
+    `durable`: then a power cut may undo it until `sync` is called.
+    """
 
     def __init__(self, state: Path, is_kept: Callable[[str], bool]) -> None:
         """`is_kept` says of a name whether its claim is needed, however old it is."""
@@ -76,7 +81,7 @@ class Claims:
     def get(self, name: str) -> Entry | None:
         """What became of the name, if anything did."""
         try:
-            return _read((self._folder / name).read_text())
+            return _read(os.readlink(self._folder / name))
         except FileNotFoundError:
             return None
 
@@ -85,23 +90,23 @@ class Claims:
         entry = self.get(name)
         return None if entry is None else entry.claim
 
-    def take(self, name: str, entry: Entry) -> Entry:
+    def take(self, name: str, entry: Entry, *, durable: bool = True) -> Entry:
         """Claim a name; the answer is the claim that counts: an earlier one if there was one."""
-        part = self._part(name, entry)
         try:
-            os.link(part, self._folder / name)
+            os.symlink(_text(entry), self._folder / name)
         except FileExistsError:
             return self.get(name) or entry
-        finally:
-            part.unlink()
-        _sync(self._folder)
+        if durable:
+            self.sync()
         return entry
 
     def put(self, name: str, entry: Entry, *, durable: bool = True) -> None:
-        """Replace what was claimed; one that is not durable may be undone by a power cut."""
-        self._part(name, entry, durable=durable).replace(self._folder / name)
+        """Replace what was claimed."""
+        part = self._folder / f".{name[:200]}.{secrets.token_hex(4)}"
+        os.symlink(_text(entry), part)
+        part.replace(self._folder / name)
         if durable:
-            _sync(self._folder)
+            self.sync()
 
     def withdraw(self, name: str) -> None:
         """Make sure that the name will not be launched any more."""
@@ -110,39 +115,31 @@ class Claims:
     def give_back(self, name: str) -> None:
         """Drop a claim under which nothing has started, for sure."""
         (self._folder / name).unlink(missing_ok=True)
-        _sync(self._folder)
+        self.sync()
 
-    def _part(self, name: str, entry: Entry, *, durable: bool = True) -> Path:
-        part = self._folder / f".{name[:200]}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            json.dump(asdict(entry), file)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        return part
+    def sync(self) -> None:
+        """Have all changes on disk."""
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _forget_old(self, is_kept: Callable[[str], bool]) -> None:
         limit = time.time() - KEPT_SECONDS
         for claim in self._folder.iterdir():
             with suppress(FileNotFoundError):
-                if claim.stat().st_mtime < limit and not is_kept(claim.name):
+                if claim.lstat().st_mtime < limit and not is_kept(claim.name):
                     claim.unlink()
+
+
+def _text(entry: Entry) -> str:
+    return json.dumps([entry.claim, entry.box, entry.ranks, entry.alone], separators=(",", ":"))
 
 
 def _read(text: str) -> Entry:
     """One that makes no sense is a claim all the same: what is sure is that there is one."""
-    with suppress(ValueError, KeyError, TypeError):
-        kept = json.loads(text)
-        ranks = tuple(int(rank) for rank in kept["ranks"])
-        watch = tuple(str(name) for name in kept.get("watch", ["logs"]))
-        outputs = bool(kept.get("outputs", True))
-        return Entry(Claim(kept["claim"]), kept["box"], ranks, bool(kept["alone"]), outputs, watch)
+    with suppress(ValueError, TypeError):
+        claim, box, ranks, alone = json.loads(text)
+        return Entry(Claim(claim), box, tuple(int(rank) for rank in ranks), bool(alone))
     return Entry()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from targets.docker_claims import Claim, Claims, Entry
 from targets.docker_engine import Engine
 from targets.docker_launch import Launcher
 from targets.docker_spools import Spools
+from targets.docker_watch import Happening
 
 # The shim keeps the grace period itself. This is what it gets on top, to write down how the job
 # ended, before its container is killed.
@@ -43,7 +44,7 @@ class Cold:
         self._launcher, self._spools = launcher, spools
         self._lock = threading.Lock()
         self._deadlines: dict[str, float] = {}  # when a job being stopped is killed, by name
-        self._ended: dict[str, Observation] = {}  # by container id: an end does not change
+        self._ended: dict[str, Observation] = {}  # an end does not change
 
     # Looking
 
@@ -52,7 +53,29 @@ class Cold:
         if self._launcher.is_busy_with(name):
             return Observation(State.CREATED)
         entry = self._claims.get(name)
-        seen = self._look(name, summary, entry)
+        return self._told(name, self._look(name, summary, entry), entry)
+
+    def has_ended(self, name: str) -> bool:
+        """Whether the job's end is known, so that the engine need not be asked."""
+        return name in self._ended
+
+    def hear(self, event: Happening) -> Mapping[str, Observation]:
+        """What an event says of a job. The engine is asked only where it is not the usual end."""
+        name, entry = event.name, self._claims.get(event.name)
+        if entry is None or entry.claim not in _LIVE or not self._boxes.is_there(name):
+            return {}  # what we do to containers ourselves comes to our ears, too
+        if event.what == "start" and name not in self._ended:
+            return {name: Observation(State.ALIVE, event.at)}
+        record = self._boxes.exit_record(name) if event.exit_code == 0 else None
+        if record is not None and record.ok:
+            self._ended[name] = Observation(State.EXITED, record.started_at, record)
+        container = None if name in self._ended else self._engine.inspect(name)
+        if container is not None and not self._launcher.is_ours(container):
+            return {}
+        return {name: self.seen(name, container and {"Id": container["Id"]})}
+
+    def _told(self, name: str, seen: Observation, entry: Entry | None) -> Observation:
+        """An end is told when its telemetry has been."""
         if entry is not None and seen.state is State.ALIVE:
             self._spools.follow(name, entry)
         if entry is None or seen.state is not State.EXITED or self._spools.ended(name, entry):
@@ -62,8 +85,8 @@ class Cold:
     def _look(
         self, name: str, summary: Mapping[str, Any] | None, entry: Entry | None
     ) -> Observation:
-        if summary is not None and summary["Id"] in self._ended:
-            return self._ended[summary["Id"]]
+        if name in self._ended:
+            return self._ended[name]
         container = None
         if summary is not None:
             container = self._engine.inspect(summary["Id"])
@@ -85,7 +108,7 @@ class Cold:
         stopped = entry is not None and entry.claim is Claim.STOPPED
         seen = docker_evidence.observe(container, record, stopped=stopped, tail=tail)
         if ended:
-            self._ended[container["Id"]] = seen
+            self._ended[name] = seen
         return seen
 
     def _gone(self, name: str, entry: Entry | None) -> Observation:
@@ -153,19 +176,19 @@ class Cold:
 
     def remove(self, name: str, summary: Mapping[str, Any] | None) -> None:
         """Remove the container and the folders of an ended job, once its telemetry is shipped."""
-        if summary is not None:
-            if docker_evidence.STATES[summary["State"]] is State.ALIVE:
-                return
-            self._engine.discard(name)
-            self._ended.pop(summary["Id"], None)
-        self._deadlines.pop(name, None)
+        if summary is not None and docker_evidence.STATES[summary["State"]] is State.ALIVE:
+            return
         entry = self._claims.get(name)
-        if entry is not None and self._spools.owes(name):
-            self._claims.put(name, replace(entry, claim=Claim.REMOVED))
-            if self._spools.owes(name):
-                return
-        self._boxes.delete(name)
-        self._spools.forget(name)
+        if entry is not None and entry.claim in _LIVE:
+            # First of all, so that an event of what follows is not taken for a loss.
+            self._claims.put(name, replace(entry, claim=Claim.REMOVED), durable=False)
+        if summary is not None or name in self._ended:
+            self._engine.discard(name)
+        self._ended.pop(name, None)
+        self._deadlines.pop(name, None)
+        if not self._spools.owes(name):
+            self._boxes.delete(name)
+            self._spools.forget(name)
 
     def complete(self, name: str) -> None:
         """The service has all of an ended job: one that was removed before can go."""

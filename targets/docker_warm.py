@@ -52,6 +52,7 @@ class Warm:
         self._config, self._ground, self._pool = config, ground, pool
         self._claims, self._shelf, self._spools = claims, shelf, spools
         self._known: dict[str, Entry] = {}  # the jobs that an agent may say something of
+        self._over: set[str] = set()  # those of them whose end has been told
         self._report: Report | None = None
 
     def takes(self, job: Job) -> bool:
@@ -72,6 +73,8 @@ class Warm:
                         given[box.name].append(job)
                 except TargetError as error:
                     errors[job.name] = error
+            if given:
+                self._claims.sync()  # one for all of them, before anything starts
             for name, mine in given.items():
                 errors |= self._submit(name, mine)
         for name, failed in errors.items():
@@ -105,8 +108,8 @@ class Warm:
         box = self._pool.ready(job)
         claimed = entry_of(job, box.name)
         if entry is not None:
-            self._claims.put(job.name, claimed)
-        elif self._claims.take(job.name, claimed) != claimed:
+            self._claims.put(job.name, claimed, durable=False)
+        elif self._claims.take(job.name, claimed, durable=False) != claimed:
             return None
         self._known[job.name] = claimed
         self._spools.follow(job.name, claimed, is_new=True)
@@ -138,15 +141,11 @@ class Warm:
             return seen
         if not self._spools.ended(name, entry):
             return Observation(State.ALIVE, seen.started_at)
+        self._over.add(name)
         evidence, was_stopped = seen.evidence, entry.claim is Claim.STOPPED
         if evidence and was_stopped and evidence.reason == docker_evidence.RESTARTED:
             return replace(seen, evidence=replace(evidence, reason="stopped"))
         return seen
-
-    def news(self, name: str) -> Mapping[str, Observation]:
-        """A job whose end may be told now."""
-        entry = self._claims.get(name)
-        return self.poll({name: entry}) if entry is not None and entry.box else {}
 
     def _hear(self, box: WarmBox, told: Mapping[str, Observation]) -> None:
         """An agent tells of jobs: of its own, or nobody hears it."""
@@ -166,7 +165,9 @@ class Warm:
         """SIGTERM now, SIGKILL after the grace; what has not started is withdrawn."""
         new = [name for name, entry in entries.items() if entry.claim is Claim.LAUNCHED]
         for name in new:
-            self._claims.put(name, replace(entries[name], claim=Claim.STOPPED))
+            self._claims.put(name, replace(entries[name], claim=Claim.STOPPED), durable=False)
+        if new:
+            self._claims.sync()
         for box, mine in self._by_box(entries):
             if box is None:
                 continue
@@ -197,7 +198,8 @@ class Warm:
     def remove(self, entries: Entries) -> None:
         """Delete what ended jobs have left, once their telemetry is shipped."""
         for box, mine in self._by_box(entries):
-            seen = box.observe(mine) if box else {}
+            asked = [name for name in mine if name not in self._over]
+            seen = box.observe(asked) if box and asked else {}
             if any(one.state is State.UNKNOWN for one in seen.values()):
                 raise TargetUnavailable(f"the agent of {box and box.name} does not answer")
             over = [n for n in mine if n not in seen or seen[n].state in _OVER]
@@ -214,6 +216,7 @@ class Warm:
     def _delete(self, box: WarmBox | None, names: Sequence[str]) -> None:
         for name in names:
             self._known.pop(name, None)
+            self._over.discard(name)
             self._spools.forget(name)
         if box is None or not names:
             return

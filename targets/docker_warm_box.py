@@ -110,6 +110,8 @@ class WarmBox:
         """Whether its agent takes jobs."""
         if self._dead is not None or self.silent_since is not None:
             return False
+        if self._agent.is_connected:
+            return True
         try:
             self.ask("hello")
         except TargetUnavailable:

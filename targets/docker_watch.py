@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from docker.errors import APIError
@@ -15,19 +16,31 @@ from docker.errors import APIError
 from targets.base import TargetUnavailable
 from targets.docker_engine import Engine
 
-EVENTS = ["start", "die", "oom", "destroy"]
+EVENTS = ["start", "die", "destroy"]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Happening:
+    """What happened (one of EVENTS) to which container, and when; its exit code, if it died."""
+
+    what: str
+    name: str
+    at: float
+    exit_code: int | None = None
+
+
 class Watch:
-    """A thread that calls `changed` with the name of each container that something happened to.
+    """A thread that calls `changed` with each thing that happened to a container.
 
     With None, anything may have happened.
     """
 
-    def __init__(self, engine: Engine, label: str, changed: Callable[[str | None], None]) -> None:
+    def __init__(
+        self, engine: Engine, label: str, changed: Callable[[Happening | None], None]
+    ) -> None:
         self._engine = engine
         self._filters = {"type": "container", "label": label, "event": EVENTS}
         self._changed = changed
@@ -66,9 +79,15 @@ class Watch:
             for event in self._stream:
                 if self._closed.is_set():
                     return
-                self._changed(_name(event))
+                happening = _read(event)
+                if happening is not None:
+                    self._changed(happening)
 
 
-def _name(event: Mapping[str, Any]) -> str | None:
-    name = event.get("Actor", {}).get("Attributes", {}).get("name")
-    return str(name) if name else None
+def _read(event: Mapping[str, Any]) -> Happening | None:
+    facts = event.get("Actor", {}).get("Attributes", {})
+    if not facts.get("name"):
+        return None
+    code = facts.get("exitCode")
+    at = float(event.get("timeNano") or 0) / 1e9
+    return Happening(str(event.get("Action")), facts["name"], at, int(code) if code else None)

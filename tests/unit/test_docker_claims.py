@@ -32,9 +32,9 @@ def test_a_withdrawn_name_cannot_be_claimed(claims: Claims) -> None:
     assert claims.take("a-1", ENTRY).claim is Claim.WITHDRAWN
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"claim": "launched"}', "\x00" * 99])
+@pytest.mark.parametrize("text", ["{", "[]", "null", '{"claim": "launched"}', "/etc/passwd"])
 def test_a_claim_that_makes_no_sense_is_a_claim(claims: Claims, tmp_path: Path, text: str) -> None:
-    (tmp_path / "claims" / "a-1").write_text(text)
+    (tmp_path / "claims" / "a-1").symlink_to(text)
 
     assert claims.claim("a-1") is Claim.LAUNCHED
     assert claims.take("a-1", ENTRY) == Entry()
@@ -59,7 +59,7 @@ def test_claims_are_forgotten_after_seven_days_unless_they_are_kept(
     for name in ("kept-1", "old-1", "new-1"):
         claims.take(name, ENTRY)
     for name in ("kept-1", "old-1"):
-        os.utime(tmp_path / "claims" / name, (old, old))
+        os.utime(tmp_path / "claims" / name, (old, old), follow_symlinks=False)
 
     again = Claims(tmp_path, lambda name: name == "kept-1")
 
