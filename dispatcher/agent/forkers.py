@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MOST_FORKERS = 8
+MOST_YOUNG_DEATHS = 5  # in a row; then the fork server is taken for broken
 _LARGEST = 1 << 16
 
 
@@ -148,6 +149,7 @@ class Forkers:
         self._on_dead, self._on_ready, self._on_gone = on_dead, on_ready, on_gone
         self._forkers: Dict[Key, Forker] = {}
         self._broken: Dict[Key, str] = {}
+        self._died_young: Dict[Key, int] = {}  # in a row, before they were ready
 
     def get(self, key: Key) -> Optional[Forker]:
         """The forker of a key, started if need be; None if it is known that it cannot start."""
@@ -195,16 +197,22 @@ class Forkers:
         forker.error = told["error"]
         if told["ready"]:
             forker.ready = True
+            self._died_young.pop(forker.key, None)
             forker.modules = frozenset(told["modules"])
             self._on_ready(forker.key)
 
     def _lose(self, forker: Forker) -> None:
-        """One ended: because it could not start (then its key is given up), or was killed."""
+        """One ended: because it could not start (then its key is given up), or was killed.
+
+        One that ends without a word before it was ready was probably killed: the next may live.
+        """
         self._forkers.pop(forker.key, None)
         forker.close()
         if not forker.ready:
-            self._broken[forker.key] = forker.error or "the fork server did not start"
-            log.warning("no fork server: %s", self._broken[forker.key])
+            self._died_young[forker.key] = self._died_young.get(forker.key, 0) + 1
+            if forker.error or self._died_young[forker.key] >= MOST_YOUNG_DEATHS:
+                self._broken[forker.key] = forker.error or "the fork server did not start"
+                log.warning("no fork server: %s", self._broken[forker.key])
         self._on_gone(forker.key)
 
     def _close_the_idlest(self) -> None:
