@@ -110,7 +110,7 @@ def test_a_job_goes_on_when_what_started_it_is_killed(
         kill(desk, run_id)
         seen = desk.ended(run_id)
 
-        assert (seen["status"], seen["exit_code"], seen["attempt"]) == ("Completed", 0, 1)
+        assert (seen["status"], seen["exit_code"], seen["attempt"]) == ("Completed", 0, 1), seen
         did = [effect for effect in desk.effects.read() if effect[0] == run_id]
         assert did == [(run_id, 1, "start"), (run_id, 1, "end")]
         late.append(_moment(desk.ends(run_id)[0]["at"]) - _moment(seen["ended_at"]))
