@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,13 +176,22 @@ def test_what_cannot_be_copied_is_named(
     assert paths(source) == [".amlignore", "d/a"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_named(fake: FakeService, source: Path, tmp_path: Path) -> None:
-    fill(source, "secret")
-    os.chmod(source / "secret", 0)
-
-    with pytest.raises(SnapshotException, match="secret"):
-        snapshots(fake, tmp_path).take(os.fspath(source))
+def test_an_unreadable_file_is_named(fake: FakeService, tmp_path: Path) -> None:
+    """Run as nobody where the suite is root, who may read everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder)
+        fill(source, "secret")
+        os.chmod(source / "secret", 0)
+        os.chmod(folder, 0o755)
+        cache = snapshots(fake, tmp_path)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(SnapshotException, match="secret"):
+                cache.take(os.fspath(source))
+        finally:
+            os.seteuid(user)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
