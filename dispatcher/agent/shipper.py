@@ -13,17 +13,16 @@ import random
 import threading
 import time
 
+from dispatcher.agent.followed import Followed
 from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
 from dispatcher.agent.keeper import Keeper
-from dispatcher.agent.streams import Sources, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-    from dispatcher.agent.leavings import Leavings
-
-    Piece = Tuple[Stream, Dict[str, Any], bytes]
+    from dispatcher.agent.followed import Piece
+    from dispatcher.agent.streams import Sources
 
 log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000
@@ -32,33 +31,6 @@ TELL_AFTER = 5.0
 _REQUEST = 4 << 20
 _FRAMES = 2000
 _LONGEST_PAUSE = 5.0
-
-
-class _Followed:
-    def __init__(
-        self, name: str, streams: List[Stream], leavings: Optional[Leavings], is_new: bool
-    ) -> None:
-        self.name = name
-        self.is_new = is_new
-        self.streams = streams
-        self.leavings = leavings
-        self.owes_files = False
-        self.had_files = False
-        self.ended_at: Optional[float] = None
-        self.told = False
-
-    def pieces(self) -> List[Piece]:
-        if self.leavings is not None:
-            self.streams += self.leavings.new_logs(final=self.ended_at is not None)
-        found = []
-        for stream in self.streams:
-            try:
-                chunk = stream.chunk(final=self.ended_at is not None)
-            except OSError:
-                continue
-            if chunk is not None:
-                found.append((stream, *chunk))
-        return found
 
 
 class Shipper:
@@ -75,7 +47,7 @@ class Shipper:
     ) -> None:
         self._sources, self._tell, self._on_complete = sources, tell, on_complete
         self._lock = threading.Condition()
-        self._jobs: Dict[str, _Followed] = {}
+        self._jobs: Dict[str, Followed] = {}
         self._service: Optional[Service] = None
         self._log_limit = DEFAULT_LOG_LIMIT
         self._news = False
@@ -123,7 +95,7 @@ class Shipper:
             if name not in self._jobs:
                 streams = self._sources.streams(name, job, self._log_limit, known)
                 leavings = self._sources.leavings(name, job, self._log_limit, known)
-                self._jobs[name] = _Followed(name, streams, leavings, known)
+                self._jobs[name] = Followed(name, streams, leavings, known)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # from now on there is something to look at
 
@@ -244,7 +216,7 @@ class Shipper:
             if not pieces:
                 return
 
-    def _gather(self, everything: bool) -> List[Tuple[_Followed, List[Piece]]]:
+    def _gather(self, everything: bool) -> List[Tuple[Followed, List[Piece]]]:
         """Pieces for one request; those of ended jobs first."""
         with self._lock:
             jobs = [job for job in self._jobs.values() if everything or job.ended_at is not None]
@@ -267,7 +239,7 @@ class Shipper:
         for stream, _, data in pieces:
             stream.acknowledged(held.get(stream.key, stream.offset), data)
 
-    def _send_singly(self, service: Service, batch: List[Tuple[_Followed, List[Piece]]]) -> None:
+    def _send_singly(self, service: Service, batch: List[Tuple[Followed, List[Piece]]]) -> None:
         """One of the jobs is refused: find out which, and let the others go on."""
         for job, pieces in batch:
             try:
@@ -285,7 +257,7 @@ class Shipper:
             if not job.owes_files and not job.pieces():
                 self._done(job, shipped=True)
 
-    def _keep_files(self, job: _Followed) -> None:
+    def _keep_files(self, job: Followed) -> None:
         if job.owes_files and job.leavings is not None:
             job.had_files = True
             self._keeper.keep(job.leavings)
@@ -297,7 +269,7 @@ class Shipper:
                 job.owes_files = False
                 self._wake()
 
-    def _done(self, job: _Followed, shipped: bool) -> None:
+    def _done(self, job: Followed, shipped: bool) -> None:
         if shipped:
             self._mark(job)
             with self._lock:
@@ -309,7 +281,7 @@ class Shipper:
         if shipped:
             self._on_complete(job.name)
 
-    def _mark(self, job: _Followed) -> None:
+    def _mark(self, job: Followed) -> None:
         """Spare the next agent asking how much the service has."""
         if job.had_files or any(stream.offset for stream in job.streams):
             try:

@@ -227,10 +227,12 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
 
             run_outputs.keep(self, self._outputs)
 
-    def _populated(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def _populated(self, run_id: str, values: Dict[str, Any]) -> Dict[str, Any]:
         from dispatcher.client.run_plots import populated
 
-        return populated(self, values)
+        return populated(
+            self if run_id == self.id else Run(self.experiment, run_id, _record={}), values
+        )
 
     def _event(self, event: Dict[str, Any]) -> None:
         self._record = self._service.post(f"{self._path}/events", event)

@@ -69,7 +69,7 @@ class RunMetrics(RunRecord):
                 without metrics are left out.
             run_type: Only descendants of this type.
             populate: Have images, matrices and tables with their content, instead of references
-                to them; of this run's own metrics only.
+                to them.
 
         Returns:
             `{name: value}`: a single value as it is, several as a list in the order of logging,
@@ -82,15 +82,15 @@ class RunMetrics(RunRecord):
         query += [(key, text) for key, text in (("name", name), ("type", run_type)) if text]
         told = self._service.get(f"{self._path}/metrics", query)["runs"]
         views = {run_id: view(points) for run_id, points in told.items() if points}
-        if populate and self.id in views:
-            views[self.id] = self._populated(views[self.id])
+        if populate:
+            views = {run_id: self._populated(run_id, values) for run_id, values in views.items()}
         return views if recursive else views.get(self.id, {})
 
     def flush(self, timeout_seconds: int = 300) -> None:
         """Bring what this process has logged to the service, and return when it is there."""
         raise NotImplementedError
 
-    def _populated(self, values: Dict[str, Any]) -> Dict[str, Any]:
+    def _populated(self, run_id: str, values: Dict[str, Any]) -> Dict[str, Any]:
         raise NotImplementedError
 
     def _append(self, line: Optional[str]) -> None:

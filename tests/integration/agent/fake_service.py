@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.integration.agent.fake_files import FakeFiles
+
 Stream = tuple[str, int, str]
 
 
@@ -19,6 +21,7 @@ class FakeService:
         self.streams: dict[Stream, bytes] = defaultdict(bytes)
         self.requests: Counter[str] = Counter()
         self.unknown_runs: set[str] = set()
+        self.files = FakeFiles()
         self.is_away = False
         self.forgets_answers = False
         self.archives: dict[str, tuple[Any, bytes]] = {}
@@ -48,11 +51,13 @@ class FakeService:
                 if service.is_away:
                     self.close_connection = True
                     return
-                status, answer = service.take(body)
+                status, answer = service.route(self.command, self.path, body)
                 if service.forgets_answers:
                     self.close_connection = True
                 else:
                     self._answer(status, json.dumps(answer).encode())
+
+            do_PUT = do_POST  # noqa: N815
 
             def _answer(self, status: int, body: bytes) -> None:
                 self.send_response(status)
@@ -80,14 +85,17 @@ class FakeService:
         host, port = self._server.server_address[:2]
         return {"socket": None, "url": f"http://{host!s}:{port}", "token": "secret"}
 
+    def route(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Take what is sent; answer status and body."""
+        if method == "PUT":
+            return self.files.put(path, body)
+        if path.endswith("/artifacts"):
+            return self.files.register(path.split("/")[-2], json.loads(body)["artifacts"])
+        return self.files.store(frames_of(body)) if path.endswith("/blobs") else self.take(body)
+
     def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Take frames; answer status and body."""
-        frames = []
-        while body:
-            line, _, body = body.partition(b"\n")
-            header = json.loads(line)
-            data, body = body[: header["size"]], body[header["size"] :]
-            frames.append((header, data))
+        """Take frames of spools; answer status and body."""
+        frames = frames_of(body)
         if any(header["run"] in self.unknown_runs for header, _ in frames):
             return 403, {"error": "NotAllowed", "detail": "no such run"}
         with self._lock:
@@ -118,6 +126,16 @@ class FakeService:
         snapshot = hashlib.sha256(text.encode()).hexdigest()
         self.archives[snapshot] = (manifest, archive(files))
         return snapshot
+
+
+def frames_of(body: bytes) -> list[tuple[dict[str, Any], bytes]]:
+    frames = []
+    while body:
+        line, _, body = body.partition(b"\n")
+        header = json.loads(line)
+        data, body = body[: header["size"]], body[header["size"] :]
+        frames.append((header, data))
+    return frames
 
 
 def archive(files: dict[str, bytes]) -> bytes:
