@@ -125,7 +125,7 @@ class Leavings:
 
     def _walk(self, name: str, path: str, root: str, depth: int) -> Iterator[Found]:
         for entry, kind in sorted(self._files.entries(path)):
-            called, place = f"{name}/{_readable(entry)}", f"{path}/{entry}"
+            called, place = f"{name}/{readable(entry)}", f"{path}/{entry}"
             if kind == "folder" and depth:
                 yield from self._walk(called, place, root, depth - 1)
             elif kind == "file":
@@ -163,7 +163,7 @@ class WatchedLog(LogStream):
         pass
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """A name that every system can have: what is no UTF-8, or odd, as %XX."""
     text = os.fsencode(name).decode("utf-8", "surrogateescape")
     made = re.sub(r"[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", text)

@@ -251,7 +251,7 @@ class Experiment:
         for record in workspace.service.get("/experiments")["experiments"]:
             if record["id"] == experiment_id:
                 try:
-                    workspace.service.send("DELETE", f"/experiments/{record['name']}")
+                    workspace.service.delete(f"/experiments/{record['name']}")
                 except ServiceException as error:
                     raise UserErrorException(error.message, inner_exception=error) from error
                 return

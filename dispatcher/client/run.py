@@ -230,9 +230,8 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     def _populated(self, run_id: str, values: Dict[str, Any]) -> Dict[str, Any]:
         from dispatcher.client.run_plots import populated
 
-        return populated(
-            self if run_id == self.id else Run(self.experiment, run_id, _record={}), values
-        )
+        run = self if run_id == self.id else Run(self.experiment, run_id, _record={})
+        return populated(run, values)
 
     def _event(self, event: Dict[str, Any]) -> None:
         self._record = self._service.post(f"{self._path}/events", event)

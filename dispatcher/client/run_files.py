@@ -155,7 +155,7 @@ class RunFiles(RunRecord):
             _refuse(f"{folder} is a file; give a folder.")
         paths = []
         for name in logs.names(self._service, self.id):
-            path = _path_below(folder, name)
+            path = path_below(folder, name)
             logs.download(self._service, self.id, name, path)
             paths.append(path)
         return paths
@@ -246,10 +246,10 @@ def _paths(
         return [os.path.join(folder or "", path) for path in given]
     stem = f"{prefix.rstrip('/')}/" if prefix else ""
     cut = 0 if append_prefix else len(stem)
-    return [_path_below(folder or "", name[cut:] if name != prefix else name) for name in names]
+    return [path_below(folder or "", name[cut:] if name != prefix else name) for name in names]
 
 
-def _path_below(folder: str, name: str) -> str:
+def path_below(folder: str, name: str) -> str:
     """Where a file of that name goes. Whatever the service says, it stays below the folder."""
     import os
 

@@ -38,8 +38,8 @@ class RunPlots(RunFiles):
         if (path is None) == (plot is None):
             _fail("log_image takes either path or plot, not both and not neither.")
         if path is not None:
-            _check_image(path)
-            file = _name_of(path)
+            check_image(path)
+            file = name_of(path)
             self._artifacts.upload([(file, path)])
         else:
             file = self._keep(name, f"{name}_{_now()}.png", _png_of(plot))
@@ -77,7 +77,7 @@ class RunPlots(RunFiles):
 
         from dispatcher.client.errors import ServiceException
 
-        file = _name_of(name)
+        file = name_of(name)
         try:
             self._upload_stream(file, io.BytesIO(data))
         except ServiceException as error:
@@ -178,7 +178,8 @@ def _png_of(plot: Any) -> bytes:
     return stream.getvalue()
 
 
-def _check_image(path: str) -> None:
+def check_image(path: str) -> None:
+    """Raise AzureMLException unless the file begins as an image does."""
     try:
         with open(path, "rb") as file:
             start = file.read(12)
@@ -188,7 +189,7 @@ def _check_image(path: str) -> None:
         _fail(f"{path} is no image (PNG, JPEG, GIF, BMP, TIFF, WebP, …); use upload_file.")
 
 
-def _name_of(path: str) -> str:
+def name_of(path: str) -> str:
     """A file's name: the path itself, or its base name where it leads out of the folder."""
     import re
 

@@ -119,6 +119,10 @@ class Transport:
         """Change fields, once however often it is retried, and return the decoded answer."""
         return self.send("PATCH", path, (), wire.dumps(body), key=_new_key()).json()
 
+    def delete(self, path: str) -> None:
+        """Delete something, once however often it is retried."""
+        self.send("DELETE", path, key=_new_key())
+
     def post_frames(self, path: str, body: bytes) -> Any:
         """Send frames; they are addressed by hash or offset, so a retry is harmless without key."""
         return self.send("POST", path, (), body, content_type=wire.FRAMES).json()

@@ -26,6 +26,7 @@ with open("outputs/deep/er/data.bin", "wb") as file:
 with open("logs/train.log", "w") as file:
     file.write("epoch 1\\nepoch 2\\n")
 """
+STD_LOG = "user_logs/std_log.txt"
 KEPT = ["logs/train.log", "outputs/deep/er/data.bin", "outputs/model.txt", "user_logs/std_log.txt"]
 LARGE = """
 import hashlib, os
@@ -88,6 +89,28 @@ with open("logs/progress.log", "w", buffering=1) as file:
     file.write("second\\n")
 with open("logs/rewritten", "w") as other:
     other.write("short")
+"""
+
+IN_RUN = """
+import io
+from dispatcher import Run
+run = Run.get_context()
+run.upload_file("notes/a.txt", io.BytesIO(b"by hand"))
+run.upload_file("outputs/same", io.BytesIO(b"first"))
+open("outputs/same", "w").write("second")
+open("outputs/weights", "w").write("w")
+run.upload_folder("kept", "outputs")
+run.log_confusion_matrix("matrix", {"data": [1, 2]})
+print(run.register_model("fruit", "kept/weights"))
+print(run.get_file_names())
+assert run.get_metrics(populate=True)["matrix"].data == {"data": [1, 2]}
+"""
+TRIES = """
+import os, sys
+attempt = os.environ["DISPATCHER_ATTEMPT"]
+open("outputs/attempt", "w").write(attempt)
+open(f"outputs/of {attempt}", "w").close()
+sys.exit(attempt == "1")
 """
 
 
@@ -210,6 +233,22 @@ def test_only_the_folders_that_were_asked_for_are_kept(shared: Desk) -> None:
     config.run_config.history.directories_to_watch = ["mine"]
     run = done(shared.experiment.submit(config))
     assert run.get_file_names() == ["mine/x/a", "user_logs/std_log.txt"]
+
+
+def test_a_script_reaches_the_files_of_its_run(shared: Desk) -> None:
+    run = done(shared.submit(shared.source("in-run", main=IN_RUN)))
+    run.download_files(output_directory=".")
+    assert Path("notes/a.txt").read_text() == "by hand"
+    assert Path("outputs/same").read_text() == "first"  # the name was taken: a file is written once
+    assert Path("kept/same").read_text() == "second"
+    assert "Model(name=fruit, version=1, path=kept/weights)" in Path(STD_LOG).read_text()
+
+
+def test_the_outputs_of_a_later_attempt_replace_those_of_an_earlier_one(shared: Desk) -> None:
+    run = done(shared.submit(shared.source("tries", main=TRIES), max_retries={"user": 1}))
+    run.download_files("outputs")
+    assert Path("outputs/attempt").read_text() == "2"
+    assert sorted(os.listdir("outputs")) == ["attempt", "of 1", "of 2"]
 
 
 def test_files_of_a_service_that_is_away_come_when_it_is_back(own: Desk, tmp_path: Path) -> None:
