@@ -24,8 +24,8 @@ from targets.docker_cold import Cold
 from targets.docker_engine import SECONDS, Engine
 from targets.docker_files import names_below
 from targets.docker_launch import Launcher
-from targets.docker_profile import SERVICE_LABEL, Ground
-from targets.docker_runtime import unpack
+from targets.docker_profile import SERVICE_LABEL, Ground, builder, owner
+from targets.docker_runtime import Runtimes, unpack
 from targets.docker_shelf import Shelf
 from targets.docker_spools import Spools
 from targets.docker_warm import Warm
@@ -66,9 +66,17 @@ class DockerTarget:
         self._claims = Claims(state, _Kept(state, self._boxes))
         self._shelf = shelf = Shelf(state / "snapshots", service)
         self._spools = spools = Spools(state, service, tell=self._tell, complete=self._complete)
-        self._launcher = Launcher(config, ground, engine, self._boxes, self._claims, shelf)
+        runtimes = Runtimes(
+            runtime,
+            engine,
+            owner(config),
+            lambda name, image, folder: builder(name, image, folder, config, ground),
+        )
+        self._launcher = Launcher(
+            config, ground, engine, self._boxes, self._claims, shelf, runtimes
+        )
         self._cold = Cold(engine, self._boxes, self._claims, self._launcher, spools)
-        self._warm_boxes = Pool(config, ground, engine)
+        self._warm_boxes = Pool(config, ground, engine, runtimes)
         self._warm = Warm(config, ground, self._warm_boxes, self._claims, shelf, spools)
         self._report: Report | None = None
         self._watch: Watch | None = None

@@ -7,6 +7,7 @@ next call goes on with it. Cut off after it, the container tells by its state wh
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from targets.docker_boxes import Boxes
 from targets.docker_claims import Claim, Claims, entry_of
 from targets.docker_engine import Engine
 from targets.docker_profile import SERVICE_LABEL, Ground
+from targets.docker_runtime import Runtimes
 from targets.docker_shelf import Shelf
 
 
@@ -34,6 +36,7 @@ class Launcher:
         boxes: Boxes,
         claims: Claims,
         shelf: Shelf,
+        runtimes: Runtimes,
     ) -> None:
         self._config = config
         self._ground = ground
@@ -41,6 +44,7 @@ class Launcher:
         self._boxes = boxes
         self._claims = claims
         self._shelf = shelf
+        self._runtimes = runtimes
         self._lock = threading.Lock()
         self._busy: set[str] = set()
         self._mode: docker_gpu.Mode | None = None  # the way of asking for GPUs that has worked
@@ -108,11 +112,13 @@ class Launcher:
 
     def _create(self, job: Job, mode: docker_gpu.Mode) -> bool:
         """Create the container; whether it is there and has yet to be started."""
-        ground, config = self._ground, self._config
+        config, plain = self._config, self._ground.runtime
+        ground = replace(self._ground, runtime=self._runtimes.get(job.image or config.image))
         cpus = float(self._engine.known()["NCPU"])
         gpus = docker_gpu.request(job.gpus, mode)
         host = docker_profile.host(job, config, ground, gpus, cpus)
-        whole = docker_profile.container(job, config, ground)
+        compiled = ground.runtime != plain
+        whole = docker_profile.container(job, config, ground, compiled=compiled)
         self._fill_box(job)
         try:
             with self._engine.calls(judged=True) as api:

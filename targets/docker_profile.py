@@ -20,6 +20,7 @@ from dispatcher.agent.single import CODE
 from dispatcher.core.jobs import Job
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
+from targets.docker_runtime import BYTECODE
 
 SERVICE_LABEL = "dispatcher.service"
 RUN_LABEL = "dispatcher.run"
@@ -31,7 +32,14 @@ RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
 # The shim needs nothing that is installed, and so does not look for it.
-COMMAND = ["python3", "-S", "-s", "-c", CODE, ROOT]
+PYTHON = ["python3", "-S", "-s"]
+CACHED = ["-X", f"pycache_prefix={RUNTIME}/{BYTECODE}"]
+COMPILER = (
+    f"import subprocess, sys; line = [sys.executable, '-S', '-s', '-X', '{CACHED[1]}', '-c']\n"
+    "subprocess.check_call([*line, 'import dispatcher.agent.single'])\n"
+    "subprocess.call([sys.executable, '-m', 'compileall', '-q', '-f',\n"
+    f"    '--invalidation-mode', 'unchecked-hash', '{RUNTIME}/dispatcher', '{RUNTIME}/azureml'])\n"
+)
 WARM_COMMAND = ["python3", "-m", "dispatcher.agent", "serve", "--root", ROOT]
 
 NOBODY = 65534
@@ -85,13 +93,18 @@ def labels(job: Job, ground: Ground) -> dict[str, str]:
     }
 
 
-def container(job: Job, config: DockerConfig, ground: Ground) -> dict[str, Any]:
-    """The arguments of `create_container`, but for the host's part."""
+def container(
+    job: Job, config: DockerConfig, ground: Ground, *, compiled: bool = False
+) -> dict[str, Any]:
+    """The arguments of `create_container`, but for the host's part. `compiled`: the runtime has
+    bytecode for the image.
+    """
     chosen = dict(_arguments(job))
+    shim = [*PYTHON, *(CACHED if compiled else ()), "-c", CODE, ROOT]
     return {
         "image": job.image or config.image,
         # Not as a command: an image's own entry point would swallow it as arguments.
-        "entrypoint": [*COMMAND, f"{ROOT}/jobs/{job.name}/job.json"],
+        "entrypoint": [*shim, f"{ROOT}/jobs/{job.name}/job.json"],
         "name": job.name,
         "user": "{}:{}".format(*owner(config)),
         "working_dir": RUNTIME,
@@ -148,6 +161,24 @@ def warm_container(name: str, job: Job, config: DockerConfig, ground: Ground) ->
         "labels": {SERVICE_LABEL: ground.service_id, WARM_LABEL: config.name},
         "environment": _environment(config, gpus=False),
     }
+
+
+def builder(
+    name: str, image: str, runtime: Path, config: DockerConfig, ground: Ground
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments of `create_container` and `create_host_config` for a container that compiles
+    the runtime for an image.
+    """
+    whole = {
+        "image": image,
+        "entrypoint": ["python3", "-c", COMPILER],
+        "name": name,
+        "user": "{}:{}".format(*owner(config)),
+        "working_dir": RUNTIME,
+        "labels": {SERVICE_LABEL: ground.service_id},
+    }
+    mounts = [Mount(RUNTIME, str(runtime), type="bind")]
+    return whole, {**_hardened(config), "network_mode": "none", "mounts": mounts}
 
 
 def warm_host(folder: Path, config: DockerConfig, ground: Ground) -> dict[str, Any]:

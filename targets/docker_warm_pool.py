@@ -9,6 +9,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from docker.errors import APIError
 
@@ -18,6 +19,7 @@ from targets.base import LaunchRefused, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker_engine import Engine
 from targets.docker_profile import Ground
+from targets.docker_runtime import Runtimes
 from targets.docker_warm_box import WarmBox, make_folder
 
 log = logging.getLogger(__name__)
@@ -27,8 +29,11 @@ Hear = Callable[[WarmBox, Mapping[str, Observation]], None]
 class Pool:
     """All of them. Whoever gives a job to one, or ends one, holds `lock` meanwhile."""
 
-    def __init__(self, config: DockerConfig, ground: Ground, engine: Engine) -> None:
+    def __init__(
+        self, config: DockerConfig, ground: Ground, engine: Engine, runtimes: Runtimes
+    ) -> None:
         self._config, self._ground, self._engine = config, ground, engine
+        self._runtimes = runtimes
         self._folder = ground.state / "warm"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.lock = threading.RLock()
@@ -87,13 +92,13 @@ class Pool:
 
     def _start(self, box: WarmBox, job: Job) -> None:
         config, ground = self._config, self._ground
-        owner = docker_profile.owner(config)
+        owner, image = docker_profile.owner(config), job.image or config.image
         try:
             make_folder(box.folder, owner)
+            ground = replace(ground, runtime=self._runtimes.get(image))
             container = docker_profile.warm_container(box.name, job, config, ground)
             box.start(container, docker_profile.warm_host(box.folder, config, ground))
         except APIError as error:
-            image = job.image or config.image
             raise docker_gpu.explain(error, image=image, url=self._engine.url) from error
         except PermissionError as error:
             raise LaunchRefused(docker_profile.NO_FOLDER.format(*owner)) from error
