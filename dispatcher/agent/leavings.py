@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 import time
 
 from dispatcher.agent.streams import LogStream, streams_host
@@ -60,15 +61,20 @@ class Leavings:
         self._log_limit, self._known = log_limit, known
         self._files = files
         self._logs: Dict[str, WatchedLog] = {}
+        self._lock = threading.Lock()
         self._look_at = 0.0
         self._are_too_many = False
 
     def new_logs(self, final: bool) -> List[Stream]:
         """Logs that have come since the last look; it looks once a second, and at the end."""
-        now = time.monotonic()
-        if not self._watch or (now < self._look_at and not final):
-            return []
-        self._look_at = now + LOOK_EVERY
+        with self._lock:  # the shipper looks, and whoever hears of the end
+            now = time.monotonic()
+            if not self._watch or (now < self._look_at and not final):
+                return []
+            self._look_at = now + LOOK_EVERY
+            return self._found_logs()
+
+    def _found_logs(self) -> List[Stream]:
         found: List[Stream] = []
         for name, path in self._below(self._watch):
             name = self._of_host(name)
@@ -88,7 +94,7 @@ class Leavings:
         return (
             self._are_too_many
             or any(self._files.entries(f"{self._work}/{name}") for name in self._outputs)
-            or any(not log.is_whole() for log in self._logs.values())
+            or any(not log.is_whole() for log in list(self._logs.values()))
         )
 
     def files(self) -> Iterator[Found]:
