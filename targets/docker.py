@@ -19,13 +19,14 @@ from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker_boxes import Boxes
-from targets.docker_claims import Claims, Entry
+from targets.docker_bytecode import Runtimes
+from targets.docker_claims import Claim, Claims, Entry
 from targets.docker_cold import Cold
 from targets.docker_engine import SECONDS, Engine
 from targets.docker_files import names_below
 from targets.docker_launch import Launcher
-from targets.docker_profile import SERVICE_LABEL, Ground, builder, owner
-from targets.docker_runtime import Runtimes, unpack
+from targets.docker_profile import SERVICE_LABEL, Ground
+from targets.docker_runtime import unpack
 from targets.docker_shelf import Shelf
 from targets.docker_spools import Spools
 from targets.docker_warm import Warm
@@ -61,28 +62,27 @@ class DockerTarget:
         service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
         self._config = config
         self._label = f"{SERVICE_LABEL}={site.service_id}"
-        self._engine = engine = Engine(config.docker_host, seconds)
+        self._engine = Engine(config.docker_host, seconds)
+        self._report: Report | None = None
+        self._watch: Watch | None = None
+        self._closed = threading.Event()
+        self._pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="docker")
+        self._furnish(ground, service)
+        threading.Thread(target=self._keep, name="docker-keeper", daemon=True).start()
+
+    def _furnish(self, ground: Ground, service: Mapping[str, str]) -> None:
+        config, engine, state = self._config, self._engine, ground.state
+        runtimes = Runtimes(config, ground, engine)
         self._boxes = Boxes(state)
         self._claims = Claims(state, _Kept(state, self._boxes))
         self._shelf = shelf = Shelf(state / "snapshots", service)
         self._spools = spools = Spools(state, service, tell=self._tell, complete=self._complete)
-        runtimes = Runtimes(
-            runtime,
-            engine,
-            owner(config),
-            lambda name, image, folder: builder(name, image, folder, config, ground),
-        )
         self._launcher = Launcher(
             config, ground, engine, self._boxes, self._claims, shelf, runtimes
         )
         self._cold = Cold(engine, self._boxes, self._claims, self._launcher, spools)
         self._warm_boxes = Pool(config, ground, engine, runtimes)
         self._warm = Warm(config, ground, self._warm_boxes, self._claims, shelf, spools)
-        self._report: Report | None = None
-        self._watch: Watch | None = None
-        self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="docker")
-        threading.Thread(target=self._keep, name="docker-keeper", daemon=True).start()
 
     def capacity(self) -> Capacity:
         """All of the engine's machine, or what the configuration says is ours of it."""
@@ -151,7 +151,7 @@ class DockerTarget:
     def _launch_cold(self, job: Job) -> TargetError | None:
         error = self._launcher.launch(job)
         entry = self._claims.get(job.name)
-        if entry is not None and error is None:
+        if entry is not None and entry.claim is Claim.LAUNCHED:
             self._spools.follow(job.name, entry)
         return error
 

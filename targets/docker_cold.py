@@ -182,6 +182,7 @@ class Cold:
         if entry is not None and entry.claim in _LIVE:
             # First of all, so that an event of what follows is not taken for a loss.
             self._claims.put(name, replace(entry, claim=Claim.REMOVED), durable=False)
+            self._spools.ended(name, entry)  # also of one that nobody has looked at
         if summary is not None or name in self._ended:
             self._engine.discard(name)
         self._ended.pop(name, None)

@@ -18,10 +18,10 @@ from targets import docker_gpu, docker_profile
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker_boxes import Boxes
+from targets.docker_bytecode import Runtimes
 from targets.docker_claims import Claim, Claims, entry_of
 from targets.docker_engine import Engine
 from targets.docker_profile import SERVICE_LABEL, Ground
-from targets.docker_runtime import Runtimes
 from targets.docker_shelf import Shelf
 
 

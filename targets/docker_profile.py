@@ -20,12 +20,12 @@ from dispatcher.agent.single import CODE
 from dispatcher.core.jobs import Job
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
-from targets.docker_runtime import BYTECODE
 
 SERVICE_LABEL = "dispatcher.service"
 RUN_LABEL = "dispatcher.run"
 ATTEMPT_LABEL = "dispatcher.attempt"
 WARM_LABEL = "dispatcher.warm"
+COMPILER_LABEL = "dispatcher.compiler"
 
 ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
@@ -33,6 +33,7 @@ SERVICE = "/dispatcher-service"
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
 # The shim needs nothing that is installed, and so does not look for it.
 PYTHON = ["python3", "-S", "-s"]
+BYTECODE = ".bytecode"
 CACHED = ["-X", f"pycache_prefix={RUNTIME}/{BYTECODE}"]
 COMPILER = (
     f"import subprocess, sys; line = [sys.executable, '-S', '-s', '-X', '{CACHED[1]}', '-c']\n"
@@ -163,7 +164,7 @@ def warm_container(name: str, job: Job, config: DockerConfig, ground: Ground) ->
     }
 
 
-def builder(
+def compiler(
     name: str, image: str, runtime: Path, config: DockerConfig, ground: Ground
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments of `create_container` and `create_host_config` for a container that compiles
@@ -175,10 +176,15 @@ def builder(
         "name": name,
         "user": "{}:{}".format(*owner(config)),
         "working_dir": RUNTIME,
-        "labels": {SERVICE_LABEL: ground.service_id},
+        "labels": dict([compilers(config, ground).split("=")]),
     }
     mounts = [Mount(RUNTIME, str(runtime), type="bind")]
     return whole, {**_hardened(config), "network_mode": "none", "mounts": mounts}
+
+
+def compilers(config: DockerConfig, ground: Ground) -> str:
+    """The label that the compiling containers of this target have."""
+    return f"{COMPILER_LABEL}={ground.service_id}-{config.name}"
 
 
 def warm_host(folder: Path, config: DockerConfig, ground: Ground) -> dict[str, Any]:

@@ -205,6 +205,7 @@ class Warm:
             over = [n for n in mine if n not in seen or seen[n].state in _OVER]
             for name in over:
                 self._claims.put(name, replace(mine[name], claim=Claim.REMOVED), durable=False)
+                self._spools.ended(name, mine[name])  # also of one that nobody has looked at
             self._delete(box, [name for name in over if not self._spools.owes(name)])
 
     def complete(self, name: str) -> None:

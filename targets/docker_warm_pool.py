@@ -17,9 +17,9 @@ from dispatcher.core.jobs import Job, Observation
 from targets import docker_gpu, docker_profile
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.config import DockerConfig
+from targets.docker_bytecode import Runtimes
 from targets.docker_engine import Engine
 from targets.docker_profile import Ground
-from targets.docker_runtime import Runtimes
 from targets.docker_warm_box import WarmBox, make_folder
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """A service killed at any step of a launch: whoever comes next starts the job exactly once."""
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,12 +34,18 @@ class Killed(BaseException):
 
 
 class Fuse:
-    """Burns down by one at each moment before and after a step, and kills at zero."""
+    """Burns down by one at each moment before and after a step, and kills at zero.
+
+    Steps of other threads do not count: they come when they like.
+    """
 
     def __init__(self, moments: int) -> None:
         self.left = moments
+        self._thread = threading.get_ident()
 
     def burn(self) -> None:
+        if threading.get_ident() != self._thread:
+            return
         self.left -= 1
         if self.left == 0:
             raise Killed

@@ -9,6 +9,7 @@ from docker.models.containers import Container
 
 from dispatcher.core.jobs import Job, State
 from dispatcher.core.verdicts import judge
+from targets.docker_engine import Engine
 from targets.docker_profile import SOCKET_VARIABLE, WARM_LABEL
 from targets.testing import TargetContract
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
@@ -25,8 +26,7 @@ def rig(dockerd: Dockerd, tmp_path: Path) -> Iterator[Rig]:
     rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, warm=True)
     yield rig
     rig.target.close()
-    for container in containers(rig):
-        container.remove(force=True)
+    discard(rig)
 
 
 @pytest.fixture
@@ -44,6 +44,12 @@ def containers(rig: Rig) -> list[Container]:
     label = f"dispatcher.service={rig.site.service_id}"
     found = rig.engine.client.containers.list(all=True, filters={"label": [label, WARM_LABEL]})
     return list(found)
+
+
+def discard(rig: Rig) -> None:
+    """Remove all of them, also those that are being removed."""
+    for container in containers(rig):
+        Engine(rig.engine.url).discard(container.id)
 
 
 def ready(rig: Rig, service: StubService, one: Job) -> None:
@@ -192,8 +198,7 @@ def test_a_script_out_of_memory_is_said_to_be(dockerd: Dockerd, tmp_path: Path) 
         seen = evidence(rig.run(script(service, MARTYR + EATER)))
 
     assert judge(seen).cls == "resource", seen
-    for container in containers(rig):
-        container.remove(force=True)
+    discard(rig)
 
 
 def test_jobs_outlive_their_service_and_are_found_again(rig: Rig, service: StubService) -> None:

@@ -13,6 +13,7 @@ from targets.docker_warm_box import WarmBox
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving
 from tests.integration.test_docker_crash_points import Fuse, Killed
+from tests.integration.test_docker_warm import containers, discard
 from tests.rigs.dockerd import Dockerd
 
 STEPS = [
@@ -33,9 +34,7 @@ def rig(dockerd: Dockerd, tmp_path: Path) -> Iterator[Rig]:
     rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, warm=True)
     yield rig
     rig.target.close()
-    label = f"dispatcher.service={rig.site.service_id}"
-    for container in dockerd.client.containers.list(all=True, filters={"label": label}):
-        container.remove(force=True)
+    discard(rig)
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_launch_that_was_cut_off_before_its_container_died_starts_once_or_is_l
 ) -> None:
     one = script(service, "raise SystemExit(6)")
     cut_off(rig, moment, lambda: rig.target.launch([one]))
-    for container in rig.engine.client.containers.list():
+    for container in containers(rig):
         container.kill()
 
     rig.target.launch([one])
@@ -117,7 +116,7 @@ def test_a_job_that_never_started_in_a_dead_container_starts_in_another(
     entry = rig.target._claims.get(other.name)
     assert entry is not None
     rig.target._claims.take(one.name, entry)  # and here the service was killed
-    [container] = rig.engine.client.containers.list()
+    [container] = containers(rig)
     container.kill()
     rig.restart_service()
 

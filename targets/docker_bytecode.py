@@ -1,0 +1,107 @@
+"""The agent's folder made ready for each image's own Python.
+
+Images are shipped without bytecode: compiling what the shim imports would be a third of what a
+short run takes. So once for each image a container of it, in which nothing but our own code runs,
+compiles the agent and what it imports. No run waits for that: those before go without.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError
+
+from targets import docker_profile
+from targets.base import TargetUnavailable
+from targets.config import DockerConfig
+from targets.docker_engine import Engine
+from targets.docker_profile import BYTECODE, Ground
+from targets.docker_runtime import open_to_all
+
+KNOWN_FOR = 600.0  # seconds until an image's name is looked up again
+BUILD_SECONDS = 120
+
+log = logging.getLogger(__name__)
+
+
+class Runtimes:
+    """The agent's folders, by image."""
+
+    def __init__(self, config: DockerConfig, ground: Ground, engine: Engine) -> None:
+        self._config, self._ground, self._engine = config, ground, engine
+        self._plain = ground.runtime
+        self._owner = docker_profile.owner(config)
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, Path]] = {}
+        self._building = threading.Lock()
+        self._is_swept = False
+
+    def get(self, image: str) -> Path:
+        """What to mount in a container of the image now."""
+        with self._lock:
+            since, folder = self._known.get(image, (float("-inf"), self._plain))
+            if time.monotonic() < since + KNOWN_FOR:
+                return folder
+            self._known[image] = time.monotonic(), folder
+        name = f"runtime-{image[-20:]}"
+        threading.Thread(target=self._find, args=(image,), name=name, daemon=True).start()
+        return folder
+
+    def _find(self, image: str) -> None:
+        """Have the image's folder, by its id, and use it from now on."""
+        try:
+            with self._engine.calls() as api:
+                found: Mapping[str, Any] = api.inspect_image(image)  # type: ignore[no-untyped-call]
+            number = str(found["Id"]).rpartition(":")[2][:16]
+            folder = self._plain.with_name(f"{self._plain.name}-{number}")
+            with self._building:
+                self._sweep()
+                if not folder.is_dir():
+                    self._build(image, folder)
+        except (APIError, TargetUnavailable, OSError) as error:
+            log.info("no bytecode for image %s: %s", image, error)
+            return
+        with self._lock:
+            self._known[image] = time.monotonic(), folder
+
+    def _sweep(self) -> None:
+        """Delete what a service that was killed while it compiled has left."""
+        if self._is_swept:
+            return
+        for name in self._engine.containers(docker_profile.compilers(self._config, self._ground)):
+            self._engine.discard(name)
+        for part in self._plain.parent.glob(f"{self._plain.name}-*.*"):
+            shutil.rmtree(part, ignore_errors=True)
+        self._is_swept = True
+
+    def _build(self, image: str, folder: Path) -> None:
+        part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+        try:
+            shutil.copytree(self._plain, part)
+            (part / BYTECODE).mkdir()
+            if (os.geteuid(), os.getegid()) != self._owner:
+                for path in (part, *part.rglob("*")):
+                    os.chown(path, *self._owner)
+            self._compile(f"{folder.name}-{secrets.token_hex(4)}", image, part)
+            open_to_all(part)
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _compile(self, name: str, image: str, part: Path) -> None:
+        whole, host = docker_profile.compiler(name, image, part, self._config, self._ground)
+        try:
+            with self._engine.calls() as api:
+                api.create_container(host_config=api.create_host_config(**host), **whole)
+                api.start(name)
+                status = api.wait(name, timeout=BUILD_SECONDS)["StatusCode"]
+                if status != 0:
+                    raise OSError(api.logs(name, tail=20).decode(errors="replace"))
+        finally:
+            self._engine.discard(name)
