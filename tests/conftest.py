@@ -38,11 +38,17 @@ def dockerd_gpu() -> Iterator[Dockerd]:
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[RayCluster]:
-    """A head and two nodes of four logical GPUs and four CPUs each."""
+def one_ray_cluster() -> Iterator[RayCluster]:
     cluster = RayCluster(nodes=2)
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(one_ray_cluster: RayCluster) -> RayCluster:
+    """A head and two nodes of four logical GPUs and four CPUs each, with nothing on them."""
+    one_ray_cluster.clear()
+    return one_ray_cluster
 
 
 @pytest.fixture(scope="session")

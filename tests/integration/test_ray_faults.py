@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,8 @@ def kill_ray_alone(machine: Node) -> None:
     shims = {p.pid for p in processes.processes() if b"dispatcher.agent" in _line(p.pid)}
     ours = {pid for pid in machine.processes if not _is_job(pid)} - shims
     for pid in ours:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # Ray's agents come and go
+            os.kill(pid, signal.SIGKILL)
 
 
 def _line(pid: int) -> bytes:

@@ -161,6 +161,16 @@ class RayCluster:
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"
         return done.stdout
 
+    def clear(self) -> None:
+        """End every detached actor: what targets of earlier tests hold is free again."""
+        self.drive(
+            "for found in ray.util.list_named_actors(all_namespaces=True):\n"
+            "    try:\n"
+            "        ray.kill(ray.get_actor(found['name'], namespace=found['namespace']))\n"
+            "    except ValueError:\n"
+            "        pass  # it has just ended\n"
+        )
+
     def stop(self) -> None:
         """End every node and delete all that the cluster wrote."""
         started = [*self.nodes, self.head] if hasattr(self, "head") else self.nodes
