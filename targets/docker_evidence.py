@@ -17,6 +17,7 @@ KILLED = 137
 NOT_STARTED = (126, 127)  # what init exits with when it cannot run the command
 RESTARTED = "target restarted or container killed"
 REMOVED_BY_HAND = "target restarted or container removed"
+LOSSES = (RESTARTED, REMOVED_BY_HAND)
 
 STATES = {
     "created": State.CREATED,

@@ -31,7 +31,7 @@ from targets.docker_warm_pool import Pool
 
 SILENCE = 60.0  # a container whose agent does not answer for so long is ended
 _LIVE = (Claim.LAUNCHED, Claim.STOPPED)
-_OVER = (State.EXITED, State.REMOVED, State.ABSENT)
+_OVER = {State.EXITED, State.REMOVED, State.ABSENT}
 
 log = logging.getLogger(__name__)
 Entries = Mapping[str, Entry]
@@ -143,7 +143,7 @@ class Warm:
             return Observation(State.ALIVE, seen.started_at)
         self._over.add(name)
         evidence, was_stopped = seen.evidence, entry.claim is Claim.STOPPED
-        if evidence and was_stopped and evidence.reason == docker_evidence.RESTARTED:
+        if evidence and was_stopped and evidence.reason in docker_evidence.LOSSES:
             return replace(seen, evidence=replace(evidence, reason="stopped"))
         return seen
 
@@ -183,8 +183,7 @@ class Warm:
 
         def kill() -> None:
             try:
-                states = {one.state for one in box.observe(names).values()}
-                if states & {State.ALIVE, State.UNKNOWN}:
+                if {one.state for one in box.observe(names).values()} - _OVER:
                     log.warning("%s is ended: a job in it does not stop", box.name)
                     box.kill()
             except TargetUnavailable as error:  # whoever asked for the stop will ask again

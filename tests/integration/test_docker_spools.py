@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.jobs import Job, State
-from targets import docker_spools
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving
 from tests.rigs.dockerd import Dockerd
@@ -74,9 +73,8 @@ def test_a_service_that_starts_again_ships_what_is_missing_and_nothing_twice(
 
 
 def test_a_service_that_is_away_delays_an_end_by_five_seconds_and_gets_it_all_later(
-    rig: Rig, service: StubService, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, service: StubService
 ) -> None:
-    monkeypatch.setattr(docker_spools, "TELL_AFTER", docker_spools.TELL_AFTER)
     service.is_away = True
     one = talk(rig)
     rig.engine.client.containers.get(one.name).kill()

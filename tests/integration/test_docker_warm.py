@@ -9,6 +9,7 @@ from docker.models.containers import Container
 
 from dispatcher.core.jobs import Job, State
 from dispatcher.core.verdicts import judge
+from targets import docker_warm
 from targets.docker_engine import Engine
 from targets.docker_profile import SOCKET_VARIABLE, WARM_LABEL
 from targets.testing import TargetContract
@@ -157,6 +158,19 @@ def test_a_stopped_job_leaves_its_neighbour_alone(rig: Rig, service: StubService
     assert evidence(rig.ended(one)).reason == "stopped"
     assert rig.state(neighbour) is State.ALIVE
     rig.stop(neighbour)
+
+
+def test_a_job_that_has_stopped_its_supervisor_is_ended_with_its_container(
+    rig: Rig, service: StubService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_warm, "LAST_WORDS", 0.2)
+    one = script(service, "import os; os.kill(os.getppid(), 19)\n" + WAIT)
+    ready(rig, service, one)
+
+    rig.target.stop([one.name], grace=0.2)
+
+    assert evidence(rig.ended(one)).reason == "stopped"
+    assert not [c for c in containers(rig) if c.status == "running"]
 
 
 def test_a_killed_container_is_a_loss_and_is_replaced_and_true_ends_are_kept(
