@@ -200,7 +200,7 @@ class _Forker:
         os.close(self._ended)
         for worker in self._workers.values():
             worker.socket.close()
-        for _ in range(_MOST_JOBS):
+        for left in reversed(range(_MOST_JOBS)):
             shim = Shim(self._place, json.loads(order), private=[self._line.fileno()])
             leader = _run(shim)
             if leader is not None:
@@ -208,10 +208,11 @@ class _Forker:
                 return leader
             shim.release()
             os.chdir("/")
-            order = self._next(shim.has_told)
+            # The last one asks for no more: an order that it took and left would start nothing.
+            order = self._next(shim.has_told) if left else b""
             if not order:
-                break
-        os._exit(0)
+                os._exit(0)
+        return None
 
     def _next(self, has_told: bool) -> bytes:
         """Say that the job is done, and wait for the next; empty when there is none to come."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.agent import forker
 from tests.integration.agent.rig import Agent, agent_on, job
 from tests.rigs.processes import alive, marked, wait_gone
 from tests.rigs.waiting import until
@@ -238,3 +239,8 @@ def test_what_run_fail_said_is_in_the_record(agent: Agent) -> None:
         job("fail-1", command=f"echo '{said}' > $DISPATCHER_JOB_DIR/spool/error.json")
     )
     assert ended["error"]["message"] == "no data"
+
+
+def test_a_shim_that_has_had_its_number_of_jobs_takes_no_order_with_it(agent: Agent) -> None:
+    for k in range(2 * forker._MOST_JOBS + 5):  # one after the other: one shim has them all
+        assert agent.run(job(f"one{k}-1", command="exit 0"))["exit_code"] == 0
