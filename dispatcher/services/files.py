@@ -3,7 +3,6 @@ uploaded.
 """
 
 import hashlib
-import io
 import json
 import tarfile
 from collections.abc import Collection, Iterator
@@ -108,9 +107,3 @@ class FileService:
                 )
             yield b"\0" * (-size % tarfile.BLOCKSIZE)
         yield b"\0" * (tarfile.BLOCKSIZE * 2)
-
-
-def read_archive(data: bytes) -> dict[str, bytes]:
-    """The files of an archive that `archive` made, for tests and small tools."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return {m.name: tar.extractfile(m).read() for m in tar.getmembers() if m.isfile()}  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import QueuePool
 
@@ -234,11 +234,3 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
         "wal_autocheckpoint=2000",
     ):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def check(engine: Engine) -> None:
-    """Refuse a damaged SQLite file at the start rather than serve half of it."""
-    with engine.connect() as connection:
-        found = connection.execute(text("PRAGMA quick_check")).scalar()
-        if found != "ok":
-            raise StoreUnavailable(f"the database is damaged: {found}. Restore it from a copy.")

@@ -10,10 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
-from dispatcher.store import rows
 
 _LOCK = 7_311_019  # pg_advisory_xact_lock: two services opening one database migrate it once
 
@@ -55,8 +53,3 @@ def _upgrade(connection: Connection, script: ScriptDirectory, head: str) -> None
             revision.module.upgrade()
     connection.execute(text("DELETE FROM alembic_version"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
-
-
-def metadata_tables() -> list[str]:
-    """Names of all tables, for tests that compare migrations with `rows.py`."""
-    return sorted(SQLModel.metadata.tables) if rows else []
