@@ -66,15 +66,26 @@ class Cgroups:
         return made
 
     def close(self) -> None:
-        """Remove the groups that held the jobs', if there is none left in them."""
+        """Remove the groups of what is gone, and those that held them, if there is none left."""
         for group in (self.kill, self.memory):
             if group:
+                _remove_below(group)
                 with contextlib.suppress(OSError):
                     os.rmdir(group)
 
-    def existing(self, name: str) -> JobGroup:
-        """The groups that a job of that name may have left."""
-        return JobGroup(self, name, None)
+    def existing(self, name: str, told: Optional[str] = None) -> JobGroup:
+        """The groups that a job of that name may have left; `told` is the path it was told to have.
+
+        What a job says of its group counts only if it is one of a job.
+        """
+        group = JobGroup(self, name, None)
+        if self.kill and told and os.path.dirname(told) == self.kill:
+            group.path = told
+        return group
+
+    def oom_kills(self) -> int:
+        """How many processes were killed for memory, of all that share the agent's group."""
+        return oom_count(self.oom_file) if self.oom_file else 0
 
 
 def detect(label: str) -> Cgroups:
@@ -85,6 +96,7 @@ def detect(label: str) -> Cgroups:
         home = _own_group(mounts["cgroup2"], "")
         kill = _make(os.path.join(home, label))
         if kill and os.path.exists(f"{kill}/cgroup.kill"):
+            _remove_below(kill)  # what an agent killed before this one has left empty
             found.home, found.kill = home, kill
             found.limits = _enable_memory(home) and _enable_memory(kill)
     if not found.limits and "memory" in mounts:
@@ -134,11 +146,12 @@ class JobGroup:
             for pid in pids:
                 _write(f"{self.path}/{_PROCS}", str(pid))
 
-    def enter(self) -> None:
-        """Put this process, and so what it starts from now on, into the job's groups."""
-        for group in (self.path, self._memory):
-            if group:
-                _write(f"{group}/{_PROCS}", "0")
+    def enter(self) -> bool:
+        """Put this process, and so what it starts from now on, into the job's groups; whether it is
+        in all of them now.
+        """
+        groups = [group for group in (self.path, self._memory) if group]
+        return all([_write(f"{group}/{_PROCS}", "0") for group in groups])
 
     def leave(self) -> None:
         """Take this process back out."""
@@ -166,7 +179,7 @@ class JobGroup:
             return oom_count(f"{self._memory}/memory.oom_control")
         if self.path and self._limit:
             return oom_count(f"{self.path}/memory.events")
-        return oom_count(self._cgroups.oom_file) if self._cgroups.oom_file else 0
+        return self._cgroups.oom_kills()
 
     def remove(self) -> None:
         """Remove it; what it holds has to be dead."""
@@ -242,12 +255,7 @@ def _make(path: str) -> Optional[str]:
 
 
 def _remove(path: str) -> None:
-    for pause in (
-        0,
-        0.001,
-        0.01,
-        0.05,
-    ):  # a dead process leaves its group a moment after it is reaped
+    for pause in (0, 0.001, 0.01, 0.05):  # the dead leave it a moment after they are reaped
         time.sleep(pause)
         try:
             os.rmdir(path)

@@ -44,11 +44,22 @@ class Root:
         """The folder of a job."""
         return f"{self.jobs}/{name}"
 
-    def claim(self, name: str) -> bool:
-        """Take the durable claim of a name; False when it was taken before, by anyone."""
+    def claim(self, name: str, lock: Optional[str] = None) -> bool:
+        """Take the durable claim of a name; False when it was taken before, by anyone.
+
+        Args:
+            name: The name.
+            lock: The job's lock. The claim is then another name of that file, where the file system
+                has such: one file less to make and to delete.
+        """
+        path = f"{self.claims}/{name}"
         try:
+            if lock is not None:
+                with contextlib.suppress(PermissionError, NotImplementedError):
+                    os.link(lock, path)
+                    return True
             mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            os.close(os.open(f"{self.claims}/{name}", mode, 0o600))
+            os.close(os.open(path, mode, 0o600))
         except FileExistsError:
             return False
         return True

@@ -23,6 +23,7 @@ from dispatcher.agent import AT_START, becoming, processes
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.folders import Root, write_json
 from dispatcher.agent.shim import Leader, Place, Shim
+from dispatcher.agent.shim_group import ShimGroup
 from dispatcher.agent.watch import WAKING
 
 TYPE_CHECKING = False
@@ -77,6 +78,7 @@ def _warm_up(place: Place) -> None:
     """
     folder = os.path.join(place.root.trash, f"warm.{os.getpid()}")
     scratch = Place(Root(folder), place.cgroups, place.base, place.runtime, place.interpreter)
+    scratch.group = ShimGroup(place.cgroups)
     scratch.root.prepare()
     for number in range(_WARM_UPS):
         name = f"warm-up-{os.getpid()}-{number}"
@@ -86,6 +88,7 @@ def _warm_up(place: Place) -> None:
         shim = Shim(scratch, {"name": name})
         shim.run()
         shim.release()
+    scratch.group.end()
     processes.become_subreaper(False)
     os.chdir("/")
     _delete(folder)
@@ -200,6 +203,7 @@ class _Forker:
         os.close(self._ended)
         for worker in self._workers.values():
             worker.socket.close()
+        group = self._place.group = ShimGroup(self._place.cgroups)
         for left in reversed(range(_MOST_JOBS)):
             shim = Shim(self._place, json.loads(order), private=[self._line.fileno()])
             leader = _run(shim)
@@ -211,6 +215,7 @@ class _Forker:
             # The last one asks for no more: an order that it took and left would start nothing.
             order = self._next(shim.has_told) if left else b""
             if not order:
+                group.end()
                 os._exit(0)
         return None
 

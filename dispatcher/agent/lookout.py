@@ -28,7 +28,7 @@ class Seen:
     Attributes:
         state: absent, alive, exited, removed or lost.
         record: The exit record, when it has one.
-        started: What the shim wrote when it had started the job: `state.json`.
+        started: What the shim wrote when it had started the job, into the lock.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ def look(root: Root, name: str) -> Seen:
     folder = root.job(name)
     if not os.path.isdir(folder):
         return Seen(REMOVED)
-    started = read_json(f"{folder}/state.json")
+    started = read_json(f"{folder}/lock")
     record = read_json(f"{folder}/exit.json")
     if record is None and not shim_lives(folder):
         record = read_json(f"{folder}/exit.json")  # it may have been writing it just now
         if record is None:
-            return Seen(LOST, None, read_json(f"{folder}/state.json"))
+            return Seen(LOST, None, read_json(f"{folder}/lock"))
     return Seen(ALIVE if record is None else EXITED, record, started)
 
 
@@ -83,7 +83,7 @@ def withdraw(root: Root, name: str, reason: str) -> bool:
     lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not root.claim(name):
+        if not root.claim(name, f"{folder}/lock"):
             return False
         write_json(f"{folder}/exit.json", refusal(reason), durable=True)
     except BlockingIOError:
@@ -95,17 +95,17 @@ def withdraw(root: Root, name: str, reason: str) -> bool:
 
 def signal_shim(folder: str, number: int) -> None:
     """Signal the shim of a claimed job, if it lives."""
-    with contextlib.suppress(OSError, ValueError):
-        with open(f"{folder}/lock", "rb", buffering=0) as file:
-            pid = int(file.read() or b"0")
+    pid = (read_json(f"{folder}/lock") or {}).get("shim")
+    with contextlib.suppress(OSError):
         if pid and shim_lives(folder):
-            os.kill(pid, number)
+            os.kill(int(pid), number)
 
 
 def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any]]:
     """Kill what a dead shim has left alive; return the receipt once nothing of it is there."""
     receipt: Dict[int, Dict[str, Any]] = {}
-    group = cgroups.existing(name)
+    started = read_json(f"{root.job(name)}/lock") or {}
+    group = cgroups.existing(name, started.get("cgroup"))
     pause = 0.005
     while True:
         group.kill()
@@ -124,7 +124,7 @@ def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any
 def _leftovers(root: Root, name: str) -> Set[int]:
     """Told by process id and start time, by session, by descent and by the environment's mark."""
     folder = root.job(name)
-    started = read_json(f"{folder}/state.json") or {}
+    started = read_json(f"{folder}/lock") or {}
     leaders = set()
     if started.get("boot_id") == processes.boot_id():
         for pid, ticks in (started.get("ticks") or {}).items():

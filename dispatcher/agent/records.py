@@ -52,7 +52,7 @@ def exit_record(
 
 def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
     """The record with what `run.fail()` said inside as its `error`, if it said anything."""
-    path = f"{folder}/spool/error.json"
+    path = f"{folder}/error.json"
     if os.path.exists(path) and os.path.getsize(path) <= LARGEST_ERROR:
         error = read_json(path)
         if error is not None:

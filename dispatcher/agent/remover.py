@@ -1,4 +1,8 @@
-"""Deletes the folders of removed jobs, behind the agent's back: they may be large."""
+"""Deletes the folders of removed jobs, behind the agent's back: they may be large.
+
+It waits for a quiet moment, because deleting costs a burst of short jobs more than starting them:
+the disk is busy with both, and file systems are slow to make files where many have just gone.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,12 @@ from dispatcher.agent.folders import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable, Optional, Tuple
 
 log = logging.getLogger(__name__)
 KEEP_CLAIMS = 7 * 24 * 3600.0
+QUIET = 1.0  # seconds without a removal, until the deleting begins
+LONGEST_WAIT = 30.0  # however busy it is
 
 
 class Remover:
@@ -30,13 +36,15 @@ class Remover:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._folders: queue.Queue[Optional[str]] = queue.Queue()
+        self._folders: queue.Queue[Optional[Tuple[float, str]]] = queue.Queue()
+        self._removed_at = -LONGEST_WAIT
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="remover", daemon=True)
 
     def start(self) -> None:
         """Begin, with what an agent before this one has left."""
         for left in os.listdir(self._root.trash):
-            self._folders.put(os.path.join(self._root.trash, left))
+            self._put(os.path.join(self._root.trash, left))
         self._thread.start()
 
     def remove(self, name: str) -> None:
@@ -45,26 +53,40 @@ class Remover:
         with contextlib.suppress(FileNotFoundError):
             os.utime(os.path.join(self._root.claims, name))  # its seven days begin now
             os.rename(self._root.job(name), away)
-            self._folders.put(away)
+            self._put(away)
 
     def close(self) -> None:
         """Stop; what is not deleted yet is found by the next agent."""
+        self._closed.set()
         self._folders.put(None)
+
+    def _put(self, folder: str) -> None:
+        self._removed_at = time.monotonic()
+        self._folders.put((self._removed_at, folder))
 
     def _work(self) -> None:
         self._drop_old_claims()
         while True:
             try:
-                folder = self._folders.get(timeout=3600)
+                due = self._folders.get(timeout=3600)
             except queue.Empty:
                 self._drop_old_claims()
                 continue
-            if folder is None:
+            if due is None or not self._is_quiet(since=due[0]):
                 return
             try:
-                _delete(folder)
+                _delete(due[1])
             except OSError:
-                log.exception("a removed job's folder is left", extra={"folder": folder})
+                log.exception("a removed job's folder is left", extra={"folder": due[1]})
+
+    def _is_quiet(self, since: float) -> bool:
+        """Wait for the moment to delete what was put away then; False once this is closed."""
+        while True:
+            due = min(self._removed_at + QUIET, since + LONGEST_WAIT)
+            if self._closed.wait(max(0.0, due - time.monotonic())):
+                return False
+            if time.monotonic() >= min(self._removed_at + QUIET, since + LONGEST_WAIT):
+                return True
 
     def _drop_old_claims(self) -> None:
         with os.scandir(self._root.claims) as claims:

@@ -16,14 +16,17 @@ import time
 from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.environment import environments, expanded
-from dispatcher.agent.folders import Root, make_folder, read_json, write_json
+from dispatcher.agent.folders import Root, read_json, write_json
 from dispatcher.agent.records import exit_record, refusal, with_error
 from dispatcher.agent.starting import CannotStart, command_line, interpreter_of, start_fresh
 from dispatcher.agent.watch import WAKING, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Sequence
+    from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+    from dispatcher.agent.cgroups import JobGroup
+    from dispatcher.agent.shim_group import ShimGroup
 
 
 _sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before the forks
@@ -54,6 +57,7 @@ class Place:
         self.runtime = runtime
         self.interpreter = interpreter
         self.boot_id = processes.boot_id()
+        self.group: Optional[ShimGroup] = None  # of the shim that this process is
 
 
 class Leader:
@@ -98,7 +102,7 @@ class Shim:
         self.record: Optional[Dict[str, Any]] = None
         self.has_told = False
         self._descriptors: List[int] = []
-        self._group = place.cgroups.existing(self._name)
+        self._group: Union[JobGroup, ShimGroup] = place.cgroups.existing(self._name)
         self.pid = os.getpid()
 
     def run(self) -> Optional[Leader]:
@@ -146,20 +150,32 @@ class Shim:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        if not self._place.root.claim(self._name):
+        if not self._place.root.claim(self._name, f"{self._folder}/lock"):
             return False
-        os.write(lock, b"%d" % os.getpid())
+        self._write_down({"shim": self.pid})
         return True
+
+    def _write_down(self, state: Dict[str, Any]) -> None:
+        """Into the lock: who has the job, and from its start on what was started."""
+        os.pwrite(self._descriptors[0], json.dumps(state).encode(), 0)
 
     def _prepare(self, job: Mapping[str, Any]) -> None:
         snapshot = job.get("snapshot")
         cached = os.path.join(self._place.root.snapshots, snapshot) if snapshot else None
         workdir.fill(f"{self._folder}/work", cached)
-        for part in ("logs", "logs/user_logs", "spool"):
-            make_folder(f"{self._folder}/{part}")
         os.chdir(f"{self._folder}/work")
-        self._group = self._place.cgroups.job(self._name, job.get("memory_mb"))
+        self._join(job.get("memory_mb"))
         self._oom_before = self._group.oom_kills()
+
+    def _join(self, memory_mb: Optional[int]) -> None:
+        shared, cgroups = self._place.group, self._place.cgroups
+        if shared is None or (memory_mb is not None and cgroups.can_limit_memory):
+            self._group = cgroups.job(self._name, memory_mb)
+            if shared is not None:
+                shared.end()
+        else:
+            shared.enter()
+            self._group = shared
 
     def _start(self, job: Mapping[str, Any]) -> Optional[Leader]:
         place = self._place
@@ -184,9 +200,9 @@ class Shim:
         return None
 
     def _spawn(self, line: List[str], environment: Dict[str, str], log: int) -> int:
-        if self._group.is_limited:
-            self._group.enter()
         try:
+            if self._group.is_limited and not self._group.enter():
+                raise CannotStart("its memory limit cannot be set")
             return start_fresh(line, environment, log)
         except CannotStart:
             processes.send(self._pids, signal.SIGKILL)  # of a gang that cannot be whole
@@ -203,8 +219,9 @@ class Shim:
         processes.die_with_parent(signal.SIGKILL)
         if os.getppid() != self.pid:
             os._exit(1)
-        if self._group.is_limited:
-            self._group.enter()
+        if self._group.is_limited and not self._group.enter():
+            os.write(log, b"dispatcher: its memory limit cannot be set\n")
+            os._exit(1)
         empty = os.open(os.devnull, os.O_RDONLY)
         os.dup2(empty, 0)
         os.dup2(log, 1)
@@ -214,7 +231,7 @@ class Shim:
 
     def _open_log(self, rank: int, alone: bool) -> int:
         suffix = "" if alone else f"_process_{rank}"
-        path = self._logs[rank] = f"{self._folder}/logs/user_logs/std_log{suffix}.txt"
+        path = self._logs[rank] = f"{self._folder}/std_log{suffix}.txt"
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def _tell_started(self) -> None:
@@ -229,9 +246,9 @@ class Shim:
             "cgroup": self._group.path,
             "pids": list(self._pids),
             "ticks": ticks,
-            "shim": os.getpid(),
+            "shim": self.pid,
         }
-        write_json(f"{self._folder}/state.json", state)
+        self._write_down(state)
         told = {"name": self._name, "pid": first, "started_at": self._started_at}
         tell(self._place.root, told)
 

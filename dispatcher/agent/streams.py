@@ -134,13 +134,13 @@ def streams_of(
         return []
     host = streams_host(job)
     metrics = f"metrics-{host}" if host else "metrics"
-    found: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/spool/metrics", known, files)]
+    found: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/metrics", known, files)]
     ranks = job.get("ranks") or [{"rank": 0}]
     alone = len(ranks) == 1 and not job.get("world")
     for rank in ranks:
         suffix = "" if alone else f"_process_{rank.get('rank', 0)}"
         log = f"user_logs/std_log{suffix}.txt"
-        path = f"{folder}/logs/{log}"
+        path = f"{folder}/std_log{suffix}.txt"
         found.append(LogStream((run, attempt, f"log:{log}"), path, known, log_limit, files))
     return found
 

@@ -16,9 +16,10 @@ from dispatcher.agent.folders import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Union
 
     from dispatcher.agent.cgroups import JobGroup
+    from dispatcher.agent.shim_group import ShimGroup
 
 # Blocked in the shim and waited for, so that none is lost and none interrupts anything.
 WAKING = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -43,7 +44,7 @@ class Watch:
     def __init__(
         self,
         leaders: Dict[int, int],
-        group: JobGroup,
+        group: Union[JobGroup, ShimGroup],
         job: Mapping[str, Any],
         folder: str,
         lease: str,

@@ -19,15 +19,15 @@ class Spool:
     """The spool of one attempt of a run.
 
     Args:
-        job_folder: The job's folder; the file is `<job_folder>/spool/metrics`.
+        job_folder: The job's folder; the file is `<job_folder>/metrics`.
         run_id: The run.
         attempt: Its attempt.
         stream: The stream's name at the service.
     """
 
     def __init__(self, job_folder: str, run_id: str, attempt: int, stream: str = "metrics") -> None:
-        self.folder = os.path.join(job_folder, "spool")
-        self._path = os.path.join(self.folder, "metrics")
+        self.folder = job_folder
+        self._path = os.path.join(job_folder, "metrics")
         self._run_id = run_id
         self._attempt = attempt
         self._stream = stream

@@ -57,11 +57,12 @@ class Desk:
 
     def state(self, run_id: str) -> dict[str, Any]:
         """What the shim of the first attempt wrote when it had started the job."""
-        path = self.service.data / "nodes" / "local" / "jobs" / f"{run_id}-1" / "state.json"
+        path = self.service.data / "nodes" / "local" / "jobs" / f"{run_id}-1" / "lock"
 
         def read() -> dict[str, Any] | None:
             with suppress(OSError, ValueError):
-                return dict(json.loads(path.read_text()))
+                state = dict(json.loads(path.read_text()))
+                return state if "pids" in state else None
             return None
 
         return until(read, f"{run_id} has started")

@@ -30,7 +30,7 @@ def _noted(made: Track, effect: tuple[str, int, str]) -> bool:
 
 def lose(made: Track, attempt: int) -> None:
     """Kill the attempt's shim and process, as a lost node does."""
-    path = made.service.data / "nodes" / "local" / "jobs" / f"parent-{attempt}" / "state.json"
+    path = made.service.data / "nodes" / "local" / "jobs" / f"parent-{attempt}" / "lock"
     state = json.loads(path.read_text())
     for pid in (state["shim"], *state["pids"]):
         with suppress(ProcessLookupError):

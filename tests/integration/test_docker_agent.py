@@ -47,7 +47,7 @@ def test_a_script_of_a_snapshot_runs_as_nobody_and_can_write_beside_it(
 
 
 def test_what_a_job_says_has_arrived_when_its_end_is_seen(rig: Rig, service: StubService) -> None:
-    says = """echo hello; echo '{"n": "loss", "k": "scalar", "v": 1}' >> ../spool/metrics"""
+    says = """echo hello; echo '{"n": "loss", "k": "scalar", "v": 1}' >> ../metrics"""
 
     one = job(says)
     assert evidence(rig.run(one)).ok

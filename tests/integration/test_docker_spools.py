@@ -15,7 +15,7 @@ from tests.rigs.waiting import until
 # Says more than is shipped at once, then that it is ready, and goes on for ever.
 TALKER = """
 i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done
-echo '{"n": "loss", "k": "scalar", "v": 1}' >> ../spool/metrics
+echo '{"n": "loss", "k": "scalar", "v": 1}' >> ../metrics
 touch ../ready; exec sleep 60
 """
 SAID = "".join(f"line {k}\n" for k in range(2000)).encode()
@@ -112,7 +112,7 @@ def test_what_was_removed_before_it_was_shipped_is_shipped_by_the_next_service(
 
 LIARS = {
     "a link to a file": "rm -f {log}; ln -s /etc/passwd {log}",
-    "a link to a folder": "rm -rf ../logs/user_logs; ln -s /etc ../logs/user_logs",
+    "a link to a folder": "rm -rf logs; ln -s /etc logs",
     "a pipe": "rm -f {log}; mkfifo {log} || mknod {log} p",
     "a folder": "rm -f {log}; mkdir {log}",
 }
@@ -122,7 +122,7 @@ LIARS = {
 def test_a_job_cannot_make_the_service_read_something_else(
     rig: Rig, service: StubService, lie: str
 ) -> None:
-    one = job(LIARS[lie].format(log="../logs/user_logs/std_log.txt"))
+    one = job(LIARS[lie].format(log="../std_log.txt"))
 
     evidence(rig.run(one))
 

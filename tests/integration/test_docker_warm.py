@@ -61,7 +61,7 @@ def ready(rig: Rig, service: StubService, one: Job) -> None:
 def said(rig: Rig, one: Job) -> bytes:
     """What the job has printed so far, as its container's folder has it."""
     rig.target.poll([one.name])
-    logs = rig.state_folder.glob(f"warm/*/jobs/{one.name}/logs/user_logs/std_log.txt")
+    logs = rig.state_folder.glob(f"warm/*/jobs/{one.name}/std_log.txt")
     return b"".join(log.read_bytes() for log in logs)
 
 

@@ -67,7 +67,7 @@ def test_a_logged_value_is_a_line_in_the_spool_at_once(
     run.log("m", 1)
     run.log_row("row", a=1)
 
-    lines = (job / "spool" / "metrics").read_text().splitlines()
+    lines = (job / "metrics").read_text().splitlines()
     assert [json.loads(line)["n"] for line in lines] == ["m", "row"]
     assert len(fake.calls) == asked
 
@@ -76,7 +76,7 @@ def test_a_read_sees_what_was_logged_whoever_ships_it(
     fake: FakeService, run: Run, job: Path
 ) -> None:
     run.log("m", 1)
-    shipped = (job / "spool" / "metrics").read_bytes()
+    shipped = (job / "metrics").read_bytes()
     fake.streams[run.id, 1, "metrics"] = bytearray(shipped)  # the shim was here before
     run.log("m", 2)
 
@@ -89,7 +89,7 @@ def test_half_a_line_of_another_process_is_not_shipped(
     fake: FakeService, run: Run, job: Path
 ) -> None:
     run.log("m", 1)
-    with (job / "spool" / "metrics").open("a") as file:
+    with (job / "metrics").open("a") as file:
         file.write('{"n":"half')
 
     assert run.get_metrics() == {"m": 1}
@@ -98,8 +98,7 @@ def test_half_a_line_of_another_process_is_not_shipped(
 def test_a_full_disk_does_not_end_the_script(
     run: Run, job: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (job / "spool").parent.mkdir(exist_ok=True)
-    (job / "spool").write_text("a file where the folder should be")
+    (job / "metrics").mkdir(parents=True)
     run.log("m", 1)
     run.log("m", 2)
 
@@ -117,7 +116,7 @@ def test_the_status_follows_the_process(fake: FakeService, run: Run, job: Path) 
         run.cancel()
 
     assert fake.runs[run.id]["status"] == "Running"
-    told = json.loads((job / "spool" / "error.json").read_text())
+    told = json.loads((job / "error.json").read_text())
     assert told["code"] == "Mine"
     assert told["message"] == "User program failed with ValueError: no luck"
 

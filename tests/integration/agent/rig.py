@@ -86,14 +86,19 @@ class Agent:
 
     def log(self, name: str, rank: int | None = None) -> str:
         suffix = "" if rank is None else f"_process_{rank}"
-        return (self.folder(name) / f"logs/user_logs/std_log{suffix}.txt").read_text()
+        return (self.folder(name) / f"std_log{suffix}.txt").read_text()
 
     def state(self, name: str) -> dict[str, Any]:
         """What the shim has written down of the start."""
-        path = self.folder(name) / "state.json"
-        until(path.exists, f"{name} has started")
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+        path = self.folder(name) / "lock"
+
+        def read() -> dict[str, Any] | None:
+            with contextlib.suppress(OSError, ValueError):
+                found: dict[str, Any] = json.loads(path.read_text())
+                return found if "pids" in found else None
+            return None
+
+        return until(read, f"{name} has started")
 
     def mark(self, name: str) -> str:
         """What every process of the job has in its environment."""

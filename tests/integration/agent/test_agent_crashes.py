@@ -111,7 +111,7 @@ def test_a_recycled_process_id_is_never_signalled(agent: Agent) -> None:
     os.killpg(state["pid"], signal.SIGKILL)
     os.kill(state["shim"], signal.SIGKILL)
     canary = os.posix_spawn("/bin/sleep", ["sleep", "97"], os.environ, setsid=True)
-    record = agent.folder("stale-1") / "state.json"
+    record = agent.folder("stale-1") / "lock"
     forged = {**state, "pid": canary, "pids": [canary], "ticks": {str(canary): 1}, "boot_id": "x"}
     until(lambda: not alive(state["shim"]), "the shim is gone")
     (agent.folder("stale-1") / "exit.json").unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def test_sigterm_ends_the_job_with_its_grace(tmp_path: Path) -> None:
         "signal.signal(signal.SIGTERM, end); print('ready'); time.sleep(99)\n"
     )
     process = start(tmp_path, job("term-1", script=str(script), grace=5))
-    log = tmp_path / "jobs/term-1/logs/user_logs/std_log.txt"
+    log = tmp_path / "jobs/term-1/std_log.txt"
     until(lambda: log.exists() and "ready" in log.read_text(), "it is ready")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0

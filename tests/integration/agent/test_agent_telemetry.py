@@ -14,7 +14,7 @@ from tests.rigs.waiting import until
 # Logs metric lines as the client does: single writes on an O_APPEND descriptor.
 SPEAKER = """
 import os, sys, time
-fd = os.open(os.environ['DISPATCHER_JOB_DIR'] + '/spool/metrics',
+fd = os.open(os.environ['DISPATCHER_JOB_DIR'] + '/metrics',
              os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 for k in range(int(sys.argv[1])):
     os.write(fd, b'{"n": "loss", "v": %d}\\n' % k)
@@ -158,7 +158,7 @@ def test_bytes_stay_as_they_are(told: Agent, service: FakeService, tmp_path: Pat
 
 def test_a_long_metric_line_arrives_whole(told: Agent, service: FakeService) -> None:
     line = f"head -c {3 << 20} /dev/zero | tr '\\0' y; echo; printf half"
-    told.run(job("long-1", command=f"( {line} ) > $DISPATCHER_JOB_DIR/spool/metrics"))
+    told.run(job("long-1", command=f"( {line} ) > $DISPATCHER_JOB_DIR/metrics"))
     assert service.metrics("long") == b"y" * (3 << 20) + b"\n"
 
 
@@ -187,7 +187,7 @@ def test_a_log_beyond_its_limit_is_cut_in_the_middle(
     assert log[limit : limit + len(mark)] == mark
     assert head == b"".join((b"%06d " % k) * 10_000 for k in range(15))[:limit]
     assert (len(tail), tail[-7:]) == (65536, b"the end")
-    file = agent.folder("flood-1") / "logs/user_logs/std_log.txt"
+    file = agent.folder("flood-1") / "std_log.txt"
     told = os.stat(file)
     assert told.st_size == whole
     assert told.st_blocks * 512 < whole / 2  # the middle was given back to the disk
