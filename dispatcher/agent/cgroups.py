@@ -151,7 +151,7 @@ class JobGroup:
         in all of them now.
         """
         groups = [group for group in (self.path, self._memory) if group]
-        return all([_write(f"{group}/{_PROCS}", "0") for group in groups])
+        return all(_write(f"{group}/{_PROCS}", "0") for group in groups)
 
     def leave(self) -> None:
         """Take this process back out."""
