@@ -235,9 +235,7 @@ def test_a_request_that_cannot_be_understood_is_answered(agent: Agent) -> None:
 
 def test_what_run_fail_said_is_in_the_record(agent: Agent) -> None:
     said = json.dumps({"code": "UserError", "message": "no data"})
-    ended = agent.run(
-        job("fail-1", command=f"echo '{said}' > $DISPATCHER_JOB_DIR/error.json")
-    )
+    ended = agent.run(job("fail-1", command=f"echo '{said}' > $DISPATCHER_JOB_DIR/error.json"))
     assert ended["error"]["message"] == "no data"
 
 
