@@ -9,26 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from dispatcher.cli.context import HERE, Folder, WorkspaceName, errors_told, workspace
+from dispatcher.cli.command import Shown
+from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.output import Output, show
 from dispatcher.client import service
 
 Check = dict[str, Any]
 
 
-def doctor(
-    path: Folder = HERE, workspace_name: WorkspaceName = None, output: Output = None
-) -> None:
+def doctor(scope: Scope) -> Shown:
     """Check this machine and the workspace's service; exit code 1 if something is wrong."""
-    checks = list(_machine())
-    with errors_told():
-        checks += _service(workspace(workspace_name, path))
-    show(checks, output, None, ("what", "ok", "found", "way_out"))
-    if not all(check["ok"] for check in checks):
-        raise typer.Exit(Exit.FAILED)
+    checks = [*_machine(), *_service(scope.workspace)]
+    fine = all(check["ok"] for check in checks)
+    return Shown(checks, ("what", "ok", "found", "way_out"), Exit.OK if fine else Exit.FAILED)
 
 
 def _machine() -> Iterator[Check]:

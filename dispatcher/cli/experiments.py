@@ -1,21 +1,28 @@
 """`dispatcher experiment …`"""
 
+from typing import Annotated
+
 import typer
 
-from dispatcher.cli.context import HERE, Folder, WorkspaceName, errors_told, workspace
-from dispatcher.cli.output import Output, Query, show
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
 
 app = typer.Typer(help="Experiments: what runs are grouped by.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.callback()
+def group() -> None:
+    """Experiments: what runs are grouped by."""
+
+
+@command(app, "list", with_query=True)
 def list_experiments(
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-    query: Query = None,
-) -> None:
+    scope: Scope,
+    archived: Annotated[bool, typer.Option("--all", help="Archived ones too.")] = False,
+) -> Shown:
     """All experiments of the workspace."""
-    with errors_told():
-        found = workspace(workspace_name, path).service.get("/experiments")["experiments"]
-        show(found, output, query, ("name", "id", "created_at"))
+    found = scope.service.get("/experiments")["experiments"]
+    return Shown(
+        [each for each in found if archived or not each["archived_at"]],
+        ("name", "id", "created_at"),
+    )

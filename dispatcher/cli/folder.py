@@ -1,65 +1,102 @@
-"""`dispatcher folder attach`: make a folder a workspace's, with sample files."""
+"""`dispatcher folder …`: which workspace a folder belongs to, and its sample files."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli.context import HERE, errors_told
-from dispatcher.cli.output import Output, show
+from dispatcher.cli import attached
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
+from dispatcher.client import workspace_config
+from dispatcher.client import workspace_registry as registry
+from dispatcher.client.errors import UserErrorException, WorkspaceException
+from dispatcher.client.experiment import Experiment
 from dispatcher.client.workspace import Workspace
 
 app = typer.Typer(help="Folders and the workspace that they belong to.", no_args_is_help=True)
-IGNORED = """\
-.ipynb_checkpoints
-azureml-logs
-.azureml
-.dispatcher
-.git
-outputs
-"""
 
 
-@app.callback()
-def group() -> None:
-    """Folders and the workspace that they belong to."""
-
-
-@app.command()
+@command(app)
 def attach(
-    workspace_name: Annotated[
-        str | None, typer.Option("--workspace-name", "-w", help="Default: the folder's name.")
+    scope: Scope,
+    experiment: Annotated[
+        str | None,
+        typer.Option("--experiment-name", "-e", help="What its runs belong to; default: its name."),
     ] = None,
-    resource_group: Annotated[str | None, typer.Option("--resource-group", "-g")] = None,
-    subscription_id: Annotated[str | None, typer.Option()] = None,
-    experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
     service_url: Annotated[str | None, typer.Option(help="Use a running service.")] = None,
-    path: Annotated[Path, typer.Option(help="The folder; made if it is not there.")] = HERE,
-    output: Output = None,
-) -> None:
-    """Make a folder (part of) a workspace: .azureml/config.json and .amlignore."""
-    folder = path.resolve()
+) -> Shown:
+    """Make a folder part of a workspace, with sample files; the workspace is made if need be.
+
+    It writes .azureml/config.json, the run configurations `local`, `docker`, `sklearn` and one a
+    compute target, conda_dependencies.yml and .amlignore. What is there already stays.
+    """
+    folder = scope.path.resolve()
+    if folder.exists() and not folder.is_dir():
+        raise UserErrorException(f"--path {scope.path} is a file.")
     folder.mkdir(parents=True, exist_ok=True)
-    with errors_told():
-        ws = Workspace.create(
-            workspace_name or folder.name,
-            subscription_id=subscription_id,
-            resource_group=resource_group,
-            service_url=service_url,
-            path=str(folder),
-            exist_ok=True,
+    name = scope.workspace_name or folder.name
+    if not name or set(name) & set("/\\\0") or name in (".", ".."):
+        raise UserErrorException(f"--workspace-name {name!r} cannot be a name.")
+    if experiment is not None:
+        nowhere: Any = None
+        Experiment(nowhere, experiment, _create_in_cloud=False)  # checks the name
+    workspace, targets = _found(scope, name, service_url) or (
+        _made(scope, name, str(folder), service_url),
+        [],
+    )
+    workspace.write_config(str(folder))
+    if experiment is not None:
+        attached.remember_experiment(folder, experiment)
+    written = attached.write_samples(folder, targets)
+    if written:
+        scope.note(f"wrote {', '.join(written)}")
+    return Shown(
+        {
+            "Experiment name": experiment or folder.name,
+            "Subscription id": workspace.subscription_id,
+            "Resource group": workspace.resource_group,
+            "Workspace name": workspace.name,
+        }
+    )
+
+
+@command(app)
+def detach(scope: Scope) -> Shown:
+    """Take a folder out of its workspace: its config.json goes, everything else stays."""
+    folder = scope.path.resolve()
+    file = folder / ".azureml" / "config.json"
+    if not file.is_file():
+        raise UserErrorException(f"{folder} is not attached: it has no .azureml/config.json.")
+    config = workspace_config.read(str(file))
+    registry.keep_without(config, str(folder))
+    file.unlink()
+    return Shown({"Folder": str(folder), "Workspace name": config.name})
+
+
+def _found(
+    scope: Scope, name: str, service_url: str | None
+) -> tuple[Workspace, list[dict[str, Any]]] | None:
+    """The workspace that is named, and its targets; None if it has yet to be made."""
+    if not scope.workspace_name:
+        return None
+    try:
+        workspace = scope.workspace
+    except WorkspaceException:
+        return None
+    if service_url not in (None, workspace.location):
+        raise UserErrorException(
+            f"Workspace {name!r} is served by {workspace.location}, not by {service_url}; "
+            "choose another name, or leave --service-url out."
         )
-        ws.write_config(str(folder))
-        ignore = folder / ".amlignore"
-        if not ignore.exists():
-            ignore.write_text(IGNORED)
-        show(
-            {
-                "Experiment name": experiment or folder.name,
-                "Subscription id": ws.subscription_id,
-                "Resource group": ws.resource_group,
-                "Workspace name": ws.name,
-            },
-            output,
-            None,
-        )
+    return workspace, workspace.service.get("/targets")["targets"]
+
+
+def _made(scope: Scope, name: str, folder: str, service_url: str | None) -> Workspace:
+    return Workspace.create(
+        name,
+        subscription_id=scope.subscription_id,
+        resource_group=scope.resource_group,
+        service_url=service_url,
+        path=folder,
+        exist_ok=True,
+    )

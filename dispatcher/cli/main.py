@@ -1,19 +1,44 @@
 """`dispatcher …`: joins the command groups."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli import doctor, experiments, folder, runs, server, targets
+from dispatcher.cli import (
+    doctor,
+    experiments,
+    folder,
+    runconfigs,
+    runs,
+    server,
+    shim,
+    targets,
+    workspaces,
+)
+from dispatcher.cli.command import command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(runs.app, name="run")
-app.add_typer(experiments.app, name="experiment")
-app.add_typer(targets.app, name="computetarget")
-app.add_typer(folder.app, name="folder")
+HELP = {"help_option_names": ["--help", "-h"]}
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=HELP,
+)
+GROUPS = {
+    "run": runs.app,
+    "experiment": experiments.app,
+    "computetarget": targets.app,
+    "folder": folder.app,
+    "runconfig": runconfigs.app,
+    "workspace": workspaces.app,
+}
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 app.add_typer(server.app, name="server")
-app.command("doctor")(doctor.doctor)
+app.add_typer(shim.app, name="shim")
+command(app, "doctor")(doctor.doctor)
 
 
 def _version(asked: bool) -> None:
@@ -32,7 +57,15 @@ def root(
 
 
 def main() -> None:
+    print_whatever_comes()
     app()
+
+
+def print_whatever_comes() -> None:
+    """Names and tags may hold what the terminal's encoding cannot write; print it escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -3,57 +3,98 @@
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
 import jmespath
 import typer
 import yaml
 from jmespath.exceptions import JMESPathError
 from rich.console import Console
+from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from dispatcher.cli.exits import Exit
 
 MAX_CELL = 60
+WIDE = 4096  # a table that goes into a pipe is not cut to a terminal's width
 
 
 class Format(StrEnum):
+    """az's words; the ones that end in `c` are coloured at a terminal."""
+
     JSON = "json"
+    JSONC = "jsonc"
     TABLE = "table"
     YAML = "yaml"
+    YAMLC = "yamlc"
     TSV = "tsv"
-
-
-Output = Annotated[
-    Format | None,
-    typer.Option("--output", "-o", help="How to print; default: table at a terminal, else json."),
-]
-Query = Annotated[str | None, typer.Option("--query", help="JMESPath to pick from the result.")]
+    NONE = "none"
 
 
 def show(
     result: Any, output: Format | None, query: str | None, columns: Sequence[str] = ()
 ) -> None:
     """Print a result to stdout. `columns` are what a table shows if nothing was picked."""
-    picked = _pick(result, query) if query else result
-    console = Console()
-    chosen = output or (Format.TABLE if console.is_terminal else Format.JSON)
-    if chosen is Format.JSON:
-        typer.echo(json.dumps(picked, indent=2, ensure_ascii=False, default=str))
-    elif chosen is Format.YAML:
-        typer.echo(yaml.safe_dump(picked, sort_keys=False, allow_unicode=True).rstrip())
-    elif chosen is Format.TSV:
-        _tsv(picked, () if query else columns)
-    else:
-        console.print(_table(picked, () if query else columns))
+    picked = pick(result, query) if query else result
+    shown = () if query else columns
+    match output or _usual():
+        case Format.JSON:
+            typer.echo(as_json(picked))
+        case Format.JSONC:
+            _console().print_json(as_json(picked))
+        case Format.YAML:
+            typer.echo(_as_yaml(picked))
+        case Format.YAMLC:
+            _console().print(Syntax(_as_yaml(picked), "yaml", background_color="default"))
+        case Format.TSV:
+            _tsv(picked, shown)
+        case Format.TABLE:
+            _console().print(_table(picked, shown))
+        case Format.NONE:
+            pass
 
 
-def _pick(result: Any, query: str) -> Any:
+def as_json(value: Any) -> str:
+    """JSON for people and for programs; times and paths as texts."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def pick(result: Any, query: str) -> Any:
+    """What a JMESPath query finds; it ends the command with a usage error if it is none."""
     try:
         return jmespath.search(query, result)
     except JMESPathError as error:
-        typer.echo(f"error: --query {query!r} is no JMESPath: {error}", err=True)
+        reason = " ".join(str(error).split())
+        typer.echo(
+            f"error: the query {query!r} does not work: {reason}\n"
+            "  Texts in a query need quotes that the shell leaves alone: "
+            "--query \"[?status=='Completed'].run_id\"",
+            err=True,
+        )
         raise typer.Exit(Exit.USAGE) from error
+
+
+def write_metadata(result: Any, file: Path) -> None:
+    """Write a result to a file that is not there yet."""
+    with file.open("x", encoding="utf-8") as opened:
+        opened.write(as_json(result) + "\n")
+
+
+def _usual() -> Format:
+    return Format.TABLE if Console().is_terminal else Format.JSON
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
+
+def _as_yaml(picked: Any) -> str:
+    plain = json.loads(as_json(picked))
+    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("...\n").rstrip()
 
 
 def _records(picked: Any) -> list[Mapping[str, Any]]:
@@ -62,22 +103,30 @@ def _records(picked: Any) -> list[Mapping[str, Any]]:
 
 
 def _tsv(picked: Any, columns: Sequence[str]) -> None:
-    for record in _records(picked):
-        names = columns or list(record)
-        typer.echo("\t".join(_cell(record.get(name)).replace("\t", " ") for name in names))
+    for item in picked if isinstance(picked, list) else [picked]:
+        cells = (
+            _cell(value).replace("\t", " ").replace("\n", " ") for value in _row(item, columns)
+        )
+        typer.echo("\t".join(cells))
+
+
+def _row(item: Any, columns: Sequence[str]) -> list[Any]:
+    if isinstance(item, dict):
+        return [item.get(name) for name in columns or item]
+    return item if isinstance(item, list) else [item]
 
 
 def _table(picked: Any, columns: Sequence[str]) -> Table:
     if isinstance(picked, dict) and not columns:
         table = Table("key", "value", show_header=False, box=None, pad_edge=False)
         for key, value in picked.items():
-            table.add_row(key, _cell(value))
+            table.add_row(Text(key), Text(_cell(value)))
         return table
     records = _records(picked)
     names = list(columns) or list(dict.fromkeys(key for record in records for key in record))
     table = Table(*names, box=None, pad_edge=False)
     for record in records:
-        table.add_row(*[_short(_cell(record.get(name))) for name in names])
+        table.add_row(*[Text(_short(_cell(record.get(name)))) for name in names])
     return table
 
 

@@ -1,186 +1,256 @@
 """`dispatcher run …`: look at runs and act on them."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli.context import HERE, Folder, WorkspaceName, errors_told, workspace
+from dispatcher.cli import submitting, unsupported
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import BY_STATUS, Exit
-from dispatcher.cli.output import Format, Output, Query, show
+from dispatcher.cli.records import COLUMNS, MINIMAL, minimal, record
 from dispatcher.cli.tree import follow, print_tree
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.experiment import Experiment
+from dispatcher.client.errors import UserErrorException
 from dispatcher.client.run import Run
-from dispatcher.client.script_run_config import ScriptRunConfig
+from dispatcher.core.lifecycle import Status
 
 app = typer.Typer(help="Submit runs, look at them, act on them.", no_args_is_help=True)
-COLUMNS = ("id", "status", "target", "display_name", "started_at", "ended_at")
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-OLD_RUN = Annotated[str | None, typer.Option("--run", "-r", hidden=True)]
-_ANY = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+submitting.register(app)
+
+PAGE = 1000
+Word = Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id.")]
+OldWord = Annotated[str | None, typer.Option("--run", "-r", help="The run's id, v1's way.")]
+OfExperiment = Annotated[
+    str | None, typer.Option("--experiment-name", "-e", help="It must be of this experiment.")
+]
 
 
-@app.command("submit-script", context_settings=_ANY)
-def submit_script(
-    script: Annotated[str, typer.Argument(help="The script, below the source directory.")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="What the script is given.")] = None,
-    configuration: Annotated[
-        str | None, typer.Option("--run-configuration-name", "-c", help="A .runconfig by name.")
-    ] = None,
-    experiment: Annotated[
-        str | None, typer.Option("--experiment-name", "-e", help="Default: the folder's name.")
-    ] = None,
-    source_directory: Annotated[Path, typer.Option(help="What the script is run from.")] = HERE,
-    target: Annotated[
-        str | None, typer.Option("--target", "--ct", help="Compute target; default: local.")
-    ] = None,
-    gpus: Annotated[int | None, typer.Option(help="GPUs of the run.")] = None,
-    cpus: Annotated[float | None, typer.Option(help="CPUs of the run.")] = None,
-    go_on: Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")] = False,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-    query: Query = None,
-) -> None:
-    """Submit SCRIPT, stream its output, and exit as it did."""
-    with errors_told():
-        ws = workspace(workspace_name, source_directory)
-        name = experiment or source_directory.resolve().name
-        config = (
-            RunConfiguration.load(str(source_directory), configuration)
-            if configuration
-            else RunConfiguration()
-        )
-        for field, value in (("target", target), ("gpus", gpus), ("cpus", cpus)):
-            if value is not None:
-                setattr(config, field, value)
-        source = ScriptRunConfig(
-            str(source_directory), script=script, arguments=arguments or [], run_config=config
-        )
-        run = Experiment(ws, name).submit(source)
-        if go_on:
-            show(_record(run), output, query)
-            return
-        raise typer.Exit(_stream(run))
-
-
-@app.command("list")
+@command(app, "list", with_query=True)
 def list_runs(
+    scope: Scope,
     experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
-    last: Annotated[int, typer.Option(help="How many, newest first.")] = 10,
-    status: Annotated[str | None, typer.Option(help="Only of this status.")] = None,
+    last: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 10,
+    status: Annotated[Status | None, typer.Option(help="Only of this status.")] = None,
     target: Annotated[str | None, typer.Option("--compute-target-name")] = None,
-    parent: Annotated[str | None, typer.Option("--parent-run-id")] = None,
+    parent: Annotated[
+        str | None, typer.Option("--parent-run-id", help="Children of this run.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="With --parent-run-id: all below it.")
+    ] = False,
     tags: Annotated[list[str] | None, typer.Option("--tags", help="key or key=value.")] = None,
+    properties: Annotated[
+        list[str] | None, typer.Option("--properties", help="key or key=value.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Children too.")] = False,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-    query: Query = None,
-) -> None:
-    """List runs, newest first."""
-    with errors_told():
-        pairs: list[tuple[str, Any]] = [("limit", min(last, 1000))]
-        for key, value in (
-            ("experiment", experiment),
-            ("status", status),
-            ("target", target),
-            ("parent", parent),
-            ("include_children", "true" if everything else None),
-        ):
-            if value is not None:
-                pairs.append((key, value))
-        pairs += [("tag", tag) for tag in tags or ()]
-        found = workspace(workspace_name, path).service.get("/runs", pairs)["runs"]
-        show(found, output, query, COLUMNS)
+    lean: Annotated[
+        bool, typer.Option("--minimal", help="Id, type, status, times, target, tags.")
+    ] = False,
+    pipeline: Annotated[str | None, typer.Option("--pipeline-run-id", hidden=True)] = None,
+) -> Shown:
+    """List runs, newest first. Children are listed with --parent-run-id or --all."""
+    if pipeline is not None:
+        raise UserErrorException("--pipeline-run-id: " + unsupported.PIPELINES)
+    if recursive and not parent:
+        raise UserErrorException("--recursive needs --parent-run-id.")
+    if parent:
+        scope.run(parent)
+    pairs: list[tuple[str, Any]] = [
+        ("experiment", experiment),
+        ("status", status),
+        ("target", target),
+        ("parent", parent),
+        ("recursive", recursive or None),
+        ("include_children", everything or None),
+        *(("tag", tag) for tag in tags or ()),
+        *(("property", prop) for prop in properties or ()),
+    ]
+    given = [(key, str(value)) for key, value in pairs if value is not None]
+    views = _pages(scope, given, last)
+    if lean:
+        return Shown([minimal(view) for view in views], tuple(MINIMAL))
+    return Shown([record(view) for view in views], COLUMNS)
 
 
-@app.command("show")
+@command(app, "show")
 def show_run(
-    run_id: RunId,
+    scope: Scope,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
     tree: Annotated[bool, typer.Option("--tree", help="The run and all below it.")] = False,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-    query: Query = None,
-) -> None:
+) -> Shown | None:
     """Show RUN: status, evidence, children."""
-    with errors_told():
-        run = _find(run_id, workspace_name, path)
-        if tree:
-            print_tree(run)
-            return
-        service = run.experiment.workspace.service
-        record = _record(run)
-        record["attempts"] = service.get(f"/runs/{run.id}/attempts")["attempts"]
-        show(record, output, query)
+    run = _chosen(scope, word, run_id, experiment)
+    if tree:
+        print_tree(run)
+        return None
+    attempts = scope.service.get(f"/runs/{run.id}/attempts")["attempts"]
+    return Shown({**_read(run), "attempts": attempts})
 
 
-@app.command()
+@command(app)
 def wait(
-    run_id: RunId,
+    scope: Scope,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds; then exit code 6.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-) -> None:
+    quiet_wait: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> Shown:
     """Wait until RUN has ended and exit as it did."""
-    with errors_told():
-        run = _find(run_id, workspace_name, path)
-        if not quiet:
-            follow(run, timeout)
-        run.wait_for_completion(raise_on_error=False, timeout=timeout)
-        status = run.get_status()
-        typer.echo(status)
-        raise typer.Exit(BY_STATUS.get(status, Exit.FAILED))
+    run = _chosen(scope, word, run_id, experiment)
+    if not quiet_wait:
+        follow(run, timeout)
+    run.wait_for_completion(raise_on_error=False, timeout=timeout)
+    status = run.get_status()
+    typer.echo(status, err=scope.wants_result)
+    return Shown(_read(run), code=BY_STATUS.get(status, Exit.FAILED), if_asked=True)
 
 
-@app.command()
+@command(app)
+def cancel(
+    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+) -> Shown:
+    """Cancel RUN and all below it. One that has ended stays as it is."""
+    run = _chosen(scope, word, run_id, experiment)
+    run.cancel()
+    status = run.get_status()
+    if status in (Status.COMPLETED, Status.FAILED):
+        scope.note(f"run {run.id} had ended already: {status}")
+    else:
+        typer.echo("Experiment run canceled successfully.", err=scope.wants_result)
+        scope.note(f"run {run.id} is {status}")
+    return Shown(_read(run), if_asked=True)
+
+
+@command(app)
+def update(
+    scope: Scope,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
+    add_tag: Annotated[
+        list[str] | None, typer.Option("--add-tag", help="key=value, or key alone; repeatable.")
+    ] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tags", help="The same as --add-tag.")] = None,
+    display_name: Annotated[str | None, typer.Option(help="The name that is shown.")] = None,
+    description: Annotated[str | None, typer.Option(help="What the run is for.")] = None,
+) -> Shown:
+    """Add or change tags of RUN, and describe it. Other tags stay."""
+    changes: dict[str, Any] = {
+        "tags": dict(_pair(text) for text in [*(add_tag or ()), *(tags or ())]),
+        "display_name": display_name,
+        "description": description,
+    }
+    given = {key: value for key, value in changes.items() if value}
+    if not given:
+        raise UserErrorException(
+            "Nothing to change: give --add-tag, --display-name or --description."
+        )
+    run = _chosen(scope, word, run_id, experiment)
+    return Shown(record(scope.service.patch(f"/runs/{run.id}", given)))
+
+
+@command(app)
+def explain(
+    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+) -> None:
+    """Say why RUN is still waiting."""
+    run = _chosen(scope, word, run_id, experiment)
+    told = scope.service.get(f"/runs/{run.id}/explain")
+    reason = told["reason"]
+    typer.echo(f"{told['status']}: {reason}" if reason else f"{run.id} is not waiting")
+
+
+@command(app)
 def logs(
-    run_id: RunId,
+    scope: Scope,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
     follow_log: Annotated[bool, typer.Option("--follow", "-f", help="Until it ends.")] = False,
     name: Annotated[str | None, typer.Option(help="Which log; default: the script's.")] = None,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
 ) -> None:
     """Print the log of RUN."""
     from dispatcher.cli.logs import print_log
 
-    with errors_told():
-        print_log(_find(run_id, workspace_name, path), name, follow=follow_log)
+    print_log(_chosen(scope, word, run_id, experiment), name, follow=follow_log)
 
 
-@app.command()
-def cancel(run_id: RunId, path: Folder = HERE, workspace_name: WorkspaceName = None) -> None:
-    """Cancel RUN and all below it."""
-    with errors_told():
-        run = _find(run_id, workspace_name, path)
-        run.cancel()
-        typer.echo(run.get_status())
+@command(app, "monitor-logs")
+def monitor_logs(
+    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+) -> Shown:
+    """Stream the log of RUN until it ends, and exit as it did."""
+    run = _chosen(scope, word, run_id, experiment)
+    return submitting.streamed(run)
 
 
-@app.command()
-def explain(run_id: RunId, path: Folder = HERE, workspace_name: WorkspaceName = None) -> None:
-    """Say why RUN is still waiting."""
-    with errors_told():
-        run = _find(run_id, workspace_name, path)
-        told = run.experiment.workspace.service.get(f"/runs/{run.id}/explain")
-        reason = told["reason"]
-        typer.echo(f"{told['status']}: {reason}" if reason else f"{run.id} is not waiting")
+@command(app, "download-logs")
+def download_logs(
+    scope: Scope,
+    output_dir: Annotated[str, typer.Option("--output-dir", "-d", help="Where to; made.")],
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
+) -> Shown:
+    """Write all logs of RUN into a folder; prints the files."""
+    from dispatcher.cli.logs import download
+
+    return Shown(download(_chosen(scope, word, run_id, experiment), output_dir))
 
 
-def _find(run_id: str, workspace_name: str | None, path: Path) -> Run:
-    return workspace(workspace_name, path).get_run(run_id)
+@command(app, "monitor-tensorboard", hidden=True)
+def monitor_tensorboard(
+    scope: Scope,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
+    local_directory: Annotated[str | None, typer.Option("--local-directory")] = None,
+) -> None:
+    """Not there; says what to use."""
+    run = _chosen(scope, word, run_id, experiment)
+    where = local_directory or "tensorboard-logs"
+    raise UserErrorException(
+        "run monitor-tensorboard is not supported. Fetch the run's event files and point "
+        "TensorBoard at them:\n"
+        f"  dispatcher run download-logs -r {run.id} -d {where} && tensorboard --logdir {where}"
+    )
 
 
-def _record(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = run.experiment.workspace.service.get(f"/runs/{run.id}")
+def _pages(scope: Scope, query: list[tuple[str, str]], count: int) -> list[dict[str, Any]]:
+    """So many runs, with as many requests as it takes."""
+    found: list[dict[str, Any]] = []
+    cursor: list[tuple[str, Any]] = []
+    while len(found) < count:
+        size = min(count - len(found), PAGE)
+        page = scope.service.get("/runs", [*query, ("limit", size), *cursor])
+        found += page["runs"]
+        if page["next"] is None:
+            break
+        cursor = [("cursor", page["next"])]
     return found
 
 
-def _stream(run: Run) -> Exit:
-    run.wait_for_completion(show_output=True, raise_on_error=False)
-    return BY_STATUS.get(run.get_status(), Exit.FAILED)
+def _chosen(scope: Scope, word: str | None, option: str | None, experiment: str | None) -> Run:
+    """The run that is meant by its id after the command or by `-r`."""
+    given = {each for each in (word, option) if each is not None}
+    if len(given) != 1:
+        raise UserErrorException(
+            f"There are two runs, {word!r} and {option!r}; name one."
+            if given
+            else "Which run? Give its id: --run/-r RUN, or RUN alone."
+        )
+    return scope.run(given.pop(), experiment)
 
 
-__all__ = ["Format", "app"]
+def _pair(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    if not key:
+        raise UserErrorException(f"{text!r} is no tag: it is key=value, or a key alone.")
+    return key, value if equals else None
+
+
+def _read(run: Run) -> dict[str, Any]:
+    return record(run.experiment.workspace.service.get(f"/runs/{run.id}"))

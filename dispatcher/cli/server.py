@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli.context import HERE, Folder, WorkspaceName, errors_told, workspace
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.output import Output, show
 from dispatcher.client import service
+from dispatcher.client.errors import WaitTimeoutError
 
 app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
 STOP_SECONDS = 20
@@ -34,45 +35,37 @@ def run(
         raise typer.Exit(Exit.USAGE) from error
 
 
-@app.command()
-def start(path: Folder = HERE, workspace_name: WorkspaceName = None, output: Output = None) -> None:
+@command(app)
+def start(scope: Scope) -> Shown:
     """Start the workspace's service in the background, if it is not running."""
-    with errors_told():
-        ws = workspace(workspace_name, path)
-        ws.service.get("/health")
-        show(_facts(Path(ws.data_folder)), output, None)
+    scope.service.get("/health")
+    return Shown(_facts(Path(scope.workspace.data_folder)))
 
 
-@app.command()
-def status(
-    path: Folder = HERE, workspace_name: WorkspaceName = None, output: Output = None
-) -> None:
+@command(app)
+def status(scope: Scope) -> Shown:
     """Say whether the service runs, and where; exit code 5 if it does not."""
-    with errors_told():
-        data = Path(workspace(workspace_name, path).data_folder)
-        alive = service.find(str(data)) is not None
-        show(_facts(data) if alive else {"running": False, "data": str(data)}, output, None)
-        if not alive:
-            raise typer.Exit(Exit.UNREACHABLE)
+    data = Path(scope.workspace.data_folder)
+    if service.find(str(data)) is None:
+        return Shown({"running": False, "data": str(data)}, code=Exit.UNREACHABLE)
+    return Shown(_facts(data))
 
 
-@app.command()
-def stop(path: Folder = HERE, workspace_name: WorkspaceName = None) -> None:
+@command(app)
+def stop(scope: Scope) -> None:
     """Stop the service. Runs that are going go on; the next service finds them."""
-    with errors_told():
-        data = Path(workspace(workspace_name, path).data_folder)
-        if service.find(str(data)) is None:
-            typer.echo("no service is running")
-            return
-        pid = int(json.loads((data / "service.json").read_text())["pid"])
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while (data / "service.json").exists():
-            if time.monotonic() > deadline:
-                typer.echo(f"error: process {pid} does not end; see {data}/service.log", err=True)
-                raise typer.Exit(Exit.TIMEOUT)
-            time.sleep(0.05)
-        typer.echo("the service has stopped")
+    data = Path(scope.workspace.data_folder)
+    if service.find(str(data)) is None:
+        typer.echo("no service is running")
+        return
+    pid = int(json.loads((data / "service.json").read_text())["pid"])
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while (data / "service.json").exists():
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(f"process {pid} does not end; see {data}/service.log")
+        time.sleep(0.05)
+    typer.echo("the service has stopped")
 
 
 def _facts(data: Path) -> dict[str, Any]:

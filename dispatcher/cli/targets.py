@@ -1,107 +1,84 @@
-"""`dispatcher computetarget …`: attach, list, show, detach, ping."""
+"""`dispatcher computetarget …`: attach, create, list, show, detach, ping."""
+# ruff: noqa: ARG001  (the flags are v1's)
 
 from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli.context import HERE, Folder, WorkspaceName, errors_told, workspace
+from dispatcher.cli import unsupported
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.output import Output, Query, show
 from dispatcher.client import wire
+from dispatcher.client.errors import ServiceException, UserErrorException
 
 app = typer.Typer(help="Compute targets: where runs run.", no_args_is_help=True)
 attach = typer.Typer(help="Attach a target, or change one.", no_args_is_help=True)
+create = typer.Typer(help="v1's way to make a target.", no_args_is_help=True)
 app.add_typer(attach, name="attach")
+app.add_typer(create, name="create")
+unsupported.register(attach, unsupported.ATTACHED, "computetarget attach ")
+unsupported.register(create, unsupported.CREATED, "computetarget create ")
+unsupported.register(app, unsupported.TARGETS, "computetarget ")
 
 COLUMNS = ("name", "kind", "capacity", "answers", "description")
+RESERVED = ("amlcompute", "local", "containerinstance")
 Named = Annotated[str, typer.Option("--name", "-n", help="What runs call it.")]
-Target = Annotated[str, typer.Argument(metavar="NAME")]
+Word = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The target's name.")]
+OldWord = Annotated[str | None, typer.Option("--name", "-n", help="The name, v1's way.")]
 Cpus = Annotated[float | None, typer.Option(help="CPU slots; default: all there are.")]
 Gpus = Annotated[str | None, typer.Option(help="GPU ids, such as 0,1,2,3.")]
+Memory = Annotated[int | None, typer.Option(help="Memory to give out.")]
 DefaultGpus = Annotated[
     int | None, typer.Option(help="GPUs of a run that does not say; default 1 if there are any.")
 ]
 Lend = Annotated[
     bool, typer.Option("--lend-slots/--no-lend-slots", help="Waiting parents lend their slot.")
 ]
+Description = Annotated[str | None, typer.Option(help="For people.")]
 
 
-@attach.command("local")
+@command(attach, "local")
 def attach_local(
+    scope: Scope,
     name: Named,
     cpus: Cpus = None,
     gpus: Gpus = None,
-    memory_mb: Annotated[int | None, typer.Option(help="Memory to give out.")] = None,
+    memory_mb: Memory = None,
     python: Annotated[str | None, typer.Option(help="What `python` means there.")] = None,
     preload: Annotated[str | None, typer.Option(help="Modules kept loaded: numpy,torch.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-) -> None:
+    description: Description = None,
+) -> Shown:
     """Processes of the service's machine."""
-    _attach(
-        {
-            "kind": "local",
-            "name": name,
-            "cpus": cpus,
-            "gpus": gpus,
-            "memory_mb": memory_mb,
-            "python": python,
-            "preload": preload,
-            "default_gpus": default_gpus,
-            "lend_slots": lend_slots,
-        },
-        workspace_name,
-        path,
-        output,
-    )
+    return _attach("local", **locals())
 
 
-@attach.command("docker")
+@command(attach, "docker")
 def attach_docker(
+    scope: Scope,
     name: Named,
     docker_host: Annotated[str | None, typer.Option(help="unix:///… or tcp://…")] = None,
     image: Annotated[str | None, typer.Option(help="For runs that name none.")] = None,
     cpus: Cpus = None,
     gpus: Gpus = None,
-    memory_mb: Annotated[int | None, typer.Option(help="Memory to give out.")] = None,
+    memory_mb: Memory = None,
     network: Annotated[str | None, typer.Option(help="bridge, none or host.")] = None,
     user: Annotated[str | None, typer.Option(help="uid[:gid] in the containers.")] = None,
     gpu_mode: Annotated[str | None, typer.Option(help="auto, runtime or cdi.")] = None,
     warm: Annotated[bool | None, typer.Option(help="Keep containers for short runs.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-) -> None:
+    description: Description = None,
+) -> Shown:
     """Containers of a Docker engine."""
-    _attach(
-        {
-            "kind": "docker",
-            "name": name,
-            "docker_host": docker_host,
-            "image": image,
-            "cpus": cpus,
-            "gpus": gpus,
-            "memory_mb": memory_mb,
-            "network": network,
-            "user": user,
-            "gpu_mode": gpu_mode,
-            "warm": warm,
-            "default_gpus": default_gpus,
-            "lend_slots": lend_slots,
-        },
-        workspace_name,
-        path,
-        output,
-    )
+    return _attach("docker", **locals())
 
 
-@attach.command("ray")
+@command(attach, "ray")
 def attach_ray(
+    scope: Scope,
     name: Named,
     address: Annotated[str, typer.Option(help="HOST:PORT or ray://HOST:PORT.")],
     token: Annotated[
@@ -113,80 +90,110 @@ def attach_ray(
     lease_seconds: Annotated[float | None, typer.Option(help="Until a cut-off node ends.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-) -> None:
+    description: Description = None,
+) -> Shown:
     """Nodes of a Ray cluster."""
-    _attach(
-        {
-            "kind": "ray",
-            "name": name,
-            "address": address,
-            "token": token,
-            "node_ip_address": node_ip_address,
-            "python": python,
-            "allocation": allocation,
-            "lease_seconds": lease_seconds,
-            "default_gpus": default_gpus,
-            "lend_slots": lend_slots,
-        },
-        workspace_name,
-        path,
-        output,
+    return _attach("ray", **locals())
+
+
+@command(create, "amlcompute")
+def create_amlcompute(
+    scope: Scope,
+    name: Named,
+    max_nodes: Annotated[int, typer.Option(help="Runs at once.", min=1, max=65536)],
+    min_nodes: Annotated[int, typer.Option(hidden=True, min=0)] = 0,
+    vm_size: Annotated[str | None, typer.Option("--vm-size", "-s", hidden=True)] = None,
+    vm_priority: Annotated[str | None, typer.Option(hidden=True)] = None,
+    idle: Annotated[
+        int | None, typer.Option("--idle-seconds-before-scaledown", hidden=True)
+    ] = None,
+    location: Annotated[str | None, typer.Option("--location", "-l", hidden=True)] = None,
+    description: Description = None,
+) -> Shown:
+    """Make a target of this machine with as many CPU slots as v1's cluster had nodes.
+
+    A target of that name that is there already is kept as it is: attach your Docker engine or Ray
+    cluster under the cluster's name first, and v1's scripts use that.
+    """
+    if name.lower() in RESERVED:
+        raise UserErrorException(f"--name {name!r} is reserved; choose another.")
+    if min_nodes > max_nodes:
+        raise UserErrorException(f"--min-nodes {min_nodes} is more than --max-nodes {max_nodes}.")
+    scope.note_ignored(
+        vm_size=vm_size, vm_priority=vm_priority, location=location, min_nodes=min_nodes or None
     )
+    scope.note_ignored(idle_seconds_before_scaledown=idle)
+    try:
+        known: dict[str, Any] = scope.service.get(f"/targets/{_checked(name)}")
+    except ServiceException as error:
+        if error.status_code != 404:
+            raise
+        return _attach("local", scope, name, cpus=float(max_nodes), description=description)
+    scope.note(f"{name} is there already ({known['kind']}) and stays as it is")
+    return Shown(known)
 
 
-@app.command("list")
-def list_targets(
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-    query: Query = None,
-) -> None:
+@command(app, "list", with_query=True)
+def list_targets(scope: Scope) -> Shown:
     """All targets of the workspace."""
-    with errors_told():
-        found = workspace(workspace_name, path).service.get("/targets")["targets"]
-        show(found, output, query, COLUMNS)
+    return Shown(scope.service.get("/targets")["targets"], COLUMNS)
 
 
-@app.command("show")
+@command(app, "show")
 def show_target(
-    name: Target,
-    path: Folder = HERE,
-    workspace_name: WorkspaceName = None,
-    output: Output = None,
-    query: Query = None,
-) -> None:
+    scope: Scope,
+    word: Word = None,
+    name: OldWord = None,
+    verbosely: Annotated[bool, typer.Option("-v", hidden=True)] = False,
+) -> Shown:
     """One target: its configuration without secrets, and what it has."""
-    with errors_told():
-        found = workspace(workspace_name, path).service.get(f"/targets/{name}")
-        show(found, output, query)
+    return Shown(scope.service.get(f"/targets/{_chosen(word, name)}"))
 
 
-@app.command()
-def ping(
-    name: Target, path: Folder = HERE, workspace_name: WorkspaceName = None, output: Output = None
-) -> None:
+@command(app)
+def ping(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
     """Ask the target whether it answers; exit code 5 if it does not."""
-    with errors_told():
-        found = workspace(workspace_name, path).service.post(f"/targets/{name}/ping", {})
-        show(found, output, None)
-        if not found["answers"]:
-            raise typer.Exit(Exit.UNREACHABLE)
+    found = scope.service.post(f"/targets/{_chosen(word, name)}/ping", {})
+    return Shown(found, code=Exit.OK if found["answers"] else Exit.UNREACHABLE)
 
 
-@app.command()
-def detach(name: Target, path: Folder = HERE, workspace_name: WorkspaceName = None) -> None:
+@command(app)
+def detach(scope: Scope, word: Word = None, name: OldWord = None) -> None:
     """Forget a target; refused while runs are on it."""
-    with errors_told():
-        workspace(workspace_name, path).service.send("DELETE", f"/targets/{name}")
-        typer.echo(f"{name} is detached")
+    _remove(scope, _chosen(word, name), "detached")
 
 
-def _attach(config: dict[str, Any], workspace_name: str | None, path: Any, output: Any) -> None:
-    given = {key: value for key, value in config.items() if value is not None}
-    with errors_told():
-        service = workspace(workspace_name, path).service
-        answer = service.send("PUT", f"/targets/{config['name']}", body=wire.dumps(given))
-        show(answer.json(), output, None)
+@command(app)
+def delete(
+    scope: Scope,
+    word: Word = None,
+    name: OldWord = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,
+) -> None:
+    """The same as detach: the machines behind a target are yours."""
+    _remove(scope, _chosen(word, name), "deleted")
+
+
+def _attach(kind: str, scope: Scope, name: str, **settings: Any) -> Shown:
+    given = {key: value for key, value in settings.items() if value is not None}
+    config = {"kind": kind, "name": name, **given}
+    path = f"/targets/{_checked(name)}"
+    return Shown(scope.service.send("PUT", path, body=wire.dumps(config)).json())
+
+
+def _remove(scope: Scope, name: str, done: str) -> None:
+    scope.service.send("DELETE", f"/targets/{name}")
+    typer.echo(f"{name} is {done}")
+
+
+def _chosen(word: str | None, option: str | None) -> str:
+    given = {each for each in (word, option) if each is not None}
+    if len(given) != 1:
+        raise UserErrorException("Which target? Give its name, once: --name/-n NAME, or NAME.")
+    return _checked(given.pop())
+
+
+def _checked(name: str) -> str:
+    if not name or set(name) & set("/?#%\\ ") or not (name.isascii() and name.isprintable()):
+        raise UserErrorException(f"{name!r} cannot be a target's name.")
+    return name

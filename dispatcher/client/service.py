@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Optional
 
+# What starts the service, where this code runs in a Python that lacks what the service needs.
+SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
 START_SECONDS = 20.0
 _LOOK_EVERY = 0.02
 
@@ -118,8 +120,9 @@ def _start(data_folder: str) -> subprocess.Popen[bytes]:
 
 
 def _command(data_folder: str) -> list[str]:
-    run = [sys.executable, "-m", "dispatcher.cli.main", "server", "run"]
-    return [*run, "--data-dir", data_folder]
+    python = os.environ.get(SERVICE_PYTHON) or sys.executable
+    run = ["-m", "dispatcher.cli.main", "server", "run"]
+    return [python, *run, "--data-dir", data_folder]
 
 
 def _environment() -> dict[str, str]:
@@ -139,6 +142,8 @@ def _open_log(data_folder: str) -> IO[bytes]:
 def _require_server() -> None:
     from importlib.util import find_spec
 
+    if os.environ.get(SERVICE_PYTHON):
+        return
     for module in ("dispatcher.cli", "fastapi", "uvicorn"):
         if find_spec(module) is None:
             raise ServerUnreachable(

@@ -28,6 +28,20 @@ def register(name: str, folder: str) -> None:
         file.write(os.path.abspath(folder))
 
 
+def keep_without(config: WorkspaceConfig, folder: str) -> None:
+    """Have a workspace found by its name even when its own folder's config.json goes."""
+    home = os.path.join(workspaces_folder(), config.name)
+    pointer = os.path.join(home, _LOCATION)
+    try:
+        with open(pointer, encoding="utf-8") as file:
+            lives_there = file.read().strip() == os.path.abspath(folder)
+    except OSError:
+        return
+    if lives_there:
+        workspace_config.write(config, home)
+        os.unlink(pointer)
+
+
 def named(
     name: str, subscription_id: Optional[str], resource_group: Optional[str]
 ) -> WorkspaceConfig:

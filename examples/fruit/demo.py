@@ -75,9 +75,10 @@ def _workspace() -> Iterator[tuple[Workspace, Path]]:
     try:
         yield workspace, source
     finally:
+        from dispatcher.cli.context import Scope
         from dispatcher.cli.server import stop
 
-        stop(path=source)
+        stop(Scope(path=source))
         shutil.rmtree(root, ignore_errors=True)
 
 

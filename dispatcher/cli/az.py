@@ -1,0 +1,124 @@
+"""`az …` for scripts that were written for Azure ML's CLI v1: `az ml` is answered here.
+
+What only talks to Azure (`az login`, `az account set`, …) is accepted with a note, so that such
+scripts run to their end. Everything else belongs to the Azure CLI: if one is installed it is
+called, else this one says that there is none.
+"""
+
+import getpass
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dispatcher import __version__
+from dispatcher.cli import unsupported
+from dispatcher.cli.command import OUTPUT_VARIABLE, Shown, command
+from dispatcher.cli.context import Scope
+from dispatcher.cli.exits import Exit
+from dispatcher.cli.main import GROUPS, HELP, print_whatever_comes
+
+app = typer.Typer(
+    name="az",
+    help="`az ml` of CLI v1, answered by dispatcher.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=HELP,
+)
+ml = typer.Typer(help="Azure ML's CLI v1, answered by dispatcher.", no_args_is_help=True)
+account = typer.Typer(help="Accepted, without effect.", no_args_is_help=True)
+app.add_typer(ml, name="ml")
+app.add_typer(account, name="account")
+for name, group in GROUPS.items():
+    ml.add_typer(group, name=name)
+unsupported.register(ml, unsupported.GROUPS, "az ml ")
+
+_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
+_HERE = "dispatcher runs on compute you own"
+_ACCEPTED = {
+    "login": f"there is nothing to log in to: {_HERE}",
+    "logout": f"there is nothing to log out of: {_HERE}",
+    "configure": "defaults have no effect: `az ml folder attach -w NAME` says which workspace a "
+    "folder belongs to",
+    "extension": "`az ml` is there already, no extension is needed",
+}
+
+
+def _accept(app: typer.Typer, name: str, reason: str) -> None:
+    @app.command(name, context_settings=_ANYTHING, add_help_option=False)
+    def accept() -> None:
+        """Accepted, without effect."""
+        typer.echo(f"note: az {name}: {reason}", err=True)
+
+
+for name, reason in _ACCEPTED.items():
+    _accept(app, name, reason)
+_accept(account, "set", f"there is no subscription to choose: {_HERE}")
+_accept(account, "clear", f"there is no account: {_HERE}")
+
+
+@command(account, "show")
+def show_account(_scope: Scope) -> Shown:
+    """An account in az's shape, for scripts that ask who they are."""
+    return Shown(_account())
+
+
+@command(account, "list", with_query=True)
+def list_accounts(_scope: Scope) -> Shown:
+    """The one account."""
+    return Shown([_account()])
+
+
+def main() -> None:
+    print_whatever_comes()
+    word = next((each for each in sys.argv[1:] if not each.startswith("-")), None)
+    if "--version" in sys.argv[1:2]:
+        typer.echo(f"azure-cli-ml answered by dispatcher {__version__}")
+        return
+    known = {"ml", "account", *_ACCEPTED}
+    if word is not None and word not in known:
+        _hand_over(word)
+    os.environ.setdefault(OUTPUT_VARIABLE, "json")
+    app(prog_name="az")
+
+
+def _hand_over(word: str) -> None:
+    """Become the Azure CLI, if there is one besides this."""
+    here = {os.path.realpath(folder) for folder in _own_folders()}
+    others = [
+        folder
+        for folder in os.environ.get("PATH", "").split(os.pathsep)
+        if os.path.realpath(folder) not in here
+    ]
+    real = shutil.which("az", path=os.pathsep.join(others))
+    if real is not None:
+        os.execv(real, [real, *sys.argv[1:]])
+    typer.echo(
+        f"error: az {word}: dispatcher answers `az ml` alone, and no Azure CLI is installed here.",
+        err=True,
+    )
+    sys.exit(Exit.USAGE)
+
+
+def _own_folders() -> list[str]:
+    told = os.environ.get("DISPATCHER_AZ")
+    return [str(Path(told).parent)] if told else []
+
+
+def _account() -> dict[str, Any]:
+    return {
+        "id": "local",
+        "isDefault": True,
+        "name": "dispatcher",
+        "state": "Enabled",
+        "tenantId": "local",
+        "user": {"name": getpass.getuser(), "type": "user"},
+    }
+
+
+if __name__ == "__main__":
+    main()

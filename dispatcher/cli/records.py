@@ -1,0 +1,44 @@
+"""A run as the command line shows it: v1's keys first, then what the service knows beyond them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+V1 = {
+    "run_id": "id",
+    "run_number": "number",
+    "root_run_id": "root_id",
+    "parent_run_id": "parent_id",
+    "run_type": "type",
+    "created_utc": "created_at",
+    "start_time_utc": "started_at",
+    "end_time_utc": "ended_at",
+    "run_definition": "definition",
+    "_experiment_name": "experiment",
+}
+MINIMAL = {
+    "RunId": "id",
+    "RunType": "type",
+    "Status": "status",
+    "StartTime": "started_at",
+    "EndTime": "ended_at",
+    "Target": "target",
+    "Tags": "tags",
+}
+COLUMNS = ("run_id", "status", "target", "display_name", "start_time_utc", "end_time_utc")
+
+
+def record(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The service's view of a run under v1's keys, and under its own."""
+    named = {key: view[own] for key, own in V1.items()}
+    script = (view["definition"] or {}).get("script")
+    return {
+        **named,
+        "script_name": script,
+        "hidden": False,
+        **{key: value for key, value in view.items() if key != "definition"},
+    }
+
+
+def minimal(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run list --minimal` shows of a run."""
+    return {key: view[own] for key, own in MINIMAL.items()}

@@ -1,0 +1,52 @@
+"""`dispatcher runconfig …`: the *.runconfig files of a folder. v1 had no such group."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
+from dispatcher.client.config import RunConfiguration
+from dispatcher.client.config_file import to_dict
+from dispatcher.client.errors import UserErrorException
+
+app = typer.Typer(help="Run configuration files: *.runconfig.", no_args_is_help=True)
+FOLDERS = (".azureml", "aml_config")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Without .runconfig, or a file.")]
+
+
+@command(app, "list", with_query=True)
+def list_configurations(scope: Scope) -> Shown:
+    """The run configurations of the folder: name, file, target, script."""
+    files = [
+        file for folder in FOLDERS for file in sorted((scope.path / folder).glob("*.runconfig"))
+    ]
+    found = [(file, RunConfiguration.load(str(file))) for file in files]
+    shown = [
+        {"name": file.stem, "file": str(file), "target": config.target, "script": config.script}
+        for file, config in found
+    ]
+    return Shown(shown, ("name", "target", "script", "file"))
+
+
+@command(app, "show")
+def show_configuration(scope: Scope, name: Name) -> Shown:
+    """What a run configuration says, with what it leaves out; exit code 2 if it is broken."""
+    return Shown(to_dict(_load(scope.path, name)))
+
+
+@command(app, "delete")
+def delete_configuration(scope: Scope, name: Name) -> None:
+    """Delete a run configuration's file."""
+    RunConfiguration.delete(str(scope.path), name)
+    typer.echo(f"{name} is deleted")
+
+
+def _load(folder: Path, name: str) -> RunConfiguration:
+    file = Path(name)
+    if file.suffix == ".runconfig" and file.is_file():
+        return RunConfiguration.load(str(file))
+    if not folder.is_dir():
+        raise UserErrorException(f"--path {folder} is no folder.")
+    return RunConfiguration.load(str(folder), name)

@@ -1,0 +1,157 @@
+"""`dispatcher run submit-…`: scripts; and what v1 could submit beyond them."""
+# ruff: noqa: ARG001  (the flags are v1's)
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dispatcher.cli import unsupported
+from dispatcher.cli.attached import experiment_of
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import HERE, Scope
+from dispatcher.cli.exits import BY_STATUS, Exit
+from dispatcher.cli.files import read_yaml
+from dispatcher.cli.records import record
+from dispatcher.cli.sweeps import Sweep
+from dispatcher.client.config import RunConfiguration
+from dispatcher.client.errors import UserErrorException
+from dispatcher.client.experiment import Experiment
+from dispatcher.client.run import Run
+from dispatcher.client.script_run_config import ScriptRunConfig
+
+DEFAULT_CONFIGURATION = "local"
+
+Script = Annotated[
+    str | None, typer.Argument(help="The script, below the source directory.", show_default=False)
+]
+Arguments = Annotated[list[str] | None, typer.Argument(help="What the script is given.")]
+ConfigurationName = Annotated[
+    str | None,
+    typer.Option("--run-configuration-name", "-c", help="A .runconfig by its name."),
+]
+ExperimentName = Annotated[
+    str | None, typer.Option("--experiment-name", "-e", help="Default: the attached one.")
+]
+SourceDirectory = Annotated[
+    Path | None, typer.Option(help="The folder that the run gets a copy of; default: --path.")
+]
+CondaFile = Annotated[
+    Path | None, typer.Option("--conda-dependencies", "-d", help="Instead of the configuration's.")
+]
+TargetName = Annotated[
+    str | None, typer.Option("--target", "--ct", help="Compute target; default: local.")
+]
+GoOn = Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group `run`."""
+    command(app, "submit-script", takes_rest=True)(submit_script)
+    command(app, "submit-hyperdrive", takes_rest=True)(submit_hyperdrive)
+    unsupported.register(app, {"submit-pipeline": unsupported.PIPELINES}, "run ")
+
+
+def submit_script(
+    scope: Scope,
+    script: Script = None,
+    arguments: Arguments = None,
+    configuration: ConfigurationName = None,
+    experiment: ExperimentName = None,
+    source_directory: SourceDirectory = None,
+    conda_dependencies: CondaFile = None,
+    target: TargetName = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs of the run.", min=0)] = None,
+    cpus: Annotated[float | None, typer.Option(help="CPUs of the run.")] = None,
+    go_on: GoOn = False,
+) -> Shown:
+    """Submit SCRIPT, stream its output, and exit as it did."""
+    source = _source(scope, source_directory)
+    config = _configuration(configuration, (scope.path, source))
+    for field, value in (("target", target), ("gpus", gpus), ("cpus", cpus)):
+        if value is not None:
+            setattr(config, field, value)
+    if conda_dependencies is not None:
+        config.environment.python.conda_dependencies = read_yaml(conda_dependencies)
+        config.environment.python.user_managed_dependencies = False
+    submission = ScriptRunConfig(
+        str(source), script=script, arguments=arguments or [], run_config=config
+    )
+    submission.check()
+    name = experiment or experiment_of(scope.path) or source.resolve().name
+    run = Experiment(scope.workspace, name).submit(submission)
+    return Shown(_view(run), if_asked=False) if go_on else streamed(run)
+
+
+def submit_hyperdrive(
+    scope: Scope,
+    sweep_file: Annotated[
+        str,
+        typer.Option("--hyperdrive-configuration-name", help="The sweep, a YAML file."),
+    ],
+    script: Script = None,
+    arguments: Arguments = None,
+    configuration: ConfigurationName = None,
+    experiment: ExperimentName = None,
+    source_directory: SourceDirectory = None,
+    conda_dependencies: CondaFile = None,
+    target: TargetName = None,
+    go_on: GoOn = False,
+) -> None:
+    """Read a sweep; there is nothing yet that carries it out."""
+    source = _source(scope, source_directory)
+    file = _sweep_file(sweep_file, (scope.path, source))
+    sweep = Sweep.parse(read_yaml(file), file)
+    _configuration(configuration, (scope.path, source))
+    raise UserErrorException(
+        f"{file} is in order ({sweep.describe()}), but sweeps are not carried out yet. Until then "
+        "a parent script can submit one child for each choice: run.submit_child(config)."
+    )
+
+
+def streamed(run: Run) -> Shown:
+    """The run's log to stdout until it has ended; the command ends as the run did."""
+    run.wait_for_completion(show_output=True, raise_on_error=False)
+    code = BY_STATUS.get(run.get_status(), Exit.FAILED)
+    return Shown(_view(run), code=code, if_asked=True)
+
+
+def _source(scope: Scope, given: Path | None) -> Path:
+    """The source directory. Without `--path` it also says which workspace is meant."""
+    source = given or scope.path
+    if not source.is_dir():
+        raise UserErrorException(f"The source directory {source} is no folder.")
+    if given is not None and scope.path == HERE and not Path(".azureml").exists():
+        scope.path = given
+    return source
+
+
+def _configuration(name: str | None, folders: Iterable[Path]) -> RunConfiguration:
+    """The configuration of that name in the first folder that has it; else v1's `local`."""
+    tried: list[UserErrorException] = []
+    for folder in dict.fromkeys(folders):
+        try:
+            return RunConfiguration.load(str(folder), name or DEFAULT_CONFIGURATION)
+        except UserErrorException as error:
+            if not str(error.message).startswith("No run configuration"):
+                raise
+            tried.append(error)
+    if name is None:
+        return RunConfiguration()
+    raise tried[0]
+
+
+def _sweep_file(name: str, folders: Iterable[Path]) -> Path:
+    places = [Path(name)]
+    for folder in folders:
+        for stem in (folder, folder / ".azureml"):
+            places += [stem / name, stem / f"{name}.yml", stem / f"{name}.yaml"]
+    for place in places:
+        if place.is_file():
+            return place
+    raise UserErrorException(f"No sweep {name!r}: there is no file of that name.")
+
+
+def _view(run: Run) -> dict[str, Any]:
+    return record(run.experiment.workspace.service.get(f"/runs/{run.id}"))

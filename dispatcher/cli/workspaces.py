@@ -1,0 +1,84 @@
+"""`dispatcher workspace …`: the workspaces of this machine."""
+# ruff: noqa: ARG001  (the flags are v1's)
+
+from typing import Annotated, Any
+
+import typer
+
+from dispatcher.cli import unsupported
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
+from dispatcher.client.errors import UserErrorException
+from dispatcher.client.workspace import Workspace
+
+app = typer.Typer(help="Workspaces of this machine.", no_args_is_help=True)
+unsupported.register(app, unsupported.WORKSPACE, "workspace ")
+COLUMNS = ("name", "resourceGroup", "location", "folder")
+
+
+@command(app)
+def create(
+    scope: Scope,
+    service_url: Annotated[str | None, typer.Option(help="Use a running service.")] = None,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Fine if it is there.")] = False,
+    location: Annotated[str | None, typer.Option("--location", "-l", hidden=True)] = None,
+    friendly_name: Annotated[str | None, typer.Option("--friendly-name", "-f", hidden=True)] = None,
+    sku: Annotated[str | None, typer.Option("--sku", hidden=True)] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,
+) -> Shown:
+    """Make a workspace; `folder attach` puts a folder into it."""
+    if not scope.workspace_name:
+        raise UserErrorException("Which name? Give --workspace-name/-w.")
+    if set(scope.workspace_name) & set("/\\\0") or scope.workspace_name in (".", ".."):
+        raise UserErrorException(f"--workspace-name {scope.workspace_name!r} cannot be a name.")
+    scope.note_ignored(location=location, friendly_name=friendly_name, sku=sku)
+    made = Workspace.create(
+        scope.workspace_name,
+        subscription_id=scope.subscription_id,
+        resource_group=scope.resource_group,
+        service_url=service_url,
+        exist_ok=exist_ok,
+    )
+    return Shown(_facts(made))
+
+
+@command(app, "show")
+def show_workspace(scope: Scope) -> Shown:
+    """The workspace of the folder, or the one that -w names."""
+    return Shown({**_facts(scope.workspace), **scope.workspace.get_details()})
+
+
+@command(app, "list", with_query=True)
+def list_workspaces(scope: Scope) -> Shown:
+    """All workspaces that were made on this machine."""
+    found = Workspace.list(scope.subscription_id, resource_group=scope.resource_group)
+    return Shown([_facts(each) for same in found.values() for each in same], COLUMNS)
+
+
+@command(app)
+def delete(
+    scope: Scope,
+    everything: Annotated[
+        bool, typer.Option("--all-resources", help="Delete its runs and files, too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", hidden=True)] = False,
+) -> None:
+    """Forget the workspace that -w names; its data stays unless --all-resources is given."""
+    if not scope.workspace_name:
+        raise UserErrorException("Which name? Give --workspace-name/-w.")
+    found = scope.workspace
+    if everything and not yes:
+        typer.confirm(f"Delete {found.data_folder} with all runs?", abort=True, err=True)
+    found.delete(delete_dependent_resources=everything)
+    typer.echo(f"{found.name} is deleted")
+
+
+def _facts(workspace: Workspace) -> dict[str, Any]:
+    return {
+        "name": workspace.name,
+        "resourceGroup": workspace.resource_group,
+        "subscriptionId": workspace.subscription_id,
+        "location": workspace.location,
+        "folder": workspace.data_folder,
+    }
