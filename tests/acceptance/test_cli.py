@@ -231,6 +231,7 @@ def test_a_folder_is_attached_with_samples_that_run_and_detached_again(
     shared: Desk, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
+    shared.further.append(folder)
     words = ("--path", folder, "-w", "mine", "-g", "group")
     told = cli("folder", "attach", *words, "-e", "tried").json()
 

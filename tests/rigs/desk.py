@@ -30,6 +30,7 @@ class Desk:
         self.workspace = Workspace.create("desk", path=str(self.folder))
         self.data = Path(self.workspace.data_folder)
         self.experiment = Experiment(self.workspace, "acceptance")
+        self.further: list[Path] = []
 
     def attach(self, name: str, **config: Any) -> dict[str, Any]:
         """Make a target, and wait for its first answer."""
@@ -89,15 +90,20 @@ class Desk:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def members(self) -> list[processes.Process]:
-        """Everything alive that names this desk's data folder, or was started by its agents."""
-        place, marker = str(self.data), str(self.data / "nodes").encode()
+        """Everything alive that names this desk's data folder, or was started by its agents.
+
+        `further` are folders of other workspaces that a test made at this desk.
+        """
+        places = [str(self.data), *(str(folder / ".dispatcher") for folder in self.further)]
         seen = [p for p in processes.processes() if not p.is_zombie]
-        return [
-            p
-            for p in seen
-            if any(place in word for word in p.command)
-            or any(marker in entry for entry in processes._environ(p.pid))
-        ]
+        return [p for p in seen if any(_belongs(p, place) for place in places)]
+
+
+def _belongs(process: processes.Process, place: str) -> bool:
+    marker = f"{place}/nodes".encode()
+    return any(place in word for word in process.command) or any(
+        marker in entry for entry in processes._environ(process.pid)
+    )
 
 
 def processes_kill(pid: int) -> None:

@@ -1,0 +1,1 @@
+"""The scripts that docs/managing-runs.md names."""
