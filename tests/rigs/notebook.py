@@ -40,7 +40,7 @@ def execute(code: str, namespace: "dict[str, object]") -> "dict[str, object]":
 def main(source: str, target: str) -> None:
     with open(source, encoding="utf-8") as file:
         codes = json.load(file)
-    namespace: "dict[str, object]" = {"__name__": "__main__", "__shell__": shell}
+    namespace: dict[str, object] = {"__name__": "__main__", "__shell__": shell}
     results = []
     for code in codes:
         print(code, file=sys.stderr, flush=True)
