@@ -4,7 +4,7 @@ DispatcherError
 ├─ NotFound          404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound
 ├─ InvalidSpec       422   what was asked for cannot be: names field, value and limit
 ├─ Conflict          409   RunConflict · IllegalTransition · KeyConflict · PropertyConflict ·
-│                          ArtifactConflict · WaitCycle
+│                          ArtifactConflict · ParamConflict · WaitCycle
 ├─ NotAllowed        403   the token's run may not touch that
 ├─ LimitExceeded     413   a size or count over its limit
 └─ StoreUnavailable  503   the database cannot be reached; nothing was acknowledged
@@ -73,6 +73,16 @@ class ArtifactConflict(Conflict):
 
 class PropertyConflict(Conflict):
     """A property cannot be changed once it is set."""
+
+
+class ParamConflict(Conflict):
+    """A param cannot be changed once it is set."""
+
+    def __init__(self, run_id: str, key: str, known: str, given: str) -> None:
+        super().__init__(
+            f"param {key!r} of run {run_id} is {known[:200]!r} and cannot be changed to "
+            f"{given[:200]!r}: params are immutable, use a tag or a nested run"
+        )
 
 
 class WaitCycle(Conflict):

@@ -8,11 +8,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from dispatcher.core import errors
 from dispatcher.core.lifecycle import IllegalTransition
 from dispatcher.server.deps import Services, Unauthenticated
 from dispatcher.server.idempotency import Idempotency
+from dispatcher.server.mlflow import router as mlflow_router
+from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
 from dispatcher.server.routers import artifacts, catalog, files, runs, telemetry
 
 log = logging.getLogger(__name__)
@@ -47,10 +50,12 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
         runs.router, telemetry.router, files.router, artifacts.router, catalog.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX)
+    app.include_router(mlflow_router)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
     for error in STATUS_OF:
         app.add_exception_handler(error, _refuse)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(Idempotency, store=services.store)
     return app
@@ -61,15 +66,24 @@ def _health(request: Request) -> dict[str, Any]:
     return {"ok": True, "version": services.version, "service_id": services.service_id}
 
 
-def _refuse(_request: Request, error: Exception) -> JSONResponse:
+def _refuse(request: Request, error: Exception) -> JSONResponse:
     status = next(code for kind, code in STATUS_OF.items() if isinstance(error, kind))
-    return _answer(status, type(error).__name__, str(error))
+    return _answer(request, status, type(error).__name__, str(error), error)
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Name the field, the value and the limit of each thing that is wrong."""
     assert isinstance(error, RequestValidationError)
-    return _answer(422, "InvalidSpec", "; ".join(map(_sentence, error.errors()[:20])))
+    return _answer(request, 422, "InvalidSpec", "; ".join(map(_sentence, error.errors()[:20])))
+
+
+def _unknown(request: Request, error: Exception) -> JSONResponse:
+    """What the framework refuses: a path or a method that is not there."""
+    assert isinstance(error, HTTPException)
+    if is_mlflow(request.url.path) and error.status_code in (404, 405):
+        return no_such_call(request.method, request.url.path)
+    name = {404: "NotFound", 405: "MethodNotAllowed"}.get(error.status_code, "InvalidSpec")
+    return _answer(request, error.status_code, name, str(error.detail))
 
 
 def _sentence(found: Any) -> str:
@@ -83,11 +97,17 @@ def _sentence(found: Any) -> str:
 
 def _broken(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(500, "InternalError", "the service has a fault; its log says which")
+    text = "the service has a fault; its log says which"
+    return _answer(request, 500, "InternalError", text)
 
 
-def _answer(status: int, error: str, detail: str) -> JSONResponse:
-    return JSONResponse({"error": error, "detail": _printable(detail)}, status_code=status)
+def _answer(
+    request: Request, status: int, name: str, detail: str, error: Exception | None = None
+) -> JSONResponse:
+    detail = _printable(detail)
+    if is_mlflow(request.url.path):
+        return said(status, detail, error)
+    return JSONResponse({"error": name, "detail": detail}, status_code=status)
 
 
 def _printable(text: str) -> str:

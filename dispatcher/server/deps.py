@@ -13,6 +13,7 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
+from dispatcher.services.mlflow.house import Mlflow
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
@@ -38,6 +39,7 @@ class Services:
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters
+    mlflow: Mlflow
     service_id: str
     version: str
 

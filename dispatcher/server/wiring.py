@@ -26,6 +26,11 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
 from dispatcher.services.launching import Surroundings, jobs_for
+from dispatcher.services.mlflow.artifacts import MlflowArtifacts
+from dispatcher.services.mlflow.experiments import MlflowExperiments
+from dispatcher.services.mlflow.house import Mlflow
+from dispatcher.services.mlflow.models import MlflowModels
+from dispatcher.services.mlflow.runs import MlflowRuns
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
@@ -117,11 +122,12 @@ def _services(
     files = FileService(blobs)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, fleet, time.time)
+    submission = SubmissionService(store, catalog, files, time.time)
     return Services(
         store=store,
         access=access,
         status=status,
-        submission=SubmissionService(store, catalog, files, time.time),
+        submission=submission,
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         files=files,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
@@ -130,6 +136,12 @@ def _services(
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),
         waiters=Waiters(store, shared=settings.shared),
+        mlflow=Mlflow(
+            MlflowExperiments(store, time.time),
+            MlflowRuns(store, submission, status, time.time),
+            MlflowModels(store, time.time),
+            MlflowArtifacts(store, blobs, Path(settings.data_dir) / "uploads", time.time),
+        ),
         service_id=service_id,
         version=version("compute-target-dispatcher"),
     )

@@ -30,9 +30,11 @@ def jobs_for(
     """The jobs of the run's present attempt. The same run gives the same jobs, whoever asks."""
     hosts = [(node, list(shares)) for node, shares in _by_host(run)]
     world = _world(run)
+    own = token(run.id, run.attempt)
     env = {
+        **_mlflow(run, around, own),
         **run.spec.environment_variables,
-        **_environment(run, around, token(run.id, run.attempt)),
+        **_environment(run, around, own),
     }
     return [
         _job(run, name, node, shares, world, env, config)
@@ -123,3 +125,15 @@ def _environment(run: Run, around: Surroundings, token: str) -> dict[str, str]:
     if around.socket:
         env["DISPATCHER_SERVICE_SOCKET"] = around.socket
     return env
+
+
+def _mlflow(run: Run, around: Surroundings, token: str) -> dict[str, str]:
+    """By these MLflow's client logs to this run; who has named another server has all of it."""
+    if "MLFLOW_TRACKING_URI" in run.spec.environment_variables:
+        return {}
+    return {
+        "MLFLOW_TRACKING_URI": around.url,
+        "MLFLOW_TRACKING_TOKEN": token,
+        "MLFLOW_RUN_ID": run.id,
+        "MLFLOW_EXPERIMENT_NAME": run.spec.experiment,
+    }

@@ -46,7 +46,7 @@ class SubmissionService:
             raise LimitExceeded(f"runs: {len(specs)} in one call; at most {MAX_BATCH}")
         specs = self._catalog.complete(specs)
         self._check_outside(specs)
-        return self._store.write(lambda tx: self._add(tx, specs))
+        return self._store.write(lambda tx: self.add(tx, specs))
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
         self._files.require({spec.snapshot for spec in specs if spec.snapshot})
@@ -54,10 +54,11 @@ class SubmissionService:
             if spec.script and not spec.snapshot:
                 raise InvalidSpec(f"run {spec.id}: script {spec.script!r} needs a snapshot")
 
-    def _add(self, tx: Transaction, specs: Sequence[RunSpec]) -> list[Run]:
+    def add(self, tx: Transaction, specs: Sequence[RunSpec], now: float | None = None) -> list[Run]:
+        """Accept specs that are known to be possible, as created `now` or at another moment."""
         there = self._there(tx, specs)
         parents = self._parents(tx, specs)
-        now = self._clock()
+        now = self._clock() if now is None else now
         new: dict[str, Run] = {}
         for spec in specs:
             if spec.id in there or spec.id in new:

@@ -9,9 +9,10 @@ durable.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from dispatcher.core.lifecycle import Event, Run
+from dispatcher.core.search import Clause, Order
 
 T = TypeVar("T")
 OnCommit = Callable[[Sequence[Run]], None]
@@ -64,6 +65,41 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Latest:
+    """The newest number of a metric: of the highest step, and there of the latest time."""
+
+    value: float
+    t: float | None
+    step: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One number of a metric; `place` orders them as they were logged."""
+
+    place: int
+    value: float
+    t: float | None
+    step: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A document beside a run, by kind and id: a data set that it read, a model that it made.
+
+    `name`, `digest` and `context` can be searched by.
+    """
+
+    kind: str
+    run_id: str
+    id: str
+    body: Mapping[str, Any]
+    name: str = ""
+    digest: str = ""
+    context: str = ""
+
+
+@dataclass(frozen=True)
 class Experiment:
     id: str
     name: str
@@ -94,6 +130,26 @@ class RunQuery:
     before_seq: int | None = None
 
 
+View = Literal["active", "deleted", "all"]
+
+
+@dataclass(frozen=True)
+class RunSearch:
+    """Which runs to find by what they have logged; newest first unless `order` says otherwise.
+
+    Attributes are run_id, run_name, status (in MLflow's words), user_id, start_time, end_time
+    (milliseconds). `within` is a run: only it and what is below it.
+    """
+
+    experiments: tuple[str, ...] | None = None
+    within: str | None = None
+    view: View = "active"
+    clauses: tuple[Clause, ...] = ()
+    order: tuple[Order, ...] = ()
+    limit: int = 1000
+    offset: int = 0
+
+
 class Runs(Protocol):
     def add(self, runs: Sequence[Run]) -> list[Run]:
         """Store new runs; answers them with `seq` and `number` set, in the order given."""
@@ -122,6 +178,9 @@ class Runs(Protocol):
 
     def query(self, query: RunQuery) -> list[Run]:
         """List runs, newest first."""
+
+    def search(self, search: RunSearch) -> list[Run]:
+        """Find runs by their metrics, params, tags and data sets."""
 
     def open_below(self, run_id: str) -> list[Run]:
         """Descendants that have not ended."""
@@ -168,8 +227,41 @@ class Telemetry(Protocol):
     ) -> dict[str, list[Point]]:
         """Points of these runs in logging order."""
 
+    def latest(self, attempts: Mapping[str, int]) -> dict[str, dict[str, Latest]]:
+        """The newest number of each metric of these runs, in the attempt named."""
+
+    def history(
+        self, run_id: str, name: str, attempt: int, *, after: int = 0, limit: int | None = None
+    ) -> list[Sample]:
+        """All numbers of a metric in logging order, from after a place on."""
+
     def streams(self, run_id: str) -> list[tuple[int, str, int]]:
         """(attempt, stream, size) of all that came from a run."""
+
+
+class Params(Protocol):
+    def add(self, run_id: str, attempt: int, params: Mapping[str, str]) -> None:
+        """Add them; raises ParamConflict (and changes nothing) if this attempt has one with another
+        value. What an earlier attempt has left is replaced.
+        """
+
+    def of(self, attempts: Mapping[str, int]) -> dict[str, dict[str, str]]:
+        """The params of these runs, of the attempt named."""
+
+
+class Records(Protocol):
+    def put(self, records: Sequence[Record]) -> None:
+        """Keep them; what is there under the same kind, run and id is replaced."""
+
+    def remove(self, kind: str, run_id: str, record_id: str) -> None: ...
+    def of_runs(self, ids: Collection[str], kinds: Collection[str]) -> dict[str, list[Record]]:
+        """The records of these runs and kinds, oldest first."""
+
+    def find(self, kind: str, ids: Collection[str]) -> dict[str, Record]:
+        """Records by their id, which is unique within a kind for those asked for like this."""
+
+    def of_experiments(self, kind: str, experiments: Collection[str]) -> list[Record]:
+        """The records of all runs of these experiments, oldest first."""
 
 
 class Artifacts(Protocol):
@@ -179,6 +271,12 @@ class Artifacts(Protocol):
         another content under a name.
         """
 
+    def replace(self, artifact: Artifact) -> None:
+        """Note a file whatever is there under its name."""
+
+    def remove(self, run_id: str, names: Collection[str]) -> None:
+        """Forget these files; their contents may be others' too, and stay."""
+
     def find(self, run_id: str, names: Collection[str]) -> dict[str, Artifact]:
         """The files of these names that are there."""
 
@@ -187,10 +285,14 @@ class Artifacts(Protocol):
 
 
 class Registry(Protocol):
-    def experiment(self, name: str, *, now: float) -> Experiment:
-        """Get or create."""
+    def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
+        """Get or create, then under `new_id` or a fresh id."""
 
     def experiments(self) -> list[Experiment]: ...
+    def find_experiments(self, names: Collection[str]) -> dict[str, Experiment]:
+        """Those of these names that are there, by name."""
+
+    def experiment_by_id(self, experiment_id: str) -> Experiment | None: ...
     def put_experiment(self, experiment: Experiment) -> None:
         """Replace its tags and when it was archived."""
 
@@ -219,6 +321,10 @@ class Transaction(Protocol):
     def labels(self) -> Labels: ...
     @property
     def telemetry(self) -> Telemetry: ...
+    @property
+    def params(self) -> Params: ...
+    @property
+    def records(self) -> Records: ...
     @property
     def artifacts(self) -> Artifacts: ...
     @property

@@ -10,14 +10,20 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.store.codec import bucket, event_data
 from dispatcher.store.contract import (
     Change,
+    Latest,
     OnCommit,
     Point,
     RecordedEvent,
     RunQuery,
+    RunSearch,
+    Sample,
     wanted,
 )
+from dispatcher.store.memory_params import MemoryParams, MemoryRecords
 from dispatcher.store.memory_registry import MemoryArtifacts, MemoryRegistry
+from dispatcher.store.memory_search import find
 from dispatcher.store.memory_state import Pairs, State
+from dispatcher.store.numbers import newest, number
 
 T = TypeVar("T")
 
@@ -58,6 +64,8 @@ class MemoryTransaction:
         self.runs = _Runs(state)
         self.labels = _Labels(state)
         self.telemetry = _Telemetry(state)
+        self.params = MemoryParams(state)
+        self.records = MemoryRecords(state)
         self.artifacts = MemoryArtifacts(state)
         self.registry = MemoryRegistry(state)
 
@@ -127,6 +135,9 @@ class _Runs:
     def query(self, query: RunQuery) -> list[Run]:
         found = [run for run in reversed(self._sorted()) if self._fits(run, query)]
         return found[: query.limit]
+
+    def search(self, search: RunSearch) -> list[Run]:
+        return find(self._state, search)
 
     def open_below(self, run_id: str) -> list[Run]:
         return [run for run in self._sorted() if run_id in run.lineage and not run.terminal]
@@ -228,6 +239,25 @@ class _Telemetry:
             if point.run_id in ids and name in (None, point.name) and attempt == point.attempt:
                 found.setdefault(point.run_id, []).append(point)
         return found
+
+    def latest(self, attempts: Mapping[str, int]) -> dict[str, dict[str, Latest]]:
+        mine = (p for p in self._state.points if attempts.get(p.run_id) == p.attempt)
+        found: dict[str, dict[str, Latest]] = {}
+        for (run_id, name), (_attempt, last) in sorted(newest(mine).items()):
+            found.setdefault(run_id, {})[name] = last
+        return found
+
+    def history(
+        self, run_id: str, name: str, attempt: int, *, after: int = 0, limit: int | None = None
+    ) -> list[Sample]:
+        key = (run_id, name, attempt)
+        found = [
+            Sample(place, value, point.t, point.step or 0)
+            for place, point in enumerate(self._state.points, 1)
+            if (point.run_id, point.name, point.attempt) == key and place > after
+            and (value := number(point)) is not None
+        ]  # fmt: skip
+        return found[:limit]
 
     def streams(self, run_id: str) -> list[tuple[int, str, int]]:
         offsets = self._state.offsets.items()

@@ -21,6 +21,13 @@ class MemoryArtifacts:
             elif known.attempt == new.attempt and known.sha256 != new.sha256:
                 raise ArtifactConflict(new.name, known.sha256, new.sha256)
 
+    def replace(self, artifact: Artifact) -> None:
+        self._state.artifacts[(artifact.run_id, artifact.name)] = artifact
+
+    def remove(self, run_id: str, names: Collection[str]) -> None:
+        for name in names:
+            self._state.artifacts.pop((run_id, name), None)
+
     def find(self, run_id: str, names: Collection[str]) -> dict[str, Artifact]:
         have = self._state.artifacts
         return {name: have[run_id, name] for name in names if (run_id, name) in have}
@@ -35,12 +42,20 @@ class MemoryRegistry:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def experiment(self, name: str, *, now: float) -> Experiment:
-        new = Experiment(str(uuid.uuid4()), name, now)
+    def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
+        new = Experiment(new_id or str(uuid.uuid4()), name, now)
         return self._state.experiments.setdefault(name, new)
 
     def experiments(self) -> list[Experiment]:
         return sorted(self._state.experiments.values(), key=lambda each: each.created_at)
+
+    def find_experiments(self, names: Collection[str]) -> dict[str, Experiment]:
+        have = self._state.experiments
+        return {name: have[name] for name in names if name in have}
+
+    def experiment_by_id(self, experiment_id: str) -> Experiment | None:
+        known = self._state.experiments.values()
+        return next((each for each in known if each.id == experiment_id), None)
 
     def put_experiment(self, experiment: Experiment) -> None:
         if experiment.name in self._state.experiments:

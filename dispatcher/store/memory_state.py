@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dispatcher.core.lifecycle import Run
-from dispatcher.store.contract import Artifact, Experiment, Point, RecordedEvent
+from dispatcher.store.contract import Artifact, Experiment, Point, Record, RecordedEvent
 
 Pairs = dict[str, str | None]
 
@@ -21,6 +21,8 @@ class State:
     offsets: dict[tuple[str, int, str], int] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
     artifacts: dict[tuple[str, str], Artifact] = field(default_factory=dict)
+    params: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)

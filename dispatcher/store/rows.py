@@ -94,6 +94,46 @@ class PointRow(SQLModel, table=True):
     description: str = Field(sa_column=_text())
 
 
+class LatestRow(SQLModel, table=True):
+    """The newest number of each metric: what runs are shown, searched and sorted by."""
+
+    __tablename__ = "latest"
+    run_id: str = Field(sa_column=_text(primary_key=True))
+    name: str = Field(sa_column=_text(primary_key=True))
+    attempt: int
+    value: float | None  # NaN is NULL: SQLite cannot keep it
+    t: float
+    step: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class ParamRow(SQLModel, table=True):
+    __tablename__ = "params"
+    __table_args__ = (Index("params_key", "key", "run_id"),)
+    run_id: str = Field(sa_column=_text(primary_key=True))
+    key: str = Field(sa_column=_text(primary_key=True))
+    attempt: int
+    value: str = Field(sa_column=_text())
+
+
+class RecordRow(SQLModel, table=True):
+    __tablename__ = "records"
+    __table_args__ = (
+        Index("records_id", "kind", "id"),
+        Index("records_run", "kind", "run_id", "id", unique=True),
+    )
+    place: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    )
+    kind: str = Field(sa_column=_text())
+    run_id: str = Field(sa_column=_text())
+    id: str = Field(sa_column=_text())
+    name: str = Field(sa_column=_text())
+    digest: str = Field(sa_column=_text())
+    context: str = Field(sa_column=_text())
+    body: str = Field(sa_column=_text())
+
+
 class StreamRow(SQLModel, table=True):
     __tablename__ = "streams"
     run_id: str = Field(sa_column=_text(primary_key=True))

@@ -30,6 +30,7 @@ from dispatcher.store.contract import OnCommit
 from dispatcher.store.migrations import migrate
 from dispatcher.store.sql_artifacts import SqlArtifacts
 from dispatcher.store.sql_labels import SqlLabels
+from dispatcher.store.sql_params import SqlParams, SqlRecords
 from dispatcher.store.sql_registry import SqlRegistry
 from dispatcher.store.sql_runs import SqlRuns
 from dispatcher.store.sql_telemetry import SqlTelemetry
@@ -42,13 +43,15 @@ ATTEMPTS = 5
 
 
 class SqlTransaction:
-    """One transaction: five groups of calls over one connection."""
+    """One transaction: groups of calls over one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self.touched: dict[str, Run] = {}
         self.runs = SqlRuns(connection, self.touched)
         self.labels = SqlLabels(connection)
         self.telemetry = SqlTelemetry(connection)
+        self.params = SqlParams(connection)
+        self.records = SqlRecords(connection)
         self.artifacts = SqlArtifacts(connection)
         self.registry = SqlRegistry(connection)
 

@@ -33,6 +33,15 @@ class SqlArtifacts:
             due = [a for n, a in mine.items() if n not in known or known[n].attempt < a.attempt]
             self._replace(run_id, due)
 
+    def replace(self, artifact: Artifact) -> None:
+        self._replace(artifact.run_id, [artifact])
+
+    def remove(self, run_id: str, names: Collection[str]) -> None:
+        for some in chunks(names):
+            self._connection.execute(
+                delete(ARTIFACTS).where(ARTIFACTS.c.run_id == run_id, ARTIFACTS.c.name.in_(some))
+            )
+
     def find(self, run_id: str, names: Collection[str]) -> dict[str, Artifact]:
         found: dict[str, Artifact] = {}
         for some in chunks(names):
@@ -52,10 +61,7 @@ class SqlArtifacts:
         return [_artifact(row) for row in rows]
 
     def _replace(self, run_id: str, artifacts: Sequence[Artifact]) -> None:
-        for some in chunks([artifact.name for artifact in artifacts]):
-            self._connection.execute(
-                delete(ARTIFACTS).where(ARTIFACTS.c.run_id == run_id, ARTIFACTS.c.name.in_(some))
-            )
+        self.remove(run_id, [artifact.name for artifact in artifacts])
         if artifacts:
             self._connection.execute(insert(ARTIFACTS), [vars(each) for each in artifacts])
 

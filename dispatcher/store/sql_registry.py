@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -19,6 +19,7 @@ LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
 _TOKEN = (
     select(LEASES.c.token).where(LEASES.c.name == bindparam("lease")).with_for_update(read=True)
 )
+_BY_ID = select(EXPERIMENTS).where(EXPERIMENTS.c.id == bindparam("wanted"))
 
 
 class SqlRegistry:
@@ -27,11 +28,12 @@ class SqlRegistry:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def experiment(self, name: str, *, now: float) -> Experiment:
+    def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
         statement = select(EXPERIMENTS).where(EXPERIMENTS.c.name == name)
         row = self._connection.execute(statement).first()
         if row is None:
-            new = {"id": str(uuid.uuid4()), "name": name, "created_at": now, "tags": "{}"}
+            fresh = new_id or str(uuid.uuid4())
+            new = {"id": fresh, "name": name, "created_at": now, "tags": "{}"}
             self._connection.execute(insert_missing(self._connection, EXPERIMENTS), [new])
             row = self._connection.execute(statement).one()
         return _experiment(row)
@@ -39,6 +41,14 @@ class SqlRegistry:
     def experiments(self) -> list[Experiment]:
         rows = self._connection.execute(select(EXPERIMENTS).order_by(EXPERIMENTS.c.created_at))
         return [_experiment(row) for row in rows]
+
+    def find_experiments(self, names: Collection[str]) -> dict[str, Experiment]:
+        statement = select(EXPERIMENTS).where(EXPERIMENTS.c.name.in_(list(names)))
+        return {row.name: _experiment(row) for row in self._connection.execute(statement)}
+
+    def experiment_by_id(self, experiment_id: str) -> Experiment | None:
+        row = self._connection.execute(_BY_ID, {"wanted": experiment_id}).first()
+        return None if row is None else _experiment(row)
 
     def put_experiment(self, experiment: Experiment) -> None:
         fields = {"tags": json.dumps(dict(experiment.tags)), "archived_at": experiment.archived_at}

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from dispatcher.core.lifecycle import TERMINAL, Run
 from dispatcher.store.codec import event_data, moving, path_of, row_of, run_of
-from dispatcher.store.contract import Change, RecordedEvent, RunQuery
+from dispatcher.store.contract import Change, RecordedEvent, RunQuery, RunSearch
 from dispatcher.store.rows import CounterRow, EventRow, PropertyRow, RunRow, TagRow
 
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
@@ -116,6 +116,11 @@ class SqlRuns:
 
     def query(self, query: RunQuery) -> list[Run]:
         return self._runs(_listing(self._connection, query))
+
+    def search(self, search: RunSearch) -> list[Run]:
+        from dispatcher.store.sql_search import statement
+
+        return self._runs(statement(self._connection, search))
 
     def open_below(self, run_id: str) -> list[Run]:
         found = self.get([run_id])

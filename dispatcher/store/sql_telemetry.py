@@ -3,18 +3,44 @@ back as NaN.
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from dispatcher.store.contract import Point
-from dispatcher.store.rows import PointRow, StreamRow
+from dispatcher.store.contract import Latest, Point, Sample
+from dispatcher.store.numbers import LOWEST, newest
+from dispatcher.store.rows import LatestRow, PointRow, StreamRow
 from dispatcher.store.sql_runs import chunks
 
 POINTS = PointRow.__table__  # type: ignore[attr-defined]
 STREAMS = StreamRow.__table__  # type: ignore[attr-defined]
+LATEST = LatestRow.__table__  # type: ignore[attr-defined]
 _KEY = (STREAMS.c.run_id, STREAMS.c.attempt, STREAMS.c.stream)
+
+
+def _keep_newest(insert: Any) -> Any:
+    """INSERT, or UPDATE where what is there is not newer (`numbers.rank`)."""
+    statement = insert(LATEST)
+    new = statement.excluded
+
+    def rank(row: Any) -> Any:
+        return tuple_(row.attempt, row.step, row.t, func.coalesce(row.value, LOWEST))
+
+    return statement.on_conflict_do_update(
+        index_elements=["run_id", "name"],
+        set_={name: new[name] for name in ("attempt", "value", "t", "step")},
+        where=rank(new) >= rank(LATEST.c),
+    )
+
+
+_KEEP_NEWEST = {
+    "sqlite": _keep_newest(sqlite_insert),
+    "postgresql": _keep_newest(postgresql_insert),
+}
 
 
 class SqlTelemetry:
@@ -45,8 +71,16 @@ class SqlTelemetry:
         )
 
     def add_points(self, points: Sequence[Point]) -> None:
-        if points:
-            self._connection.execute(insert(POINTS), [_row(point) for point in points])
+        if not points:
+            return
+        self._connection.execute(insert(POINTS), [_row(point) for point in points])
+        fresh = [
+            {**vars(last), "run_id": run_id, "name": name, "attempt": attempt,
+             "value": last.value if last.value == last.value else None}
+            for (run_id, name), (attempt, last) in sorted(newest(points).items(), key=_by_key)
+        ]  # fmt: skip
+        if fresh:
+            self._connection.execute(_KEEP_NEWEST[self._connection.dialect.name], fresh)
 
     def points(
         self,
@@ -66,10 +100,45 @@ class SqlTelemetry:
                 found.setdefault(run_id, []).append(_point(row))
         return found
 
+    def latest(self, attempts: Mapping[str, int]) -> dict[str, dict[str, Latest]]:
+        found: dict[str, dict[str, Latest]] = {}
+        for some in chunks(attempts):
+            statement = select(LATEST).where(LATEST.c.run_id.in_(some)).order_by(LATEST.c.name)
+            for run_id, name, attempt, value, t, step in self._connection.execute(statement):
+                if attempt == attempts[run_id]:
+                    number = math.nan if value is None else value
+                    found.setdefault(run_id, {})[name] = Latest(number, t, step)
+        return found
+
+    def history(
+        self, run_id: str, name: str, attempt: int, *, after: int = 0, limit: int | None = None
+    ) -> list[Sample]:
+        statement = (
+            select(POINTS.c.id, POINTS.c.value, POINTS.c.t, POINTS.c.step)
+            .where(POINTS.c.run_id == run_id, POINTS.c.name == name, POINTS.c.id > after)
+            .where(POINTS.c.attempt == attempt, POINTS.c.kind == "scalar")
+            .where(POINTS.c.value.not_like('"%'), POINTS.c.value != "null")
+            .order_by(POINTS.c.id)
+            .limit(limit)
+        )
+        return [
+            Sample(place, _float(value), t, step or 0)
+            for place, value, t, step in self._connection.execute(statement)
+        ]
+
     def streams(self, run_id: str) -> list[tuple[int, str, int]]:
         statement = select(STREAMS).where(STREAMS.c.run_id == run_id)
         rows = self._connection.execute(statement.order_by(STREAMS.c.attempt, STREAMS.c.stream))
         return [(row.attempt, row.stream, row.size) for row in rows]
+
+
+def _by_key(item: tuple[tuple[str, str], object]) -> tuple[str, str]:
+    return item[0]
+
+
+def _float(value: str) -> float:
+    """A number, true or false as JSON writes them; `float` reads its NaN and Infinity, too."""
+    return float(value == "true") if value in ("true", "false") else float(value)
 
 
 def _point(row: Any) -> Point:

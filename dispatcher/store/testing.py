@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.errors import ArtifactConflict, PropertyConflict, RunConflict
+from dispatcher.core.errors import ArtifactConflict, ParamConflict, PropertyConflict, RunConflict
 from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import (
     Completed,
@@ -22,7 +22,14 @@ from dispatcher.core.lifecycle import (
 )
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import RunSpec
-from dispatcher.store.contract import Artifact, Change, Point, RunQuery, Store
+from dispatcher.store.contract import (
+    Artifact,
+    Change,
+    Point,
+    Record,
+    RunQuery,
+    Store,
+)
 
 EVIDENCE = Evidence(exit_code=0, started_at=1.0, ended_at=2.0, receipt=({"pid": 1, "signal": 15},))
 
@@ -299,3 +306,80 @@ class StoreContract:
         runs = store.read(lambda tx: tx.runs.queue("local", 1000))
         assert sorted(run.seq for run in runs) == list(range(1, 81))
         assert sorted(run.number for run in runs) == list(range(1, 81))
+
+    def test_params_are_written_once_by_each_attempt(self, store: Store) -> None:
+        store.write(lambda tx: tx.params.add("r", 1, {"a": "1", "b": ""}))
+        store.write(lambda tx: tx.params.add("r", 1, {"a": "1", "c": "3"}))
+        with pytest.raises(ParamConflict, match="'a'"):
+            store.write(lambda tx: tx.params.add("r", 1, {"new": "1", "a": "2"}))
+        assert store.read(lambda tx: tx.params.of({"r": 1, "s": 1})) == {
+            "r": {"a": "1", "b": "", "c": "3"}
+        }
+        store.write(lambda tx: tx.params.add("r", 2, {"a": "2"}))
+        store.write(lambda tx: tx.params.add("r", 1, {"a": "1"}))
+        assert store.read(lambda tx: tx.params.of({"r": 2})) == {"r": {"a": "2"}}
+
+    def test_records_are_replaced_found_and_removed(self, store: Store) -> None:
+        add(store, make("r"), make("s", experiment="other"))
+        one, two = Record("model", "r", "m1", {"a": 1}, name="n"), Record("data", "s", "d", {})
+        store.write(lambda tx: tx.records.put([one, two]))
+        changed = replace(one, body={"a": [2]}, digest="x", context="y")
+        store.write(lambda tx: tx.records.put([changed, Record("model", "s", "m2", {})]))
+        assert store.read(lambda tx: tx.records.of_runs(["r"], ["model"])) == {"r": [changed]}
+        assert store.read(lambda tx: tx.records.find("model", ["m1", "no"])) == {"m1": changed}
+        found = store.read(lambda tx: tx.records.of_experiments("model", ["e", "other"]))
+        assert [record.id for record in found] == ["m1", "m2"]
+        assert store.read(lambda tx: tx.records.of_experiments("data", ["e"])) == []
+        store.write(lambda tx: tx.records.remove("model", "r", "m1"))
+        assert store.read(lambda tx: tx.records.find("model", ["m1"])) == {}
+
+    def test_the_newest_number_is_of_the_highest_step_then_time_then_value(
+        self, store: Store
+    ) -> None:
+        def log(name: str, *points: tuple[Any, float, int | None], attempt: int = 1) -> None:
+            made = [Point("r", attempt, name, "scalar", v, t, step) for v, t, step in points]
+            store.write(lambda tx: tx.telemetry.add_points(made))
+
+        log("step", (1, 9.0, 2), (2.5, 1.0, 3), (3, 9.0, 1))
+        log("time", (1, 1.0, None))
+        log("time", (2, 3.0, None), (3, 2.0, None))
+        log("nan", (math.nan, 1.0, 0))
+        log("value", (2, 1.0, 0), (math.nan, 1.0, 0), (1, 1.0, 0))
+        log("inf", (-math.inf, 1.0, 0), (True, 2.0, -1))
+        log("text", ("a", 1.0, 0), (None, 1.0, 0))
+        log("late", (5, 1.0, 0), attempt=2)
+        latest = store.read(lambda tx: tx.telemetry.latest({"r": 1}))["r"]
+        assert {name: last.value for name, last in latest.items() if name != "nan"} == {
+            "inf": -math.inf, "step": 2.5, "time": 2.0, "value": 2.0,
+        }  # fmt: skip
+        assert math.isnan(latest["nan"].value)
+        assert (latest["step"].t, latest["step"].step) == (1.0, 3)
+        assert list(store.read(lambda tx: tx.telemetry.latest({"r": 2}))["r"]) == ["late"]
+
+    def test_a_history_holds_all_numbers_in_logging_order_page_by_page(self, store: Store) -> None:
+        values: list[Any] = [1, math.inf, "text", True, None, -2.5, False]
+        points = [Point("r", 1, "m", "scalar", v, float(k), k) for k, v in enumerate(values)]
+        points.append(Point("r", 1, "m", "list", [1]))
+        points.append(Point("r", 2, "m", "scalar", 7))
+        store.write(lambda tx: tx.telemetry.add_points(points))
+        whole = store.read(lambda tx: tx.telemetry.history("r", "m", 1))
+        assert [(s.value, s.t, s.step) for s in whole] == [
+            (1.0, 0.0, 0), (math.inf, 1.0, 1), (1.0, 3.0, 3), (-2.5, 5.0, 5), (0.0, 6.0, 6),
+        ]  # fmt: skip
+        later = store.read(
+            lambda tx: tx.telemetry.history("r", "m", 1, after=whole[1].place, limit=2)
+        )
+        assert later == whole[2:4]
+
+    def test_a_file_can_be_replaced_and_forgotten(self, store: Store) -> None:
+        put(store, Artifact("r", "a", "1", 1, 1.0), Artifact("r", "b", "1", 1, 1.0))
+        store.write(lambda tx: tx.artifacts.replace(Artifact("r", "a", "2", 2, 2.0)))
+        assert store.read(lambda tx: tx.artifacts.find("r", ["a"]))["a"].sha256 == "2"
+        store.write(lambda tx: tx.artifacts.remove("r", ["a", "no"]))
+        assert list(store.read(lambda tx: tx.artifacts.find("r", ["a", "b"]))) == ["b"]
+
+    def test_experiments_are_found_by_name_and_id(self, store: Store) -> None:
+        made = store.write(lambda tx: tx.registry.experiment("e", now=1.0))
+        assert store.read(lambda tx: tx.registry.find_experiments(["e", "f"])) == {"e": made}
+        assert store.read(lambda tx: tx.registry.experiment_by_id(made.id)) == made
+        assert store.read(lambda tx: tx.registry.experiment_by_id("0")) is None

@@ -12,17 +12,18 @@ from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
 from dispatcher.store.memory import MemoryStore
+from dispatcher.store.search_testing import SearchContract
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.testing import StoreContract
 
 
-class TestMemory(StoreContract):
+class TestMemory(StoreContract, SearchContract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
 
 
-class TestSqlite(StoreContract):
+class TestSqlite(StoreContract, SearchContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         store = SqlStore(f"sqlite:///{tmp_path}/x.db")
@@ -30,7 +31,7 @@ class TestSqlite(StoreContract):
         store.close()
 
 
-class TestPostgresql(StoreContract):
+class TestPostgresql(StoreContract, SearchContract):
     @pytest.fixture
     def store(self, postgres: Any, request: pytest.FixtureRequest) -> Iterator[SqlStore]:
         store = SqlStore(postgres.url())

@@ -1,0 +1,80 @@
+"""The artifact proxy: files of runs by MLflow's paths.
+
+An upload goes to disk as it comes, so its size is bounded by the disk alone.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from dispatcher.server.deps import Caller, S, identify
+from dispatcher.server.mlflow.render import answer
+
+router = APIRouter(prefix="/api/2.0/mlflow-artifacts", dependencies=[Depends(identify)])
+PIECE = 1 << 20
+_HARMLESS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Content-Disposition": "attachment",
+}
+
+
+@router.get("/artifacts")
+def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") -> Response:
+    """What lies directly below a folder."""
+    place = services.mlflow.artifacts.place(caller, path)
+    files = [
+        {"path": each.name, "is_dir": each.size is None}
+        | ({} if each.size is None else {"file_size": each.size})
+        for each in services.mlflow.artifacts.list(place)
+    ]
+    return answer({"files": files})
+
+
+@router.get("/artifacts/{path:path}")
+def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
+    place = services.mlflow.artifacts.place(caller, path)
+    artifact = services.mlflow.artifacts.find(place)
+    return StreamingResponse(
+        services.mlflow.artifacts.read(artifact),
+        media_type="application/octet-stream",
+        headers={**_HARMLESS, "Content-Length": str(artifact.size)},
+    )
+
+
+@router.put("/artifacts/{path:path}")
+async def upload_file(path: str, request: Request, services: S, caller: Caller) -> Response:
+    """Keep a file under its name, whatever was there."""
+    files = services.mlflow.artifacts
+    place = await run_in_threadpool(files.place, caller, path)
+    with files.incoming() as incoming:
+        held = bytearray()
+        async for chunk in request.stream():
+            held += chunk
+            if len(held) >= PIECE:
+                await run_in_threadpool(incoming.write, bytes(held))
+                held.clear()
+        await run_in_threadpool(incoming.write, bytes(held))
+        await run_in_threadpool(files.keep, place, incoming)
+    return answer({})
+
+
+@router.delete("/artifacts/{path:path}")
+def delete_file(path: str, services: S, caller: Caller) -> Response:
+    """Forget a file, or all below a folder."""
+    services.mlflow.artifacts.remove(services.mlflow.artifacts.place(caller, path))
+    return answer({})
+
+
+@router.post("/mpu/{step}/{path:path}", include_in_schema=False)
+def no_multipart() -> Response:
+    """Clients fall back to an upload in one piece, which may be as large as the disk."""
+    raise HTTPException(501, "multipart uploads: upload the file in one piece, of any size")
+
+
+@router.get("/presigned/{path:path}", include_in_schema=False)
+def no_presigned() -> Response:
+    """Clients fall back to a download through the proxy."""
+    raise HTTPException(501, "presigned downloads: download the file through the proxy")

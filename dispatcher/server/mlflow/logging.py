@@ -1,0 +1,111 @@
+"""What scripts log: metrics, params, tags, data sets, models."""
+
+import json
+
+from fastapi import APIRouter, Response
+
+from dispatcher.core.errors import InvalidSpec
+from dispatcher.server.deps import Caller, S
+from dispatcher.server.mlflow import bodies
+from dispatcher.server.mlflow.render import answer
+from dispatcher.services.mlflow.runs import Metric
+from dispatcher.store.contract import Record
+
+router = APIRouter(prefix="/runs")
+
+
+@router.post("/log-batch")
+def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
+    """Log metrics, params and tags, all or none."""
+    services.mlflow.runs.log(
+        caller,
+        body.run,
+        metrics=[Metric(m.key, m.value, m.timestamp, m.step) for m in body.metrics],
+        params=_params(body.params),
+        tags={tag.key: tag.value for tag in body.tags},
+    )
+    return answer({})
+
+
+@router.post("/log-metric")
+def log_metric(body: bodies.LogMetric, services: S, caller: Caller) -> Response:
+    metric = Metric(body.key, body.value, body.timestamp, body.step)
+    services.mlflow.runs.log(caller, body.run, metrics=[metric])
+    return answer({})
+
+
+@router.post("/log-parameter")
+def log_param(body: bodies.LogParam, services: S, caller: Caller) -> Response:
+    """A param is written once: another value for it is refused."""
+    services.mlflow.runs.log(caller, body.run, params={body.key: body.value})
+    return answer({})
+
+
+@router.post("/set-tag")
+def set_tag(body: bodies.SetTag, services: S, caller: Caller) -> Response:
+    services.mlflow.runs.log(caller, body.run, tags={body.key: body.value})
+    return answer({})
+
+
+@router.post("/delete-tag")
+def delete_tag(body: bodies.DeleteTag, services: S, caller: Caller) -> Response:
+    services.mlflow.runs.delete_tag(caller, body.run, body.key)
+    return answer({})
+
+
+@router.post("/log-inputs")
+def log_inputs(body: bodies.LogInputs, services: S, caller: Caller) -> Response:
+    """Note data sets and models that a run read."""
+    records = [_dataset(body.run, each) for each in body.datasets]
+    records += [Record("input", body.run, each.model_id, {}) for each in body.models]
+    services.mlflow.runs.note(caller, body.run, records)
+    return answer({})
+
+
+@router.post("/outputs")
+def log_outputs(body: bodies.LogOutputs, services: S, caller: Caller) -> Response:
+    """Note models that a run made."""
+    records = [
+        Record("output", body.run, each.model_id, {"step": each.step}) for each in body.models
+    ]
+    services.mlflow.runs.note(caller, body.run, records)
+    return answer({})
+
+
+@router.post("/log-model")
+def log_model(body: bodies.LogModel, services: S, caller: Caller) -> Response:
+    """Note an MLmodel, as clients before logged models do."""
+    try:
+        model = json.loads(body.model_json)
+    except (ValueError, RecursionError) as error:
+        raise InvalidSpec(f"model_json: no JSON: {error}") from error
+    if not isinstance(model, dict):
+        raise InvalidSpec("model_json: no JSON object")
+    key = str(model.get("model_uuid") or model.get("artifact_path") or "")[:256]
+    services.mlflow.runs.note(caller, body.run, [Record("mlmodel", body.run, key, model)])
+    return answer({})
+
+
+def _params(given: list[bodies.ParamPair]) -> dict[str, str]:
+    params = {each.key: each.value for each in given}
+    for each in given:
+        if params[each.key] != each.value:
+            raise InvalidSpec(f"params: {each.key!r} comes twice with two values")
+    return params
+
+
+def _dataset(run_id: str, given: bodies.DatasetInput) -> Record:
+    dataset = given.dataset
+    tags = {tag.key: tag.value for tag in given.tags}
+    return Record(
+        "dataset",
+        run_id,
+        f"{dataset.digest}:{dataset.name}",
+        {
+            "tags": [tag.model_dump() for tag in given.tags],
+            "dataset": dataset.model_dump(by_alias=True, exclude_none=True),
+        },
+        name=dataset.name,
+        digest=dataset.digest,
+        context=tags.get("mlflow.data.context", ""),
+    )

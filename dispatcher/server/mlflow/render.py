@@ -1,0 +1,191 @@
+"""Our runs, experiments and models as MLflow's messages. A number that JSON cannot write is a text,
+as protobuf's JSON has it.
+"""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import Response
+
+from dispatcher.core.errors import InvalidSpec
+from dispatcher.services.mlflow.experiments import TITLE_TAG, shown_name
+from dispatcher.services.mlflow.runs import Seen
+from dispatcher.store.contract import Experiment, Record, Sample
+from dispatcher.store.words import (
+    DELETED,
+    MLFLOW_STATUS,
+    PARENT_TAG,
+    RUN_NAME_TAG,
+    USER_TAG,
+)
+
+_HISTORY_TAG = "mlflow.log-model.history"
+MAX_OFFSET = 1 << 40
+
+
+def answer(message: Mapping[str, Any]) -> Response:
+    """A message as JSON; written at once, without looking through it again."""
+    return Response(json.dumps(message, separators=(",", ":")), media_type="application/json")
+
+
+def run_message(seen: Seen) -> dict[str, Any]:
+    kinds: dict[str, list[Record]] = {}
+    for record in seen.records:
+        kinds.setdefault(record.kind, []).append(record)
+    return {
+        "info": info(seen),
+        "data": {
+            "metrics": [
+                {"key": key, **_numbers(m.value, m.t, m.step)} for key, m in seen.metrics.items()
+            ],
+            "params": pairs(seen.params),
+            "tags": pairs(_tags(seen, kinds)),
+        },
+        "inputs": {
+            "dataset_inputs": [dict(record.body) for record in kinds.get("dataset", ())],
+            "model_inputs": [{"model_id": record.id} for record in kinds.get("input", ())],
+        },
+        "outputs": {
+            "model_outputs": [
+                {"model_id": record.id, "step": record.body["step"]}
+                for record in kinds.get("output", ())
+            ]
+        },
+    }
+
+
+def info(seen: Seen) -> dict[str, Any]:
+    run = seen.run
+    deleted = any(record.kind == DELETED for record in seen.records)
+    told = {
+        "run_id": run.id,
+        "run_uuid": run.id,
+        "run_name": run.display_name or run.id,
+        "experiment_id": seen.experiment_id,
+        "user_id": seen.tags.get(USER_TAG) or "",
+        "status": MLFLOW_STATUS.get(run.status.value, "RUNNING"),
+        "start_time": milliseconds(run.started_at or run.created_at),
+        "artifact_uri": run_uri(seen),
+        "lifecycle_stage": "deleted" if deleted else "active",
+    }
+    if run.ended_at is not None:
+        told["end_time"] = milliseconds(run.ended_at)
+    return told
+
+
+def run_uri(seen: Seen) -> str:
+    return f"mlflow-artifacts:/{seen.experiment_id}/{seen.run.id}/artifacts"
+
+
+def experiment_message(experiment: Experiment) -> dict[str, Any]:
+    at = milliseconds(experiment.created_at)
+    changed = experiment.archived_at or experiment.created_at
+    tags = {key: value for key, value in experiment.tags.items() if key != TITLE_TAG}
+    return {
+        "experiment_id": experiment.id,
+        "name": shown_name(experiment),
+        "artifact_location": f"mlflow-artifacts:/{experiment.id}",
+        "lifecycle_stage": "active" if experiment.archived_at is None else "deleted",
+        "creation_time": at,
+        "last_update_time": milliseconds(changed),
+        "tags": pairs(tags),
+    }
+
+
+def model_message(model: Record) -> dict[str, Any]:
+    body = model.body
+    place = f"{body['experiment_id']}/models/{model.id}/artifacts"
+    return {
+        "info": {
+            "model_id": model.id,
+            "experiment_id": body["experiment_id"],
+            "name": model.name,
+            "creation_timestamp_ms": body["created"],
+            "last_updated_timestamp_ms": body["updated"],
+            "artifact_uri": f"mlflow-artifacts:/{place}",
+            "status": body["status"],
+            "model_type": body["type"],
+            "source_run_id": model.run_id,
+            "tags": pairs(body["tags"]),
+        },
+        "data": {"params": pairs(body["params"]), "metrics": []},
+    }
+
+
+def history(key: str, samples: Sequence[Sample], token: str | None) -> Response:
+    """A history may hold a hundred thousand numbers: its JSON is written by hand."""
+    name = json.dumps(key)
+    body = ",".join(
+        [
+            f'{{"key":{name},"value":{_text(s.value)},"timestamp":{milliseconds(s.t or 0.0)},'
+            f'"step":{s.step}}}'
+            for s in samples
+        ]
+    )
+    end = f',"next_page_token":{json.dumps(token)}' if token else ""
+    return Response(f'{{"metrics":[{body}]{end}}}', media_type="application/json")
+
+
+def sample_message(run_id: str, key: str, sample: Sample) -> dict[str, Any]:
+    return {"run_id": run_id, "key": key, **_numbers(sample.value, sample.t, sample.step)}
+
+
+def pairs(values: Mapping[str, str | None]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value or ""} for key, value in values.items()]
+
+
+def page(items: list[Any], token: str, size: int) -> tuple[list[Any], dict[str, str]]:
+    """One page of a list that is held whole, and the token of the next."""
+    start = offset_of(token)
+    return items[start : start + size], next_token(start, size, start + size < len(items))
+
+
+def offset_of(token: str) -> int:
+    """Where the page of a token starts. Raises InvalidSpec."""
+    if not token:
+        return 0
+    try:
+        offset = int(base64.b64decode(token, validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise InvalidSpec(f"page_token: {token[:80]!r} is none of this service") from error
+    if not 0 <= offset < MAX_OFFSET:
+        raise InvalidSpec(f"page_token: {token[:80]!r} is none of this service")
+    return offset
+
+
+def next_token(start: int, size: int, more: bool) -> dict[str, str]:
+    return {"next_page_token": token_of(start + size)} if more and size else {}
+
+
+def token_of(offset: int) -> str:
+    return base64.b64encode(str(offset).encode()).decode()
+
+
+def milliseconds(seconds: float) -> int:
+    return math.floor(seconds * 1000 + 0.5)
+
+
+def _tags(seen: Seen, kinds: Mapping[str, Iterable[Record]]) -> dict[str, str | None]:
+    """The run's tags; those that say what the run itself knows are made of what it knows."""
+    tags = {**seen.tags, RUN_NAME_TAG: seen.run.display_name or seen.run.id}
+    if seen.run.spec.parent_id:
+        tags[PARENT_TAG] = seen.run.spec.parent_id
+    logged = [record.body for record in kinds.get("mlmodel", ())]
+    if logged:
+        tags[_HISTORY_TAG] = json.dumps(logged)
+    return tags
+
+
+def _numbers(value: float, t: float | None, step: int) -> dict[str, Any]:
+    shown: Any = value if math.isfinite(value) else _text(value).strip('"')
+    return {"value": shown, "timestamp": milliseconds(t or 0.0), "step": step}
+
+
+def _text(value: float) -> str:
+    if math.isfinite(value):
+        return repr(value)
+    return '"NaN"' if value != value else '"Infinity"' if value > 0 else '"-Infinity"'

@@ -1,0 +1,18 @@
+"""MLflow's services, joined."""
+
+from dataclasses import dataclass
+
+from dispatcher.services.mlflow.artifacts import MlflowArtifacts
+from dispatcher.services.mlflow.experiments import MlflowExperiments
+from dispatcher.services.mlflow.models import MlflowModels
+from dispatcher.services.mlflow.runs import MlflowRuns
+
+
+@dataclass(frozen=True)
+class Mlflow:
+    """All that MLflow's calls need."""
+
+    experiments: MlflowExperiments
+    runs: MlflowRuns
+    models: MlflowModels
+    artifacts: MlflowArtifacts

@@ -1,0 +1,158 @@
+"""Logged models: what `log_model` and autologging make.
+
+A model belongs to the run that made it, and its files are files of that run, in a folder that bears
+the model's name: `model/MLmodel`. A further model of the same name gets a folder of its own.
+"""
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dispatcher.core.artifacts import check_name
+from dispatcher.core.errors import InvalidSpec, NotFound
+from dispatcher.core.search import Clause, Order, holds, sort_key
+from dispatcher.services.access import Identity
+from dispatcher.services.mlflow.experiments import by_id
+from dispatcher.services.mlflow.runs import run_of
+from dispatcher.store.contract import Record, Store, Transaction
+
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """A model as MLflow announces it, before its files come."""
+
+    name: str | None
+    run_id: str | None
+    type: str | None
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+class MlflowModels:
+    """Logged models, for the calls of MLflow's client."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def create(self, caller: Identity, new: NewModel) -> Record:
+        """Raises InvalidSpec when no run is named, RunNotFound, NotAllowed."""
+        run_id = new.run_id or (caller.subject if caller.kind == "run" else None)
+        if run_id is None:
+            raise InvalidSpec(
+                "source_run_id: a model's files are kept with its run: log it inside "
+                "`with mlflow.start_run():`"
+            )
+        model_id = f"m-{uuid.uuid4().hex}"
+        name = new.name or model_id
+        check_name(name)
+
+        def work(tx: Transaction) -> Record:
+            run = run_of(tx, caller, run_id)
+            taken = {
+                r.body["folder"] for r in tx.records.of_runs([run_id], [MODEL]).get(run_id, ())
+            }
+            known = tx.registry.find_experiments([run.spec.experiment])
+            now = int(self._clock() * 1000)
+            body = {
+                "experiment_id": known[run.spec.experiment].id,
+                "folder": f"{name}-{model_id}" if name in taken else name,
+                "type": new.type or "",
+                "status": "LOGGED_MODEL_PENDING",
+                "params": dict(new.params),
+                "tags": dict(new.tags),
+                "created": now,
+                "updated": now,
+                "deleted": False,
+            }
+            made = Record(MODEL, run_id, model_id, body, name=name)
+            tx.records.put([made])
+            return made
+
+        return self._store.write(work)
+
+    def get(self, caller: Identity, model_id: str, *, deleted: bool = False) -> Record:
+        """Raises NotFound, NotAllowed."""
+        return self._store.read(lambda tx: model_of(tx, caller, model_id, deleted=deleted))
+
+    def change(
+        self,
+        caller: Identity,
+        model_id: str,
+        *,
+        status: str | None = None,
+        deleted: bool = False,
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | None] | None = None,
+    ) -> Record:
+        """Set the status, delete, add params, set tags (None removes one)."""
+        now = int(self._clock() * 1000)
+
+        def work(tx: Transaction) -> Record:
+            known = model_of(tx, caller, model_id)
+            body = {**known.body, "updated": now, "deleted": deleted}
+            body["status"] = status or body["status"]
+            body["params"] = {**body["params"], **(params or {})}
+            both = {**body["tags"], **(tags or {})}
+            body["tags"] = {key: value for key, value in both.items() if value is not None}
+            changed = replace(known, body=body)
+            tx.records.put([changed])
+            return changed
+
+        return self._store.write(work)
+
+    def search(
+        self,
+        caller: Identity,
+        experiment_ids: Collection[str],
+        clauses: Sequence[Clause],
+        orders: Sequence[Order],
+    ) -> list[Record]:
+        """Models of these experiments, newest first unless ordered otherwise."""
+
+        def work(tx: Transaction) -> list[Record]:
+            found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
+            names = [each.name for each in found if each is not None]
+            models = tx.records.of_experiments(MODEL, names)
+            if caller.kind == "owner":
+                return models
+            runs = tx.runs.get({model.run_id for model in models})
+            return [m for m in models if m.run_id in runs and caller.may_touch(runs[m.run_id])]
+
+        fit = [
+            model
+            for model in self._store.read(work)
+            if not model.body["deleted"]
+            if all(holds(clause, _value(model, clause)) for clause in clauses)
+        ]
+        fit.sort(key=lambda model: -model.body["created"])
+        for order in reversed(orders):
+            fit.sort(key=lambda model, o=order: sort_key(_value(model, o), o.descending))  # type: ignore[misc]
+        return fit
+
+
+def model_of(tx: Transaction, caller: Identity, model_id: str, *, deleted: bool = False) -> Record:
+    """The model, if the caller may touch its run. Raises NotFound, NotAllowed."""
+    known = tx.records.find(MODEL, [model_id]).get(model_id)
+    if known is None or (known.body["deleted"] and not deleted):
+        raise NotFound(f"no logged model {model_id!r}")
+    run_of(tx, caller, known.run_id)
+    return known
+
+
+def _value(model: Record, asked: Clause | Order) -> Any:
+    body = model.body
+    if asked.kind in ("tag", "param"):
+        return body[f"{asked.kind}s"].get(asked.key)
+    return {
+        "name": model.name,
+        "model_id": model.id,
+        "model_type": body["type"],
+        "status": body["status"].removeprefix("LOGGED_MODEL_"),
+        "source_run_id": model.run_id,
+        "creation_timestamp": body["created"],
+        "last_updated_timestamp": body["updated"],
+    }.get(asked.key)

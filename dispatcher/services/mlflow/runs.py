@@ -1,0 +1,299 @@
+"""Runs as MLflow knows them: made, logged to, ended, found.
+
+A run that MLflow starts is an interactive run. A run with a job ends with its process, whatever
+`mlflow.end_run` says: the exit code is the truth. What a run's own token starts is below that run.
+"""
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, NotAllowed, RunNotFound
+from dispatcher.core.lifecycle import Canceled, Completed, Event, Failed, Run
+from dispatcher.core.spec import RunSpec
+from dispatcher.services.access import Identity
+from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, default
+from dispatcher.services.status import StatusService
+from dispatcher.services.submission import SubmissionService
+from dispatcher.store.contract import (
+    Experiment,
+    Latest,
+    Point,
+    Record,
+    RunSearch,
+    Sample,
+    Store,
+    Transaction,
+)
+from dispatcher.store.words import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
+
+SHOWN = ("dataset", "input", "output", "mlmodel", DELETED)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number as MLflow logs it; milliseconds."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What MLflow says of a run when it starts it."""
+
+    experiment_id: str
+    name: str | None
+    started_ms: int | None
+    user: str | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run with all that MLflow shows of it."""
+
+    run: Run
+    experiment_id: str
+    tags: Mapping[str, str | None]
+    params: Mapping[str, str]
+    metrics: Mapping[str, Latest]
+    records: Sequence[Record]
+
+
+class MlflowRuns:
+    """Runs, for the calls of MLflow's client. Every call says who is calling."""
+
+    def __init__(
+        self,
+        store: Store,
+        submission: SubmissionService,
+        status: StatusService,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._submission = submission
+        self._status = status
+        self._clock = clock
+
+    def create(self, caller: Identity, new: NewRun) -> Seen:
+        """Start a run that its client drives. Raises ExperimentNotFound, InvalidSpec."""
+        now = self._clock()
+
+        def work(tx: Transaction) -> Seen:
+            experiment = _open_experiment(tx, new.experiment_id, now)
+            parent = _parent(tx, caller, new.tags.get(PARENT_TAG))
+            name = new.name or new.tags.get(RUN_NAME_TAG) or None
+            spec = RunSpec(
+                id=uuid.uuid4().hex,
+                experiment=experiment.name,
+                parent_id=parent,
+                interactive=True,
+                display_name=name,
+            )
+            begun = now if new.started_ms is None else new.started_ms / 1000
+            [run] = self._submission.add(tx, [spec], begun)
+            tags = {RUN_NAME_TAG: name or run.id, **new.tags}
+            if parent is not None:
+                tags[PARENT_TAG] = parent
+            if new.user:
+                tags.setdefault(USER_TAG, new.user)
+            tx.labels.label_all({run.id: tags}, {})
+            return Seen(run, experiment.id, tags, {}, {}, ())
+
+        return self._store.write(work)
+
+    def get(self, caller: Identity, run_id: str) -> Seen:
+        """Raises RunNotFound, NotAllowed."""
+        return self._store.read(lambda tx: seen(tx, [run_of(tx, caller, run_id)])[0])
+
+    def update(
+        self,
+        caller: Identity,
+        run_id: str,
+        *,
+        status: str | None,
+        ended_ms: int | None,
+        name: str | None,
+    ) -> Seen:
+        """End the run, or rename it. One with a job goes on until its process ends; only the owner,
+        from outside, can have it killed.
+        """
+        run = self._store.read(lambda tx: run_of(tx, caller, run_id))
+        if name:
+            self._store.write(lambda tx: _rename(tx, run_id, name))
+        ended = self._clock() if ended_ms is None else ended_ms / 1000
+        event = _end(status, ended)
+        if event is not None and run.spec.interactive:
+            self._status.record(run_id, event)
+        elif isinstance(event, Canceled) and caller.kind == "owner":
+            self._status.cancel(run_id)
+        return self.get(caller, run_id)
+
+    def mark(self, caller: Identity, run_id: str, *, deleted: bool) -> None:
+        """Delete a run in MLflow's view, or restore it. Nothing of it is lost."""
+
+        def work(tx: Transaction) -> None:
+            run_of(tx, caller, run_id)
+            if deleted:
+                tx.records.put([Record(DELETED, run_id, "", {"at": self._clock()})])
+            else:
+                tx.records.remove(DELETED, run_id, "")
+
+        self._store.write(work)
+
+    def log(
+        self,
+        caller: Identity,
+        run_id: str,
+        *,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log all of it, or nothing. Raises RunNotFound, ParamConflict, InvalidSpec."""
+
+        def work(tx: Transaction) -> None:
+            run = _open_run(tx, caller, run_id)
+            if params:
+                tx.params.add(run_id, run.attempt, params)
+            tx.telemetry.add_points([_point(run, metric) for metric in metrics])
+            if tags:
+                tx.labels.set_tags(run_id, tags)
+                if tags.get(RUN_NAME_TAG):
+                    tx.labels.describe(run_id, {"display_name": tags[RUN_NAME_TAG][:256]})
+
+        self._store.write(work)
+
+    def delete_tag(self, caller: Identity, run_id: str, key: str) -> None:
+        """Raises RunNotFound; InvalidSpec when there is no such tag."""
+
+        def work(tx: Transaction) -> None:
+            _open_run(tx, caller, run_id)
+            if key not in tx.labels.tags([run_id]).get(run_id, {}):
+                raise InvalidSpec(f"run {run_id} has no tag {key!r}")
+            tx.labels.remove_tags(run_id, [key])
+
+        self._store.write(work)
+
+    def note(self, caller: Identity, run_id: str, records: Sequence[Record]) -> None:
+        """Keep data sets that a run read, or models that came in or out."""
+
+        def work(tx: Transaction) -> None:
+            _open_run(tx, caller, run_id)
+            tx.records.put(records)
+
+        self._store.write(work)
+
+    def history(
+        self, caller: Identity, run_id: str, key: str, after: int, limit: int | None
+    ) -> list[Sample]:
+        """Numbers of a metric in logging order. Raises RunNotFound."""
+
+        def work(tx: Transaction) -> list[Sample]:
+            run = run_of(tx, caller, run_id)
+            return tx.telemetry.history(run_id, key, run.attempt, after=after, limit=limit)
+
+        return self._store.read(work)
+
+    def search(
+        self, caller: Identity, experiment_ids: Collection[str], search: RunSearch
+    ) -> list[Seen]:
+        """Find runs. A run's token finds that run and what is below it, nothing else."""
+        if caller.kind == "agent":
+            raise NotAllowed("an agent's token reads no runs")
+        within = caller.subject if caller.kind == "run" else None
+
+        def work(tx: Transaction) -> list[Seen]:
+            found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
+            names = tuple(each.name for each in found if each is not None)
+            fields = {**vars(search), "experiments": names, "within": within}
+            return seen(tx, tx.runs.search(RunSearch(**fields)))
+
+        return self._store.read(work)
+
+
+def seen(tx: Transaction, runs: Sequence[Run]) -> list[Seen]:
+    """These runs with all that MLflow shows of them, read at once."""
+    attempts = {run.id: run.attempt for run in runs}
+    names = {run.spec.experiment for run in runs}
+    known = tx.registry.find_experiments(names)
+    tags, params = tx.labels.tags(attempts), tx.params.of(attempts)
+    latest, records = tx.telemetry.latest(attempts), tx.records.of_runs(attempts, SHOWN)
+    return [
+        Seen(
+            run,
+            known[run.spec.experiment].id if run.spec.experiment in known else "",
+            tags.get(run.id, {}),
+            params.get(run.id, {}),
+            latest.get(run.id, {}),
+            records.get(run.id, ()),
+        )
+        for run in runs
+    ]
+
+
+def run_of(tx: Transaction, caller: Identity, run_id: str) -> Run:
+    """The run, if the caller may touch it. Raises RunNotFound, NotAllowed."""
+    run = tx.runs.get([run_id]).get(run_id)
+    if run is None:
+        raise RunNotFound(run_id)
+    if not caller.may_touch(run):
+        raise NotAllowed(f"this token does not reach run {run_id}: a run reaches itself and below")
+    return run
+
+
+def _open_run(tx: Transaction, caller: Identity, run_id: str) -> Run:
+    run = run_of(tx, caller, run_id)
+    if tx.records.of_runs([run_id], [DELETED]):
+        raise InvalidSpec(f"run {run_id} is deleted: restore it before it is logged to")
+    return run
+
+
+def _open_experiment(tx: Transaction, experiment_id: str, now: float) -> Experiment:
+    found = by_id(tx, experiment_id)
+    if found is None and experiment_id == DEFAULT_ID:
+        return default(tx, now)
+    if found is None:
+        raise ExperimentNotFound(experiment_id)
+    if found.archived_at is not None:
+        raise InvalidSpec(f"experiment {experiment_id} is deleted: restore it before runs start")
+    return found
+
+
+def _parent(tx: Transaction, caller: Identity, told: str | None) -> str | None:
+    """The run above a new one. MLflow's tag may name one that is not there: then it is only that,
+    a tag.
+    """
+    if caller.kind == "owner":
+        return told if told and tx.runs.get([told]) else None
+    if caller.kind == "agent":
+        raise NotAllowed("an agent's token starts no runs")
+    return run_of(tx, caller, told or caller.subject).id
+
+
+def _end(status: str | None, at: float) -> Event | None:
+    match status:
+        case "FINISHED":
+            return Completed(at)
+        case "FAILED":
+            text = "The client that drove this run said that it has failed."
+            return Failed(at, {"error": {"code": "UserError", "message": text}})
+        case "KILLED":
+            return Canceled(at)
+    return None
+
+
+def _rename(tx: Transaction, run_id: str, name: str) -> None:
+    tx.labels.describe(run_id, {"display_name": name})
+    tx.labels.set_tags(run_id, {RUN_NAME_TAG: name})
+
+
+def _point(run: Run, metric: Metric) -> Point:
+    value: Any = metric.value
+    return Point(
+        run.id, run.attempt, metric.key, "scalar", value, metric.timestamp / 1000, metric.step
+    )

@@ -1,0 +1,131 @@
+"""`RunSearch` as one SQL statement. The rule it keeps to is `core.search.holds`."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, String, and_, case, cast, func, not_, or_, select
+
+from dispatcher.core.search import Clause, Order
+from dispatcher.store.contract import RunSearch
+from dispatcher.store.sql_params import PARAMS, RECORDS
+from dispatcher.store.sql_runs import RUNS, TAGS
+from dispatcher.store.sql_telemetry import LATEST
+from dispatcher.store.words import DELETED, MLFLOW_STATUS, PARENT_TAG, RUN_NAME_TAG, USER_TAG
+
+
+def statement(connection: Connection, search: RunSearch) -> "Select[Any]":
+    """The runs that a search finds, in its order."""
+    dialect = connection.dialect.name
+    wanted = select(RUNS).limit(search.limit).offset(search.offset)
+    if search.experiments is not None:
+        wanted = wanted.where(RUNS.c.experiment.in_(search.experiments))
+    if search.within is not None:
+        wanted = wanted.where(_within(connection, search.within))
+    if search.view != "all":
+        deleted = RUNS.c.id.in_(select(RECORDS.c.run_id).where(RECORDS.c.kind == DELETED))
+        wanted = wanted.where(deleted if search.view == "deleted" else not_(deleted))
+    for clause in search.clauses:
+        wanted = wanted.where(_condition(clause, dialect))
+    for order in search.order:
+        value = _value(order)
+        wanted = wanted.order_by(value.is_(None), value.desc() if order.descending else value.asc())
+    return wanted.order_by(RUNS.c.seq.desc())
+
+
+def _within(connection: Connection, run_id: str) -> Any:
+    path = connection.execute(select(RUNS.c.path).where(RUNS.c.id == run_id)).scalar() or "//"
+    return and_(RUNS.c.path >= path, RUNS.c.path < path[:-1] + "0")
+
+
+def _condition(clause: Clause, dialect: str) -> Any:
+    if clause.kind == "attribute" or _attribute_of_tag(clause) is not None:
+        return _compare(_value(clause), clause, dialect)
+    if clause.kind == "dataset":
+        having = select(RECORDS.c.run_id).where(
+            RECORDS.c.kind == "dataset", RECORDS.c.run_id == RUNS.c.id
+        )
+        return having.where(_compare(RECORDS.c[clause.key], clause, dialect)).exists()
+    if clause.op == "=" and clause.kind == "tag":  # the index of keys and values serves this one
+        having = select(TAGS.c.run_id).where(TAGS.c.key == clause.key)
+        return RUNS.c.id.in_(having.where(_tag_value() == clause.value))
+    if clause.op in ("IS NULL", "IS NOT NULL"):
+        there = _having(clause).exists()
+        return there if clause.op == "IS NOT NULL" else not_(there)
+    return _having(clause).where(_compare(_column(clause), clause, dialect)).exists()
+
+
+def _having(clause: Clause | Order) -> "Select[Any]":
+    """The row of a metric, param or tag of the run at hand."""
+    column = _column(clause)
+    if clause.kind == "tag":
+        return select(column).where(TAGS.c.run_id == RUNS.c.id, TAGS.c.key == clause.key)
+    table = LATEST if clause.kind == "metric" else PARAMS
+    name = LATEST.c.name if clause.kind == "metric" else PARAMS.c.key
+    mine = and_(table.c.run_id == RUNS.c.id, table.c.attempt == RUNS.c.attempt)
+    return select(column).where(mine, name == clause.key)
+
+
+def _column(clause: Clause | Order) -> Any:
+    if clause.kind == "tag":
+        return _tag_value()
+    return LATEST.c.value if clause.kind == "metric" else PARAMS.c.value
+
+
+def _tag_value() -> Any:
+    return func.coalesce(TAGS.c.value, "")
+
+
+def _value(clause: Clause | Order) -> Any:
+    """What a clause compares, or an order sorts by, of the run at hand."""
+    key = clause.key if clause.kind == "attribute" else _attribute_of_tag(clause)
+    if key is None:
+        return _having(clause).scalar_subquery()
+    if key == "user_id":
+        return _having(Order("tag", USER_TAG)).scalar_subquery()
+    if key == "parent_id":
+        told = _having(Order("tag", PARENT_TAG)).scalar_subquery()
+        return func.coalesce(RUNS.c.parent_id, told)
+    return {
+        "run_id": RUNS.c.id,
+        "run_name": func.coalesce(RUNS.c.display_name, RUNS.c.id),
+        "status": case(MLFLOW_STATUS, value=RUNS.c.status, else_="RUNNING"),
+        "start_time": func.round(func.coalesce(RUNS.c.started_at, RUNS.c.created_at) * 1000),
+        "end_time": func.round(RUNS.c.ended_at * 1000),
+    }[key]
+
+
+def _attribute_of_tag(clause: Clause | Order) -> str | None:
+    """Tags that say what the run itself says: it is asked, so they cannot disagree."""
+    if clause.kind != "tag":
+        return None
+    return {RUN_NAME_TAG: "run_name", PARENT_TAG: "parent_id"}.get(clause.key)
+
+
+def _compare(column: Any, clause: Clause, dialect: str) -> Any:
+    value = clause.value
+    match clause.op:
+        case "IN":
+            return column.in_(value)
+        case "NOT IN":
+            return column.not_in(value)
+        case "IS NULL":
+            return column.is_(None)
+        case "IS NOT NULL":
+            return column.is_not(None)
+        case "LIKE" | "ILIKE":
+            return _like(column, str(value), dialect, fold=clause.op == "ILIKE")
+        case "!=" if clause.kind == "metric":
+            return or_(column != value, column.is_(None))  # NaN is kept as NULL
+    return {
+        "=": column == value, "!=": column != value, ">": column > value,
+        ">=": column >= value, "<": column < value, "<=": column <= value,
+    }[clause.op]  # fmt: skip
+
+
+def _like(column: Any, pattern: str, dialect: str, *, fold: bool) -> Any:
+    """LIKE minds the case and has no escape; SQLite's own does not mind it, but its GLOB does."""
+    if dialect != "sqlite":
+        return column.op("ILIKE" if fold else "LIKE")(pattern.replace("\\", "\\\\"))
+    if fold:
+        return cast(column, String).op("LIKE")(pattern)
+    special = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+    return column.op("GLOB")("".join(special.get(c, c) for c in pattern))
