@@ -249,6 +249,18 @@ class Workspace:
                 return targets[name]
         return next((t for t in targets.values() if t.has_gpus == (wanted == "GPU")), None)
 
+    def get_mlflow_tracking_uri(self, with_auth: bool = False) -> str:
+        """Where MLflow's client reaches this workspace: `mlflow.set_tracking_uri(…)` takes it.
+
+        MLflow takes the token from `MLFLOW_TRACKING_TOKEN`, which this call sets in this process.
+
+        Args:
+            with_auth: Accepted, not interpreted: no token ever stands in the address.
+        """
+        address = self.service.address
+        os.environ["MLFLOW_TRACKING_TOKEN"] = address.token
+        return address.url
+
     def get_run(self, run_id: str) -> Run:
         """The run of that id, as its own class. Raises ServiceException (404) when unknown."""
         from dispatcher.client.run import Run
