@@ -10,6 +10,7 @@ from dispatcher.cli import (
     doctor,
     experiments,
     folder,
+    migrate,
     runconfigs,
     runs,
     server,
@@ -38,6 +39,7 @@ for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 app.add_typer(server.app, name="server")
 app.add_typer(shim.app, name="shim")
+app.add_typer(migrate.app, name="migrate")
 command(app, "doctor")(doctor.doctor)
 
 

@@ -126,7 +126,9 @@ def _table(picked: Any, columns: Sequence[str]) -> Table:
     names = list(columns) or list(dict.fromkeys(key for record in records for key in record))
     table = Table(*names, box=None, pad_edge=False)
     for record in records:
-        table.add_row(*[Text(_short(_cell(record.get(name)))) for name in names])
+        cells = [_cell(record.get(name)) for name in names]
+        # The last column may take lines of its own.
+        table.add_row(*[Text(_short(cell)) for cell in cells[:-1]], *map(Text, cells[-1:]))
     return table
 
 

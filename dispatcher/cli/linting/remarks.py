@@ -1,0 +1,85 @@
+"""What linting says beyond "it is there" and "it is not": differences, and ways out.
+
+A name in `DIFFERENT` must be in the shim, one in `INSTEAD` must not; tests see to both.
+"""
+
+from collections.abc import Mapping
+
+DIFFERENT: Mapping[str, str] = {
+    "Workspace": "A workspace is a folder of this machine, found by its name; subscription and "
+    "resource group are kept as texts.",
+    "Workspace.create": "It makes a folder of this machine; Azure's arguments have no effect.",
+    "Workspace.get": "Workspaces of this machine are found by name.",
+    "Workspace.list": "It lists the workspaces of this machine.",
+    "Workspace.delete": "It forgets the workspace; with delete_dependent_resources its data goes.",
+    "Workspace.get_details": "It has v1's main keys; there are no Azure resources to name.",
+    "Run.cancel": "It cancels the run's descendants, too.",
+    "Run.wait_for_completion": "It returns only at a terminal status; v1 could return at "
+    "Finalizing.",
+    "Run.get_portal_url": "The address is the service's own; there is no studio.",
+    "Run.clean": "There is nothing to clean: the agent has done it.",
+    "Run.register_model": "The model is kept with its run; models are not served.",
+    "Experiment.get_portal_url": "The address is the service's own; there is no studio.",
+    "Environment.from_docker_image": "The image must be known to the target's Docker engine.",
+}
+INSTEAD: Mapping[str, str] = {
+    "azureml.core.Dataset": "Pass paths as script arguments; a run's files are in its outputs/.",
+    "azureml.core.Datastore": "Pass paths as script arguments; a run's files are in its outputs/.",
+    "azureml.core.Webservice": "Train here, serve with a server of your choice.",
+    "azureml.core.Image": "Train here, serve with a server of your choice.",
+    "azureml.core.Keyvault": "Pass secrets as environment variables of the target.",
+    "Workspace.get_default_keyvault": "Pass secrets as environment variables of the target.",
+    "Workspace.keyvault": "Pass secrets as environment variables of the target.",
+    "Workspace.webservices": "Train here, serve with a server of your choice.",
+    "Workspace.get_default_datastore": "Pass paths as script arguments; a run's files are in its "
+    "outputs/.",
+    "Environment.register": "Keep the environment in code: environments are made when a run needs "
+    "them.",
+    "Environment.get": "Make the environment in code: Environment(name).",
+    "Environment.list": "Environments are kept in code.",
+    "Environment.build": "Leave it out: environments are made when a run needs them.",
+    "Workspace.setup": "Use Workspace.create(name, exist_ok=True).",
+    "Workspace.private_endpoints": "There are no Azure resources; leave it out.",
+}
+MODULES: Mapping[str, str] = {
+    "azureml.pipeline": "Submit a parent script that submits its steps: run.submit_child(config).",
+    "azureml.train.hyperdrive": "Submit one child for each set of values from a parent script: "
+    "run.submit_child(config).",
+    "azureml.train.automl": "There is no AutoML; train your models in child runs.",
+    "azureml.train": "Use ScriptRunConfig instead of an estimator.",
+    "azureml.widgets": "Use run.wait_for_completion(show_output=True).",
+    "azureml.contrib": "It was a preview; there is no replacement here.",
+    "azureml.opendatasets": "Download the data once and pass its path as an argument.",
+    "azureml.dataprep": "Use pandas or pyarrow on a path that is passed as an argument.",
+    "azureml.data": "Pass paths as script arguments; a run's files are in its outputs/.",
+    "azureml.interpret": "Use the interpret or shap package, and run.upload_file for the result.",
+    "azureml.explain": "Use the interpret or shap package, and run.upload_file for the result.",
+    "azureml.mlflow": "Use the mlflow package: MLFLOW_TRACKING_URI is set inside runs.",
+    "azureml.tensorboard": "Point TensorBoard at the run's downloaded logs.",
+    "azureml.core.webservice": "Train here, serve with a server of your choice.",
+    "azureml.core.image": "Train here, serve with a server of your choice.",
+    "azureml.core.dataset": "Pass paths as script arguments; a run's files are in its outputs/.",
+    "azureml.core.datastore": "Pass paths as script arguments; a run's files are in its outputs/.",
+    "azureml.core.authentication": "Leave it out: there is nothing to log in to.",
+    "azureml.core.compute": "Attach targets once: `dispatcher computetarget attach`.",
+    "azureml.telemetry": "Nothing is sent anywhere; leave it out.",
+    "azureml._": "It was private to v1; use what is public.",
+}
+_GENERAL = "It is not in dispatcher's azureml; see docs/migrating-from-azureml.md."
+
+
+def of_name(name: str) -> str:
+    """The way out for a name that is not there: `azureml.core.Dataset`, `Workspace.setup`."""
+    if name in INSTEAD:
+        return INSTEAD[name]
+    return of_module(name) if name.startswith("azureml.") else _GENERAL
+
+
+def of_module(name: str) -> str:
+    """The way out for a module that is not there."""
+    parts = name.split(".")
+    for length in range(len(parts), 1, -1):
+        found = MODULES.get(".".join(parts[:length]))
+        if found is not None:
+            return found
+    return MODULES["azureml._"] if any(part[0] == "_" for part in parts) else _GENERAL
