@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.spec import Module, TargetName, Text
+from dispatcher.core.spec import MAX_TAGS, Key, Module, TargetName, Text
 
 HIDDEN = "**********"
 MAX_GPUS = 1024
@@ -73,6 +73,8 @@ class Common(BaseModel):
 
     name: TargetName
     description: Text = ""
+    # What a client wants to find again; nothing here looks at it.
+    labels: Annotated[dict[Key, Text], Field(max_length=MAX_TAGS)] = {}
     # A parent that waits for its children gives its CPU slot back meanwhile.
     lend_slots: bool = True
     # What a run gets that does not say how many GPUs it wants; None: one where there are any.

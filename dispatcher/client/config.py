@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
+from dispatcher.client.config_parts import (
+    DockerConfiguration,
+    HistoryConfiguration,
+    MpiConfiguration,
+    PyTorchConfiguration,
+    TensorflowConfiguration,
+)
+from dispatcher.client.config_unused import (
+    AmlComputeConfiguration,
+    HdiConfiguration,
+    KubernetesComputeConfiguration,
+    ParallelTaskConfiguration,
+    SparkConfiguration,
+)
 from dispatcher.client.environment import Environment
 from dispatcher.client.errors import RunConfigurationException
 from dispatcher.client.sections import Section
@@ -10,97 +25,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Union
 
-
-class DockerConfiguration(Section):
-    """Whether and how a run uses a container.
-
-    Args:
-        use_docker: Run in the environment's image.
-        shared_volumes: Kept for v1's sake.
-        arguments: Further arguments of `docker run`.
-        shm_size: Size of /dev/shm, such as "2g".
-    """
-
-    def __init__(
-        self,
-        use_docker: bool = False,
-        shared_volumes: bool = True,
-        arguments: Optional[List[str]] = None,
-        shm_size: str = "2g",
-    ) -> None:
-        self.use_docker = use_docker
-        self.shared_volumes = shared_volumes
-        self.arguments = list(arguments or [])
-        self.shm_size = shm_size
-        self._seal()
-
-
-class PyTorchConfiguration(Section):
-    """A PyTorch job of several processes.
-
-    Args:
-        communication_backend: "Nccl" or "Gloo", in any case.
-        process_count: All processes together; None: one on each node.
-        node_count: The nodes.
-
-    Raises:
-        RunConfigurationException: Another backend.
-    """
-
-    def __init__(
-        self,
-        communication_backend: str = "Nccl",
-        process_count: Optional[int] = None,
-        node_count: int = 1,
-    ) -> None:
-        if str(communication_backend).lower() not in ("nccl", "gloo"):
-            raise RunConfigurationException(
-                f"communication_backend is 'Nccl' or 'Gloo', not {communication_backend!r}"
-            )
-        self.communication_backend = communication_backend
-        self.process_count = process_count
-        self.node_count = node_count
-        self._seal()
-
-
-class MpiConfiguration(Section):
-    """An MPI job.
-
-    Args:
-        process_count_per_node: Processes on each node.
-        node_count: The nodes.
-    """
-
-    def __init__(self, process_count_per_node: int = 1, node_count: int = 1) -> None:
-        self.process_count_per_node = process_count_per_node
-        self.node_count = node_count
-        self._seal()
-
-
-class TensorflowConfiguration(Section):
-    """A TensorFlow job of workers and parameter servers; each worker takes a node.
-
-    Args:
-        worker_count: The workers.
-        parameter_server_count: The parameter servers.
-    """
-
-    def __init__(self, worker_count: int = 1, parameter_server_count: int = 1) -> None:
-        self.worker_count = worker_count
-        self.parameter_server_count = parameter_server_count
-        self._seal()
-
-
-class HistoryConfiguration(Section):
-    """What is kept of a run: its folder `outputs`, and the folders whose files are followed as logs
-    while it runs. `snapshot_project` is without effect: the snapshot is always kept.
-    """
-
-    def __init__(self) -> None:
-        self.output_collection = True
-        self.snapshot_project = True
-        self.directories_to_watch = ["logs"]
-        self._seal()
+__all__ = [
+    "DockerConfiguration",
+    "HistoryConfiguration",
+    "MpiConfiguration",
+    "PyTorchConfiguration",
+    "RunConfiguration",
+    "TensorflowConfiguration",
+]
 
 
 class RunConfiguration(Section):
@@ -131,6 +63,10 @@ class RunConfiguration(Section):
         _name: Optional[str] = None,
         command: Union[str, List[str], None] = None,
     ) -> None:
+        checks.texts_or_none(script=script, framework=framework, communicator=communicator)
+        for name, given in (("arguments", arguments), ("command", command)):
+            if given is not None and not isinstance(given, (str, list, tuple)):
+                checks.refuse(name, "a list or a text", given)
         self.script = script
         self.arguments = arguments if isinstance(arguments, str) else list(arguments or [])
         self.command = command or ""
@@ -149,14 +85,27 @@ class RunConfiguration(Section):
         self.tensorflow = TensorflowConfiguration()
         self.data: Dict[str, Any] = {}
         self.data_references: Dict[str, Any] = {}
+        self.datacaches: List[Any] = []
         self.output_data: Dict[str, Any] = {}
         self.services: Dict[str, Any] = {}
         self.source_directory_data_store: Optional[str] = None
         self.credential_passthrough = False
+        self.history.output_collection = _history_enabled is not False
+        self._path, self._name = _path, _name
+        self._set_unused()
         self._set_ours()
         if conda_dependencies is not None:
             self.environment.python.conda_dependencies = conda_dependencies
         self._seal()
+
+    def _set_unused(self) -> None:
+        self.amlcompute = AmlComputeConfiguration()
+        self.kubernetescompute = KubernetesComputeConfiguration()
+        self.auto_cluster_compute_specification: Any = None
+        self.spark = SparkConfiguration()
+        self.hdi = HdiConfiguration()
+        self.paralleltask = ParallelTaskConfiguration()
+        self.application_endpoints: Any = None
 
     def _set_ours(self) -> None:
         self.cpus: Optional[float] = None
@@ -177,7 +126,12 @@ class RunConfiguration(Section):
 
     @target.setter
     def target(self, value: Any) -> None:
-        self._target = value if value is None or isinstance(value, str) else value.name
+        if value is not None and not isinstance(value, str):
+            name = getattr(value, "name", None)
+            if not isinstance(name, str):
+                checks.refuse("target", "a compute target or its name", value)
+            value = name
+        self._target = value
 
     def distribute(self, job: Any) -> None:
         """Take over a PyTorch-, Mpi- or TensorflowConfiguration.
@@ -206,10 +160,10 @@ class RunConfiguration(Section):
         name: Optional[str] = None,
         separate_environment_yaml: bool = False,
     ) -> None:
-        """Write `<path>/.azureml/<name>` as YAML, or the file `path`. Needs PyYAML.
+        """Write `<path>/.azureml/<name>` as YAML, or the file `path`.
 
         Raises:
-            UserErrorException: `path` is a folder and no name is given, or PyYAML is missing.
+            UserErrorException: `path` is a folder and no name is given.
             FileNotFoundError: `path` is not there.
         """
         from dispatcher.client.config_file import save
@@ -221,7 +175,8 @@ class RunConfiguration(Section):
         """Read `<path>/.azureml/<name>[.runconfig]`, `<path>/<name>.runconfig` or a file.
 
         Raises:
-            UserErrorException: There is none, or PyYAML is missing.
+            UserErrorException: There is none, or it is no run configuration; the text names the
+                file, the field and what is wrong with it.
         """
         from dispatcher.client.config_file import load
 

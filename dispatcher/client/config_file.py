@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import os
 
+from dispatcher.client import config_text
+from dispatcher.client.conda_dependencies import FILE, CondaDependencies, packages_of
 from dispatcher.client.config import RunConfiguration
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.sections import Section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, List, NoReturn, Optional
 
-_CONDA = "conda_dependencies.yml"
+_ENVIRONMENT = "environment.yml"
 _USERS_OWN = frozenset(
     {"environment_variables", "data", "data_references", "output_data", "services", "max_retries"}
 )
+# v1's older fields: read, and without a meaning any more.
+_FORGOTTEN = frozenset({"autoprepareenvironment", "autoclustercomputespecification"})
+_WHOLE = frozenset({"node_count", "priority", "process_count", "gpus", "memory_mb"})
+_NUMBERS = frozenset({"max_run_duration_seconds", "cpus", "grace_seconds"})
+_WORDS = frozenset({"arguments", "command"})
+_FREE = frozenset({"application_endpoints", "r", "build_context"})
 
 
 def save(
@@ -26,34 +34,36 @@ def save(
 ) -> None:
     """Write a configuration; see `RunConfiguration.save`."""
     target = _target(path, name)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
     told = to_dict(config)
-    conda = told["environment"]["python"].pop("condaDependencies", None)
-    if conda is not None:
-        beside = os.path.join(os.path.dirname(target), _CONDA)
-        _write(beside, conda.as_dict() if hasattr(conda, "as_dict") else conda)
-        told["environment"]["python"]["condaDependenciesFile"] = _CONDA
+    packages = packages_of(config.environment.python.conda_dependencies)
+    told["environment"]["python"].pop("condaDependencies", None)
+    if packages is not None:
+        packages.save(os.path.join(folder, FILE))
+        told["environment"]["python"]["condaDependenciesFile"] = FILE
     if separate:
-        _write(os.path.join(os.path.dirname(target), "environment.yml"), told["environment"])
-        told["environment"] = "environment.yml"
-    _write(target, told)
+        config_text.write(os.path.join(folder, _ENVIRONMENT), told["environment"])
+        told["environment"] = _ENVIRONMENT
+    config_text.write(target, told)
 
 
 def load(path: str, name: Optional[str]) -> RunConfiguration:
     """Read a configuration; see `RunConfiguration.load`."""
     file = _found(path, name)
-    told = _read(file)
+    told = config_text.read(file)
     if not isinstance(told, dict):
         raise UserErrorException(f"{file} is no run configuration: it holds no mapping.")
     folder = os.path.dirname(file)
     if isinstance(told.get("environment"), str):
-        told["environment"] = _read(os.path.join(folder, told["environment"]))
-    config = from_dict(told)
+        told = {**told, "environment": config_text.read(os.path.join(folder, told["environment"]))}
+    config = from_dict(told, file)
     beside = config.environment.python.conda_dependencies_file
-    if beside and config.environment.python.conda_dependencies is None:
+    if beside and not _has_packages(told):
         for base in (folder, os.path.dirname(folder)):
             if os.path.isfile(os.path.join(base, beside)):
-                config.environment.python.conda_dependencies = _read(os.path.join(base, beside))
+                packages = CondaDependencies(os.path.join(base, beside))
+                config.environment.python.conda_dependencies = packages
                 break
     return config
 
@@ -67,43 +77,114 @@ def to_dict(section: Section) -> Dict[str, Any]:
     """A section in camelCase; what is private in it is shown by its property."""
     told = {}
     for key, value in section.__dict__.items():
-        if key == "_sealed":
+        name = key.lstrip("_")
+        if key == "_sealed" or (key != name and not hasattr(type(section), name)):
             continue
-        own = value if key.lstrip("_") in _USERS_OWN else _shown(value)
-        told[_camel(key.lstrip("_"))] = own
+        told[_camel(name)] = value if name in _USERS_OWN else _shown(value)
     return told
 
 
-def from_dict(told: Dict[str, Any]) -> RunConfiguration:
-    """The configuration that a mapping describes; few keys suffice, unknown ones are ignored."""
+def from_dict(told: Dict[str, Any], where: str = "The run configuration") -> RunConfiguration:
+    """The configuration that a mapping describes; few keys suffice.
+
+    Raises:
+        UserErrorException: A field is unknown, or its value is of the wrong kind.
+    """
     config = RunConfiguration()
-    _fill(config, told)
+    fill(config, told, where)
     return config
 
 
-def _fill(section: Section, told: Dict[str, Any]) -> None:
+def fill(section: Section, told: Dict[str, Any], where: str) -> None:
+    """Set a section's fields. Raises UserErrorException as `from_dict`."""
     for key, value in told.items():
-        name = _snake(str(key))
-        if name.startswith("_") or not hasattr(section, name):
+        names = {name.replace("_", ""): name for name in _names(section)}
+        name = names.get(str(key).replace("_", "").lower(), "")
+        if str(key).replace("_", "").lower() in _FORGOTTEN:
             continue
-        current = getattr(section, name)
-        if isinstance(current, Section) and isinstance(value, dict):
-            _fill(current, value)
-        elif value is not None or current is None or isinstance(current, int):
-            setattr(section, name, value)
+        if not name:
+            known = ", ".join(sorted(map(_camel, names.values())))
+            raise UserErrorException(f"{where} has an unknown field, {key!r}; there are: {known}.")
+        _set(section, name, value, f"{where}: {key}")
+
+
+def _set(section: Section, name: str, value: Any, where: str) -> None:
+    current = getattr(section, name)
+    if name == "conda_dependencies":
+        value = packages_of(value, where) if value is not None else current
+    elif isinstance(current, Section):
+        if isinstance(value, dict):
+            fill(current, value, where)
+        elif value is not None:
+            _refuse(where, "a mapping", value)
+        return
+    elif value is None:
+        if current is not None and not isinstance(current, (int, str)):
+            return  # an empty field leaves a list or mapping as it is
+        value = "" if name == "command" else value
+    else:
+        _check(section, name, value, where)
+    setattr(section, name, str(value) if name == "version" and value is not None else value)
+
+
+def _check(section: Section, name: str, value: Any, where: str) -> None:
+    current = getattr(section, name)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if name in _FREE:
+        return
+    if name in _WORDS and isinstance(section, RunConfiguration):
+        if not isinstance(value, (str, list)):
+            _refuse(where, "a text or a list", value)
+    elif name in _WHOLE:
+        if not isinstance(value, int) or isinstance(value, bool):
+            _refuse(where, "a whole number", value)
+    elif name in _NUMBERS:
+        if not is_number:
+            _refuse(where, "a number", value)
+    elif isinstance(current, bool):
+        if not isinstance(value, bool):
+            _refuse(where, "true or false", value)
+    elif isinstance(current, int):
+        if not isinstance(value, int) or isinstance(value, bool):
+            _refuse(where, "a whole number", value)
+    elif isinstance(current, (dict, list)):
+        if not isinstance(value, type(current)):
+            _refuse(where, "a mapping" if isinstance(current, dict) else "a list", value)
+    elif not isinstance(value, str) and not is_number:
+        _refuse(where, "a text", value)
+
+
+def _refuse(where: str, wanted: str, value: Any) -> NoReturn:
+    shown = repr(value)
+    raise UserErrorException(
+        f"{where} takes {wanted}, not {shown if len(shown) < 80 else shown[:77] + '…'}."
+    )
+
+
+def _names(section: Section) -> List[str]:
+    """The fields that a file may set."""
+    names = [key.lstrip("_") for key in section.__dict__ if key != "_sealed"]
+    return [name for name in names if name in section.__dict__ or hasattr(type(section), name)]
+
+
+def _has_packages(told: Dict[str, Any]) -> bool:
+    python = (told.get("environment") or {}).get("python") or {}
+    return bool(python.get("condaDependencies") or python.get("conda_dependencies"))
 
 
 def _shown(value: Any) -> Any:
-    return to_dict(value) if isinstance(value, Section) else value
+    if isinstance(value, Section):
+        return to_dict(value)
+    if isinstance(value, CondaDependencies):
+        return value.as_dict()
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return value
 
 
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
 def _target(path: Optional[str], name: Optional[str]) -> str:
@@ -129,27 +210,3 @@ def _found(path: str, name: Optional[str]) -> str:
         if os.path.isfile(candidate):
             return candidate
     raise UserErrorException(f"No run configuration {name or path!r}; looked for {candidates}.")
-
-
-def _read(path: str) -> Any:
-    yaml = _yaml()
-    try:
-        with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)  # JSON is YAML
-    except (OSError, yaml.YAMLError) as error:
-        raise UserErrorException(f"{path} cannot be read: {error}") from error
-
-
-def _write(path: str, told: Any) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        _yaml().safe_dump(told, file, sort_keys=False, default_flow_style=False)
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise UserErrorException(
-            "Run configuration files need PyYAML: `pip install pyyaml`."
-        ) from error
-    return yaml

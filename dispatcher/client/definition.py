@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client.conda_dependencies import CondaDependencies, packages_of
 from dispatcher.client.environment import Environment
 
 TYPE_CHECKING = False
@@ -105,7 +106,8 @@ def environment_of(told: Dict[str, Any]) -> Environment:
     python, docker = told.get("python") or {}, told.get("docker") or {}
     made.python.interpreter_path = python.get("interpreterPath") or "python"
     made.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
-    made.python.conda_dependencies = python.get("condaDependencies")
+    packages = python.get("condaDependencies")
+    made.python.conda_dependencies = CondaDependencies(_underlying_structure=packages)
     made.docker.enabled = bool(docker.get("enabled"))
     made.docker.base_image = docker.get("baseImage")
     if docker.get("baseDockerfile"):
@@ -144,7 +146,7 @@ def _environment(environment: Environment) -> Dict[str, Any]:
         "python": {
             "interpreterPath": python.interpreter_path,
             "userManagedDependencies": python.user_managed_dependencies,
-            "condaDependencies": _plain(python.conda_dependencies),
+            "condaDependencies": _packages(python.conda_dependencies),
             "condaDependenciesFile": python.conda_dependencies_file,
             "baseCondaEnvironment": python.base_conda_environment,
         },
@@ -161,8 +163,9 @@ def _environment(environment: Environment) -> Dict[str, Any]:
     }
 
 
-def _plain(dependencies: Any) -> Any:
-    return dependencies.as_dict() if hasattr(dependencies, "as_dict") else dependencies
+def _packages(dependencies: Any) -> Any:
+    packages = packages_of(dependencies)
+    return None if packages is None else packages.as_dict()
 
 
 def _docker(docker: DockerConfiguration) -> Dict[str, Any]:

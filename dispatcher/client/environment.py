@@ -3,66 +3,21 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
+from dispatcher.client.environment_parts import (
+    DatabricksSection,
+    DockerSection,
+    PythonSection,
+    SparkSection,
+)
 from dispatcher.client.errors import NotYetAvailable, UserErrorException
 from dispatcher.client.sections import Section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NoReturn, Optional
+    from typing import Any, Dict, NoReturn, Optional
 
-
-class PythonSection(Section):
-    """Which Python runs the script.
-
-    With `user_managed_dependencies` the interpreter is used as it is and nothing is installed.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        self.user_managed_dependencies = False
-        self.interpreter_path = "python"
-        self.conda_dependencies_file: Optional[str] = None
-        self.conda_dependencies: Any = None
-        self.base_conda_environment: Optional[str] = None
-        self._seal()
-
-
-class DockerSection(Section):
-    """Which image a run runs in. Of `base_image` and `base_dockerfile` the later one counts."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        self.enabled = False
-        self._base_image: Optional[str] = None
-        self._base_dockerfile: Optional[str] = None
-        self.build_context: Any = None
-        self.gpu_support = True
-        self.shared_volumes = True
-        self.arguments: List[str] = []
-        self.shm_size = "2g"
-        self.platform: Any = None
-        self.base_image_registry: Any = None
-        self._seal()
-
-    @property
-    def base_image(self) -> Optional[str]:
-        """The image; None: the target's own."""
-        return self._base_image
-
-    @base_image.setter
-    def base_image(self, value: Optional[str]) -> None:
-        self._base_image = value
-        if value is not None:
-            self._base_dockerfile = None
-
-    @property
-    def base_dockerfile(self) -> Optional[str]:
-        """The text of a Dockerfile to build the image from."""
-        return self._base_dockerfile
-
-    @base_dockerfile.setter
-    def base_dockerfile(self, value: Optional[str]) -> None:
-        self._base_dockerfile = value
-        if value is not None:
-            self._base_image = None
+    from dispatcher.client.environment_parts import RSection
 
 
 class Environment(Section):
@@ -76,15 +31,56 @@ class Environment(Section):
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"An environment's name is a text, not a {type(name).__name__}")
+        checks.texts(name=name)
         self.name = name
         self.version: Optional[str] = None
         self.python = PythonSection()
         self.docker = DockerSection()
+        self.spark = SparkSection()
+        self.databricks = DatabricksSection()
+        self.r: Optional[RSection] = None
         self.environment_variables: Dict[str, str] = {"EXAMPLE_ENV_VAR": "EXAMPLE_VALUE"}
         self.inferencing_stack_version: Optional[str] = None
+        self.asset_id: Optional[str] = None
         self._seal()
+
+    @staticmethod
+    def from_conda_specification(name: str, file_path: str) -> Environment:
+        """The packages of a conda file.
+
+        Raises:
+            UserErrorException: The file cannot be read, or is none of conda's.
+        """
+        from dispatcher.client.environment_files import with_packages
+
+        return with_packages(Environment(name), file_path, None)
+
+    @staticmethod
+    def from_pip_requirements(
+        name: str, file_path: str, pip_version: Optional[str] = None
+    ) -> Environment:
+        """The packages of a requirements file. Raises UserErrorException: it cannot be read."""
+        from dispatcher.client.environment_files import with_packages
+
+        checks.texts_or_none(pip_version=pip_version)
+        made = with_packages(Environment(name), None, file_path)
+        if pip_version is not None and made.python.conda_dependencies is not None:
+            made.python.conda_dependencies.add_conda_package(f"pip={pip_version}")
+        return made
+
+    @staticmethod
+    def from_existing_conda_environment(
+        name: str, conda_environment_name: str
+    ) -> Optional[Environment]:
+        """The packages of a conda environment of this machine; None where there is none.
+
+        Raises:
+            UserErrorException: There is no conda on the PATH.
+        """
+        from dispatcher.client.environment_files import of_conda
+
+        checks.texts(conda_environment_name=conda_environment_name)
+        return of_conda(Environment(name), conda_environment_name)
 
     @staticmethod
     def from_docker_image(
@@ -94,12 +90,72 @@ class Environment(Section):
         conda_specification: Optional[str] = None,
         pip_requirements: Optional[str] = None,
     ) -> Environment:
-        """An environment that is an image with everything in it."""
-        environment = Environment(name)
-        environment.docker.enabled = True
-        environment.docker.base_image = image
-        environment.python.user_managed_dependencies = True
-        return environment
+        """An image, with the packages of a conda or requirements file if one is given.
+
+        Raises:
+            UserErrorException: Both files are given, or one cannot be read.
+        """
+        from dispatcher.client.environment_files import with_packages
+
+        checks.texts(image=image)
+        made = Environment(name)
+        made.docker.enabled = True
+        made.docker.base_image = image
+        if container_registry is not None:
+            made.docker.base_image_registry = container_registry
+        return with_packages(made, conda_specification, pip_requirements)
+
+    @staticmethod
+    def from_dockerfile(
+        name: str,
+        dockerfile: str,
+        conda_specification: Optional[str] = None,
+        pip_requirements: Optional[str] = None,
+    ) -> Environment:
+        """A Dockerfile, by its path or its text, and packages as for `from_docker_image`.
+
+        Raises:
+            UserErrorException: Both package files are given, or one cannot be read.
+        """
+        from dispatcher.client.environment_files import text_of, with_packages
+
+        checks.texts(dockerfile=dockerfile)
+        made = Environment(name)
+        made.docker.enabled = True
+        made.docker.base_dockerfile = text_of(dockerfile)
+        return with_packages(made, conda_specification, pip_requirements)
+
+    @staticmethod
+    def from_docker_build_context(name: str, docker_build_context: Any) -> Environment:
+        """A folder with a Dockerfile in it."""
+        made = Environment(name)
+        made.docker.enabled = True
+        made.docker.build_context = docker_build_context
+        made.python.user_managed_dependencies = True
+        return made
+
+    def save_to_directory(self, path: str, overwrite: bool = False) -> None:
+        """Write the environment as files that `load_from_directory` reads.
+
+        Raises:
+            UserErrorException: The folder is there, and not `overwrite`.
+        """
+        from dispatcher.client.environment_files import save
+
+        checks.paths(path=path)
+        save(self, path, overwrite)
+
+    @staticmethod
+    def load_from_directory(path: str) -> Environment:
+        """Read what `save_to_directory` wrote.
+
+        Raises:
+            UserErrorException: It is not there, or no environment.
+        """
+        from dispatcher.client.environment_files import load
+
+        checks.paths(path=path)
+        return load(path)
 
     def clone(self, new_name: str) -> Environment:
         """A copy under another name, without a version.
@@ -109,8 +165,9 @@ class Environment(Section):
         """
         import copy
 
+        checks.texts_or_none(new_name=new_name)
         if not new_name:
-            raise UserErrorException("A clone needs a name of its own.")
+            raise UserErrorException("new_name: a clone needs a name of its own.")
         made = copy.deepcopy(self)
         made.name, made.version = new_name, None
         return made
@@ -135,8 +192,38 @@ class Environment(Section):
         """Not there yet. Raises NotYetAvailable."""
         _not_yet("build")
 
+    def build_local(self, workspace: Any, platform: Any = None, **kwargs: Any) -> Any:
+        """Not there yet. Raises NotYetAvailable."""
+        _not_yet("build_local")
+
     def __repr__(self) -> str:
         return f"Environment(Name: {self.name},\nVersion: {self.version})"
+
+
+class EnvironmentDefinition(Environment):
+    """v1's older name of Environment; it needs no name."""
+
+    def __init__(self, name: Optional[str] = None) -> None:
+        super().__init__(name or "default-environment")
+
+
+class EnvironmentReference(Section):
+    """An environment by name.
+
+    Args:
+        name: Its name.
+        version: Its version; default: the latest.
+    """
+
+    def __init__(self, name: str, version: Optional[str] = None) -> None:
+        checks.texts(name=name)
+        self.name = name
+        self.version = version
+        self._seal()
+
+    def get_environment(self, workspace: Any) -> Environment:
+        """Not there yet. Raises NotYetAvailable."""
+        return Environment.get(workspace, self.name, self.version)
 
 
 def from_definition(definition: Optional[Dict[str, Any]]) -> Environment:

@@ -1,17 +1,20 @@
 """The exceptions, under Azure ML v1's names, so that `except` clauses keep working.
 
 AzureMLException
-├─ UserErrorException ← AuthenticationException      a wrong argument, a missing file, no permission
+├─ UserErrorException                                a wrong argument, a missing file, no permission
+│  ├─ AuthenticationException
+│  └─ WrongArgument(…, TypeError)                    ours: an argument of the wrong kind, by name
 ├─ ActivityFailedException                           `wait_for_completion` on a failed run
 ├─ ActivityCanceledException                         is there to be named; nothing raises it
 ├─ ExperimentExecutionException                      a submission or wait that is not possible
 ├─ RunConfigurationException · RunEnvironmentException · SnapshotException · TrainingException
-├─ ComputeTargetException · WorkspaceException · ProjectSystemException
+├─ ComputeTargetException · WorkspaceException · ProjectSystemException · ModelNotFoundException
 ├─ ServerUnreachable                                 ours: no answer from the service, after retries
 └─ NotYetAvailable                                   ours: a v1 call that this release lacks
 ServiceException                                     the service refused (v1: no AzureMLException)
 WaitTimeoutError(TimeoutError)                       ours: `timeout=` has passed and the run goes on
 """
+# ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ class AzureMLException(Exception):
     Args:
         exception_message: What went wrong, and what to do about it.
         inner_exception: The exception underneath, if there is one.
-        **kwargs: Further v1 facts (target, details, reference_code …); kept, not interpreted.
+        target, details, message_format, message_parameters, reference_code, **kwargs: v1's further
+            facts; kept, not interpreted.
     """
 
     _error_code = "System"
@@ -35,12 +39,24 @@ class AzureMLException(Exception):
         self,
         exception_message: str = "",
         inner_exception: Optional[BaseException] = None,
+        target: Any = None,
+        details: Any = None,
+        message_format: Any = None,
+        message_parameters: Any = None,
+        reference_code: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(exception_message)
         self._message = exception_message
         self._inner_exception = inner_exception
-        self._facts = kwargs
+        self._facts = {
+            "target": target,
+            "details": details,
+            "message_format": message_format,
+            "message_parameters": message_parameters,
+            "reference_code": reference_code,
+            **kwargs,
+        }
 
     @property
     def message(self) -> str:
@@ -92,6 +108,10 @@ class UserErrorException(AzureMLException):
     _error_code = "UserError"
 
 
+class WrongArgument(UserErrorException, TypeError):
+    """An argument is of the wrong kind; the text names it."""
+
+
 class AuthenticationException(UserErrorException):
     """The service does not accept the token."""
 
@@ -136,11 +156,28 @@ class ComputeTargetException(AzureMLException):
 
 
 class WorkspaceException(AzureMLException):
-    """A workspace is missing, or there is one already."""
+    """A workspace is missing, or there is one already.
+
+    Attributes:
+        found_multiple: v1's: whether there are several of that name.
+    """
+
+    def __init__(
+        self, exception_message: str = "", found_multiple: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(exception_message, **kwargs)
+        self.found_multiple = found_multiple
 
 
 class ProjectSystemException(AzureMLException):
     """A folder is not attached to a workspace."""
+
+
+class ModelNotFoundException(AzureMLException):
+    """There is no model of that name, version or run."""
+
+    def __init__(self, exception_message: str = "", logger: Any = None, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
 
 
 class TrainingException(AzureMLException):
@@ -162,22 +199,48 @@ class WaitTimeoutError(TimeoutError):
 class ServiceException(Exception):
     """The service refused a call.
 
+    Args:
+        error_response_exception: The service's text.
+        status_code, error_type: See the attributes.
+
     Attributes:
         status_code: The HTTP status, such as 404 for an unknown run.
         error_type: The service's name for the error, such as `RunNotFound`.
         message: The service's text.
     """
 
-    def __init__(self, message: str, status_code: int = 0, error_type: str = "") -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        error_response_exception: Any,
+        status_code: int = 0,
+        error_type: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(error_response_exception)
         self.status_code = status_code
         self.error_type = error_type
-        self.message = message
+        self._message = str(error_response_exception)
+
+    @property
+    def message(self) -> str:
+        """The service's text."""
+        return self._message
 
     @property
     def details(self) -> str:
         """The service's text."""
         return self.message
+
+    @property
+    def inner_exception(self) -> Optional[BaseException]:
+        """None: the service's answer is all there is."""
+        return None
+
+    def print_stacktrace(self) -> None:
+        """Print the traceback of the exception that is being handled."""
+        import traceback
+
+        traceback.print_exc()
 
     def __str__(self) -> str:
         kind = f" {self.error_type}" if self.error_type else ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from dispatcher.client.errors import ServiceException, UserErrorException
+from dispatcher.client.portal import Portal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,13 +14,22 @@ if TYPE_CHECKING:
 
     from dispatcher.client.children import Filter
     from dispatcher.client.run import Run
+    from dispatcher.client.transport import Transport
     from dispatcher.client.workspace import Workspace
 
 _VIEWS = {"ActiveOnly": (False,), "ArchivedOnly": (True,), "All": (False, True)}
 _NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}", re.ASCII)
 
 
-class Experiment:
+class ViewType:
+    """Which experiments are listed."""
+
+    ActiveOnly = "ActiveOnly"
+    All = "All"
+    ArchivedOnly = "ArchivedOnly"
+
+
+class Experiment(Portal):
     """An experiment of a workspace; it is made on the service if it is not there.
 
     Args:
@@ -83,6 +93,14 @@ class Experiment:
     def workspace(self) -> Workspace:
         """The workspace."""
         return self._workspace
+
+    @property
+    def _service(self) -> Transport:
+        return self.workspace.service
+
+    @property
+    def _page_name(self) -> str:
+        return self.name
 
     @property
     def workspace_object(self) -> Workspace:

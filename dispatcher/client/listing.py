@@ -25,26 +25,86 @@ def runs(
     rehydrate: bool = True,
 ) -> Iterator[Run]:
     """Yield the runs that fit all filters; the next page is fetched when it is needed."""
+    _check(type, tags, properties, status)
+    return _runs(experiment, query, type, tags, properties, status, rehydrate)
+
+
+def _runs(experiment: Experiment, query: List[Any], *filters: Any) -> Iterator[Run]:
+    *wanted, rehydrate = filters
+    for record in _records(experiment.workspace, query, *wanted):
+        yield of(experiment, record, rehydrate)
+
+
+def _records(
+    workspace: Workspace,
+    query: List[Any],
+    type: Optional[str],
+    tags: Filter,
+    properties: Filter,
+    status: Optional[str],
+) -> Iterator[Dict[str, Any]]:
     query = [*query, *_pairs("tag", tags), *_pairs("property", properties), ("limit", _PAGE)]
     query += [(key, text) for key, text in (("type", type), ("status", status)) if text]
     cursor = None
     while True:
-        page = experiment.workspace.service.get(
-            "/runs", [*query, ("cursor", cursor)] if cursor else query
-        )
+        page = workspace.service.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
         for record in page["runs"]:
             if _fits(record["tags"], tags) and _fits(record["properties"], properties):
-                yield of(experiment, record, rehydrate)
+                yield record
         cursor = page.get("next")
         if not cursor:
             return
+
+
+def _check(type: Any, tags: Any, properties: Any, status: Any) -> None:
+    from dispatcher.client import checks
+
+    checks.texts_or_none(type=type, status=status)
+    checks.filters(tags=tags, properties=properties)
+
+
+def on_target(
+    workspace: Workspace,
+    target: str,
+    type: Optional[str] = None,
+    tags: Filter = None,
+    properties: Filter = None,
+    status: Optional[str] = None,
+) -> Iterator[Run]:
+    """Yield the runs of all experiments that are or were on a target, newest first."""
+    from dispatcher.client.experiment import Experiment
+
+    query = [("target", target), ("include_children", 1)]
+    for record in _records(workspace, query, type, tags, properties, status):
+        yield of(Experiment(workspace, record["experiment"], _create_in_cloud=False), record)
+
+
+def active(
+    workspace: Workspace,
+    target: str,
+    type: Optional[str] = None,
+    tags: Filter = None,
+    properties: Filter = None,
+    status: Optional[str] = None,
+) -> Iterator[Run]:
+    """Yield the runs on a target that have not ended."""
+    from dispatcher.client.run_status import RunStatus
+
+    over = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+    wanted = [status] if status else [word for word in RunStatus.list() if word not in over]
+    for word in wanted:
+        if word not in over:
+            yield from on_target(workspace, target, type, tags, properties, word)
 
 
 def of(experiment: Experiment, record: Dict[str, Any], rehydrate: bool = True) -> Run:
     """The run object of a record, of the class that its type asks for."""
     from dispatcher.client.run import CLASS_OF_TYPE, Run
 
-    make = CLASS_OF_TYPE.get(record.get("type") or "", Run) if rehydrate else Run
+    kind = record.get("type") or ""
+    if kind == "hyperdrive" and kind not in CLASS_OF_TYPE:
+        import dispatcher.client.sweeps.run  # noqa: F401  (it makes itself known)
+    make = CLASS_OF_TYPE.get(kind, Run) if rehydrate else Run
     return make(experiment, record["id"], _record=record)
 
 

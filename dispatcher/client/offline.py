@@ -24,6 +24,13 @@ class OfflineRun:
     ) -> None:
         self._run_id = run_id or f"OfflineRun_{_uuid4()}"
 
+    DELIM = "#"
+
+    @property
+    def identity(self) -> str:
+        """A name for logs."""
+        return f"{type(self).__name__}{self.DELIM}{self.id}"
+
     @property
     def id(self) -> str:
         """The run's id."""

@@ -13,7 +13,18 @@ from dispatcher.client.run_wait import RunWaiting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Type, Union
+    from typing import (
+        Any,
+        Callable,
+        Dict,
+        Iterator,
+        List,
+        NoReturn,
+        Optional,
+        Sequence,
+        Type,
+        Union,
+    )
 
     from dispatcher.client.children import Filter
     from dispatcher.client.environment import Environment
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from dispatcher.client.metric_buffer import LineBuffer
     from dispatcher.client.offline import OfflineRun
     from dispatcher.client.run_outputs import Folders
+    from dispatcher.client.targets import ComputeTarget
     from dispatcher.client.tee import Tee
     from dispatcher.client.workspace import Workspace
 
@@ -113,6 +125,35 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
 
         query: Any = [("experiment", experiment.name), ("include_children", int(include_children))]
         return runs(experiment, query, type, tags, properties, status, rehydrate=_rehydrate_runs)
+
+    @staticmethod
+    def list_by_compute(
+        compute: ComputeTarget,
+        type: Optional[str] = None,
+        tags: Filter = None,
+        properties: Filter = None,
+        status: Optional[str] = None,
+    ) -> Iterator[Run]:
+        """Yield the runs of all experiments on a target, newest first."""
+        from dispatcher.client import checks
+        from dispatcher.client.listing import on_target
+        from dispatcher.client.targets import ComputeTarget
+
+        checks.instance("compute", compute, ComputeTarget)
+        return on_target(compute.workspace, compute.name, type, tags, properties, status)
+
+    def get_secret(self, name: str) -> NoReturn:
+        """There is no key vault. Raises UserErrorException."""
+        self.get_secrets([name])
+
+    def get_secrets(self, secrets: Sequence[str]) -> NoReturn:
+        """There is no key vault. Raises UserErrorException."""
+        from dispatcher.client.errors import UserErrorException
+
+        raise UserErrorException(
+            f"There is no key vault for {secrets!r}: pass secrets to the run as environment "
+            "variables (run_config.environment_variables)."
+        )
 
     @staticmethod
     def add_type_provider(runtype: str, run_factory: Callable[..., Run]) -> None:

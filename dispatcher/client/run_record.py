@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dispatcher.client.portal import Portal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     Record = Dict[str, Any]
 
 
-class RunRecord:
+class RunRecord(Portal):
     """The cached record of a run; what is not in it yet is fetched when it is asked for."""
 
     _experiment: Experiment
@@ -102,6 +104,10 @@ class RunRecord:
     @property
     def _service(self) -> Transport:
         return self.experiment.workspace.service
+
+    @property
+    def _page_name(self) -> str:
+        return self.id
 
     @property
     def _path(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from dispatcher.client import checks
 from dispatcher.client.config import DockerConfiguration, RunConfiguration
+from dispatcher.client.environment import Environment
 from dispatcher.client.errors import (
     ExperimentExecutionException,
     RunConfigurationException,
@@ -14,8 +16,6 @@ from dispatcher.client.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Union
-
-    from dispatcher.client.environment import Environment
 
 _IGNORED = (
     "compute_target",
@@ -66,6 +66,10 @@ class ScriptRunConfig:
         command: Union[str, List[str], None] = None,
         docker_runtime_config: Optional[DockerConfiguration] = None,
     ) -> None:
+        checks.paths(source_directory=source_directory or ".")
+        checks.texts_or_none(script=script)
+        checks.number("max_run_duration_seconds", max_run_duration_seconds, 0)
+        _check_words(arguments=arguments, command=command)
         if resume_from is not None:
             raise UserErrorException("resume_from is not supported; pass the path as an argument.")
         self.source_directory = os.fspath(source_directory) if source_directory else "."
@@ -93,8 +97,9 @@ class ScriptRunConfig:
             raise ExperimentExecutionException(f"The source directory {folder} does not exist.")
         if not self.run_config.target:
             raise ExperimentExecutionException("No compute target: set target or compute_target.")
+        _refuse_data(self.run_config)
         if isinstance(self.command, list):
-            " ".join(self.command)
+            checks.lists_of_texts(command=self.command)
         if self.command:
             return
         if not self.script:
@@ -119,9 +124,26 @@ class ScriptRunConfig:
         )
 
 
+def _check_words(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None and not isinstance(value, (str, list, tuple)):
+            checks.refuse(name, "a list or a text", value)
+
+
+def _refuse_data(config: RunConfiguration) -> None:
+    for name in ("data", "data_references", "output_data", "datacaches"):
+        if getattr(config, name, None):
+            raise UserErrorException(
+                f"run_config.{name}: there are no datasets and datastores; pass paths as script "
+                "arguments, and keep results in ./outputs."
+            )
+
+
 def _made(given: Dict[str, Any]) -> RunConfiguration:
     made = RunConfiguration()
     made.target = given["compute_target"] or "local"
+    if given["environment"] is not None:
+        checks.instance("environment", given["environment"], Environment)
     made.max_run_duration_seconds = given["max_run_duration_seconds"]
     if given["environment"] is not None:
         made.environment = given["environment"]

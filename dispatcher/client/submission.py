@@ -98,6 +98,8 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
 
     for config in configs:
         if not isinstance(config, ScriptRunConfig):
+            if hasattr(config, "refuse_submission"):
+                config.refuse_submission()
             raise AzureMLException(
                 f"A {type(config).__name__} cannot be submitted; give a ScriptRunConfig."
             )

@@ -6,31 +6,29 @@ from __future__ import annotations
 import os
 import shutil
 
-from dispatcher.client import workspace_config
+from dispatcher.client import checks, workspace_config
 from dispatcher.client import workspace_registry as registry
-from dispatcher.client.errors import ComputeTargetException, NotYetAvailable, WorkspaceException
+from dispatcher.client.errors import WorkspaceException
 from dispatcher.client.workspace_config import WorkspaceConfig
+from dispatcher.client.workspace_contents import WorkspaceContents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Union
 
-    from dispatcher.client.experiment import Experiment
-    from dispatcher.client.run import Run
-    from dispatcher.client.targets import ComputeTarget
     from dispatcher.client.transport import Transport
 
 _LOCAL = "local"
 
 
-class Workspace:
+class Workspace(WorkspaceContents):
     """A workspace that is there already.
 
     Args:
         subscription_id: Kept for v1's sake; any text.
         resource_group: Kept for v1's sake; any text.
         workspace_name: The name it was created with.
-        auth, sku, tags, **kwargs: Accepted and kept, not interpreted.
+        auth, sku, tags: Accepted and kept, not interpreted.
 
     Raises:
         WorkspaceException: No workspace of that name was created here.
@@ -51,6 +49,8 @@ class Workspace:
         _config: Optional[WorkspaceConfig] = None,
         _transport: Optional[Transport] = None,
     ) -> None:
+        if _config is None:
+            checks.texts(workspace_name=workspace_name)
         self._config = _config or registry.named(workspace_name, subscription_id, resource_group)
         self._transport = _transport
         self._sku = sku
@@ -71,6 +71,7 @@ class Workspace:
         Raises:
             UserErrorException: There is no such file, or it lacks keys.
         """
+        checks.paths_or_none(path=path, _file_name=_file_name)
         return _of(workspace_config.read(workspace_config.find(path, _file_name)))
 
     @staticmethod
@@ -80,10 +81,30 @@ class Workspace:
         subscription_id: Optional[str] = None,
         resource_group: Optional[str] = None,
         location: Optional[str] = None,
+        create_resource_group: bool = True,
+        sku: str = "basic",
+        tags: Optional[Dict[str, str]] = None,
+        friendly_name: Optional[str] = None,
+        storage_account: Optional[str] = None,
+        key_vault: Optional[str] = None,
+        app_insights: Optional[str] = None,
+        container_registry: Optional[str] = None,
+        adb_workspace: Optional[str] = None,
+        primary_user_assigned_identity: Optional[str] = None,
+        cmk_keyvault: Optional[str] = None,
+        resource_cmk_uri: Optional[str] = None,
+        hbi_workspace: bool = False,
+        default_cpu_compute_target: Any = None,
+        default_gpu_compute_target: Any = None,
+        private_endpoint_config: Any = None,
+        private_endpoint_auto_approval: bool = True,
         exist_ok: bool = False,
+        show_output: bool = True,
+        user_assigned_identity_for_cmk_encryption: Optional[str] = None,
+        system_datastores_auth_mode: str = "accessKey",
+        v1_legacy_mode: Optional[bool] = None,
         path: Optional[str] = None,
         service_url: Optional[str] = None,
-        **kwargs: Any,
     ) -> Workspace:
         """Make a workspace and the config.json that finds it again.
 
@@ -94,12 +115,20 @@ class Workspace:
             path: Its folder; default `$DISPATCHER_HOME/workspaces/<name>`, where DISPATCHER_HOME
                 is `~/.dispatcher` if not set.
             service_url: Use a running service instead of an embedded one.
-            **kwargs: v1's further arguments (storage_account …): accepted, without effect.
+
+        Of v1's further arguments, those that speak of Azure's resources are accepted, without
+        effect; a default compute target is made when it is asked for by name.
 
         Raises:
             WorkspaceException: There is one of that name and `exist_ok` is False, or it lives in
                 another folder than `path`.
         """
+        checks.texts(name=name)
+        checks.texts_or_none(
+            subscription_id=subscription_id, resource_group=resource_group, service_url=service_url
+        )
+        checks.paths_or_none(path=path)
+        _check_name(name)
         home = os.path.join(registry.workspaces_folder(), name)
         known = registry.read(home)
         if known is not None:
@@ -132,6 +161,7 @@ class Workspace:
         id: Optional[str] = None,
     ) -> Workspace:
         """Find a workspace by name. Raises WorkspaceException when there is none."""
+        checks.texts(name=name)
         return _of(registry.named(name, subscription_id, resource_group))
 
     @staticmethod
@@ -151,6 +181,7 @@ class Workspace:
 
     def write_config(self, path: Optional[str] = None, file_name: Optional[str] = None) -> None:
         """Write `<path>/.azureml/config.json`, from which `from_config` finds this workspace."""
+        checks.paths_or_none(path=path, file_name=file_name)
         workspace_config.write(self._config, path or ".", file_name or "config.json")
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
@@ -224,58 +255,16 @@ class Workspace:
             "workspaceid": self.service.get("/health").get("service_id"),
         }
 
-    @property
-    def experiments(self) -> Dict[str, Experiment]:
-        """The experiments by name."""
-        from dispatcher.client.experiment import Experiment
-
-        return {one.name: one for one in Experiment.list(self)}
-
-    @property
-    def compute_targets(self) -> Dict[str, ComputeTarget]:
-        """The service's targets by name."""
-        from dispatcher.client.targets import ComputeTarget
-
-        return {target.name: target for target in ComputeTarget.list(self)}
-
-    def get_default_compute_target(self, type: str) -> Optional[ComputeTarget]:
-        """The target for "CPU" or "GPU" work: the one named for it, else the first that fits."""
-        wanted = type.upper()
-        if wanted not in ("CPU", "GPU"):
-            raise ComputeTargetException(f"type must be 'CPU' or 'GPU', not {type!r}")
-        targets = self.compute_targets
-        for name in (f"{type.lower()}-cluster", f"{type.lower()}-compute", type.lower()):
-            if name in targets:
-                return targets[name]
-        return next((t for t in targets.values() if t.has_gpus == (wanted == "GPU")), None)
-
-    def get_mlflow_tracking_uri(self, with_auth: bool = False) -> str:
-        """Where MLflow's client reaches this workspace: `mlflow.set_tracking_uri(…)` takes it.
-
-        MLflow takes the token from `MLFLOW_TRACKING_TOKEN`, which this call sets in this process.
-
-        Args:
-            with_auth: Accepted, not interpreted: no token ever stands in the address.
-        """
-        address = self.service.address
-        os.environ["MLFLOW_TRACKING_TOKEN"] = address.token
-        return address.url
-
-    def get_run(self, run_id: str) -> Run:
-        """The run of that id, as its own class. Raises ServiceException (404) when unknown."""
-        from dispatcher.client.run import Run
-
-        return Run.get(self, run_id)
-
-    def get_default_datastore(self) -> Any:
-        """Not there yet: files of a run live with the run."""
-        raise NotYetAvailable("Datastores are not available; pass paths as script arguments.")
-
     def __repr__(self) -> str:
         return (
             f"Workspace.create(name={self.name!r}, subscription_id={self.subscription_id!r}, "
             f"resource_group={self.resource_group!r})"
         )
+
+
+def _check_name(name: str) -> None:
+    if not name or name in (".", "..") or any(char in name for char in "/\\\0"):
+        raise WorkspaceException(f"name: {name!r} is no name of a workspace: it is a folder's.")
 
 
 def _of(config: WorkspaceConfig, transport: Union[Transport, None] = None) -> Workspace:

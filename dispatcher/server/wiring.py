@@ -131,7 +131,7 @@ def _services(
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         files=files,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
-        models=ModelService(store),
+        models=ModelService(store, time.time),
         catalog=catalog,
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),

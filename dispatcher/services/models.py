@@ -6,31 +6,31 @@ a model.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dispatcher.core.errors import InvalidSpec, NotFound
 from dispatcher.core.spec import MAX_TEXT
-from dispatcher.store.contract import RunQuery, Store, Transaction
-
-MAX_RUNS = 100_000
+from dispatcher.store.contract import Store, Transaction
 
 
 class ModelService:
     """Registers models."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
+        self._clock = clock
 
     def register(self, run_id: str, model: Mapping[str, Any]) -> dict[str, Any]:
         """Register files of a run; answers the model with its version. Raises NotFound when the
         run has no such file or folder.
         """
+        now = self._clock()
 
         def work(tx: Transaction) -> dict[str, Any]:
             _require(tx, run_id, model["path"])
             version = _last_version(tx, model["name"]) + 1
-            made = {**model, "version": version, "run_id": run_id}
+            made = {**model, "version": version, "run_id": run_id, "registered_at": now}
             key = f"model:{model['name']}"
             text = json.dumps(made)
             if len(text) > MAX_TEXT:
@@ -41,6 +41,29 @@ class ModelService:
             return made
 
         return self._store.write(work)
+
+    def find(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The models, or those of one name, newest first."""
+        prefix = "model:" if name is None else f"model:{name}:"
+        found = self._store.read(lambda tx: tx.labels.properties_like(prefix))
+        models = [_read(run_id, key, text) for run_id, key, text in found]
+        made = [model for model in models if model is not None and name in (None, model["name"])]
+        return sorted(
+            made, key=lambda model: (model["registered_at"], model["version"]), reverse=True
+        )
+
+
+def _read(run_id: str, key: str, text: str | None) -> dict[str, Any] | None:
+    """The model of a property; None for the property by which its run is found, and for what a
+    user has put there.
+    """
+    try:
+        model = json.loads(text or "")
+        if key == f"model:{model['name']}:{model['version']}":
+            return {"registered_at": 0.0, **model, "run_id": run_id}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return None
 
 
 def _require(tx: Transaction, run_id: str, path: str) -> None:
@@ -53,9 +76,6 @@ def _require(tx: Transaction, run_id: str, path: str) -> None:
 
 
 def _last_version(tx: Transaction, name: str) -> int:
-    key = f"model:{name}"
-    runs = tx.runs.query(RunQuery(properties=((key, None),), limit=MAX_RUNS))
-    found = tx.labels.properties([run.id for run in runs])
-    keys = [known for properties in found.values() for known in properties]
-    versions = [known.removeprefix(f"{key}:") for known in keys if known.startswith(f"{key}:")]
-    return max((int(version) for version in versions if version.isdigit()), default=0)
+    key = f"model:{name}:"
+    numbers = [known.removeprefix(key) for _, known, _ in tx.labels.properties_like(key)]
+    return max((int(number) for number in numbers if number.isdigit()), default=0)

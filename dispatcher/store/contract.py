@@ -195,6 +195,9 @@ class Runs(Protocol):
 class Labels(Protocol):
     def tags(self, ids: Collection[str]) -> dict[str, dict[str, str | None]]: ...
     def properties(self, ids: Collection[str]) -> dict[str, dict[str, str | None]]: ...
+    def properties_like(self, prefix: str) -> list[tuple[str, str, str | None]]:
+        """(run, key, value) of all properties, of any run, whose keys start so."""
+
     def label_all(
         self,
         tags: Mapping[str, Mapping[str, str | None]],

@@ -186,6 +186,14 @@ class _Labels:
     def properties(self, ids: Collection[str]) -> dict[str, Pairs]:
         return _read(self._state.properties, ids)
 
+    def properties_like(self, prefix: str) -> list[tuple[str, str, str | None]]:
+        return [
+            (run_id, key, value)
+            for run_id, pairs in self._state.properties.items()
+            for key, value in pairs.items()
+            if key.startswith(prefix)
+        ]
+
     def label_all(
         self,
         tags: Mapping[str, Mapping[str, str | None]],

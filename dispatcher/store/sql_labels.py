@@ -21,6 +21,16 @@ class SqlLabels:
     def properties(self, ids: Collection[str]) -> dict[str, dict[str, str | None]]:
         return self._read(PROPERTIES, ids)
 
+    def properties_like(self, prefix: str) -> list[tuple[str, str, str | None]]:
+        # SQLite's LIKE ignores case; its texts are in byte order, so a range is exact there.
+        key = PROPERTIES.c.key
+        statement = select(PROPERTIES.c.run_id, key, PROPERTIES.c.value)
+        if self._connection.dialect.name == "sqlite":
+            statement = statement.where(key >= prefix, key < prefix + "\U0010ffff")
+        else:
+            statement = statement.where(key.startswith(prefix, autoescape=True))
+        return [(row[0], row[1], row[2]) for row in self._connection.execute(statement)]
+
     def set_tags(self, run_id: str, tags: Mapping[str, str | None]) -> None:
         self.remove_tags(run_id, tags.keys())
         self._insert(TAGS, run_id, tags)

@@ -198,7 +198,8 @@ def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
     )
     assert found.environment_variables == {"my_Var": "1"}
     assert found.environment.docker.base_image == "python:3.11"
-    assert found.environment.python.conda_dependencies == {"dependencies": ["python=3.11"]}
+    assert found.environment.python.conda_dependencies is not None
+    assert list(found.environment.python.conda_dependencies.conda_packages) == ["python=3.11"]
     assert found.node_count == 2
 
 

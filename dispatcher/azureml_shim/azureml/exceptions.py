@@ -1,11 +1,13 @@
 """v1's exceptions."""
 
 from dispatcher.client.errors import (
+    ActivityCanceledException,
     ActivityFailedException,
     AuthenticationException,
     AzureMLException,
     ComputeTargetException,
     ExperimentExecutionException,
+    ModelNotFoundException,
     ProjectSystemException,
     RunConfigurationException,
     RunEnvironmentException,
@@ -15,13 +17,29 @@ from dispatcher.client.errors import (
     UserErrorException,
     WorkspaceException,
 )
+from dispatcher.client.errors_unused import (
+    AzureMLAggregatedException,
+    DatasetTimestampMissingError,
+    DiscoveryUrlNotFoundException,
+    ModelPathNotFoundException,
+    ParallelRunException,
+    WebserviceException,
+    WorkspacePrivateEndpointException,
+)
 
 __all__ = [
+    "ActivityCanceledException",
     "ActivityFailedException",
     "AuthenticationException",
+    "AzureMLAggregatedException",
     "AzureMLException",
     "ComputeTargetException",
+    "DatasetTimestampMissingError",
+    "DiscoveryUrlNotFoundException",
     "ExperimentExecutionException",
+    "ModelNotFoundException",
+    "ModelPathNotFoundException",
+    "ParallelRunException",
     "ProjectSystemException",
     "RunConfigurationException",
     "RunEnvironmentException",
@@ -29,5 +47,7 @@ __all__ = [
     "SnapshotException",
     "TrainingException",
     "UserErrorException",
+    "WebserviceException",
     "WorkspaceException",
+    "WorkspacePrivateEndpointException",
 ]

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +13,7 @@ from dispatcher.core.errors import NotAllowed
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.spec import Digest
 from dispatcher.server.bodies import read_body
-from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.deps import Caller, S, Services, identify, reach
 from dispatcher.server.schemas import ModelBody, Strict, moment
 from dispatcher.services.access import Identity
 from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
@@ -117,6 +117,12 @@ def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) ->
     """Give files of a run a model's name, and the version that comes next for it."""
     reach(services, caller, run_id)
     return services.models.register(run_id, body.model_dump(exclude_none=True))
+
+
+@router.get("/models", dependencies=[Depends(identify)])
+def list_models(services: S, name: str | None = None) -> dict[str, Any]:
+    """All models, or all versions of one, newest first."""
+    return {"models": services.models.find(name)}
 
 
 def _reach_to_write(services: Services, caller: Identity, run_id: str) -> Run:

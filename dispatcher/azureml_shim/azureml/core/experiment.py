@@ -1,5 +1,5 @@
 """v1's home of Experiment."""
 
-from dispatcher.client.experiment import Experiment
+from dispatcher.client.experiment import Experiment, ViewType
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "ViewType"]

@@ -1,0 +1,1 @@
+"""v1's own client of Azure: of its names, those that programs import."""

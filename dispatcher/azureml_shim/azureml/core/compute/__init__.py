@@ -1,0 +1,25 @@
+"""v1's home of compute targets."""
+
+from dispatcher.client.amlcompute import AmlCompute
+from dispatcher.client.errors import ComputeTargetException
+from dispatcher.client.remote_compute import RemoteCompute
+from dispatcher.client.targets import ComputeTarget
+from dispatcher.client.unsupported import module as _module
+
+_ATTACH = (
+    "attach what there is by its kind: ComputeTarget.attach(ws, name, {'kind': 'docker'}), or "
+    "{'kind': 'ray', 'address': …}."
+)
+__getattr__ = _module(
+    "azureml.core.compute",
+    dict.fromkeys(
+        (
+            *("AdlaCompute", "AksCompute", "BatchCompute", "ComputeInstance", "DataFactoryCompute"),
+            *("DatabricksCompute", "DsvmCompute", "HDInsightCompute", "KubernetesCompute"),
+            "SynapseCompute",
+        ),
+        _ATTACH,
+    ),
+)
+
+__all__ = ["AmlCompute", "ComputeTarget", "ComputeTargetException", "RemoteCompute"]

@@ -1,0 +1,17 @@
+"""v1's home of AmlCompute."""
+
+from dispatcher.client.amlcompute import (
+    AmlCompute,
+    AmlComputeNodeStateCounts,
+    AmlComputeProvisioningConfiguration,
+    AmlComputeStatus,
+    ScaleSettings,
+)
+
+__all__ = [
+    "AmlCompute",
+    "AmlComputeNodeStateCounts",
+    "AmlComputeProvisioningConfiguration",
+    "AmlComputeStatus",
+    "ScaleSettings",
+]

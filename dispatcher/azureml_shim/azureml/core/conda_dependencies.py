@@ -1,0 +1,7 @@
+"""v1's home of CondaDependencies."""
+
+from dispatcher.client.conda_dependencies import PYTHON_VERSION, CondaDependencies
+
+CONDA_FILE_NAME = "conda_dependencies.yml"
+
+__all__ = ["CONDA_FILE_NAME", "PYTHON_VERSION", "CondaDependencies"]

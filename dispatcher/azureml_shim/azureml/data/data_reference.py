@@ -1,0 +1,6 @@
+"""v1's home of DataReference."""
+
+from dispatcher.client.unsupported import module as _module
+
+_DATA = "there are no datastores; pass paths as script arguments, and keep results in ./outputs."
+__getattr__ = _module("azureml.data.data_reference", {"DataReference": _DATA})

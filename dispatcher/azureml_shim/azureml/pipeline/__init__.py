@@ -1,0 +1,1 @@
+"""v1's pipelines: their names can be imported, and say what to use instead."""

@@ -1,0 +1,1 @@
+"""v1's training package: sweeps in `hyperdrive`; estimators say what to use instead."""

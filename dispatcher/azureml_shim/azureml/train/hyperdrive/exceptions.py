@@ -1,0 +1,19 @@
+"""v1's exceptions of sweeps."""
+
+from dispatcher.client.sweeps.errors import (
+    HyperDriveConfigException,
+    HyperDriveException,
+    HyperDriveNotImplementedException,
+    HyperDriveRehydrateException,
+    HyperDriveScenarioNotSupportedException,
+    HyperDriveServiceException,
+)
+
+__all__ = [
+    "HyperDriveConfigException",
+    "HyperDriveException",
+    "HyperDriveNotImplementedException",
+    "HyperDriveRehydrateException",
+    "HyperDriveScenarioNotSupportedException",
+    "HyperDriveServiceException",
+]

@@ -1,0 +1,9 @@
+"""v1's home of HyperDriveConfig."""
+
+from dispatcher.client.sweeps.config import (
+    HyperDriveConfig,
+    HyperDriveRunConfig,
+    PrimaryMetricGoal,
+)
+
+__all__ = ["HyperDriveConfig", "HyperDriveRunConfig", "PrimaryMetricGoal"]

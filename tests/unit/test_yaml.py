@@ -1,0 +1,140 @@
+"""The reader and writer of YAML, against PyYAML and against what is meant to harm."""
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatcher.client.yaml_reader import MOST_BYTES, parse
+from dispatcher.client.yaml_writer import written
+
+# PyYAML reads YAML 1.1, where two more signs end a line; texts of both are compared without them.
+texts = st.text(st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs"]))
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=20,
+)
+SOME = [
+    "a: 1\nb:\n- x\n- y: 2\n  z: 3\n-\n  - q\n  - - r\n    - s\n",
+    "c: {a: [1, 2, {b: c}], d: 'x: y'}\n# c\nd: |\n  line\n    more\n\n  end\n",
+    'e: >-\n  fold me\n  now\n\n  next\n\n    kept\n  end\nf: "a\\tb\\u00e9"\n',
+    "g: a plain # comment\nh:\n# at the margin\n  i: ''\n  j: it''s\n",
+    "---\nname: env\ndependencies:\n  - python=3.8\n  - pip:\n    - numpy~=1.2\n...\n",
+    "[1, 2.5, true, null, -3, .inf]",
+    '{"a": {"b": [1, "x", null]},\n "c": "d\\n"}',
+    "",
+    "# nothing\n",
+    "just text",
+    "- a\n-   b: 1\n    c: 2\n- [x,\n   y]\n",
+    "a: on\n  two lines\nb: 2\n",
+    "a: http://x.y:80/z#f\nb: -x\nc: 'a\n  b'\n",
+    "k: [a:b, 'c', d e]",
+    "a: |+\n  x\n\n\nb: |2\n    y\nc: >+\n  z\n\n",
+]
+
+
+@pytest.mark.parametrize("text", SOME)
+def test_a_text_is_read_as_pyyaml_reads_it(text: str) -> None:
+    assert parse(text) == yaml.safe_load(text)
+
+
+@given(values)
+@settings(max_examples=400, deadline=None)
+def test_what_is_written_reads_back_here_and_by_pyyaml(value: Any) -> None:
+    text = written(value)
+
+    assert parse(text) == value
+    assert yaml.safe_load(text) == value
+
+
+@given(values, st.sampled_from([True, False, None]), st.sampled_from([20, 80, 1000]))
+@settings(max_examples=400, deadline=None)
+def test_what_pyyaml_writes_is_read(value: Any, flow: bool | None, width: int) -> None:
+    text = yaml.safe_dump(value, default_flow_style=flow, width=width, allow_unicode=True)
+    if "? " in text or isinstance(value, float):  # keys of several lines; 1.1's way to write floats
+        return
+
+    assert parse(text) == yaml.safe_load(text)
+
+
+@given(st.text(st.sampled_from("ab:-?#'\"[]{}|>!&*,%@ \n\t\\0.1~"), max_size=60))
+@settings(max_examples=1500, deadline=None)
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parse(text)
+    except ValueError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: !!python/object:os.system x", "line 1: '!!python/object:os.system' is a tag"),
+        ("a: &x [1]\nb: [*x, *x]", "line 1: '&x' is an anchor"),
+        ("a: 1\nb: *x", "line 2: '*x' is an alias"),
+        ("a: [*x]", "tags, anchors and aliases"),
+        ("%YAML 1.1\n---\na: 1", "is a directive"),
+        ("a: 1\na: 2", "line 2: the key 'a' is there a second time"),
+        ("{a: 1, a: 2}", "the key 'a' is there a second time"),
+        ("[" * 5000, "nested too deep"),
+        ("".join(" " * k + "a:\n" for k in range(200)), "nested more than 60 deep"),
+        ("- " * 5000 + "x", "nested more than 60 deep"),
+        ("a: 'x\n" * 3, "line 2: 'x' follows what has ended"),
+        ("a: 'x", "line 1: a quoted text has no end"),
+        ("a: [1,\n2", "line 1: a collection in [ ] or { } has no end"),
+        ("a: \0", "control character"),
+        ("a:\n\tb: 1", "line 2: it is indented with a tab"),
+        ("a: 1\n  b: 2", "line 2: it is indented more deeply"),
+        ("a: x: y", "put it in quotes"),
+        ("? a\n: b", "keys of more than one line"),
+        ('a: "\\q"', "\\q is no escape"),
+        ('a: "\\UFFFFFFFF"', "is no character"),
+        ("x" * (MOST_BYTES + 1), "are read at most"),
+    ],
+)
+def test_what_can_do_harm_is_refused_by_name_and_line(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse(text)
+
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"k{k}: [1]" for k in range(30_000)),
+        "\n".join(f"k{k}: 'a\n  b'" for k in range(20_000)),
+        "a: '" + "x\n" * 200_000,
+        "a: [" + "x,\n" * 100_000,
+        "a" + " " * 1_000_000 + "b",
+        "a: " + "'" * 1_000_001,
+        "a" + ":" * 1_000_000,
+        '"' + '\\"' * 500_000,
+    ],
+    ids=[
+        "many flows",
+        "many quotes",
+        "open quote",
+        "open list",
+        "blanks",
+        "quotes",
+        "colons",
+        "esc",
+    ],
+)
+def test_no_text_takes_long(text: str) -> None:
+    started = time.process_time()
+    with suppress(ValueError):
+        parse(text)
+    assert time.process_time() - started < 5
+
+
+def test_what_yaml_has_not_is_not_written() -> None:
+    with pytest.raises(ValueError, match="a object cannot be written"):
+        written({"a": object()})
