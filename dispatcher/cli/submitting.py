@@ -15,6 +15,7 @@ from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
 from dispatcher.cli.sweeps import Sweep
+from dispatcher.client.conda_dependencies import CondaDependencies
 from dispatcher.client.config import RunConfiguration
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.experiment import Experiment
@@ -73,7 +74,8 @@ def submit_script(
         if value is not None:
             setattr(config, field, value)
     if conda_dependencies is not None:
-        config.environment.python.conda_dependencies = read_yaml(conda_dependencies)
+        packages = CondaDependencies(_underlying_structure=read_yaml(conda_dependencies))
+        config.environment.python.conda_dependencies = packages
         config.environment.python.user_managed_dependencies = False
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.rigs.azureml import named
+from tests.rigs.v1names import named
 
 FACTS: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "azureml_inventory.json").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.client.offline import OfflineRun
 from dispatcher.client.run import Run
-from tests.rigs.azureml import named
+from tests.rigs.v1names import named
 from tests.unit import azureml_inventory as inventory
 
 # v1 called the lists `name` and `path` there alone: a call by keyword that works in a run must not
