@@ -155,8 +155,11 @@ def _scope(told: dict[str, Any], words: Sequence[str]) -> Scope:
     scope.query = queries.joined(words, scope.query)
     if noisy:
         scope.note("--verbose and --debug have no effect here; see the service's log")
-    if scope.metadata_file is not None and scope.metadata_file.exists():
-        raise UserErrorException(f"--output-metadata-file {scope.metadata_file} is there already.")
+    file = scope.metadata_file
+    if file is not None and file.exists():
+        raise UserErrorException(f"--output-metadata-file {file} is there already.")
+    if file is not None and not file.parent.is_dir():
+        raise UserErrorException(f"--output-metadata-file {file}: its folder is not there.")
     return scope
 
 

@@ -18,6 +18,7 @@ from dispatcher.client.errors import (
     ServiceException,
     UserErrorException,
     WaitTimeoutError,
+    WorkspaceException,
 )
 from dispatcher.client.run import Run
 from dispatcher.client.transport import Transport
@@ -47,13 +48,17 @@ class Scope:
         works.
         """
         found = self._named() if self.workspace_name else self._of_folder()
+        self.note_address(found)
+        return found
+
+    def note_address(self, found: Workspace) -> None:
+        """Say if the workspace's v1 address is another than the one that was given."""
         for word, asked, real in (
             ("resource group", self.resource_group, found.resource_group),
             ("subscription", self.subscription_id, found.subscription_id),
         ):
             if asked not in (None, real):
                 self.note(f"workspace {found.name} is of {word} {real!r}; {asked!r} is ignored")
-        return found
 
     @property
     def service(self) -> Transport:
@@ -98,7 +103,15 @@ class Scope:
         assert self.workspace_name
         if set(self.workspace_name) & set("/\\\0"):
             raise UserErrorException(f"{self.workspace_name!r} is not a workspace's name.")
-        return Workspace.get(self.workspace_name)
+        try:
+            return Workspace.get(self.workspace_name)
+        except WorkspaceException:
+            # It may be known by the folder's config.json alone: Azure's own, or a copied one.
+            if _has_config(self.path):
+                here = Workspace.from_config(str(self.path))
+                if here.name == self.workspace_name:
+                    return here
+            raise
 
     def _of_folder(self) -> Workspace:
         if not self.path.exists():

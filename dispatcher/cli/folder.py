@@ -80,7 +80,7 @@ def _found(
     if not scope.workspace_name:
         return None
     try:
-        workspace = scope.workspace
+        workspace = Workspace.get(name)
     except WorkspaceException:
         return None
     if service_url not in (None, workspace.location):
@@ -88,6 +88,7 @@ def _found(
             f"Workspace {name!r} is served by {workspace.location}, not by {service_url}; "
             "choose another name, or leave --service-url out."
         )
+    scope.note_address(workspace)
     return workspace, workspace.service.get("/targets")["targets"]
 
 

@@ -274,6 +274,19 @@ def test_a_second_folder_joins_a_workspace_and_gets_a_configuration_for_each_tar
     assert cli("workspace", "show", "--path", tmp_path).json()["name"] == "desk"
 
 
+def test_a_workspace_is_known_by_the_config_that_azure_wrote(shared: Desk, tmp_path: Path) -> None:
+    folder = tmp_path / "from-azure"
+    shared.further.append(folder)
+    (folder / ".azureml").mkdir(parents=True)
+    told = {"subscription_id": "s", "resource_group": "g", "workspace_name": "prod"}
+    (folder / ".azureml" / "config.json").write_text(json.dumps(told))
+
+    for words in ((), ("-w", "prod", "-g", "g", "--subscription", "s")):
+        listed = cli("run", "list", "--path", folder, *words)
+        assert (listed.json(), listed.err) == ([], "")
+    assert cli("run", "list", "--path", folder, "-w", "another").code == 2
+
+
 def test_workspaces_are_made_listed_and_deleted(shared: Desk) -> None:
     made = cli("workspace", "create", "-w", "second", "-g", "group", "-l", "westeurope")
     assert made.json()["resourceGroup"] == "group"
