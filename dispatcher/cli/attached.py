@@ -81,6 +81,7 @@ def _config(target: str, in_container: bool = False) -> RunConfiguration:
     config = RunConfiguration(script="train.py")
     config.target = target
     config.environment.python.user_managed_dependencies = True
+    config.environment.python.conda_dependencies = None  # saving them would replace the file
     config.environment.python.conda_dependencies_file = CONDA_FILE
     config.docker.use_docker = in_container
     return config

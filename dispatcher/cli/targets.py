@@ -10,7 +10,10 @@ from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
 from dispatcher.client import wire
-from dispatcher.client.errors import ServiceException, UserErrorException
+from dispatcher.client.amlcompute import AmlCompute
+from dispatcher.client.errors import UserErrorException
+from dispatcher.client.remote_compute import RemoteCompute
+from dispatcher.client.targets import ComputeTarget
 
 app = typer.Typer(help="Compute targets: where runs run.", no_args_is_help=True)
 attach = typer.Typer(help="Attach a target, or change one.", no_args_is_help=True)
@@ -22,7 +25,6 @@ unsupported.register(create, unsupported.CREATED, "computetarget create ")
 unsupported.register(app, unsupported.TARGETS, "computetarget ")
 
 COLUMNS = ("name", "kind", "capacity", "answers", "description")
-RESERVED = ("amlcompute", "local", "containerinstance")
 Named = Annotated[str, typer.Option("--name", "-n", help="What runs call it.")]
 Word = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The target's name.")]
 OldWord = Annotated[str | None, typer.Option("--name", "-n", help="The name, v1's way.")]
@@ -96,41 +98,63 @@ def attach_ray(
     return _attach("ray", **locals())
 
 
+@command(attach, "remote")
+def attach_remote(
+    scope: Scope,
+    name: Named,
+    address: Annotated[str, typer.Option("--address", "-a", help="The machine.")],
+    username: Annotated[str, typer.Option("--username", "-u", help="Who logs in.")],
+    ssh_port: Annotated[int, typer.Option(min=1, max=65535)] = 22,
+    password: Annotated[str | None, typer.Option("--password", "-p", hidden=True)] = None,
+    private_key_file: Annotated[str | None, typer.Option(hidden=True)] = None,
+    private_key_passphrase: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> Shown:
+    """v1's machines over SSH: containers of the machine's Docker engine.
+
+    The service logs in as its account's SSH is set up to; secrets are not handed on.
+    """
+    machine = RemoteCompute.attach_configuration(
+        username,
+        address=address,
+        ssh_port=ssh_port,
+        password=password or "",
+        private_key_file=private_key_file or "",
+        private_key_passphrase=private_key_passphrase or "",
+    )
+    made = ComputeTarget.attach(scope.workspace, _checked(name), machine)
+    return Shown(made.serialize())
+
+
 @command(create, "amlcompute")
 def create_amlcompute(
     scope: Scope,
     name: Named,
-    max_nodes: Annotated[int, typer.Option(help="Runs at once.", min=1, max=65536)],
-    min_nodes: Annotated[int, typer.Option(hidden=True, min=0)] = 0,
-    vm_size: Annotated[str | None, typer.Option("--vm-size", "-s", hidden=True)] = None,
-    vm_priority: Annotated[str | None, typer.Option(hidden=True)] = None,
-    idle: Annotated[
-        int | None, typer.Option("--idle-seconds-before-scaledown", hidden=True)
-    ] = None,
+    max_nodes: Annotated[int, typer.Option(help="Kept and shown.", min=0)],
+    min_nodes: Annotated[int, typer.Option(help="Kept and shown.", min=0)] = 0,
+    vm_size: Annotated[str | None, typer.Option("--vm-size", "-s", help="Kept and shown.")] = None,
+    vm_priority: Annotated[str, typer.Option(hidden=True)] = "dedicated",
+    idle: Annotated[int, typer.Option("--idle-seconds-before-scaledown", hidden=True)] = 1800,
     location: Annotated[str | None, typer.Option("--location", "-l", hidden=True)] = None,
     description: Description = None,
 ) -> Shown:
-    """Make a target of this machine with as many CPU slots as v1's cluster had nodes.
+    """Give this machine, or what is attached already, the name of one of v1's clusters.
 
     A target of that name that is there already is kept as it is: attach your Docker engine or Ray
     cluster under the cluster's name first, and v1's scripts use that.
     """
-    if name.lower() in RESERVED:
-        raise UserErrorException(f"--name {name!r} is reserved; choose another.")
-    if min_nodes > max_nodes:
-        raise UserErrorException(f"--min-nodes {min_nodes} is more than --max-nodes {max_nodes}.")
-    scope.note_ignored(
-        vm_size=vm_size, vm_priority=vm_priority, location=location, min_nodes=min_nodes or None
+    asked = AmlCompute.provisioning_configuration(
+        vm_size=vm_size or "",
+        vm_priority=vm_priority,
+        min_nodes=min_nodes,
+        max_nodes=max_nodes,
+        idle_seconds_before_scaledown=idle,
+        description=description,
     )
-    scope.note_ignored(idle_seconds_before_scaledown=idle)
-    try:
-        known: dict[str, Any] = scope.service.get(f"/targets/{_checked(name)}")
-    except ServiceException as error:
-        if error.status_code != 404:
-            raise
-        return _attach("local", scope, name, cpus=float(max_nodes), description=description)
-    scope.note(f"{name} is there already ({known['kind']}) and stays as it is")
-    return Shown(known)
+    scope.note_ignored(location=location)
+    made = ComputeTarget.create(scope.workspace, _checked(name), asked)
+    if not isinstance(made, AmlCompute):
+        scope.note(f"{name} is there already ({made.type}) and stays as it is")
+    return Shown(made.serialize())
 
 
 @command(app, "list", with_query=True)

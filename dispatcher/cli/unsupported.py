@@ -38,8 +38,6 @@ WORKSPACE: Mapping[str, str] = {
     "private-endpoint": _ARM + " A service is reached by its socket or URL.",
 }
 ATTACHED: Mapping[str, str] = {
-    "remote": "machines over SSH are not supported as such. With Docker on that machine: "
-    "dispatcher computetarget attach docker -n NAME --docker-host ssh://USER@HOST",
     "aks": "Kubernetes is not supported as such. With KubeRay on it: "
     "dispatcher computetarget attach ray -n NAME --address HOST:PORT",
     "kubernetes": "Kubernetes is not supported as such. With KubeRay on it: "

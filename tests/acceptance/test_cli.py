@@ -208,18 +208,21 @@ def test_logs_are_streamed_and_downloaded(shared: Desk, tmp_path: Path) -> None:
 
 
 def test_targets_are_created_shown_and_detached_in_v1s_words(shared: Desk) -> None:
-    made = cli(
-        *("computetarget", "create", "amlcompute", "-n", "cpu-cluster", "-w", "desk"),
-        *("--max-nodes", 3, "--vm-size", "STANDARD_D2_V2"),
-    )
+    create = ("computetarget", "create", "amlcompute", "-w", "desk", "--max-nodes", 3)
+    made = cli(*create, "-n", "cpu-cluster", "--vm-size", "STANDARD_D2_V2", "-l", "west")
 
-    assert made.json()["cpus"] == 3.0
-    assert "--vm-size has no meaning here" in made.err
-    again = cli(
-        "computetarget", "create", "amlcompute", "-n", "cpu-cluster", "-w", "desk", "--max-nodes", 7
+    assert made.json()["labels"]["vm_size"] == "STANDARD_D2_V2"
+    assert made.json()["labels"]["max_nodes"] == "3"
+    assert "--location has no meaning here" in made.err
+    shared.attach("gpu-cluster", kind="local", gpus=["0", "1"])
+    kept = cli(*create, "-n", "gpu-cluster")
+    assert kept.json()["gpus"] == ["0", "1"]
+    assert "stays as it is" in kept.err
+    remote = cli(
+        *("computetarget", "attach", "remote", "-n", "machine", "-w", "desk"),
+        *("-a", "127.0.0.1", "-u", "nobody", "--ssh-port", 9),
     )
-    assert again.json()["cpus"] == 3.0
-    assert "stays as it is" in again.err
+    assert remote.json()["docker_host"] == "ssh://nobody@127.0.0.1:9"
     assert cli("computetarget", "show", "-n", "cpu-cluster", "-w", "desk").json()["name"]
     names = cli("computetarget", "list", "-w", "desk", "[].name").json()
     assert "cpu-cluster" in names
@@ -259,6 +262,21 @@ def test_a_folder_is_attached_with_samples_that_run_and_detached_again(
     assert not (folder / ".azureml" / "config.json").exists()
     assert len(cli("run", "list", "-w", "mine").json()) == 2, "the workspace is there still"
     assert cli("server", "stop", "-w", "mine").code == 0
+
+
+def test_attaching_again_leaves_the_users_files_as_they_are(shared: Desk, tmp_path: Path) -> None:
+    files = ("conda_dependencies.yml", "local.runconfig", "docker.runconfig")
+    (tmp_path / ".azureml").mkdir()
+    for name in files:
+        (tmp_path / ".azureml" / name).write_text("# mine\n")
+
+    for _ in range(2):
+        assert cli("folder", "attach", "--path", tmp_path, "-w", "desk").code == 0
+
+    texts = [(tmp_path / ".azureml" / name).read_text() for name in files]
+    assert texts == ["# mine\n"] * 3
+    sample = (tmp_path / ".azureml" / "sklearn.runconfig").read_text()
+    assert "condaDependenciesFile: conda_dependencies.yml\n" in sample
 
 
 def test_a_second_folder_joins_a_workspace_and_gets_a_configuration_for_each_target(

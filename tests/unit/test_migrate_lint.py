@@ -72,6 +72,23 @@ def said(findings: list[Finding], line: int) -> dict[str, Verdict]:
         ("import azureml.opendatasets", "azureml.opendatasets", NO),
         ("from azureml.interpret import X", "azureml.interpret.X", NO),
         ("from azureml.core import *\nRun.get_context().log('a', 1)", "Run.log", YES),
+        (
+            "ws.compute_targets['c'].wait_for_completion(min_node_count=1)",
+            "ComputeTarget.wait_for_completion",
+            YES,
+        ),
+        (
+            "from azureml.train.hyperdrive import HyperDriveConfig",
+            "azureml.train.hyperdrive.HyperDriveConfig",
+            NO,
+        ),
+        (
+            "from azureml.pipeline.steps import PythonScriptStep as P\nP(name='x')",
+            "azureml.pipeline.steps.PythonScriptStep",
+            NO,
+        ),
+        ("exp.submit(hd).get_best_run_by_primary_metric().cancel()", "Run.cancel", ALMOST),
+        ("Run.get_context().get_secret('x')", "Run.get_secret", NO),
         ("R = Run\nR.get_context().log('a', 1)", "Run.log", YES),
     ],
 )
@@ -223,6 +240,6 @@ def test_the_command_prints_findings_and_ends_with_1_if_something_is_unsupported
     (found,) = json.loads(told.out)
     assert (found["place"], found["line"], found["cell"]) == ("not.py:1", 1, None)
     assert (found["call"], found["verdict"]) == ("azureml.core.Dataset", "unsupported")
-    assert found["fix"].startswith("Pass paths as script arguments")
+    assert found["fix"].startswith("There are no datasets; pass paths")
     assert command(main.app, "migrate", "lint", tmp_path / "missing").code == 2
     assert "not.py:1" in command(main.app, "migrate", "lint", tmp_path / "not.py").out

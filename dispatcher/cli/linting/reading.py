@@ -225,9 +225,10 @@ class _Reader(ast.NodeVisitor):
             self._add(node, found.name, Verdict.UNSUPPORTED, found.fix)
 
     def _verdict(self, found: Function | Class, node: ast.Call) -> tuple[Verdict, str]:
-        parameters = surface.parameters(found.cls if isinstance(found, Class) else found.function)
-        names = [each.name for each in parameters or ()]
-        takes_any = parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
+        called = (found.cls,) if isinstance(found, Class) else (found.function, *found.overrides)
+        parameters = [each for one in called for each in surface.parameters(one)]
+        names = list(dict.fromkeys(each.name for each in parameters))
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
         for keyword in node.keywords:
             if keyword.arg is not None and keyword.arg not in names and not takes_any:
                 shown = ", ".join(name for name in names if name != "self" and name[0] != "_")
@@ -242,7 +243,8 @@ class _Reader(ast.NodeVisitor):
 
     def _add(self, node: ast.AST, call: str, verdict: Verdict, fix: str) -> None:
         line = getattr(node, "lineno", 1)
-        self.findings.append(Finding(self.unit.file, self.unit.cell, line, call, verdict, fix))
+        said = fix[:1].upper() + fix[1:]
+        self.findings.append(Finding(self.unit.file, self.unit.cell, line, call, verdict, said))
 
     # What expressions stand for.
 

@@ -5,6 +5,7 @@ A name in `DIFFERENT` must be in the shim, one in `INSTEAD` must not; tests see 
 
 from collections.abc import Mapping
 
+_LOGIN = "Accepted and not used: there is nothing to log in to."
 DIFFERENT: Mapping[str, str] = {
     "Workspace": "A workspace is a folder of this machine, found by its name; subscription and "
     "resource group are kept as texts.",
@@ -20,14 +21,24 @@ DIFFERENT: Mapping[str, str] = {
     "Run.clean": "There is nothing to clean: the agent has done it.",
     "Run.register_model": "The model is kept with its run; models are not served.",
     "Experiment.get_portal_url": "The address is the service's own; there is no studio.",
+    "AmlCompute.provisioning_configuration": "Sizes and nodes are kept and shown; the target is "
+    "this machine, or what you have attached under its name.",
+    "ComputeTarget.create": "The target is this machine, or what you have attached under its name.",
+    "ComputeTarget.attach": "What is attached is yours: "
+    '{"kind": "docker"|"ray"|"local", …}, or `dispatcher computetarget attach`.',
+    "ComputeTarget.delete": "It forgets the target; the machines are yours.",
+    "AmlCompute.delete": "It forgets the target; the machines are yours.",
+    "RemoteCompute.attach_configuration": "Runs are containers of the machine's Docker engine, "
+    "reached over SSH without a password.",
+    "InteractiveLoginAuthentication": _LOGIN,
+    "ServicePrincipalAuthentication": _LOGIN,
+    "AzureCliAuthentication": _LOGIN,
+    "MsiAuthentication": _LOGIN,
+    "TokenAuthentication": _LOGIN,
     "Environment.from_docker_image": "The image must be known to the target's Docker engine.",
 }
+_SECRETS = "Pass secrets as environment variables of the target."
 INSTEAD: Mapping[str, str] = {
-    "azureml.core.Dataset": "Pass paths as script arguments; a run's files are in its outputs/.",
-    "azureml.core.Datastore": "Pass paths as script arguments; a run's files are in its outputs/.",
-    "azureml.core.Webservice": "Train here, serve with a server of your choice.",
-    "azureml.core.Image": "Train here, serve with a server of your choice.",
-    "azureml.core.Keyvault": "Pass secrets as environment variables of the target.",
     "Workspace.get_default_keyvault": "Pass secrets as environment variables of the target.",
     "Workspace.keyvault": "Pass secrets as environment variables of the target.",
     "Workspace.webservices": "Train here, serve with a server of your choice.",
@@ -38,16 +49,19 @@ INSTEAD: Mapping[str, str] = {
     "Environment.get": "Make the environment in code: Environment(name).",
     "Environment.list": "Environments are kept in code.",
     "Environment.build": "Leave it out: environments are made when a run needs them.",
+    "Run.get_secret": _SECRETS,
+    "Run.get_secrets": _SECRETS,
+    "ScriptRun.get_secret": _SECRETS,
+    "ScriptRun.get_secrets": _SECRETS,
+    "Model.register": "Register it from its run: run.register_model(name, path).",
+    "azureml.train.hyperdrive.HyperDriveConfig": "It can be made, but not submitted yet: submit "
+    "one child for each set of values from a parent script, run.submit_child(config).",
     "Workspace.setup": "Use Workspace.create(name, exist_ok=True).",
     "Workspace.private_endpoints": "There are no Azure resources; leave it out.",
 }
 MODULES: Mapping[str, str] = {
     "azureml.pipeline": "Submit a parent script that submits its steps: run.submit_child(config).",
-    "azureml.train.hyperdrive": "Submit one child for each set of values from a parent script: "
-    "run.submit_child(config).",
-    "azureml.train.automl": "There is no AutoML; train your models in child runs.",
     "azureml.train": "Use ScriptRunConfig instead of an estimator.",
-    "azureml.widgets": "Use run.wait_for_completion(show_output=True).",
     "azureml.contrib": "It was a preview; there is no replacement here.",
     "azureml.opendatasets": "Download the data once and pass its path as an argument.",
     "azureml.dataprep": "Use pandas or pyarrow on a path that is passed as an argument.",
@@ -56,12 +70,7 @@ MODULES: Mapping[str, str] = {
     "azureml.explain": "Use the interpret or shap package, and run.upload_file for the result.",
     "azureml.mlflow": "Use the mlflow package: MLFLOW_TRACKING_URI is set inside runs.",
     "azureml.tensorboard": "Point TensorBoard at the run's downloaded logs.",
-    "azureml.core.webservice": "Train here, serve with a server of your choice.",
     "azureml.core.image": "Train here, serve with a server of your choice.",
-    "azureml.core.dataset": "Pass paths as script arguments; a run's files are in its outputs/.",
-    "azureml.core.datastore": "Pass paths as script arguments; a run's files are in its outputs/.",
-    "azureml.core.authentication": "Leave it out: there is nothing to log in to.",
-    "azureml.core.compute": "Attach targets once: `dispatcher computetarget attach`.",
     "azureml.telemetry": "Nothing is sent anywhere; leave it out.",
     "azureml._": "It was private to v1; use what is public.",
 }

@@ -79,6 +79,8 @@ def refusal(value: object) -> str | None:
     instead = getattr(type(value), "_instead", None)
     if instead is not None and inspect.isclass(value):
         return str(value._instead)  # type: ignore[attr-defined]
+    if inspect.isclass(value) and hasattr(value, "refuse_submission"):
+        return "It cannot be submitted yet."
     if not callable(value) or inspect.isclass(value):
         return None
     said = inspect.getdoc(value) or ""
@@ -87,9 +89,23 @@ def refusal(value: object) -> str | None:
         returns.endswith("NoReturn")
         or NotYetAvailable.__name__ in said
         or said.startswith("Not there yet")
+        or _only_raises(value)
     ):
         return said.split(" Raises ")[0].split("\n")[0]
     return None
+
+
+def _only_raises(function: Callable[..., Any]) -> bool:
+    """Whether all that a function does is to raise."""
+    home = getattr(function, "__module__", "") or ""
+    if not home.startswith("dispatcher.") or not inspect.isfunction(function):
+        return False
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    statements = getattr(definition, "body", [])
+    return isinstance(statements[-1], ast.Raise) and all(
+        isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+        for each in statements[:-1]
+    )
 
 
 def member(cls: type, name: str) -> Any:
@@ -105,6 +121,12 @@ def has(cls: type, name: str) -> bool:
     return name in _assigned(cls) or inspect.getattr_static(cls, name, None) is not None
 
 
+@functools.cache
+def derived(cls: type) -> tuple[type, ...]:
+    """The classes of the shim that are derived from one."""
+    return tuple(each for each in classes().values() if issubclass(each, cls) and each is not cls)
+
+
 def attribute_class(cls: type, name: str) -> type | None:
     """The class of an object's attribute, where the class's source shows it plainly."""
     return _assigned(cls).get(name)
@@ -118,12 +140,12 @@ def returned(value: object) -> Returned | None:
     return _annotated(text)
 
 
-def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    """A function's parameters, or None if it shows none."""
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """A function's parameters; of one that does not show them, that it takes any."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return None
+        return [inspect.Parameter("any", inspect.Parameter.VAR_KEYWORD)]
 
 
 def similar(cls: type, name: str) -> str | None:

@@ -21,10 +21,11 @@ class Class:
 
 @dataclass(frozen=True)
 class Function:
-    """A function, or a method of a class."""
+    """A function, or a method: of a class or of whatever may be derived from it."""
 
     function: Callable[..., Any]
     name: str
+    overrides: tuple[Callable[..., Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _of_module(value: Module, name: str) -> Value | None:
         return Nothing(dotted, remarks.of_name(dotted))
     refused = surface.refusal(found)
     if refused is not None:
-        return Nothing(dotted, refused)
+        return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
     if inspect.isclass(found):
         return Class(found, dotted)
     return Function(found, dotted) if callable(found) else None
@@ -126,7 +127,9 @@ def _of_object(value: Object, name: str) -> Value | None:
             return Object(known)
         if surface.has(value.cls, name) or name.startswith("_") or not value.sure:
             return None
-        return _absent(value.cls, name)
+        derived = (c for c in surface.derived(value.cls) if surface.has(c, name))
+        special = next(derived, None)
+        return _of_object(Object(special), name) if special else _absent(value.cls, name)
     if isinstance(found, property):
         refused = surface.refusal(found.fget) if found.fget else None
         if refused is not None:
@@ -143,7 +146,8 @@ def _of_member(cls: type, name: str, found: Any) -> Value | None:
     refused = surface.refusal(found)
     if refused is not None:
         return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
-    return Function(found, dotted)
+    overrides = (surface.member(each, name) for each in surface.derived(cls))
+    return Function(found, dotted, tuple(each for each in overrides if each is not found))
 
 
 def _absent(cls: type, name: str) -> Nothing:
