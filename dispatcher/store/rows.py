@@ -4,8 +4,12 @@ does not validate).
 A run's row has a column for what is searched or sorted by; the rest of its state is one JSON text.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
+
+# What of a label's value is indexed: PostgreSQL takes 2,704 bytes an entry, and values are longer.
+INDEXED = 200
+VALUE_START = f"substr(value, 1, {INDEXED})"
 
 
 def _text(*, primary_key: bool = False, nullable: bool = False) -> "Column[str]":
@@ -63,7 +67,7 @@ class EventRow(SQLModel, table=True):
 
 class TagRow(SQLModel, table=True):
     __tablename__ = "tags"
-    __table_args__ = (Index("tags_key", "key", "value", "run_id"),)
+    __table_args__ = (Index("tags_value", "key", text(VALUE_START), "run_id"),)
     run_id: str = Field(sa_column=_text(primary_key=True))
     key: str = Field(sa_column=_text(primary_key=True))
     value: str | None = Field(sa_column=_text(nullable=True))
@@ -71,7 +75,7 @@ class TagRow(SQLModel, table=True):
 
 class PropertyRow(SQLModel, table=True):
     __tablename__ = "properties"
-    __table_args__ = (Index("properties_key", "key", "run_id"),)
+    __table_args__ = (Index("properties_value", "key", text(VALUE_START), "run_id"),)
     run_id: str = Field(sa_column=_text(primary_key=True))
     key: str = Field(sa_column=_text(primary_key=True))
     value: str | None = Field(sa_column=_text(nullable=True))

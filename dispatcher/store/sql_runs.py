@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -14,6 +14,7 @@ from dispatcher.core.lifecycle import TERMINAL, Run
 from dispatcher.store.codec import event_data, moving, path_of, row_of, run_of
 from dispatcher.store.contract import Change, RecordedEvent, RunQuery, RunSearch
 from dispatcher.store.rows import CounterRow, EventRow, PropertyRow, RunRow, TagRow
+from dispatcher.store.sql_listing import below, listing
 
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
@@ -115,7 +116,7 @@ class SqlRuns:
         return {row[0] for row in rows}
 
     def query(self, query: RunQuery) -> list[Run]:
-        return self._runs(_listing(self._connection, query))
+        return self._runs(listing(self._connection, query))
 
     def search(self, search: RunSearch) -> list[Run]:
         from dispatcher.store.sql_search import statement
@@ -128,7 +129,7 @@ class SqlRuns:
             return []
         return self._runs(
             select(RUNS)
-            .where(_below(path_of(found[run_id])), RUNS.c.status.not_in(_ENDED))
+            .where(below(path_of(found[run_id])), RUNS.c.status.not_in(_ENDED))
             .order_by(RUNS.c.seq)
         )
 
@@ -197,41 +198,6 @@ def chunks(ids: Iterable[str]) -> Iterable[list[str]]:
     items = iter(dict.fromkeys(ids))
     while some := list(islice(items, CHUNK)):
         yield some
-
-
-def _below(path: str) -> Any:
-    """Runs whose path has this one as a proper prefix ('0' is what follows '/')."""
-    return and_(RUNS.c.path > path, RUNS.c.path < path[:-1] + "0")
-
-
-def _listing(connection: Connection, query: RunQuery) -> "Select[Any]":
-    statement = select(RUNS).order_by(RUNS.c.seq.desc()).limit(query.limit)
-    for column, value in (
-        (RUNS.c.experiment, query.experiment),
-        (RUNS.c.parent_id, query.parent),
-        (RUNS.c.type, query.type),
-        (RUNS.c.status, query.status),
-        (RUNS.c.target, query.target),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
-    if query.below is not None:
-        path = connection.execute(select(RUNS.c.path).where(RUNS.c.id == query.below)).scalar()
-        statement = statement.where(_below(path or "//"))
-    if query.top_level:
-        statement = statement.where(RUNS.c.parent_id.is_(None))
-    if query.ids is not None:
-        statement = statement.where(RUNS.c.id.in_(query.ids))
-    if query.before_seq is not None:
-        statement = statement.where(RUNS.c.seq < query.before_seq)
-    for table, filters in ((TAGS, query.tags), (PROPERTIES, query.properties)):
-        for key, wanted in filters:
-            having = select(table.c.run_id).where(table.c.key == key)
-            if wanted is not None:
-                equal = table.c.value.is_not_distinct_from(wanted[0])
-                having = having.where(equal)
-            statement = statement.where(RUNS.c.id.in_(having))
-    return statement
 
 
 def _event(run: Run, version: int, name: str, at: float, data: dict[str, Any]) -> dict[str, Any]:

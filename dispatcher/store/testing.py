@@ -164,13 +164,6 @@ class StoreContract:
         assert query(before_seq=3) == ["r1", "r0"]
         assert query(ids=("r1", "nobody")) == ["r1"]
 
-    def test_properties_are_found_by_the_start_of_their_keys(self, store: Store) -> None:
-        add(store, make("r"), make("s"))
-        store.write(lambda tx: tx.labels.add_properties("r", {"a:1": "x", "A:2": "y", "b": None}))
-        store.write(lambda tx: tx.labels.add_properties("s", {"a:%": None, "a_1": "z"}))
-        found = store.read(lambda tx: tx.labels.properties_like("a:"))
-        assert sorted(found) == [("r", "a:1", "x"), ("s", "a:%", None)]
-
     def test_properties_are_added_and_never_changed(self, store: Store) -> None:
         add(store, make("r"))
         store.write(lambda tx: tx.labels.add_properties("r", {"author": "x", "n": None}))

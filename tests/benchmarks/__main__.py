@@ -4,7 +4,15 @@ import importlib
 import sys
 import traceback
 
-ALL = ("fanout_bench", "latency_bench", "context_bench", "agent_bench", "docker_bench", "ray_bench")
+ALL = (
+    "fanout_bench",
+    "latency_bench",
+    "context_bench",
+    "agent_bench",
+    "docker_bench",
+    "ray_bench",
+    "listing_bench",
+)
 
 
 def main(names: list[str]) -> int:

@@ -11,19 +11,20 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
+from dispatcher.store.labels_testing import LabelContract
 from dispatcher.store.memory import MemoryStore
 from dispatcher.store.search_testing import SearchContract
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.testing import StoreContract
 
 
-class TestMemory(StoreContract, SearchContract):
+class TestMemory(StoreContract, SearchContract, LabelContract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
 
 
-class TestSqlite(StoreContract, SearchContract):
+class TestSqlite(StoreContract, SearchContract, LabelContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         store = SqlStore(f"sqlite:///{tmp_path}/x.db")
@@ -31,7 +32,7 @@ class TestSqlite(StoreContract, SearchContract):
         store.close()
 
 
-class TestPostgresql(StoreContract, SearchContract):
+class TestPostgresql(StoreContract, SearchContract, LabelContract):
     @pytest.fixture
     def store(self, postgres: Any, request: pytest.FixtureRequest) -> Iterator[SqlStore]:
         store = SqlStore(postgres.url())

@@ -1,0 +1,110 @@
+"""Which runs a query asks for, in SQL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, case, exists, func, literal_column, select
+
+from dispatcher.store.contract import RunQuery
+from dispatcher.store.rows import INDEXED, VALUE_START, PropertyRow, RunRow, TagRow
+
+RUNS = RunRow.__table__  # type: ignore[attr-defined]
+TAGS = TagRow.__table__  # type: ignore[attr-defined]
+PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
+RARE = 2_000  # runs with a label that are looked at one by one
+
+
+def below(path: str, column: Any = RUNS.c.path) -> Any:
+    """Runs whose path has this one as a proper prefix ('0' is what follows '/')."""
+    return and_(column > path, column < path[:-1] + "0")
+
+
+def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
+    """The statement for a query, newest runs first.
+
+    If one of the labels asked for is rare, the runs that have it are looked at; else all runs from
+    the newest on, until there are enough. The databases cannot tell which is better: one has no
+    statistics of values, and both take the newest run first wherever there is a limit.
+    """
+    labels = [(TAGS, *one) for one in query.tags] + [(PROPERTIES, *one) for one in query.properties]
+    counts = [_count_of(connection, label) for label in labels]
+    rarest = min(range(len(labels)), key=counts.__getitem__, default=None)
+    if rarest is None or counts[rarest] > RARE:
+        statement = _plain(connection, query, _as_it_is)
+        statement = statement.order_by(RUNS.c.seq.desc())
+    else:
+        having = _having(*labels.pop(rarest))
+        statement = _plain(connection, query, _in_no_index)
+        statement = statement.where(
+            RUNS.c.id.in_(select(having.table.c.run_id).where(*having.terms))
+        )
+        statement = statement.order_by((RUNS.c.seq + 0).desc())
+    for label in labels:
+        having = _having(*label)
+        same = and_(having.table.c.run_id == RUNS.c.id, *having.terms)
+        statement = statement.where(exists(select(1).select_from(having.table).where(same)))
+    return statement
+
+
+def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) -> "Select[Any]":
+    """The listing without its labels; `term` is how a column is written."""
+    statement = select(RUNS).limit(query.limit)
+    for column, value in (
+        (RUNS.c.experiment, query.experiment),
+        (RUNS.c.parent_id, query.parent),
+        (RUNS.c.type, query.type),
+        (RUNS.c.status, query.status),
+        (RUNS.c.target, query.target),
+    ):
+        if value is not None:
+            statement = statement.where(term(column) == value)
+    if query.below is not None:
+        path = connection.execute(select(RUNS.c.path).where(RUNS.c.id == query.below)).scalar()
+        statement = statement.where(below(path or "//", term(RUNS.c.path)))
+    if query.top_level:
+        top: Any = RUNS.c.parent_id.is_(None)
+        statement = statement.where(top if term is _as_it_is else case((top, 1), else_=0) == 1)
+    if query.ids is not None:
+        statement = statement.where(RUNS.c.id.in_(query.ids))
+    if query.before_seq is not None:
+        seq = RUNS.c.seq if term is _as_it_is else RUNS.c.seq + 0
+        statement = statement.where(seq < query.before_seq)
+    return statement
+
+
+def _as_it_is(column: Any) -> Any:
+    return column
+
+
+def _in_no_index(column: Any) -> Any:
+    """The column in a form that no index has, so that it is not what runs are walked by."""
+    return func.coalesce(column, "\x01")
+
+
+@dataclass(frozen=True)
+class _Having:
+    table: Any
+    terms: tuple[Any, ...]
+
+
+def _count_of(connection: Connection, label: "tuple[Any, str, Any]") -> int:
+    """How many runs have a label; beyond RARE it is not counted on."""
+    having = _having(*label)
+    some = select(1).select_from(having.table).where(*having.terms).limit(RARE + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def _having(table: Any, key: str, wanted: "tuple[str | None] | None") -> _Having:
+    same_key = table.c.key == key
+    if wanted is None:
+        return _Having(table, (same_key,))
+    value = wanted[0]
+    if value is None:
+        return _Having(table, (same_key, table.c.value.is_(None)))
+    start: Any = literal_column(VALUE_START)
+    if len(value) < INDEXED:
+        return _Having(table, (same_key, start == value))
+    # SQLite would put a bare `value = …` into the term before it, which is then in no index.
+    whole = func.coalesce(table.c.value, "") == value
+    return _Having(table, (same_key, start == value[:INDEXED], whole))
