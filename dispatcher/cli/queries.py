@@ -62,7 +62,7 @@ def _with_quotes(text: str) -> str:
 def _is_balanced(text: str) -> bool:
     opened: list[str] = []
     quote = ""
-    for char in text:
+    for char in re.sub(r"\\.", "", text):  # what is escaped closes nothing
         if quote:
             quote = "" if char == quote else quote
         elif _QUOTES.match(char):

@@ -1,5 +1,4 @@
 """`dispatcher run submit-…`: scripts; and what v1 could submit beyond them."""
-# ruff: noqa: ARG001  (the flags are v1's)
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from dispatcher.cli.context import HERE, Scope
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
-from dispatcher.cli.sweeps import Sweep
+from dispatcher.cli.sweeps import config_of
 from dispatcher.client.conda_dependencies import CondaDependencies
 from dispatcher.client.config import RunConfiguration
 from dispatcher.client.errors import UserErrorException
@@ -44,6 +43,8 @@ CondaFile = Annotated[
 TargetName = Annotated[
     str | None, typer.Option("--target", "--ct", help="Compute target; default: local.")
 ]
+Gpus = Annotated[int | None, typer.Option(help="GPUs of the run.", min=0)]
+Cpus = Annotated[float | None, typer.Option(help="CPUs of the run.")]
 GoOn = Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")]
 
 
@@ -63,27 +64,19 @@ def submit_script(
     source_directory: SourceDirectory = None,
     conda_dependencies: CondaFile = None,
     target: TargetName = None,
-    gpus: Annotated[int | None, typer.Option(help="GPUs of the run.", min=0)] = None,
-    cpus: Annotated[float | None, typer.Option(help="CPUs of the run.")] = None,
+    gpus: Gpus = None,
+    cpus: Cpus = None,
     go_on: GoOn = False,
 ) -> Shown:
     """Submit SCRIPT, stream its output, and exit as it did."""
     source = _source(scope, source_directory)
     config = _configuration(configuration, (scope.path, source))
-    for field, value in (("target", target), ("gpus", gpus), ("cpus", cpus)):
-        if value is not None:
-            setattr(config, field, value)
-    if conda_dependencies is not None:
-        packages = CondaDependencies(_underlying_structure=read_yaml(conda_dependencies))
-        config.environment.python.conda_dependencies = packages
-        config.environment.python.user_managed_dependencies = False
+    _adapt(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus)
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
     submission.check()
-    name = experiment or experiment_of(scope.path) or source.resolve().name
-    run = Experiment(scope.workspace, name).submit(submission)
-    return Shown(_view(run), if_asked=False) if go_on else streamed(run)
+    return _submitted(scope, submission, experiment or _usual_experiment(scope, source), go_on)
 
 
 def submit_hyperdrive(
@@ -100,16 +93,18 @@ def submit_hyperdrive(
     conda_dependencies: CondaFile = None,
     target: TargetName = None,
     go_on: GoOn = False,
-) -> None:
-    """Read a sweep; there is nothing yet that carries it out."""
+) -> Shown:
+    """Submit a sweep over SCRIPT's arguments, as a file describes it."""
     source = _source(scope, source_directory)
-    file = _sweep_file(sweep_file, (scope.path, source))
-    sweep = Sweep.parse(read_yaml(file), file)
-    _configuration(configuration, (scope.path, source))
-    raise UserErrorException(
-        f"{file} is in order ({sweep.describe()}), but sweeps are not carried out yet. Until then "
-        "a parent script can submit one child for each choice: run.submit_child(config)."
+    config = _configuration(configuration, (scope.path, source))
+    _adapt(config, conda_dependencies, target=target)
+    submission = ScriptRunConfig(
+        str(source), script=script, arguments=arguments or [], run_config=config
     )
+    submission.check()
+    file = _sweep_file(sweep_file, (scope.path, source))
+    sweep = config_of(read_yaml(file), file, submission)
+    return _submitted(scope, sweep, experiment or _usual_experiment(scope, source), go_on)
 
 
 def streamed(run: Run) -> Shown:
@@ -117,6 +112,26 @@ def streamed(run: Run) -> Shown:
     run.wait_for_completion(show_output=True, raise_on_error=False)
     code = BY_STATUS.get(run.get_status(), Exit.FAILED)
     return Shown(_view(run), code=code, if_asked=True)
+
+
+def _submitted(scope: Scope, config: Any, experiment: str, go_on: bool) -> Shown:
+    run = Experiment(scope.workspace, experiment).submit(config)
+    return Shown(_view(run)) if go_on else streamed(run)
+
+
+def _usual_experiment(scope: Scope, source: Path) -> str:
+    return experiment_of(scope.path) or source.resolve().name
+
+
+def _adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> None:
+    """Set what the command line says over what the configuration's file says."""
+    for field, value in fields.items():
+        if value is not None:
+            setattr(config, field, value)
+    if conda_file is not None:
+        packages = CondaDependencies(_underlying_structure=read_yaml(conda_file))
+        config.environment.python.conda_dependencies = packages
+        config.environment.python.user_managed_dependencies = False
 
 
 def _source(scope: Scope, given: Path | None) -> Path:

@@ -1,35 +1,102 @@
-"""v1's sweep files: what they may say, checked before anything is made of it."""
+"""v1's sweep files (`hdconfig.yml`): read into the SDK's HyperDriveConfig, their mistakes named."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from dispatcher.client.errors import UserErrorException
+from dispatcher.client.script_run_config import ScriptRunConfig
+from dispatcher.client.sweeps import expressions, policies, sampling
+from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.sweeps.errors import HyperDriveConfigException
+
+SAMPLINGS: Mapping[str, Callable[..., sampling.HyperParameterSampling]] = {
+    "random": sampling.RandomParameterSampling,
+    "grid": sampling.GridParameterSampling,
+    "bayesian": sampling.BayesianParameterSampling,
+}
+POLICIES: Mapping[str, Callable[..., policies.EarlyTerminationPolicy]] = {
+    "bandit": policies.BanditPolicy,
+    "medianstopping": policies.MedianStoppingPolicy,
+    "truncationselection": policies.TruncationSelectionPolicy,
+    "notermination": policies.NoTerminationPolicy,
+}
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _policy_name(value: Any) -> Any:
+    return (
+        value.lower().removesuffix("policy").replace("_", "") if isinstance(value, str) else value
+    )
+
+
+def _as_list(value: Any) -> Any:
+    """A mapping `name: [expression, values]` as v1's list of name, expression and values."""
+    if not isinstance(value, dict):
+        return value
+    return [
+        {"name": name, "expression": told[0], "values": told[1]}
+        if isinstance(told, list) and len(told) == 2
+        else {"name": name, "expression": told}
+        for name, told in value.items()
+    ]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Parameter(_Part):
+    """One hyperparameter: its name, how it is drawn, and of what."""
+
+    name: Annotated[str, Field(min_length=1)]
+    expression: Annotated[
+        Literal[
+            "choice",
+            "randint",
+            "uniform",
+            "quniform",
+            "loguniform",
+            "qloguniform",
+            "normal",
+            "qnormal",
+            "lognormal",
+            "qlognormal",
+        ],
+        BeforeValidator(_lower),
+    ]
+    values: list[Any]
+
+    def drawn(self) -> Any:
+        """The SDK's expression. Raises HyperDriveConfigException or TypeError."""
+        if self.expression == "choice":
+            nested = len(self.values) == 1 and isinstance(self.values[0], list)
+            return expressions.choice(self.values[0] if nested else self.values)
+        return getattr(expressions, self.expression)(*self.values)
+
+
 class Sampling(_Part):
-    """How values are drawn: each parameter is a distribution's name and its arguments."""
+    """How values are found."""
 
-    type: Literal["grid", "random", "bayesian"]
-    parameter_space: Annotated[dict[str, Any], Field(min_length=1)]
-    properties: dict[str, Any] = {}
+    type: Annotated[Literal["random", "grid", "bayesian"], BeforeValidator(_lower)]
+    parameter_space: Annotated[
+        list[Parameter], Field(min_length=1, max_length=1000), BeforeValidator(_as_list)
+    ]
 
 
-class Policy(_Part):
-    """When a child is stopped early."""
+class Policy(BaseModel):
+    """When a child is ended early; what else it may say is its class's business."""
 
-    type: Literal["bandit", "median_stopping", "truncation_selection", "default"]
-    evaluation_interval: Annotated[int, Field(ge=1)] = 1
-    delay_evaluation: Annotated[int, Field(ge=0)] = 0
-    slack_factor: float | None = None
-    slack_amount: float | None = None
-    truncation_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
-    properties: dict[str, Any] = {}
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: Annotated[
+        Literal["bandit", "medianstopping", "truncationselection", "notermination"],
+        BeforeValidator(_policy_name),
+    ]
 
 
 class Sweep(_Part):
@@ -38,23 +105,43 @@ class Sweep(_Part):
     sampling: Sampling
     policy: Policy | None = None
     primary_metric_name: Annotated[str, Field(min_length=1)]
-    primary_metric_goal: Literal["maximize", "minimize", "MAXIMIZE", "MINIMIZE"]
+    primary_metric_goal: Annotated[Literal["maximize", "minimize"], BeforeValidator(_lower)]
     max_total_runs: Annotated[int, Field(ge=1, le=1000)]
     max_concurrent_runs: Annotated[int, Field(ge=1, le=100)] | None = None
     max_duration_minutes: Annotated[int, Field(ge=1)] = 10080
 
-    @staticmethod
-    def parse(told: dict[str, Any], file: Path) -> "Sweep":
-        """The sweep that a file describes. Raises UserErrorException with field and limit."""
-        try:
-            return Sweep.model_validate(told)
-        except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
-            )
-            raise UserErrorException(f"{file}: {wrong}") from error
 
-    def describe(self) -> str:
-        """The sweep in a few words."""
-        names = ", ".join(self.sampling.parameter_space)
-        return f"{self.sampling.type} over {names}, {self.max_total_runs} runs at most"
+def config_of(told: dict[str, Any], file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
+    """The sweep that a file describes.
+
+    Raises:
+        UserErrorException: The file is wrong; the text names field and limit.
+    """
+    try:
+        return _made(Sweep.model_validate(told), script)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+        )
+        raise UserErrorException(f"{file}: {wrong}") from error
+    except HyperDriveConfigException as error:
+        raise UserErrorException(f"{file}: {error.message}") from error
+    except TypeError as error:
+        raise UserErrorException(f"{file}: {error}") from error
+
+
+def _made(sweep: Sweep, script: ScriptRunConfig) -> HyperDriveConfig:
+    space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
+    if len(space) != len(sweep.sampling.parameter_space):
+        raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")
+    policy = sweep.policy
+    return HyperDriveConfig(
+        SAMPLINGS[sweep.sampling.type](space),
+        sweep.primary_metric_name,
+        PrimaryMetricGoal.from_str(sweep.primary_metric_goal),
+        sweep.max_total_runs,
+        max_concurrent_runs=sweep.max_concurrent_runs,
+        max_duration_minutes=sweep.max_duration_minutes,
+        policy=POLICIES[policy.type](**(policy.model_extra or {})) if policy else None,
+        run_config=script,
+    )
