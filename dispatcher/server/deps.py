@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from dispatcher.core.errors import DispatcherError, NotAllowed
 from dispatcher.core.lifecycle import Run
@@ -51,7 +52,7 @@ class Unauthenticated(DispatcherError):
 _bearer = HTTPBearer(auto_error=False)
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
 
@@ -59,13 +60,16 @@ def services(request: Request) -> Services:
 S = Annotated[Services, Depends(services)]
 
 
-def identify(
+async def identify(
     services: S, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Identity:
     if credentials is None:
         raise Unauthenticated("this call needs a token: Authorization: Bearer …")
+    token = credentials.credentials
+    if services.access.is_owner(token):  # without a look at the store, and so without a thread
+        return Identity("owner")
     try:
-        return services.access.identify(credentials.credentials)
+        return await run_in_threadpool(services.access.identify, token)
     except NotAllowed as error:
         raise Unauthenticated(str(error)) from error
 
@@ -73,7 +77,7 @@ def identify(
 Caller = Annotated[Identity, Depends(identify)]
 
 
-def owner(caller: Caller) -> Identity:
+async def owner(caller: Caller) -> Identity:
     """Only the owner's token reaches this call."""
     if caller.kind != "owner":
         raise NotAllowed("this call needs the owner's token")

@@ -47,9 +47,13 @@ class AccessService:
     def agent_token(self, target: str) -> str:
         return self._sign(f"agent.0.{target}")
 
+    def is_owner(self, token: str) -> bool:
+        """Whether it is the owner's token."""
+        return hmac.compare_digest(token.encode("utf-8", "replace"), self._owner.encode())
+
     def identify(self, token: str) -> Identity:
         """Say whose token it is. Raises NotAllowed."""
-        if hmac.compare_digest(token.encode(), self._owner.encode()):
+        if self.is_owner(token):
             return Identity("owner")
         body, _, _signature = token.rpartition(".")
         if not body or not hmac.compare_digest(self._sign(body).encode(), token.encode()):

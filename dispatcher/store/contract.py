@@ -83,6 +83,9 @@ class Sample:
     step: int
 
 
+Number = tuple[str, float, float, int]  # metric, value, seconds, step
+
+
 @dataclass(frozen=True)
 class Record:
     """A document beside a run, by kind and id: a data set that it read, a model that it made.
@@ -222,6 +225,9 @@ class Telemetry(Protocol):
 
     def advance(self, offsets: Mapping[tuple[str, int, str], int]) -> None: ...
     def add_points(self, points: Sequence[Point]) -> None: ...
+    def add_numbers(self, run_id: str, attempt: int, numbers: Sequence[Number]) -> None:
+        """The same as points of kind scalar, without making one of each: a batch is a thousand."""
+
     def points(
         self,
         ids: Collection[str],

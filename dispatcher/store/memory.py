@@ -11,6 +11,7 @@ from dispatcher.store.codec import bucket, event_data
 from dispatcher.store.contract import (
     Change,
     Latest,
+    Number,
     OnCommit,
     Point,
     RecordedEvent,
@@ -234,6 +235,11 @@ class _Telemetry:
 
     def add_points(self, points: Sequence[Point]) -> None:
         self._state.points.extend(points)
+
+    def add_numbers(self, run_id: str, attempt: int, numbers: Sequence[Number]) -> None:
+        self.add_points(
+            [Point(run_id, attempt, name, "scalar", v, t, step) for name, v, t, step in numbers]
+        )
 
     def points(
         self,

@@ -3,9 +3,10 @@
 A metric of Azure ML may be anything; what MLflow shows, searches and sorts are numbers.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
-from dispatcher.store.contract import Latest, Point
+from dispatcher.store.contract import Latest, Number, Point
 
 Key = tuple[str, str]  # run, metric
 LOWEST = -1.7976931348623157e308
@@ -26,6 +27,23 @@ def rank(latest: Latest) -> tuple[int, float, float]:
     """The newest is the highest: by step, then time, then value; NaN is the lowest value."""
     value = latest.value if latest.value == latest.value else LOWEST
     return latest.step, latest.t or 0.0, value
+
+
+def newest_of(numbers: Sequence[Number]) -> dict[str, Latest]:
+    """The same as `newest`, of one run and attempt."""
+    found: dict[str, tuple[int, float, float]] = {}
+    nan = set()
+    for name, value, t, step in numbers:
+        if value != value:
+            nan.add(name)
+            value = LOWEST
+        mine = (step, t, value)
+        if name not in found or mine >= found[name]:
+            found[name] = mine
+    return {
+        name: Latest(math.nan if value == LOWEST and name in nan else value, t, step)
+        for name, (step, t, value) in found.items()
+    }
 
 
 def newest(points: Iterable[Point]) -> dict[Key, tuple[int, Latest]]:

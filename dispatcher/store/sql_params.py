@@ -21,6 +21,14 @@ _DROP_RECORD = delete(RECORDS).where(
     RECORDS.c.run_id == bindparam("of"),
     RECORDS.c.id == bindparam("which"),
 )
+_OF_RUNS = (
+    select(RECORDS)
+    .where(
+        RECORDS.c.kind.in_(bindparam("kinds", expanding=True)),
+        RECORDS.c.run_id.in_(bindparam("runs", expanding=True)),
+    )
+    .order_by(RECORDS.c.place)
+)
 
 
 class SqlParams:
@@ -84,9 +92,9 @@ class SqlRecords:
     def of_runs(self, ids: Collection[str], kinds: Collection[str]) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {}
         for some in chunks(ids):
-            chosen = and_(RECORDS.c.kind.in_(list(kinds)), RECORDS.c.run_id.in_(some))
-            for record in self._read(chosen):
-                found.setdefault(record.run_id, []).append(record)
+            rows = self._connection.execute(_OF_RUNS, {"kinds": list(kinds), "runs": some})
+            for row in rows.mappings():
+                found.setdefault(row["run_id"], []).append(_record(row))
         return found
 
     def find(self, kind: str, ids: Collection[str]) -> dict[str, Record]:

@@ -19,6 +19,7 @@ LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
 _TOKEN = (
     select(LEASES.c.token).where(LEASES.c.name == bindparam("lease")).with_for_update(read=True)
 )
+_BY_NAME = select(EXPERIMENTS).where(EXPERIMENTS.c.name == bindparam("wanted"))
 _BY_ID = select(EXPERIMENTS).where(EXPERIMENTS.c.id == bindparam("wanted"))
 
 
@@ -29,13 +30,12 @@ class SqlRegistry:
         self._connection = connection
 
     def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
-        statement = select(EXPERIMENTS).where(EXPERIMENTS.c.name == name)
-        row = self._connection.execute(statement).first()
+        row = self._connection.execute(_BY_NAME, {"wanted": name}).first()
         if row is None:
             fresh = new_id or str(uuid.uuid4())
             new = {"id": fresh, "name": name, "created_at": now, "tags": "{}"}
             self._connection.execute(insert_missing(self._connection, EXPERIMENTS), [new])
-            row = self._connection.execute(statement).one()
+            row = self._connection.execute(_BY_NAME, {"wanted": name}).one()
         return _experiment(row)
 
     def experiments(self) -> list[Experiment]:

@@ -23,7 +23,7 @@ TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
 CHUNK = 500  # ids in one IN (…)
 ONE_BY_ONE = 8  # below that, an update that says what it hit is cheaper than a look before it
-_ADD_EVENTS = insert(EVENTS)
+_ADD_RUNS, _ADD_EVENTS = insert(RUNS), insert(EVENTS)
 _ENDED = [status.value for status in TERMINAL]
 
 _SAVE = (
@@ -32,6 +32,14 @@ _SAVE = (
     .values({name: bindparam(name) for name in (
         "status", "bucket", "version", "attempt", "started_at", "ended_at", "state")})
 )  # fmt: skip
+# Statements of the ways that are gone most are made once: making one costs as much as running it.
+_BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))
+_COUNT = (
+    update(COUNTERS)
+    .where(COUNTERS.c.name == bindparam("counter"))
+    .values(value=COUNTERS.c.value + bindparam("by"))
+    .returning(COUNTERS.c.value)
+)
 
 
 class SqlRuns:
@@ -57,9 +65,9 @@ class SqlRuns:
             replace(run, seq=last - len(runs) + 1 + k, number=next(numbers[run.spec.experiment]))
             for k, run in enumerate(runs)
         ]
-        self._connection.execute(insert(RUNS), [row_of(run) for run in stored])
+        self._connection.execute(_ADD_RUNS, [row_of(run) for run in stored])
         self._connection.execute(
-            insert(EVENTS),
+            _ADD_EVENTS,
             [_event(run, run.version, "Submitted", run.created_at, {}) for run in stored],
         )
         self._touched.update((run.id, run) for run in stored)
@@ -67,6 +75,9 @@ class SqlRuns:
 
     def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:
         found: dict[str, Run] = {}
+        if len(ids) == 1 and not lock:
+            rows = self._connection.execute(_BY_ID, {"wanted": next(iter(ids))}).mappings()
+            return {run.id: run for run in (run_of(dict(row)) for row in rows)}
         for some in chunks(ids):
             statement = select(RUNS).where(RUNS.c.id.in_(some))
             if lock:
@@ -172,18 +183,13 @@ class SqlRuns:
 
     def _count(self, name: str, by: int) -> int:
         """Add to a counter; its new value. The row's lock orders those who count at once."""
-        statement = (
-            update(COUNTERS)
-            .where(COUNTERS.c.name == name)
-            .values(value=COUNTERS.c.value + by)
-            .returning(COUNTERS.c.value)
-        )
-        value = self._connection.execute(statement).scalar()
+        step = {"counter": name, "by": by}
+        value = self._connection.execute(_COUNT, step).scalar()
         if value is None:
             self._connection.execute(
                 insert_missing(self._connection, COUNTERS), [{"name": name, "value": 0}]
             )
-            value = self._connection.execute(statement).scalar_one()
+            value = self._connection.execute(_COUNT, step).scalar_one()
         return int(value)
 
 

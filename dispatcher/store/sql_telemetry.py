@@ -4,15 +4,15 @@ back as NaN.
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from dispatcher.store.contract import Latest, Point, Sample
-from dispatcher.store.numbers import LOWEST, newest
+from dispatcher.store.contract import Latest, Number, Point, Sample
+from dispatcher.store.numbers import LOWEST, newest, newest_of
 from dispatcher.store.rows import LatestRow, PointRow, StreamRow
 from dispatcher.store.sql_runs import chunks
 
@@ -20,6 +20,10 @@ POINTS = PointRow.__table__  # type: ignore[attr-defined]
 STREAMS = StreamRow.__table__  # type: ignore[attr-defined]
 LATEST = LatestRow.__table__  # type: ignore[attr-defined]
 _KEY = (STREAMS.c.run_id, STREAMS.c.attempt, STREAMS.c.stream)
+
+
+_COLUMNS = ("run_id", "attempt", "name", "kind", "value", "t", "step", "description")
+Row = tuple[str, int, str, str, str, float | None, int | None, str]
 
 
 def _keep_newest(insert: Any) -> Any:
@@ -73,11 +77,37 @@ class SqlTelemetry:
     def add_points(self, points: Sequence[Point]) -> None:
         if not points:
             return
-        self._connection.execute(insert(POINTS), [_row(point) for point in points])
-        fresh = [
-            {**vars(last), "run_id": run_id, "name": name, "attempt": attempt,
-             "value": last.value if last.value == last.value else None}
+        self._insert([_row(point) for point in points])
+        self._keep_newest(
+            (run_id, name, attempt, last)
             for (run_id, name), (attempt, last) in sorted(newest(points).items(), key=_by_key)
+        )
+
+    def add_numbers(self, run_id: str, attempt: int, numbers: Sequence[Number]) -> None:
+        if not numbers:
+            return
+        self._insert(
+            [
+                (run_id, attempt, name, "scalar", _json(value), t, step, "")
+                for name, value, t, step in numbers
+            ]
+        )
+        latest = sorted(newest_of(numbers).items())
+        self._keep_newest((run_id, name, attempt, last) for name, last in latest)
+
+    def _insert(self, rows: Sequence[Row]) -> None:
+        """By the driver alone: a batch holds thousands of rows, and this is the way to a metric."""
+        mark = "?" if self._connection.dialect.name == "sqlite" else "%s"
+        marks = ", ".join([mark] * len(_COLUMNS))
+        self._connection.exec_driver_sql(
+            f"INSERT INTO points ({', '.join(_COLUMNS)}) VALUES ({marks})", list(rows)
+        )
+
+    def _keep_newest(self, latest: Iterable[tuple[str, str, int, Latest]]) -> None:
+        fresh = [
+            {"run_id": run_id, "name": name, "attempt": attempt, "t": last.t, "step": last.step,
+             "value": last.value if last.value == last.value else None}
+            for run_id, name, attempt, last in latest
         ]  # fmt: skip
         if fresh:
             self._connection.execute(_KEEP_NEWEST[self._connection.dialect.name], fresh)
@@ -146,14 +176,15 @@ def _point(row: Any) -> Point:
     return Point(**{**fields, "value": json.loads(row["value"])})
 
 
-def _row(point: Point) -> dict[str, object]:
-    return {
-        "run_id": point.run_id,
-        "attempt": point.attempt,
-        "name": point.name,
-        "kind": point.kind,
-        "value": json.dumps(point.value, separators=(",", ":")),
-        "t": point.t,
-        "step": point.step,
-        "description": point.description,
-    }
+def _row(point: Point) -> Row:
+    value = _json(point.value)
+    return (
+        point.run_id, point.attempt, point.name, point.kind, value, point.t, point.step,
+        point.description,
+    )  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    if type(value) is float and math.isfinite(value):
+        return repr(value)  # which is what `json` does with it, in a tenth of the time
+    return json.dumps(value, separators=(",", ":"))

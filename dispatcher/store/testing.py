@@ -25,6 +25,7 @@ from dispatcher.core.spec import RunSpec
 from dispatcher.store.contract import (
     Artifact,
     Change,
+    Latest,
     Point,
     Record,
     RunQuery,
@@ -355,6 +356,21 @@ class StoreContract:
         assert math.isnan(latest["nan"].value)
         assert (latest["step"].t, latest["step"].step) == (1.0, 3)
         assert list(store.read(lambda tx: tx.telemetry.latest({"r": 2}))["r"]) == ["late"]
+
+    def test_numbers_are_points(self, store: Store) -> None:
+        numbers = [("m", 1.5, 2.0, 3), ("m", math.nan, 2.5, 2), ("n", math.nan, 1.0, 0)]
+        numbers += [("o", -math.inf, 1.0, 0), ("o", math.nan, 1.0, 0), ("o", 2.0, 0.5, 0)]
+        store.write(lambda tx: tx.telemetry.add_numbers("r", 1, numbers))
+        points = store.read(lambda tx: tx.telemetry.points(["r"]))["r"]
+        assert [(p.name, repr(p.value), p.t, p.step) for p in points] == [
+            (name, repr(value), t, step) for name, value, t, step in numbers
+        ]
+        assert {(p.run_id, p.attempt, p.kind, p.description) for p in points} == {
+            ("r", 1, "scalar", "")
+        }
+        latest = store.read(lambda tx: tx.telemetry.latest({"r": 1}))["r"]
+        assert latest["m"] == Latest(1.5, 2.0, 3)
+        assert math.isnan(latest["n"].value)
 
     def test_a_history_holds_all_numbers_in_logging_order_page_by_page(self, store: Store) -> None:
         values: list[Any] = [1, math.inf, "text", True, None, -2.5, False]

@@ -18,7 +18,8 @@ MAX_MILLISECONDS = 2_000_000_000_000_000
 MAX_STEP = (1 << 63) - 1
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(clean)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=250), AfterValidator(clean)]
+# `clean` in the words of the validator itself: a batch has a thousand of these.
+Key = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
 Text = Annotated[str, StringConstraints(max_length=8000), AfterValidator(clean)]
 Long = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(clean)]
 Name = Annotated[str, StringConstraints(max_length=250), AfterValidator(clean)]

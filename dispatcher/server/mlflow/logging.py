@@ -8,7 +8,6 @@ from dispatcher.core.errors import InvalidSpec
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.mlflow import bodies
 from dispatcher.server.mlflow.render import answer
-from dispatcher.services.mlflow.runs import Metric
 from dispatcher.store.contract import Record
 
 router = APIRouter(prefix="/runs")
@@ -20,7 +19,7 @@ def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
     services.mlflow.runs.log(
         caller,
         body.run,
-        metrics=[Metric(m.key, m.value, m.timestamp, m.step) for m in body.metrics],
+        metrics=[(m.key, m.value, m.timestamp / 1000, m.step) for m in body.metrics],
         params=_params(body.params),
         tags={tag.key: tag.value for tag in body.tags},
     )
@@ -29,7 +28,7 @@ def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
 
 @router.post("/log-metric")
 def log_metric(body: bodies.LogMetric, services: S, caller: Caller) -> Response:
-    metric = Metric(body.key, body.value, body.timestamp, body.step)
+    metric = (body.key, body.value, body.timestamp / 1000, body.step)
     services.mlflow.runs.log(caller, body.run, metrics=[metric])
     return answer({})
 

@@ -7,7 +7,6 @@ A run that MLflow starts is an interactive run. A run with a job ends with its p
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, NotAllowed, RunNotFound
 from dispatcher.core.lifecycle import Canceled, Completed, Event, Failed, Run
@@ -19,7 +18,7 @@ from dispatcher.services.submission import SubmissionService
 from dispatcher.store.contract import (
     Experiment,
     Latest,
-    Point,
+    Number,
     Record,
     RunSearch,
     Sample,
@@ -29,16 +28,6 @@ from dispatcher.store.contract import (
 from dispatcher.store.words import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
 SHOWN = ("dataset", "input", "output", "mlmodel", DELETED)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number as MLflow logs it; milliseconds."""
-
-    key: str
-    value: float
-    timestamp: int
-    step: int
 
 
 @dataclass(frozen=True)
@@ -150,7 +139,7 @@ class MlflowRuns:
         caller: Identity,
         run_id: str,
         *,
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[Number] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -160,7 +149,7 @@ class MlflowRuns:
             run = _open_run(tx, caller, run_id)
             if params:
                 tx.params.add(run_id, run.attempt, params)
-            tx.telemetry.add_points([_point(run, metric) for metric in metrics])
+            tx.telemetry.add_numbers(run_id, run.attempt, metrics)
             if tags:
                 tx.labels.set_tags(run_id, tags)
                 if tags.get(RUN_NAME_TAG):
@@ -290,10 +279,3 @@ def _end(status: str | None, at: float) -> Event | None:
 def _rename(tx: Transaction, run_id: str, name: str) -> None:
     tx.labels.describe(run_id, {"display_name": name})
     tx.labels.set_tags(run_id, {RUN_NAME_TAG: name})
-
-
-def _point(run: Run, metric: Metric) -> Point:
-    value: Any = metric.value
-    return Point(
-        run.id, run.attempt, metric.key, "scalar", value, metric.timestamp / 1000, metric.step
-    )
