@@ -12,6 +12,7 @@ ALL = (
     "docker_bench",
     "ray_bench",
     "listing_bench",
+    "mlflow_bench",
 )
 
 
