@@ -73,16 +73,9 @@ class Latest:
     step: int
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One number of a metric; `place` orders them as they were logged."""
-
-    place: int
-    value: float
-    t: float | None
-    step: int
-
-
+# One number of a metric as it was logged: its place in that order, its value, seconds, step. A
+# bare tuple, because a history holds a hundred thousand.
+Sample = tuple[int, float, float | None, int]
 Number = tuple[str, float, float, int]  # metric, value, seconds, step
 
 

@@ -266,7 +266,7 @@ class _Telemetry:
     ) -> list[Sample]:
         key = (run_id, name, attempt)
         found = [
-            Sample(place, value, point.t, point.step or 0)
+            (place, value, point.t, point.step or 0)
             for place, point in enumerate(self._state.points, 1)
             if (point.run_id, point.name, point.attempt) == key and place > after
             and (value := number(point)) is not None

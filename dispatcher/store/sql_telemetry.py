@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -147,14 +147,21 @@ class SqlTelemetry:
             select(POINTS.c.id, POINTS.c.value, POINTS.c.t, POINTS.c.step)
             .where(POINTS.c.run_id == run_id, POINTS.c.name == name, POINTS.c.id > after)
             .where(POINTS.c.attempt == attempt, POINTS.c.kind == "scalar")
-            .where(POINTS.c.value.not_like('"%'), POINTS.c.value != "null")
             .order_by(POINTS.c.id)
-            .limit(limit)
         )
-        return [
-            Sample(place, _float(value), t, step or 0)
-            for place, value, t, step in self._connection.execute(statement)
-        ]
+        if limit is not None:  # what is no number must not count for a page
+            numbers = and_(POINTS.c.value.not_like('"%'), POINTS.c.value != "null")
+            statement = statement.where(numbers).limit(limit)
+        found: list[Sample] = []
+        for place, value, t, step in self._connection.execute(statement):
+            try:
+                number = float(value)  # it reads JSON's NaN and Infinity, too
+            except ValueError:
+                if value not in ("true", "false"):
+                    continue
+                number = float(value == "true")
+            found.append((place, number, t, step or 0))
+        return found
 
     def streams(self, run_id: str) -> list[tuple[int, str, int]]:
         statement = select(STREAMS).where(STREAMS.c.run_id == run_id)
@@ -164,11 +171,6 @@ class SqlTelemetry:
 
 def _by_key(item: tuple[tuple[str, str], object]) -> tuple[str, str]:
     return item[0]
-
-
-def _float(value: str) -> float:
-    """A number, true or false as JSON writes them; `float` reads its NaN and Infinity, too."""
-    return float(value == "true") if value in ("true", "false") else float(value)
 
 
 def _point(row: Any) -> Point:

@@ -379,12 +379,10 @@ class StoreContract:
         points.append(Point("r", 2, "m", "scalar", 7))
         store.write(lambda tx: tx.telemetry.add_points(points))
         whole = store.read(lambda tx: tx.telemetry.history("r", "m", 1))
-        assert [(s.value, s.t, s.step) for s in whole] == [
+        assert [sample[1:] for sample in whole] == [
             (1.0, 0.0, 0), (math.inf, 1.0, 1), (1.0, 3.0, 3), (-2.5, 5.0, 5), (0.0, 6.0, 6),
         ]  # fmt: skip
-        later = store.read(
-            lambda tx: tx.telemetry.history("r", "m", 1, after=whole[1].place, limit=2)
-        )
+        later = store.read(lambda tx: tx.telemetry.history("r", "m", 1, after=whole[1][0], limit=2))
         assert later == whole[2:4]
 
     def test_a_file_can_be_replaced_and_forgotten(self, store: Store) -> None:

@@ -121,9 +121,9 @@ def history(key: str, samples: Sequence[Sample], token: str | None) -> Response:
     name = json.dumps(key)
     body = ",".join(
         [
-            f'{{"key":{name},"value":{_text(s.value)},"timestamp":{milliseconds(s.t or 0.0)},'
-            f'"step":{s.step}}}'
-            for s in samples
+            f'{{"key":{name},"value":{_text(value)},"timestamp":{milliseconds(t or 0.0)},'
+            f'"step":{step}}}'
+            for _place, value, t, step in samples
         ]
     )
     end = f',"next_page_token":{json.dumps(token)}' if token else ""
@@ -131,7 +131,8 @@ def history(key: str, samples: Sequence[Sample], token: str | None) -> Response:
 
 
 def sample_message(run_id: str, key: str, sample: Sample) -> dict[str, Any]:
-    return {"run_id": run_id, "key": key, **_numbers(sample.value, sample.t, sample.step)}
+    _place, value, t, step = sample
+    return {"run_id": run_id, "key": key, **_numbers(value, t, step)}
 
 
 def pairs(values: Mapping[str, str | None]) -> list[dict[str, str]]:

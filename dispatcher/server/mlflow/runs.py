@@ -96,7 +96,7 @@ def get_history(
         caller, _named(run_id, run_uuid), metric_key, after, max_results
     )
     whole = max_results is None or len(found) < max_results
-    return history(metric_key, found, None if whole else token_of(found[-1].place))
+    return history(metric_key, found, None if whole else token_of(found[-1][0]))
 
 
 @router.get("/metrics/get-history-bulk-interval")
@@ -115,9 +115,9 @@ def get_history_bulk(
         found = services.mlflow.runs.history(caller, run_id, metric_key, 0, None)
         fit = [
             sample
-            for sample in sorted(found, key=lambda each: (each.step, each.t or 0.0))
-            if start_step is None or sample.step >= start_step
-            if end_step is None or sample.step <= end_step
+            for sample in sorted(found, key=lambda each: (each[3], each[2] or 0.0))
+            if start_step is None or sample[3] >= start_step
+            if end_step is None or sample[3] <= end_step
         ]
         each = max(1, -(-len(fit) // max_results))
         kept = fit[::each] + ([fit[-1]] if fit and (len(fit) - 1) % each else [])
