@@ -5,6 +5,8 @@ back as NaN.
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_
@@ -22,8 +24,15 @@ LATEST = LatestRow.__table__  # type: ignore[attr-defined]
 _KEY = (STREAMS.c.run_id, STREAMS.c.attempt, STREAMS.c.stream)
 
 
+ROWS = 500  # in one statement: SQLite takes 32,766 values in one, PostgreSQL 65,535
 _COLUMNS = ("run_id", "attempt", "name", "kind", "value", "t", "step", "description")
 Row = tuple[str, int, str, str, str, float | None, int | None, str]
+
+
+@lru_cache(maxsize=64)
+def _insert_points(rows: int, mark: str) -> str:
+    row = f"({', '.join([mark] * len(_COLUMNS))})"
+    return f"INSERT INTO points ({', '.join(_COLUMNS)}) VALUES {', '.join([row] * rows)}"
 
 
 def _keep_newest(insert: Any) -> Any:
@@ -96,12 +105,12 @@ class SqlTelemetry:
         self._keep_newest((run_id, name, attempt, last) for name, last in latest)
 
     def _insert(self, rows: Sequence[Row]) -> None:
-        """By the driver alone: a batch holds thousands of rows, and this is the way to a metric."""
+        """Many rows a statement, by the driver alone: this is the way of every metric."""
         mark = "?" if self._connection.dialect.name == "sqlite" else "%s"
-        marks = ", ".join([mark] * len(_COLUMNS))
-        self._connection.exec_driver_sql(
-            f"INSERT INTO points ({', '.join(_COLUMNS)}) VALUES ({marks})", list(rows)
-        )
+        for start in range(0, len(rows), ROWS):
+            some = rows[start : start + ROWS]
+            values = tuple(chain.from_iterable(some))
+            self._connection.exec_driver_sql(_insert_points(len(some), mark), values)
 
     def _keep_newest(self, latest: Iterable[tuple[str, str, int, Latest]]) -> None:
         fresh = [
