@@ -28,22 +28,20 @@ def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
     statistics of values, and both take the newest run first wherever there is a limit.
     """
     labels = [(TAGS, *one) for one in query.tags] + [(PROPERTIES, *one) for one in query.properties]
-    counts = [_count_of(connection, label) for label in labels]
+    counts = [count_of(connection, label) for label in labels]
     rarest = min(range(len(labels)), key=counts.__getitem__, default=None)
     if rarest is None or counts[rarest] > RARE:
         statement = _plain(connection, query, _as_it_is)
         statement = statement.order_by(RUNS.c.seq.desc())
     else:
-        having = _having(*labels.pop(rarest))
-        statement = _plain(connection, query, _in_no_index)
-        statement = statement.where(
-            RUNS.c.id.in_(select(having.table.c.run_id).where(*having.terms))
-        )
+        found = having(*labels.pop(rarest))
+        statement = _plain(connection, query, in_no_index)
+        statement = statement.where(RUNS.c.id.in_(select(found.table.c.run_id).where(*found.terms)))
         statement = statement.order_by((RUNS.c.seq + 0).desc())
     for label in labels:
-        having = _having(*label)
-        same = and_(having.table.c.run_id == RUNS.c.id, *having.terms)
-        statement = statement.where(exists(select(1).select_from(having.table).where(same)))
+        found = having(*label)
+        same = and_(found.table.c.run_id == RUNS.c.id, *found.terms)
+        statement = statement.where(exists(select(1).select_from(found.table).where(same)))
     return statement
 
 
@@ -77,7 +75,7 @@ def _as_it_is(column: Any) -> Any:
     return column
 
 
-def _in_no_index(column: Any) -> Any:
+def in_no_index(column: Any) -> Any:
     """The column in a form that no index has, so that it is not what runs are walked by."""
     return func.coalesce(column, "\x01")
 
@@ -88,14 +86,15 @@ class _Having:
     terms: tuple[Any, ...]
 
 
-def _count_of(connection: Connection, label: "tuple[Any, str, Any]") -> int:
+def count_of(connection: Connection, label: "tuple[Any, str, Any]") -> int:
     """How many runs have a label; beyond RARE it is not counted on."""
-    having = _having(*label)
-    some = select(1).select_from(having.table).where(*having.terms).limit(RARE + 1).subquery()
+    found = having(*label)
+    some = select(1).select_from(found.table).where(*found.terms).limit(RARE + 1).subquery()
     return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
-def _having(table: Any, key: str, wanted: "tuple[str | None] | None") -> _Having:
+def having(table: Any, key: str, wanted: "tuple[str | None] | None") -> _Having:
+    """The rows of a label, as the index of values serves them."""
     same_key = table.c.key == key
     if wanted is None:
         return _Having(table, (same_key,))

@@ -15,6 +15,7 @@ from dispatcher.store.codec import event_data, moving, path_of, row_of, run_of
 from dispatcher.store.contract import Change, RecordedEvent, RunQuery, RunSearch
 from dispatcher.store.rows import CounterRow, EventRow, PropertyRow, RunRow, TagRow
 from dispatcher.store.sql_listing import below, listing
+from dispatcher.store.sql_search import searching
 
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
 EVENTS = EventRow.__table__  # type: ignore[attr-defined]
@@ -130,9 +131,7 @@ class SqlRuns:
         return self._runs(listing(self._connection, query))
 
     def search(self, search: RunSearch) -> list[Run]:
-        from dispatcher.store.sql_search import statement
-
-        return self._runs(statement(self._connection, search))
+        return self._runs(searching(self._connection, search))
 
     def open_below(self, run_id: str) -> list[Run]:
         found = self.get([run_id])

@@ -1,23 +1,29 @@
 """`RunSearch` as one SQL statement. The rule it keeps to is `core.search.holds`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, and_, case, cast, func, not_, or_, select
 
 from dispatcher.core.search import Clause, Order
 from dispatcher.store.contract import RunSearch
-from dispatcher.store.sql_params import PARAMS, RECORDS
-from dispatcher.store.sql_runs import RUNS, TAGS
-from dispatcher.store.sql_telemetry import LATEST
+from dispatcher.store.rows import LatestRow, ParamRow, RecordRow
+from dispatcher.store.sql_listing import RARE, RUNS, TAGS, count_of, having, in_no_index
 from dispatcher.store.words import DELETED, MLFLOW_STATUS, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
+LATEST = LatestRow.__table__  # type: ignore[attr-defined]
+PARAMS = ParamRow.__table__  # type: ignore[attr-defined]
+RECORDS = RecordRow.__table__  # type: ignore[attr-defined]
 
-def statement(connection: Connection, search: RunSearch) -> "Select[Any]":
+
+def searching(connection: Connection, search: RunSearch) -> "Select[Any]":
     """The runs that a search finds, in its order."""
     dialect = connection.dialect.name
     wanted = select(RUNS).limit(search.limit).offset(search.offset)
+    rare = _rare(connection, search.clauses)  # then these runs are looked at, not the newest first
     if search.experiments is not None:
-        wanted = wanted.where(RUNS.c.experiment.in_(search.experiments))
+        experiment = in_no_index(RUNS.c.experiment) if rare else RUNS.c.experiment
+        wanted = wanted.where(experiment.in_(search.experiments))
     if search.within is not None:
         wanted = wanted.where(_within(connection, search.within))
     if search.view != "all":
@@ -28,7 +34,26 @@ def statement(connection: Connection, search: RunSearch) -> "Select[Any]":
     for order in search.order:
         value = _value(order)
         wanted = wanted.order_by(value.is_(None), value.desc() if order.descending else value.asc())
-    return wanted.order_by(RUNS.c.seq.desc())
+    return wanted.order_by((RUNS.c.seq + 0).desc() if rare else RUNS.c.seq.desc())
+
+
+def _rare(connection: Connection, clauses: Sequence[Clause]) -> bool:
+    """Whether few runs have one of the tags that are asked for (see `sql_listing.listing`)."""
+    return any(
+        count_of(connection, (TAGS, clause.key, (str(clause.value),))) <= RARE
+        for clause in clauses
+        if _by_value(clause)
+    )
+
+
+def _by_value(clause: Clause) -> bool:
+    """Whether the index of tags' values serves a clause."""
+    return bool(
+        clause.kind == "tag"
+        and clause.op == "="
+        and clause.value
+        and _attribute_of_tag(clause) is None
+    )
 
 
 def _within(connection: Connection, run_id: str) -> Any:
@@ -40,13 +65,13 @@ def _condition(clause: Clause, dialect: str) -> Any:
     if clause.kind == "attribute" or _attribute_of_tag(clause) is not None:
         return _compare(_value(clause), clause, dialect)
     if clause.kind == "dataset":
-        having = select(RECORDS.c.run_id).where(
+        read = select(RECORDS.c.run_id).where(
             RECORDS.c.kind == "dataset", RECORDS.c.run_id == RUNS.c.id
         )
-        return having.where(_compare(RECORDS.c[clause.key], clause, dialect)).exists()
-    if clause.op == "=" and clause.kind == "tag":  # the index of keys and values serves this one
-        having = select(TAGS.c.run_id).where(TAGS.c.key == clause.key)
-        return RUNS.c.id.in_(having.where(_tag_value() == clause.value))
+        return read.where(_compare(RECORDS.c[clause.key], clause, dialect)).exists()
+    if _by_value(clause):
+        terms = having(TAGS, clause.key, (str(clause.value),)).terms
+        return RUNS.c.id.in_(select(TAGS.c.run_id).where(*terms))
     if clause.op in ("IS NULL", "IS NOT NULL"):
         there = _having(clause).exists()
         return there if clause.op == "IS NOT NULL" else not_(there)
