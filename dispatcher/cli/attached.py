@@ -17,6 +17,9 @@ azureml-logs
 .azureml
 .dispatcher
 .git
+.venv
+venv
+__pycache__
 outputs
 """
 CONDA = f"""\

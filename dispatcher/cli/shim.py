@@ -53,9 +53,9 @@ def env(scope: Scope, python: Python = None, force: Force = False) -> None:
     """Print what a shell is to evaluate: eval "$(dispatcher shim env)".
 
     PYTHONPATH then has `azureml`, and the PATH an `az` that answers `az ml …`. The scripts'
-    interpreter is `python` on the PATH, else the one that dispatcher runs with.
+    interpreter is `python` on the PATH, else `python3`, else the one that dispatcher runs with.
     """
-    interpreter = python or shutil.which("python") or sys.executable
+    interpreter = python or _usual_python()
     folders = _import_path(scope, interpreter, force)
     if folders:
         joined = shlex.quote(os.pathsep.join(folders))
@@ -90,6 +90,11 @@ def run(
         os.execvpe(interpreter, [interpreter, script, *(arguments or ())], environment)
     except OSError as error:
         raise UserErrorException(f"--python {interpreter} cannot be run: {error}") from error
+
+
+def _usual_python() -> str:
+    """What scripts are usually started with."""
+    return shutil.which("python") or shutil.which("python3") or sys.executable
 
 
 def _import_path(scope: Scope, interpreter: str, force: bool) -> list[str]:

@@ -137,6 +137,23 @@ def test_cells_of_a_notebook_are_one_program_and_magics_are_passed_over(tmp_path
     assert not [f for f in found if f.verdict is Verdict.UNREADABLE]
 
 
+def test_a_script_that_a_notebook_writes_is_a_program_of_its_own(tmp_path: Path) -> None:
+    script = "%%writefile $folder/train.py\n\nfrom azureml.core import Run\nRun.get_context().no()"
+    cells = [
+        {"cell_type": "code", "source": "Run = print"},
+        {"cell_type": "code", "source": script},
+        {"cell_type": "code", "source": "%%writefile notes.txt\nimport azureml.opendatasets"},
+        {"cell_type": "code", "source": "%%writefile broken.py\nfrom azureml import ("},
+    ]
+    found = lint(tmp_path, json.dumps({"cells": cells}), "nb.ipynb")
+
+    assert [(f.place, f.verdict) for f in found] == [
+        ("nb.ipynb:cell 2:4", YES),
+        ("nb.ipynb:cell 2:4", NO),
+        ("nb.ipynb:cell 4:2", Verdict.UNREADABLE),
+    ]
+
+
 DEEP = "import azureml\nx = " + "(" * 5000 + ")" * 5000
 LONG = "import azureml\nx = a" + ".b" * 20_000
 SUM = "import azureml\nx = " + "1+" * 50_000 + "1"

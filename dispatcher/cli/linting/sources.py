@@ -21,6 +21,7 @@ _MAGIC = re.compile(r"^(\s*)(?:[%!?].*|[^#'\"\n]*\?{1,2}\s*)$")
 _OTHER_LANGUAGE = re.compile(
     r"\s*%%(?:bash|sh|script|html|javascript|js|latex|markdown|perl|ruby|svg|sql|writefile|R)\b"
 )
+_WRITTEN = re.compile(r"\s*%%writefile\s[^\n]*\.py['\"]?\s*\n")
 _WHOLE_CELL = re.compile(r"^\s*%%.*$", re.MULTILINE)
 
 
@@ -44,12 +45,18 @@ class Unreadable:
 
 
 def sources(root: Path) -> Iterator[list[Source] | Unreadable]:
-    """For each file below the folder its code, in the order in which it runs; or what is wrong."""
+    """Each program below the folder, in the order in which it runs; or what is wrong with a file.
+
+    A notebook is a program, and so is each Python file that it writes with `%%writefile`.
+    """
     for path in sorted(_files(root)):
         name = str(path.relative_to(root)) if path != root else path.name
         try:
             text = _text(path)
-            yield _cells(name, text) if path.suffix == ".ipynb" else [Source(name, text)]
+            if path.suffix == ".ipynb":
+                yield from _programs(name, text)
+            else:
+                yield [Source(name, text)]
         except (OSError, ValueError, SyntaxError, RecursionError, LookupError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             yield Unreadable(name, " ".join(str(reason).split())[:300])
@@ -85,6 +92,17 @@ def _text(path: Path) -> str:
     return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _programs(file: str, text: str) -> Iterator[list[Source]]:
+    """The cells of a notebook together, then each file that a cell writes."""
+    cells = _cells(file, text)
+    yield [Source(file, _plain(cell.text), cell.cell) for cell in cells]
+    for cell in cells:
+        head = _WRITTEN.match(cell.text)
+        if head is not None:
+            lines = head[0].count("\n")
+            yield [Source(file, "\n" * lines + cell.text[head.end() :], cell.cell)]
+
+
 def _cells(file: str, text: str) -> list[Source]:
     told = json.loads(text)
     cells = told.get("cells") if isinstance(told, dict) else None
@@ -98,7 +116,7 @@ def _cells(file: str, text: str) -> list[Source]:
             continue
         code = cell.get("source", cell.get("input", ""))
         lines = "".join(map(str, code)) if isinstance(code, list) else str(code)
-        found.append(Source(file, _plain(lines), number))
+        found.append(Source(file, lines, number))
     return found
 
 
