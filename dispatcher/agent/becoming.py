@@ -7,6 +7,8 @@ script's own.
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import gc
 import io
 import os
@@ -25,16 +27,20 @@ _FLUSH_FAILED = 120
 
 
 def run_script(
-    arguments: List[str], environment: Dict[str, str], preloaded: FrozenSet[str]
+    arguments: List[str],
+    environment: Dict[str, str],
+    inherited: Dict[str, str],
+    preloaded: FrozenSet[str],
 ) -> NoReturn:
     """Run the script as the main program of this process, and leave with its exit code.
 
     Args:
         arguments: The interpreter, the script and its arguments.
         environment: The whole environment.
+        inherited: What this process has as its environment.
         preloaded: The modules that were there before the fork.
     """
-    code, main = _become(arguments, environment)
+    code, main = _become(arguments, environment, inherited)
     number = 0
     interrupted = False
     try:
@@ -52,14 +58,19 @@ def run_script(
     os._exit(number)
 
 
-def _become(arguments: List[str], environment: Dict[str, str]) -> Tuple[CodeType, Dict[str, Any]]:
+def reset_signals() -> None:
+    """What a fresh interpreter does with signals; inherited by what is forked."""
     for number in _RESET:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _become(
+    arguments: List[str], environment: Dict[str, str], inherited: Dict[str, str]
+) -> Tuple[CodeType, Dict[str, Any]]:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    zone = os.environ.get("TZ")
-    _set_environment(environment)
-    if environment.get("TZ") != zone:
+    _set_environment(environment, inherited)
+    if environment.get("TZ") != inherited.get("TZ"):
         time.tzset()
     _reseed()
     code = _compiled(arguments, environment)
@@ -68,14 +79,13 @@ def _become(arguments: List[str], environment: Dict[str, str]) -> Tuple[CodeType
     return code, _fresh_main(code.co_filename)
 
 
-def _set_environment(environment: Dict[str, str]) -> None:
-    """Most of it is the forker's: only what differs is touched, each touch costs a page."""
-    now = os.environ
-    for name in [name for name in now if name not in environment]:
-        del now[name]
+def _set_environment(environment: Dict[str, str], inherited: Dict[str, str]) -> None:
+    """Most of it is the forker's: only what differs is touched."""
+    for name in inherited.keys() - environment.keys():
+        del os.environ[name]
     for name, value in environment.items():
-        if now.get(name) != value:
-            now[name] = value
+        if inherited.get(name) != value:
+            os.environ[name] = value
 
 
 def _reseed() -> None:
@@ -103,7 +113,7 @@ def _set_paths(arguments: List[str]) -> None:
     sys.argv[:] = arguments[1:]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = arguments
-    folder = os.path.dirname(os.path.realpath(arguments[1]))
+    folder = _folder_of(arguments[1])
     if getattr(sys.flags, "safe_path", False):
         return
     if sys.path and sys.path[0] == "":
@@ -112,6 +122,13 @@ def _set_paths(arguments: List[str]) -> None:
         sys.path.insert(0, folder)
     for name in [p for p, finder in sys.path_importer_cache.items() if finder is None]:
         del sys.path_importer_cache[name]
+
+
+def _folder_of(script: str) -> str:
+    """Where a script really is. Below the working directory nothing is a link when a job starts."""
+    if os.path.isabs(script) or ".." in script:
+        return os.path.dirname(os.path.realpath(script))
+    return os.path.dirname(os.path.normpath(f"{os.getcwd()}/{script}"))
 
 
 def _fresh_main(path: str) -> Dict[str, Any]:
@@ -169,8 +186,6 @@ def _finish(number: int, preloaded: FrozenSet[str]) -> int:
     threading = sys.modules.get("threading")
     if threading is not None:
         _quietly(threading._shutdown)
-    import atexit
-
     _quietly(atexit._run_exitfuncs)
     failed = not _flush_all()
     _let_go(preloaded)
@@ -180,19 +195,28 @@ def _finish(number: int, preloaded: FrozenSet[str]) -> int:
 
 def _let_go(preloaded: FrozenSet[str]) -> None:
     """Drop what the script holds, so that its files are flushed and its objects finalised."""
-    import _thread
-
     if _thread._count():  # daemon threads go on and must not see their globals vanish
         _flush_open_files()
         return
-    own = [module for name, module in sys.modules.items() if name not in preloaded]
+    own = _imported(preloaded)
     _clear(sys.modules["__main__"].__dict__)
     gc.collect()
-    for module in reversed(own):
+    for module in own:
         if isinstance(module, type(sys)) and _is_users(module):
             _clear(module.__dict__)
     gc.collect()
     _flush_open_files()
+
+
+def _imported(preloaded: FrozenSet[str]) -> List[Any]:
+    """The modules that came since, the last one first."""
+    own = []
+    for name in reversed(sys.modules):  # the new ones are at the end; to touch the others costs
+        if name in preloaded and len(own) == len(sys.modules) - len(preloaded):
+            return own
+        if name not in preloaded:
+            own.append(sys.modules[name])
+    return own
 
 
 def _is_users(module: Any) -> bool:

@@ -50,20 +50,22 @@ def main() -> None:
         return  # the agent is gone already
     if error:
         return
-    place = _place(config)
+    inherited = dict(os.environ)
+    place = _place(config, inherited)
     with contextlib.suppress(OSError):
         _warm_up(place)
     gc.collect()
     gc.freeze()
     gc.disable()
+    becoming.reset_signals()
+    preloaded = frozenset(sys.modules)
     leader = _Forker(sock, place).serve()
     if leader is not None:
-        preloaded = frozenset(sys.modules)
-        becoming.run_script(leader.arguments, leader.environment, preloaded)
+        becoming.run_script(leader.arguments, leader.environment, inherited, preloaded)
 
 
-def _place(config: Dict[str, Any]) -> Place:
-    base = dict(os.environ)
+def _place(config: Dict[str, Any], inherited: Dict[str, str]) -> Place:
+    base = dict(inherited)
     base.pop("PYTHONPATH", None)
     base.pop("PYTHONUNBUFFERED", None)
     base.update(config["base"])
