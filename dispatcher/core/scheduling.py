@@ -130,34 +130,60 @@ def claim(
 
 
 def plan(
-    queue: Iterable[ResourceRequest], free: Mapping[str, Capacity], total: Mapping[str, Capacity]
+    queue: Iterable[ResourceRequest],
+    free: Mapping[str, Capacity],
+    total: Mapping[str, Capacity],
+    *,
+    reasons: bool = True,
 ) -> Plan:
     """Place what fits, in order; say of every other why it waits, or why it never can run.
 
     `queue` must be sorted by `order` within each target. A target that is in neither mapping
-    refuses nothing: its runs wait, because it may come back.
+    refuses nothing: its runs wait, because it may come back. Without `reasons` the texts of those
+    that wait are empty: to write them takes longer than to decide.
     """
+    ever = _Ever(total)
     left = {name: {node.name: node for node in have.nodes} for name, have in free.items()}
-    whole = {name: {node.name: node for node in have.nodes} for name, have in total.items()}
     placements, waiting, refused = dict[str, Placement](), dict[str, str](), dict[str, str]()
     for request in queue:
         target = request.target
-        if target not in whole or target not in left:
+        if target not in total or target not in left:
             waiting[request.run_id] = f"{target} does not answer"
             continue
-        if request.node is None and place(whole[target], request) is None:
+        if request.node is None and not ever.fits(request):
             has = total[target].describe()
             refused[request.run_id] = f"needs {request.describe()}; all of {target} has {has}"
             continue
-        found = None if _is_full(left[target], request) else place(left[target], request)
+        is_full = _is_full(left[target], request)
+        found = None if is_full else place(left[target], request)
         if found:
             placements[request.run_id], left[target] = found
             continue
-        has = Capacity(tuple(left[target].values())).describe()
-        waiting[request.run_id] = f"needs {request.describe()}; {target} has {has} free for it"
-        if not _is_full(left[target], request):
-            left[target] = claim(left[target], whole[target], request)
+        waiting[request.run_id] = _reason(left[target], request) if reasons else ""
+        if not is_full:
+            left[target] = claim(left[target], ever.nodes[target], request)
     return Plan(placements, waiting, refused)
+
+
+class _Ever:
+    """Whether requests fit an empty target. Many ask for the same, and one answer does for them."""
+
+    def __init__(self, total: Mapping[str, Capacity]) -> None:
+        self.nodes = {
+            name: {node.name: node for node in have.nodes} for name, have in total.items()
+        }
+        self._known: dict[tuple[object, ...], bool] = {}
+
+    def fits(self, request: ResourceRequest) -> bool:
+        kind = (request.target, request.cpus, request.gpus, request.memory_mb, request.members)
+        if kind not in self._known:
+            self._known[kind] = place(self.nodes[request.target], request) is not None
+        return self._known[kind]
+
+
+def _reason(left: Mapping[str, Node], request: ResourceRequest) -> str:
+    has = Capacity(tuple(left.values())).describe()
+    return f"needs {request.describe()}; {request.target} has {has} free for it"
 
 
 def _is_full(nodes: Mapping[str, Node], request: ResourceRequest) -> bool:

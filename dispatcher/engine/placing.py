@@ -76,7 +76,7 @@ class Placer:
             runs = {run.id: run for run in [*returning, *head]}
             gpus = default_gpus(self._fleet.config(target), capacity)
             queue = [*map(slot_back, returning), *(queued(run, gpus) for run in head)]
-            yield plan(queue, {target: free}, {target: capacity}), runs
+            yield plan(queue, {target: free}, {target: capacity}, reasons=False), runs
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:
         holders = ((run.placement, held(run)) for run in self._ledger.of_target(target))
