@@ -210,4 +210,6 @@ def _requests(files: List[Tuple[Artifact, str]]) -> Iterator[bytes]:
 
 def _check(deadline: Optional[float]) -> None:
     if deadline is not None and time.monotonic() > deadline:
-        raise AzureMLException("The files were not uploaded in time; upload the rest again.")
+        raise AzureMLException(
+            "The files were not uploaded within timeout_seconds; upload the rest again."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
 from dispatcher.client.run_record import RunRecord
 
 TYPE_CHECKING = False
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _MOST = 100
 
 
+@checks.checked_class
 class RunChildren(RunRecord):
     """The family of a run."""
 

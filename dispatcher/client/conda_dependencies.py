@@ -22,6 +22,7 @@ _HEAD = """# The packages of an environment, as conda reads them. Those of azure
 """
 
 
+@checks.checked_class
 class CondaDependencies:
     """The packages of an environment.
 

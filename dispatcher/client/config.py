@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 
+@checks.checked_class
 class RunConfiguration(Section):
     """How a run is to be run. Setting an attribute that it does not have raises AttributeError.
 

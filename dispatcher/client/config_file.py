@@ -5,6 +5,7 @@ Names that the user made (environment variables) keep their spelling.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from dispatcher.client import config_text
@@ -195,7 +196,7 @@ def _target(path: Optional[str], name: Optional[str]) -> str:
         old = os.path.join(folder, "aml_config")
         return os.path.join(old if os.path.isdir(old) else os.path.join(folder, ".azureml"), name)
     if name or not os.path.isdir(os.path.dirname(folder)):
-        raise FileNotFoundError(f"{folder} does not exist.")
+        raise FileNotFoundError(errno.ENOENT, "The folder to save in does not exist", folder)
     return folder
 
 

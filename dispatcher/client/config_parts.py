@@ -28,6 +28,8 @@ class DockerConfiguration(Section):
         arguments: Optional[List[str]] = None,
         shm_size: str = "2g",
     ) -> None:
+        if arguments is not None:
+            checks.lists_of_texts(arguments=arguments)
         self.use_docker = use_docker
         self.shared_volumes = shared_volumes
         self.arguments = list(arguments or [])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dispatcher.client.environment_parts import RSection
 
 
+@checks.checked_class
 class Environment(Section):
     """An environment.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from dispatcher.client import checks
 from dispatcher.client.errors import ServiceException, UserErrorException
 from dispatcher.client.portal import Portal
 
@@ -29,6 +30,7 @@ class ViewType:
     ArchivedOnly = "ArchivedOnly"
 
 
+@checks.checked_class
 class Experiment(Portal):
     """An experiment of a workspace; it is made on the service if it is not there.
 

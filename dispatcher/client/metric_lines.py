@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Scalar = Union[None, bool, int, float, str]
 
+MOST_NAME = 1024
+MOST_VALUE = 32 << 20
 _INFINITY = float("inf")
 _LAZY = (range, type(_ for _ in ()))
 
@@ -88,12 +90,46 @@ def scalar(value: object) -> Scalar:
 def _line(
     name: str, kind: str, encoded: str, description: str = "", step: Optional[int] = None
 ) -> str:
-    told = _quoted(description) if description else "null"
-    number = "null" if step is None else str(int(step))
+    if type(name) is not str or not 0 < len(name) <= MOST_NAME:
+        check_name(name)
+    if len(encoded) > MOST_VALUE:
+        raise UserErrorException(
+            f"value of {name!r}: {len(encoded)} characters as JSON; a metric has {MOST_VALUE} at "
+            "most. Keep it as a file: run.upload_file."
+        )
+    told = _quoted(_description(description)) if description else "null"
+    number = "null" if step is None else str(_step(step))
     return (
-        f'{{"n":{_quoted(str(name))},"k":"{kind}","v":{encoded},"t":{time.time()!r},'
+        f'{{"n":{_quoted(name)},"k":"{kind}","v":{encoded},"t":{time.time()!r},'
         f'"s":{number},"d":{told}}}\n'
     )
+
+
+def check_name(name: object) -> None:
+    """Raise UserErrorException unless a metric can be called so."""
+    from dispatcher.client.checks import refuse
+
+    if not isinstance(name, str):
+        refuse("name", "a text", name)
+    if not 0 < len(name) <= MOST_NAME:
+        refuse("name", f"1 to {MOST_NAME} characters", name)
+
+
+def _description(description: object) -> str:
+    if not isinstance(description, str):
+        from dispatcher.client.checks import refuse
+
+        refuse("description", "a text", description)
+    return description
+
+
+def _step(step: object) -> int:
+    is_whole = hasattr(step, "__index__") or (isinstance(step, float) and step.is_integer())
+    if isinstance(step, bool) or not is_whole:
+        from dispatcher.client.checks import refuse
+
+        refuse("step", "a whole number", step)
+    return int(step)  # type: ignore[call-overload,no-any-return]
 
 
 def _encoded(value: object) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dispatcher.client.workspace import Workspace
 
 
+@checks.checked_class
 class Model:
     """A model, as it was registered.
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
 from dispatcher.client.children import RunChildren
 from dispatcher.client.run_metrics import RunMetrics
 from dispatcher.client.run_plots import RunPlots
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 CLASS_OF_TYPE: Dict[str, Callable[..., Run]] = {}
 
 
+@checks.checked_class
 class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     """A run of an experiment.
 
@@ -278,6 +280,7 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
         self._record = self._service.post(f"{self._path}/events", event)
 
 
+@checks.checked_class
 class ScriptRun(Run):
     """A run of a script.
 
@@ -305,6 +308,7 @@ class ScriptRun(Run):
 CLASS_OF_TYPE[ScriptRun.RUN_TYPE] = ScriptRun
 
 
+@checks.checked
 def get_run(
     experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True
 ) -> Run:

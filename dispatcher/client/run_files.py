@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
 from dispatcher.client.run_record import RunRecord
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dispatcher.client.artifacts import Artifact, Artifacts
 
 
+@checks.checked_class
 class RunFiles(RunRecord):
     """The files of a run. A name is written once: the same content again is fine."""
 
@@ -34,9 +36,10 @@ class RunFiles(RunRecord):
 
         _refuse_datastore(datastore_name)
         if isinstance(path_or_stream, (str, os.PathLike)):
+            checks.path("path_or_stream", path_or_stream)
             return self._artifacts.upload([(name, os.fspath(path_or_stream))])[0]
         if not isinstance(path_or_stream, IOBase) and not hasattr(path_or_stream, "read"):
-            _refuse(f"upload_file takes a path or a binary stream, not {path_or_stream!r}.")
+            checks.refuse("path_or_stream", "a path or a binary stream", path_or_stream)
         return self._upload_stream(name, path_or_stream)
 
     def upload_files(
@@ -56,6 +59,7 @@ class RunFiles(RunRecord):
             AzureMLException: Not within `timeout_seconds`.
         """
         _refuse_datastore(datastore_name)
+        checks.number("timeout_seconds", timeout_seconds)
         if isinstance(names, str) or isinstance(paths, str) or len(names) != len(paths):
             raise TypeError("upload_files takes two lists of the same length: names and paths.")
         files = list(zip(names, paths))  # noqa: B905  (3.8 has no `strict`)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.client import metric_lines
+from dispatcher.client import checks, metric_lines
 from dispatcher.client.run_record import RunRecord
 
 TYPE_CHECKING = False
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
 
+@checks.checked_class
 class RunMetrics(RunRecord):
     """The logging half of a run. Where the lines go is the run's business: `_append`."""
 

@@ -17,9 +17,15 @@ def make(outputs: Union[bool, str, Sequence[str], None]) -> Folders:
     """Make the folders that were asked for: None or True means `./outputs`, False none."""
     if outputs is False:
         return []
+    from dispatcher.client import checks
+
     names = ["outputs"] if outputs is None or outputs is True else outputs
+    listed = [names] if isinstance(names, str) else names
+    checks.lists_of_texts(outputs=listed)
     made = []
-    for name in [names] if isinstance(names, str) else names:
+    for name in listed:
+        if not name:
+            checks.refuse("outputs", "the names of folders", name)
         os.makedirs(name, exist_ok=True)
         below = os.path.normpath(name).replace(os.sep, "/")
         leads_out = os.path.isabs(name) or below.startswith("..")

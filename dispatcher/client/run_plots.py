@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.client import metric_lines
+from dispatcher.client import checks, metric_lines
 from dispatcher.client.run_files import RunFiles
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ _IMAGES = (
 class RunPlots(RunFiles):
     """The logging of files. Unlike numbers, they are with the service when the call returns."""
 
+    @checks.checked
     def log_image(
         self, name: str, path: Optional[str] = None, plot: Any = None, description: str = ""
     ) -> None:
@@ -35,6 +36,7 @@ class RunPlots(RunFiles):
             AzureMLException: Not exactly one of the two is given, the file is no image, or the plot
                 cannot be saved.
         """
+        metric_lines.check_name(name)
         if (path is None) == (plot is None):
             _fail("log_image takes either path or plot, not both and not neither.")
         if path is not None:
@@ -45,6 +47,7 @@ class RunPlots(RunFiles):
             file = self._keep(name, f"{name}_{_now()}.png", _png_of(plot))
         self._refer(name, file, description)
 
+    @checks.checked
     def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
         """Log a confusion matrix: v1's dict, or its JSON.
 
@@ -53,14 +56,17 @@ class RunPlots(RunFiles):
         """
         self._keep_json(name, value, description)
 
+    @checks.checked
     def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
         """Log an accuracy table: v1's dict, or its JSON. Raises as `log_confusion_matrix`."""
         self._keep_json(name, value, description)
 
+    @checks.checked
     def log_residuals(self, name: str, value: Any, description: str = "") -> None:
         """Log residuals: v1's dict, or its JSON. Raises as `log_confusion_matrix`."""
         self._keep_json(name, value, description)
 
+    @checks.checked
     def log_predictions(self, name: str, value: Any, description: str = "") -> None:
         """Log predictions: v1's dict, or its JSON. Raises as `log_confusion_matrix`."""
         self._keep_json(name, value, description)
@@ -69,6 +75,7 @@ class RunPlots(RunFiles):
         raise NotImplementedError
 
     def _keep_json(self, name: str, value: Any, description: str) -> None:
+        metric_lines.check_name(name)
         self._refer(name, self._keep(name, name, _json_of(name, value)), description)
 
     def _keep(self, metric: str, name: str, data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
 from dispatcher.client.portal import Portal
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     Record = Dict[str, Any]
 
 
+@checks.checked_class
 class RunRecord(Portal):
     """The cached record of a run; what is not in it yet is fetched when it is asked for."""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
 from dispatcher.client.run_files import RunFiles
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dispatcher.client.model import Model
 
 
+@checks.checked_class
 class RunSnapshot(RunFiles):
     """Source and result of a run."""
 

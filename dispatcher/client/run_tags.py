@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client import checks
 from dispatcher.client.run_record import RunRecord
 
 TYPE_CHECKING = False
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Optional
 
 
+@checks.checked_class
 class RunTags(RunRecord):
     """The labels of a run. `.tags` and `.properties` are as last seen, `get_…()` asks."""
 
@@ -31,7 +33,11 @@ class RunTags(RunRecord):
 
     def remove_tags(self, tags: Iterable[str]) -> None:
         """Remove tags by key; one that is not there is fine."""
-        self._change({"remove_tags": [tags] if isinstance(tags, str) else list(tags)})
+        keys = [tags] if isinstance(tags, str) else tags
+        if isinstance(keys, (set, frozenset, dict)) or hasattr(keys, "__next__"):
+            keys = list(keys)
+        checks.lists_of_texts(tags=keys)
+        self._change({"remove_tags": list(keys)})
 
     @property
     def properties(self) -> Dict[str, Optional[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 
+from dispatcher.client import checks
 from dispatcher.client.run_record import RunRecord
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ POLL_SECONDS = 30.0
 _NO_ERROR = "Detailed error not set on the Run. Please check the logs for details."
 
 
+@checks.checked_class
 class RunWaiting(RunRecord):
     """The waiting half of a run."""
 

@@ -141,7 +141,10 @@ def _refuse_data(config: RunConfiguration) -> None:
 
 def _made(given: Dict[str, Any]) -> RunConfiguration:
     made = RunConfiguration()
-    made.target = given["compute_target"] or "local"
+    target = given["compute_target"]
+    if target is not None and not isinstance(getattr(target, "name", target), str):
+        checks.refuse("compute_target", "a compute target or its name", target)
+    made.target = target or "local"
     if given["environment"] is not None:
         checks.instance("environment", given["environment"], Environment)
     made.max_run_duration_seconds = given["max_run_duration_seconds"]

@@ -101,7 +101,7 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
             if hasattr(config, "refuse_submission"):
                 config.refuse_submission()
             raise AzureMLException(
-                f"A {type(config).__name__} cannot be submitted; give a ScriptRunConfig."
+                f"config: a {type(config).__name__} cannot be submitted; give a ScriptRunConfig."
             )
         config.check()
     take, new_id = _snapshots(experiment).take, _ids(experiment.name)

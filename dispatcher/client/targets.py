@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dispatcher.client import checks
 from dispatcher.client.errors import ComputeTargetException, ServiceException, UserErrorException
 
@@ -13,11 +15,13 @@ if TYPE_CHECKING:
     from dispatcher.client.run import Run
     from dispatcher.client.workspace import Workspace
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 _RESERVED = ("amlcompute", "local", "containerinstance")
 TYPE_LABEL = "azureml.type"
 CLASS_OF_LABEL: Dict[str, Type[ComputeTarget]] = {}
 
 
+@checks.checked_class
 class ComputeTarget:
     """A target of the workspace.
 
@@ -29,11 +33,13 @@ class ComputeTarget:
         ComputeTargetException: There is no target of that name.
     """
 
+    @checks.checked
     def __new__(
         cls, workspace: Workspace, name: str, _record: Optional[Dict[str, Any]] = None
     ) -> ComputeTarget:
         """An object of the target's own class: AmlCompute for one that was made as such."""
-        checks.texts(name=name)
+        if not name:
+            raise UserErrorException("name: a compute target's name is not empty.")
         record = _fetch(workspace, name) if _record is None else _record
         made = object.__new__(_class_of(cls, record))
         made._record = record
@@ -247,7 +253,11 @@ def _class_of(asked: Type[ComputeTarget], record: Dict[str, Any]) -> Type[Comput
 
 
 def _check_name(name: str) -> None:
-    checks.texts(name=name)
+    if _NAME.fullmatch(name) is None:
+        raise UserErrorException(
+            f"name: {name!r} is no compute target's name: it begins with a letter, goes on with "
+            "letters, digits, '_', '.' and '-', and has 64 characters at most."
+        )
     if name.lower() in _RESERVED:
         raise UserErrorException(f"name: {name!r} is a reserved name; choose another.")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LOCAL = "local"
 
 
+@checks.checked_class
 class Workspace(WorkspaceContents):
     """A workspace that is there already.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dispatcher.client.workspace import Workspace
 
 
+@checks.checked_class
 class WorkspaceContents:
     """The half of a workspace that the service knows."""
 

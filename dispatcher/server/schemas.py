@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dispatcher.core.lifecycle import TERMINAL, Run, Slot
 from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
 from dispatcher.core.verdicts import judge
+from dispatcher.services.tracking import sound
 from dispatcher.store.contract import Point, Store, Transaction
 
 
@@ -114,7 +115,7 @@ def view(run: Run, family: Family) -> dict[str, Any]:
         "tags": dict(family.tags.get(run.id, {})),
         "properties": dict(family.properties.get(run.id, {})),
         "definition": dict(spec.definition),
-        "error": run.error,
+        "error": sound(run.error),
         "warnings": _warnings(run, children),
         "children": children,
         "gpus": [gpu for share in run.placement for gpu in share.gpus],

@@ -15,7 +15,7 @@ from dispatcher.store.blobs import Logs
 from dispatcher.store.contract import Point, Store, Transaction
 
 Stream = tuple[str, int, str]  # run, attempt, stream
-MAX_LINE = 16 << 20
+MAX_LINE = 64 << 20
 KINDS = ("scalar", "list", "row", "table", "artifact")
 
 
@@ -105,19 +105,19 @@ def _point(chunk: Chunk, line: bytes) -> Point | None:
     if kind not in KINDS or not 0 < len(name) <= 1024 or len(line) > MAX_LINE:
         return None
     return Point(
-        chunk.run_id, chunk.attempt, _sound(name), kind, _sound(record.get("v")),
-        _number(record.get("t")), _whole(record.get("s")), _sound(str(record.get("d") or "")),
+        chunk.run_id, chunk.attempt, sound(name), kind, sound(record.get("v")),
+        _number(record.get("t")), _whole(record.get("s")), sound(str(record.get("d") or "")),
     )  # fmt: skip
 
 
-def _sound(value: Any) -> Any:
+def sound(value: Any) -> Any:
     """One rule for both stores: NUL and lone surrogates are replaced by U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\0", "�")
     if isinstance(value, list):
-        return [_sound(item) for item in value]
+        return [sound(item) for item in value]
     if isinstance(value, dict):
-        return {_sound(str(key)): _sound(item) for key, item in value.items()}
+        return {sound(str(key)): sound(item) for key, item in value.items()}
     return value
 
 

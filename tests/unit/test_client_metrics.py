@@ -118,7 +118,7 @@ def test_odd_floats_survive(run: Run, value: float) -> None:
 
 
 @given(
-    name=st.text(st.characters(exclude_categories=["Cs"])),
+    name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
     value=st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     step=st.none() | st.integers(),
 )

@@ -20,6 +20,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=20,
 )
+# 1.2 takes `0E0` for a number and 1.1 does not; PyYAML writes it bare.
+words = st.text(
+    st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs", "Nd"])
+)
+structures = st.recursive(
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=20,
+)
 SOME = [
     "a: 1\nb:\n- x\n- y: 2\n  z: 3\n-\n  - q\n  - - r\n    - s\n",
     "c: {a: [1, 2, {b: c}], d: 'x: y'}\n# c\nd: |\n  line\n    more\n\n  end\n",
@@ -53,11 +62,11 @@ def test_what_is_written_reads_back_here_and_by_pyyaml(value: Any) -> None:
     assert yaml.safe_load(text) == value
 
 
-@given(values, st.sampled_from([True, False, None]), st.sampled_from([20, 80, 1000]))
+@given(structures, st.sampled_from([True, False, None]), st.sampled_from([20, 80, 1000]))
 @settings(max_examples=400, deadline=None)
 def test_what_pyyaml_writes_is_read(value: Any, flow: bool | None, width: int) -> None:
     text = yaml.safe_dump(value, default_flow_style=flow, width=width, allow_unicode=True)
-    if "? " in text or isinstance(value, float):  # keys of several lines; 1.1's way to write floats
+    if "? " in text:  # a key of several lines
         return
 
     assert parse(text) == yaml.safe_load(text)
