@@ -30,6 +30,10 @@ from dispatcher.store.contract import Change, Store
 log = logging.getLogger(__name__)
 
 LOOK = 2.0
+# Turns that follow each other closer than BURST are made fewer: each takes in what comes within
+# GATHER, for one commit. A quarter of the service's work in a fan-out; one run alone never waits.
+BURST = 0.010
+GATHER = 0.003
 LEASE = "engine"
 LEASE_SECONDS = 10.0
 
@@ -61,6 +65,7 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.ledger = Ledger()
         self._lazy: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._turned_at = -BURST
         self._own: dict[str, int] = {}  # what this engine is committing: run id -> version
         store.on_commit(self._committed)
 
@@ -132,6 +137,8 @@ class Engine:
         items: list[Message | Committed] = []
         try:
             item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
+            if time.monotonic() - self._turned_at < BURST and item is not None:
+                time.sleep(GATHER)
             while True:
                 if item is not None:
                     items.append(item)
@@ -170,6 +177,7 @@ class Engine:
             if not lost:
                 break
         turn.act(self._jobs_for)
+        self._turned_at = time.monotonic()
 
     def _record(self, moves: Sequence[tuple[Run, Run, tuple[Event, ...]]], now: float) -> set[str]:
         changes = [Change(before, after, events, now) for before, after, events in moves]
