@@ -210,7 +210,7 @@ def _let_go(preloaded: FrozenSet[str]) -> None:
 
 def _imported(preloaded: FrozenSet[str]) -> List[Any]:
     """The modules that came since, the last one first."""
-    own = []
+    own: List[Any] = []
     for name in reversed(sys.modules):  # the new ones are at the end; to touch the others costs
         if name in preloaded and len(own) == len(sys.modules) - len(preloaded):
             return own
