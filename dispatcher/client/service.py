@@ -19,7 +19,7 @@ from dispatcher.client.transport import PREFIX, Address, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Optional
+    from typing import IO, Mapping, Optional
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
@@ -27,15 +27,20 @@ START_SECONDS = 20.0
 _LOOK_EVERY = 0.02
 
 
-def connect_embedded(data_folder: str) -> Transport:
+def connect_embedded(data_folder: str, address: Mapping[str, str]) -> Transport:
     """Reach the embedded service of a data folder; start it if it is not alive.
+
+    Args:
+        data_folder: The folder.
+        address: The workspace's `workspace`, `subscription` and `resource_group`: what runs are
+            told of where they belong, when the service has to be started.
 
     Raises:
         ServerUnreachable: It is not installed here, or did not come up; the text says which.
     """
     return Transport(
-        find_or_start(data_folder),
-        relocate=lambda: find_or_start(data_folder),
+        find_or_start(data_folder, address),
+        relocate=lambda: find_or_start(data_folder, address),
         way_out=f"See {os.path.join(data_folder, 'service.log')}.",
     )
 
@@ -54,8 +59,13 @@ def find(data_folder: str) -> Optional[Address]:
     return address if address is not None and is_healthy(address) else None
 
 
-def find_or_start(data_folder: str) -> Address:
-    """Return the address of the living service of a data folder; start it if there is none."""
+def find_or_start(data_folder: str, told: Optional[Mapping[str, str]] = None) -> Address:
+    """Return the address of the living service of a data folder; start it if there is none.
+
+    Args:
+        data_folder: The folder.
+        told: Settings for one that is started here, beside those of the environment.
+    """
     address = find(data_folder)
     if address is not None:
         return address
@@ -67,7 +77,7 @@ def find_or_start(data_folder: str) -> Address:
         address = find(data_folder)
         if address is not None:
             return address
-        starter = None if _is_locked(data_folder) else _start(data_folder)
+        starter = None if _is_locked(data_folder) else _start(data_folder, told or {})
         return _wait_until_healthy(data_folder, starter)
 
 
@@ -105,7 +115,7 @@ def _is_locked(data_folder: str) -> bool:
         return True
 
 
-def _start(data_folder: str) -> subprocess.Popen[bytes]:
+def _start(data_folder: str, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
     _require_server()
     with _open_log(data_folder) as log:
         return subprocess.Popen(
@@ -114,7 +124,7 @@ def _start(data_folder: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd=data_folder,
-            env=_environment(),
+            env={**_environment(), **{f"DISPATCHER_{k.upper()}": v for k, v in told.items()}},
             start_new_session=True,
         )
 

@@ -232,11 +232,16 @@ class Workspace(WorkspaceContents):
         if self._transport is None:
             from dispatcher.client import service
 
-            url = self._config.service_url
+            config = self._config
+            address = {
+                "workspace": config.name,
+                "subscription": config.subscription_id,
+                "resource_group": config.resource_group,
+            }
             self._transport = (
-                service.connect_remote(url)
-                if url
-                else service.connect_embedded(self._config.data_folder)
+                service.connect_remote(config.service_url)
+                if config.service_url
+                else service.connect_embedded(config.data_folder, address)
             )
         return self._transport
 

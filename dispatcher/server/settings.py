@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     public_url: str = ""  # how nodes reach this service; the default is where it listens
     token: str = ""  # the owner's; made at the first start
     max_body_mb: int = 64
-    workspace: str = "dispatcher"
+    workspace: str = "dispatcher"  # what runs are told of where they belong, in v1's terms
+    subscription: str = "00000000-0000-0000-0000-000000000000"
+    resource_group: str = "dispatcher"
     log_level: str = "INFO"
 
     @property

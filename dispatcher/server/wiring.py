@@ -89,7 +89,14 @@ def build(settings: Settings, url: str, token: str) -> House:
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
     access = AccessService(store, token)
-    around = Surroundings(service_id, url, str(settings.socket), settings.workspace)
+    around = Surroundings(
+        service_id,
+        url,
+        str(settings.socket),
+        workspace=settings.workspace,
+        subscription=settings.subscription,
+        resource_group=settings.resource_group,
+    )
     site = Site(
         service_id=service_id,
         root=settings.data_dir / "nodes",

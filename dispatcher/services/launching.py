@@ -19,9 +19,9 @@ class Surroundings:
     service_id: str
     url: str
     socket: str | None
-    workspace: str = "dispatcher"
-    subscription: str = "00000000-0000-0000-0000-000000000000"
-    resource_group: str = "dispatcher"
+    workspace: str
+    subscription: str
+    resource_group: str
 
 
 def jobs_for(
