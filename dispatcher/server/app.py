@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from dispatcher.core import errors
 from dispatcher.core.lifecycle import IllegalTransition
 from dispatcher.server.deps import Services, Unauthenticated
+from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.mlflow import router as mlflow_router
 from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
@@ -49,14 +50,15 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     for router in (
         runs.router, telemetry.router, files.router, artifacts.router, catalog.router,
     ):  # fmt: skip
-        app.include_router(router, prefix=PREFIX)
-    app.include_router(mlflow_router)
+        app.include_router(router, prefix=PREFIX, responses=REFUSALS)
+    app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
     for error in STATUS_OF:
         app.add_exception_handler(error, _refuse)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(Exception, _broken)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(Idempotency, store=services.store)
     return app
 
@@ -82,6 +84,8 @@ def _unknown(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if is_mlflow(request.url.path) and error.status_code in (404, 405):
         return no_such_call(request.method, request.url.path)
+    if error.status_code == 400:  # the framework's word for a body that it cannot read
+        return _answer(request, 422, "InvalidSpec", "body: no JSON in UTF-8, or nested too deep")
     name = {404: "NotFound", 405: "MethodNotAllowed"}.get(error.status_code, "InvalidSpec")
     return _answer(request, error.status_code, name, str(error.detail))
 

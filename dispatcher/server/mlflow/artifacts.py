@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dispatcher.server.deps import Caller, S, identify
+from dispatcher.server.described import BYTES, RAW_BODY
 from dispatcher.server.mlflow.render import answer
 
 router = APIRouter(prefix="/api/2.0/mlflow-artifacts", dependencies=[Depends(identify)])
@@ -33,7 +34,7 @@ def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") 
     return answer({"files": files})
 
 
-@router.get("/artifacts/{path:path}")
+@router.get("/artifacts/{path:path}", responses=BYTES, response_class=StreamingResponse)
 def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
     place = services.mlflow.artifacts.place(caller, path)
     artifact = services.mlflow.artifacts.find(place)
@@ -44,7 +45,7 @@ def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
     )
 
 
-@router.put("/artifacts/{path:path}")
+@router.put("/artifacts/{path:path}", openapi_extra=RAW_BODY)
 async def upload_file(path: str, request: Request, services: S, caller: Caller) -> Response:
     """Keep a file under its name, whatever was there."""
     files = services.mlflow.artifacts

@@ -14,6 +14,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.core.spec import Digest
 from dispatcher.server.bodies import read_body
 from dispatcher.server.deps import Caller, S, Services, identify, reach
+from dispatcher.server.described import RANGES, RAW_BODY
 from dispatcher.server.schemas import ModelBody, Strict, moment
 from dispatcher.services.access import Identity
 from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
@@ -40,7 +41,7 @@ class RegisterBody(Strict):
     attempt: Annotated[int, Field(ge=1, le=1 << 30)] | None = None
 
 
-@router.put("/blobs/{sha256}/parts")
+@router.put("/blobs/{sha256}/parts", openapi_extra=RAW_BODY)
 async def upload_part(
     sha256: Annotated[Digest, Path()],
     request: Request,
@@ -83,7 +84,9 @@ def list_artifacts(
     return {"artifacts": [_view(artifact) for artifact in found], "next": following}
 
 
-@router.get("/runs/{run_id}/artifacts/{name:path}")
+@router.get(
+    "/runs/{run_id}/artifacts/{name:path}", responses=RANGES, response_class=StreamingResponse
+)
 def download_artifact(
     run_id: str,
     name: str,

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dispatcher.server.bodies import read_body
 from dispatcher.server.deps import S, identify
+from dispatcher.server.described import RAW_BODY, TAR
 from dispatcher.server.frames import field, frames
 from dispatcher.services.files import Manifest
 
@@ -21,7 +22,7 @@ def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
     return {"id": snapshot_id, "missing": missing}
 
 
-@router.post("/blobs")
+@router.post("/blobs", openapi_extra=RAW_BODY)
 async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
     """Take contents, each checked against its hash."""
     body = await read_body(request)
@@ -41,7 +42,7 @@ def read_snapshot(snapshot_id: str, services: S) -> dict[str, Any]:
     return services.files.manifest(snapshot_id)
 
 
-@router.get("/snapshots/{snapshot_id}/archive")
+@router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
 def read_archive(snapshot_id: str, services: S) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
     services.files.manifest(snapshot_id)  # before the first byte: 404 is still possible

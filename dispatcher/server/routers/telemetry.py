@@ -4,6 +4,7 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dispatcher.core.artifacts import check_name
@@ -11,6 +12,7 @@ from dispatcher.core.errors import InvalidSpec, NotAllowed
 from dispatcher.core.lifecycle import Run
 from dispatcher.server.bodies import read_body
 from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.described import BYTES, RAW_BODY
 from dispatcher.server.frames import field, frames
 from dispatcher.server.schemas import point_view
 from dispatcher.services.access import Identity
@@ -21,7 +23,7 @@ router = APIRouter(tags=["telemetry"])
 MAX_RUNS = 100_000
 
 
-@router.post("/spool")
+@router.post("/spool", openapi_extra=RAW_BODY)
 async def take_spool(request: Request, services: S, caller: Caller) -> dict[str, Any]:
     """Take chunks of spools; answer how far each stream is held."""
     body = await read_body(request)
@@ -69,7 +71,7 @@ def list_logs(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
     return {"logs": logs, "complete": run.terminal}
 
 
-@router.get("/runs/{run_id}/logs/{name:path}")
+@router.get("/runs/{run_id}/logs/{name:path}", responses=BYTES, response_class=StreamingResponse)
 async def read_log(
     run_id: str,
     name: str,
