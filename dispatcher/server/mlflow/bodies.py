@@ -26,6 +26,7 @@ Name = Annotated[str, StringConstraints(max_length=250), AfterValidator(clean)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(clean)]
 Huge = Annotated[str, StringConstraints(max_length=16_777_215), AfterValidator(clean)]
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS)]
+Moment = Annotated[int, Field(ge=0, le=253_402_300_799_000)]  # the year 9999: dates end there
 Step = Annotated[int, Field(ge=-MAX_STEP - 1, le=MAX_STEP)]
 RunStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 ViewType = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
@@ -113,13 +114,13 @@ class CreateRun(Message):
     experiment_id: Id = "0"
     user_id: Name | None = None
     run_name: Name | None = None
-    start_time: Milliseconds | None = None
+    start_time: Moment | None = None
     tags: Annotated[list[Pair], Field(max_length=1000)] = []
 
 
 class UpdateRun(OfRun):
     status: RunStatus | None = None
-    end_time: Milliseconds | None = None
+    end_time: Moment | None = None
     run_name: Name | None = None
 
 
