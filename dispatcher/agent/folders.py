@@ -55,9 +55,9 @@ class Root:
         path = f"{self.claims}/{name}"
         try:
             if lock is not None:
-                with contextlib.suppress(PermissionError, NotImplementedError):
-                    os.link(lock, path)
-                    return True
+                with contextlib.suppress(NotImplementedError):
+                    if _linked(lock, path):
+                        return True
             mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             os.close(os.open(path, mode, 0o600))
         except FileExistsError:
@@ -67,6 +67,20 @@ class Root:
     def is_claimed(self, name: str) -> bool:
         """Whether a job of that name was ever started, or withdrawn."""
         return os.path.lexists(f"{self.claims}/{name}")
+
+
+def _linked(file: str, path: str) -> bool:
+    """Make another name of a file, where that can be. Raises FileExistsError.
+
+    A job's folder in a container is a mount of its own, which no link leaves.
+    """
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def check_name(name: object) -> str:
