@@ -58,7 +58,7 @@ class DockerTarget:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         state.chmod(0o700)  # below it are files that any user of a container may read
         runtime = runtime or unpack(state / "runtime")
-        ground = Ground(site.service_id, state, runtime, site.service_socket)
+        ground = Ground(site.service_id, state, runtime, site.service_socket, site.service_url)
         service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
         self._config = config
         self._label = f"{SERVICE_LABEL}={site.service_id}"

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from dispatcher.agent import relay
 from dispatcher.agent.single import CODE
 from dispatcher.core.jobs import Job
 from targets.base import LaunchRefused
@@ -60,6 +62,7 @@ class Ground:
     state: Path  # a folder of the target's own
     runtime: Path  # the folder that `python3 -m dispatcher.agent` runs from
     socket: Path  # the service's Unix socket, alone in its folder
+    url: str = ""  # where the service listens
 
 
 def owner(config: DockerConfig) -> tuple[int, int]:
@@ -111,7 +114,7 @@ def container(
         "working_dir": RUNTIME,
         "hostname": chosen.get("--hostname"),
         "labels": labels(job, ground),
-        "environment": _environment(config, gpus=bool(job.gpus)),
+        "environment": _environment(config, ground, gpus=bool(job.gpus)),
     }
 
 
@@ -160,7 +163,7 @@ def warm_container(name: str, job: Job, config: DockerConfig, ground: Ground) ->
         "user": "{}:{}".format(*owner(config)),
         "working_dir": RUNTIME,
         "labels": {SERVICE_LABEL: ground.service_id, WARM_LABEL: config.name},
-        "environment": _environment(config, gpus=False),
+        "environment": _environment(config, ground, gpus=False),
     }
 
 
@@ -215,8 +218,11 @@ def _hardened(config: DockerConfig) -> dict[str, Any]:
     }
 
 
-def _environment(config: DockerConfig, *, gpus: bool) -> dict[str, str]:
+def _environment(config: DockerConfig, ground: Ground, *, gpus: bool) -> dict[str, str]:
     env = {"PYTHONUNBUFFERED": "1"}
+    place = urlsplit(ground.url)
+    if place.hostname == "127.0.0.1" and config.network != "host":
+        env[relay.VARIABLE] = f"{place.port}:{SERVICE}/{ground.socket.name}"
     if not gpus:
         # An image may ask for all devices by this variable; a request for some overrides it.
         env["NVIDIA_VISIBLE_DEVICES"] = "void"

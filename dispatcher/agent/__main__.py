@@ -45,6 +45,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _serve(
     root: str, path: Optional[str], interpreter: Optional[str], idle_after: Optional[float]
 ) -> int:
+    from dispatcher.agent import relay
     from dispatcher.agent.node import AgentIsRunning, NodeAgent
     from dispatcher.agent.server import Server
 
@@ -59,6 +60,7 @@ def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     threading.Thread(target=server.serve, name="server", daemon=True).start()
+    relay.start()
     needed = time.monotonic()
     while not told.wait(_LOOK_EVERY):
         if not os.path.exists(agent.root.lock):

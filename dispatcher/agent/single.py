@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from dispatcher.agent import cgroups
+from dispatcher.agent import cgroups, relay
 from dispatcher.agent.environment import inherited
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
 from dispatcher.agent.origin import is_runtime, own_path
@@ -66,6 +66,7 @@ def run_job(root_path: str, file: str, interpreter: Optional[str] = None) -> int
         if root.claim(name):
             write_json(f"{folder}/exit.json", refusal(refused), durable=True)
         return CANNOT_START
+    relay.start()
     record = _run(root, job, settings, interpreter or sys.executable)
     return STARTED_BEFORE if record is None else exit_code(record)
 
