@@ -7,6 +7,7 @@ import stat
 
 from dispatcher.client.errors import SnapshotException
 from dispatcher.client.ignore import Ignore
+from dispatcher.client.workspace_registry import dispatcher_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _NEVER = frozenset(
         ".pytest_cache",
     }
 )
-_VENVS = frozenset({".venv", "venv", "env"})
+_ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 _MEGABYTE = 1 << 20
 _MOST_MEGABYTES = 300
 _MOST_FILES = 2000
@@ -60,11 +61,14 @@ class _Walk:
     def __init__(self, root: str) -> None:
         self._root = root
         self._ignore = _ignore_of(root)
+        self._home = os.path.realpath(dispatcher_home())  # what lies there is no user's
 
     def files(self, folder: str = "", inside: Tuple[str, ...] = ()) -> Iterator[Entry]:
         real = os.path.realpath(os.path.join(self._root, folder))
         if real in inside:
             raise SnapshotException(f"The link {folder} in {self._root} leads back into itself.")
+        if real == self._home:
+            return
         try:
             listed = sorted(os.scandir(real), key=lambda item: item.name)
         except OSError as error:
@@ -80,7 +84,7 @@ class _Walk:
             self._check_link(item.path)
         facts = item.stat()
         if stat.S_ISDIR(facts.st_mode):
-            if not self._is_venv(item):
+            if not _is_environment(item):
                 yield from self.files(path, inside)
         elif stat.S_ISREG(facts.st_mode):
             yield Entry(path, item.path, facts)
@@ -110,9 +114,10 @@ class _Walk:
                 "or name it in .amlignore."
             )
 
-    @staticmethod
-    def _is_venv(item: os.DirEntry[str]) -> bool:
-        return item.name in _VENVS and os.path.exists(os.path.join(item.path, "pyvenv.cfg"))
+
+def _is_environment(item: os.DirEntry[str]) -> bool:
+    """Whether a folder is a virtual environment, by whatever name."""
+    return any(os.path.exists(os.path.join(item.path, mark)) for mark in _ENVIRONMENT_MARKS)
 
 
 _STRICT = __import__("sys").version_info >= (3, 10)

@@ -78,5 +78,11 @@ def fits(
 
 def workspaces_folder() -> str:
     """Where workspaces are remembered, and live unless they are made elsewhere."""
-    home = os.environ.get("DISPATCHER_HOME") or os.path.join(os.path.expanduser("~"), ".dispatcher")
-    return os.path.join(home, "workspaces")
+    return os.path.join(dispatcher_home(), "workspaces")
+
+
+def dispatcher_home() -> str:
+    """Where everything is that belongs to no project: DISPATCHER_HOME, or ~/.dispatcher."""
+    return os.environ.get("DISPATCHER_HOME") or os.path.join(
+        os.path.expanduser("~"), ".dispatcher"
+    )

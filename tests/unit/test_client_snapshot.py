@@ -105,9 +105,11 @@ def test_a_changed_file_is_seen(fake: FakeService, source: Path, tmp_path: Path)
     assert snapshots(fake, tmp_path).take(os.fspath(source)) != made
 
 
-def test_what_no_run_needs_is_left_out(source: Path) -> None:
+def test_what_no_run_needs_is_left_out(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(source, "a.py", ".git/config", "d/__pycache__/x.pyc", "node_modules/x", ".azureml/c")
     fill(source, ".venv/pyvenv.cfg", ".venv/bin/python", "env/settings.py", ".dispatcher/x")
+    fill(source, "python311/pyvenv.cfg", "tools/conda/conda-meta/history", "home/workspaces/w")
+    monkeypatch.setenv("DISPATCHER_HOME", str(source / "home"))
 
     assert paths(source) == ["a.py", "env/settings.py"]
 
