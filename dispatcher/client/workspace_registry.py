@@ -83,6 +83,4 @@ def workspaces_folder() -> str:
 
 def dispatcher_home() -> str:
     """Where everything is that belongs to no project: DISPATCHER_HOME, or ~/.dispatcher."""
-    return os.environ.get("DISPATCHER_HOME") or os.path.join(
-        os.path.expanduser("~"), ".dispatcher"
-    )
+    return os.environ.get("DISPATCHER_HOME") or os.path.join(os.path.expanduser("~"), ".dispatcher")
