@@ -184,11 +184,17 @@ def _distribution(config: RunConfiguration) -> Dict[str, Any]:
         count = config.mpi.process_count_per_node * config.node_count
         return {"distribution": "mpi", "process_count": count}
     if config.communicator.lower() == "parameterserver":
-        tensorflow = {
-            "worker_count": config.tensorflow.worker_count,
-            "parameter_server_count": config.tensorflow.parameter_server_count,
+        workers = config.tensorflow.worker_count
+        servers = config.tensorflow.parameter_server_count
+        count = workers + servers
+        return {
+            "distribution": {
+                "tensorflow": {"worker_count": workers, "parameter_server_count": servers}
+            },
+            "process_count": count,
+            # A node for each worker; where the servers do not share these evenly, one for each.
+            "node_count": workers if count % workers == 0 else count,
         }
-        return {"distribution": {"tensorflow": tensorflow}}
     return {}
 
 

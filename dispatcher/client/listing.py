@@ -133,9 +133,15 @@ def _pairs(name: str, wanted: Filter) -> List[Any]:
     if wanted is None:
         return []
     if isinstance(wanted, str):
-        return [(name, wanted)]
-    # A null value cannot be asked for over HTTP: ask for the key, then look at what came.
-    return [(name, key if value is None else f"{key}={value}") for key, value in wanted.items()]
+        return [(name, wanted) if "=" not in wanted else (f"{name}_key", wanted)]
+    plain = {k: v for k, v in wanted.items() if v is not None and "=" not in k}
+    pairs: List[Any] = [(name, f"{key}={value}") for key, value in plain.items()]
+    if len(plain) < len(wanted):  # these a plain `key=value` cannot ask for
+        import json
+
+        odd = {key: value for key, value in wanted.items() if key not in plain}
+        pairs.append((f"{name}_pairs", json.dumps(odd)))
+    return pairs
 
 
 def _fits(values: Dict[str, Optional[str]], wanted: Filter) -> bool:

@@ -60,7 +60,7 @@ class OfflineRun:
 
     def log_residuals(self, name: str, value: Any, description: Optional[str] = None) -> None:
         """Print the residuals."""
-        _tell_metric("residuals", name, value)
+        _tell_metric("residual", name, value)
 
     def log_predictions(self, name: str, value: Any, description: Optional[str] = None) -> None:
         """Print the predictions."""

@@ -34,6 +34,12 @@ class Evidence:
     tail: str = ""
     receipt: tuple[Mapping[str, Any], ...] = ()
     failed_rank: int | None = None
+    error: Mapping[str, Any] | None = None  # what the script said with `run.fail()`
+
+    @property
+    def said(self) -> dict[str, Any] | None:
+        """What the script said went wrong, in v1's shape; its exit code decides how it ends."""
+        return None if self.error is None else {"error": {"code": "UserError", **self.error}}
 
     @property
     def ok(self) -> bool:
@@ -45,6 +51,8 @@ class Evidence:
         """Read an exit record as the shim writes it; fields that it does not know are left out."""
         known = {name: record[name] for name in Evidence.__dataclass_fields__ if name in record}
         known["receipt"] = tuple(known.get("receipt") or ())
+        if not isinstance(known.get("error"), Mapping):  # a script may have written anything there
+            known["error"] = None
         return Evidence(**known)
 
     def record(self) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _finish(run: Run, evidence: Evidence, seen: Observation, now: float) -> Acti
     if verdict.cls == "ok":
         return Completed(ended)
     if not may_retry(verdict, run.retries, run.spec.max_retries):
-        return Failed(ended, run.error or error_of(verdict, evidence))
+        return Failed(ended, run.error or evidence.said or error_of(verdict, evidence))
     if seen.state not in GONE:
         return Action.REMOVE if seen.state is not State.ALIVE else Action.STOP
     spent = {**run.retries, verdict.cls: run.retries.get(verdict.cls, 0) + 1}

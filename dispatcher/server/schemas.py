@@ -115,7 +115,7 @@ def view(run: Run, family: Family) -> dict[str, Any]:
         "tags": dict(family.tags.get(run.id, {})),
         "properties": dict(family.properties.get(run.id, {})),
         "definition": dict(spec.definition),
-        "error": sound(run.error),
+        "error": sound(run.error or (run.evidence.said if run.evidence else None)),
         "warnings": _warnings(run, children),
         "children": children,
         "gpus": [gpu for share in run.placement for gpu in share.gpus],

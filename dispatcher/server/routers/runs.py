@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, status
+from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.core.errors import InvalidSpec, NotAllowed
 from dispatcher.core.lifecycle import Run, Slot
+from dispatcher.core.spec import Key, Text
 from dispatcher.server.deps import Caller, S, Services, reach
 from dispatcher.server.schemas import (
     EventBody,
@@ -21,6 +23,7 @@ from dispatcher.services.access import Identity
 from dispatcher.store.contract import RunQuery
 
 router = APIRouter(prefix="/runs", tags=["runs"])
+_PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
 Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
@@ -45,12 +48,16 @@ def list_runs(
     target: str | None = None,
     tag: Annotated[list[str] | None, Query()] = None,
     property: Annotated[list[str] | None, Query()] = None,
+    tag_key: Annotated[list[str] | None, Query()] = None,
+    property_key: Annotated[list[str] | None, Query()] = None,
+    tag_pairs: str | None = None,
+    property_pairs: str | None = None,
     include_children: bool = False,
     recursive: bool = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
 ) -> dict[str, Any]:
-    """List runs, newest first, page by page."""
+    """List runs, newest first, page by page; `tag_pairs` is a JSON object of keys and values."""
     above = parent or root
     if caller.kind != "owner":
         reach(services, caller, above or "")
@@ -63,8 +70,8 @@ def list_runs(
         type=type,
         status=status,
         target=target,
-        tags=_filters(tag),
-        properties=_filters(property),
+        tags=_filters(tag, tag_key, _pairs("tag_pairs", tag_pairs)),
+        properties=_filters(property, property_key, _pairs("property_pairs", property_pairs)),
         limit=limit,
         before_seq=cursor,
     )
@@ -122,7 +129,8 @@ def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dic
     """The driver of a run says how it ended, or a script what went wrong."""
     run = reach(services, caller, run_id)
     if body.type == "fail":
-        error = body.error or {"error": {"code": "UserError"}}
+        told = body.error or {"code": "UserError"}
+        error = told if isinstance(told.get("error"), dict) else {"error": told}  # v1's shape
         if not body.set_status or (caller.kind == "run" and caller.subject == run_id):
             return _view(services, services.status.note_error(run_id, error))
         return _view(services, services.status.finish(run_id, error))
@@ -190,8 +198,20 @@ def _may_submit(services: Services, caller: Identity, body: SubmitBody) -> None:
         reach(services, caller, parent_id)
 
 
-def _filters(given: list[str] | None) -> tuple[tuple[str, tuple[str | None] | None], ...]:
-    found: list[tuple[str, tuple[str | None] | None]] = []
+def _pairs(name: str, text: str | None) -> dict[str, str | None]:
+    try:
+        return _PAIRS.validate_json(text or "{}")
+    except ValidationError as error:
+        why = error.errors()[0]["msg"]
+        raise InvalidSpec(f"{name}: a JSON object of keys and texts is needed: {why}") from None
+
+
+def _filters(
+    given: list[str] | None, keys: list[str] | None, pairs: dict[str, str | None]
+) -> tuple[tuple[str, tuple[str | None] | None], ...]:
+    """`key` or `key=value`; a key with `=` in it, or a null value, comes in the other two."""
+    found: list[tuple[str, tuple[str | None] | None]] = [(key, None) for key in keys or ()]
+    found += [(key, (value,)) for key, value in pairs.items()]
     for text in given or ():
         key, equals, value = text.partition("=")
         found.append((key, (value,) if equals else None))

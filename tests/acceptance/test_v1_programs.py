@@ -1,0 +1,577 @@
+"""Programs as Azure ML v1 had them, unchanged, run as processes of their own beside a workspace."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rigs.desk import Desk
+from tests.rigs.v1names import SHIM
+
+HEAD = """
+import os, time
+from azureml.core import Experiment, Run, RunConfiguration, ScriptRunConfig, Workspace
+from azureml.exceptions import ActivityFailedException, UserErrorException
+ws = Workspace.from_config()
+exp = Experiment(ws, "programs")
+os.makedirs("src", exist_ok=True)
+def write(text, name="main.py"):
+    with open(os.path.join("src", name), "w") as file:
+        file.write("from azureml.core import Run\\nrun = Run.get_context()\\n" + text)
+def config(*arguments, **kwargs):
+    return ScriptRunConfig("src", "main.py", list(arguments), **kwargs)
+"""
+
+
+@pytest.fixture
+def folder(shared: Desk, request: pytest.FixtureRequest) -> Path:
+    """A folder of the program's own, below the workspace's."""
+    made = shared.folder / request.node.name
+    made.mkdir()
+    return made
+
+
+def program(folder: Path, text: str, *, head: str = HEAD) -> str:
+    """What the program prints. It must end well."""
+    file = folder / "program.py"
+    file.write_text(head + unindented(text))
+    env = {**os.environ, "PYTHONPATH": SHIM}
+    done = subprocess.run(
+        [sys.executable, file.name],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def unindented(text: str) -> str:
+    """The program without its indentation in this file; scripts within it have none."""
+    parts = text.split('"""')
+    return '"""'.join(re.sub(r"(?m)^ {8}", "", p) if k % 2 == 0 else p for k, p in enumerate(parts))
+
+
+def test_a_parent_with_children_and_grandchildren(folder: Path) -> None:
+    program(
+        folder,
+        '''
+        write("""
+import sys
+from azureml.core import ScriptRunConfig
+depth = int(sys.argv[1])
+run.tag("depth", str(depth))
+run.add_properties({"kind": "even" if depth % 2 == 0 else "odd"})
+run.log("depth", depth)
+if depth:
+    for k in range(2):
+        run.submit_child(ScriptRunConfig(".", "main.py", [depth - 1]), tags={"k": str(k)})
+    for child in run.get_children():
+        child.wait_for_completion()
+else:
+    assert run.parent.id
+""")
+        root = exp.submit(config(2), tags={"root": "yes"})
+        assert root.wait_for_completion()["status"] == "Completed"
+        children = list(root.get_children())
+        below = list(root.get_children(recursive=True))
+        assert (len(children), len(below)) == (2, 6), below
+        assert root.id not in {run.id for run in below}
+        assert [c.parent.id for c in children] == [root.id] * 2
+        assert len(list(root.get_children(recursive=True, tags={"depth": "0"}))) == 4
+        odd = root.get_children(recursive=True, tags="k", properties={"kind": "odd"})
+        assert len(list(odd)) == 2
+        assert len(list(root.get_children(recursive=True, tags={"k": "0", "depth": "0"}))) == 2
+        assert list(root.get_children(recursive=True, tags={"depth": "9"})) == []
+        assert len(list(root.get_children(type="azureml.scriptrun", status="Completed"))) == 2
+        assert list(root.get_children(status="Failed")) == []
+        starts = [c.get_details()["startTimeUtc"] for c in children]
+        assert starts == sorted(starts, reverse=True)
+        metrics = root.get_metrics(recursive=True)
+        assert sorted(m["depth"] for m in metrics.values()) == [0, 0, 0, 0, 1, 1, 2]
+        assert [r.id for r in exp.get_runs(tags="root")] == [root.id]
+        assert root.id in {r.id for r in exp.get_runs(include_children=True)}
+        found = Run.get(ws, children[0].id)
+        assert (type(found).__name__, found.type) == ("ScriptRun", "azureml.scriptrun")
+        assert len(list(Run.list_by_compute(ws.compute_targets["local"], tags={"depth": "0"}))) == 4
+        ''',
+    )
+
+
+def test_filters_over_hundreds_of_runs(folder: Path) -> None:
+    program(
+        folder,
+        """
+        parent = exp.start_logging(snapshot_directory=None)
+        made = []
+        for start in range(0, 300, 100):
+            values = [str(k) for k in range(start, start + 100)]
+            made += parent.create_children(tag_key="k", tag_values=values)
+        assert [c.tags["k"] for c in made] == [str(k) for k in range(300)]
+        assert {c.status for c in made} == {"Running"}
+        for child in made[:30]:
+            child.tag("a=b", "c=d")
+            child.tag("plain")
+        made[0].complete(); made[1].fail("no"); made[2].cancel()
+        assert len(list(parent.get_children())) == 300
+        newest_first = [str(k) for k in reversed(range(300))]
+        assert [c.tags["k"] for c in parent.get_children()] == newest_first
+        assert [c.id for c in parent.get_children(tags={"k": "77"})] == [made[77].id]
+        assert len(list(parent.get_children(tags="plain"))) == 30
+        assert len(list(parent.get_children(tags={"plain": None}))) == 30
+        assert len(list(parent.get_children(tags="a=b"))) == 30
+        assert len(list(parent.get_children(tags={"a=b": "c=d"}))) == 30
+        assert list(parent.get_children(tags={"a=b": "c"})) == []
+        assert len(list(parent.get_children(tags={}))) == 300
+        assert [c.id for c in parent.get_children(status="Failed")] == [made[1].id]
+        assert [c.id for c in parent.get_children(status="Canceled")] == [made[2].id]
+        try:
+            exp.get_runs(status="Running")
+        except TypeError:
+            pass
+        else:
+            raise SystemExit("get_runs takes no status")
+        assert "generator" in str(parent.get_children())
+        for wrong in ({"count": 101}, {}, {"count": 1, "tag_key": "k"}, {"tag_key": "k"}):
+            try:
+                parent.create_children(**wrong)
+            except UserErrorException:
+                continue
+            raise SystemExit(wrong)
+        assert parent.create_children(count=2)[1].tags == {"azureml.batch_child_number": "1"}
+        parent.complete()
+        assert parent.get_status() == "Completed"
+        assert made[5].get_status() == "Running"
+        """,
+    )
+
+
+def test_runs_are_canceled_and_failed_in_every_phase(folder: Path) -> None:
+    program(
+        folder,
+        '''
+        write("""
+import sys, time, os
+what = sys.argv[1]
+if what == "sleep":
+    print("asleep", flush=True)
+    time.sleep(60)
+elif what == "raise":
+    raise ValueError("no luck \\\\ud800")
+elif what == "exit":
+    sys.exit(int(sys.argv[2]))
+elif what == "fail":
+    run.fail("said so", error_code="Mine")
+elif what == "with":
+    with run:
+        run.complete()
+        run.cancel()
+""")
+        def until(run, status):
+            deadline = time.time() + 30
+            while run.get_status() != status:
+                assert time.time() < deadline, run.get_status()
+                time.sleep(0.05)
+
+        at_once = exp.submit(config("sleep"))
+        at_once.cancel()
+        until(at_once, "Canceled")
+        running = exp.submit(config("sleep"))
+        until(running, "Running")
+        running.cancel()
+        assert running.wait_for_completion()["status"] == "Canceled"  # it does not raise
+        running.cancel()
+        running.fail("too late")
+        assert running.get_status() == "Canceled"
+
+        failed = exp.submit(config("sleep"))
+        until(failed, "Running")
+        failed.fail(error_details="from outside")
+        assert failed.wait_for_completion(raise_on_error=False)["status"] == "Failed"
+        assert failed.get_details()["error"]["error"]["message"] == "from outside"
+
+        raised = exp.submit(config("raise"))
+        try:
+            raised.wait_for_completion()
+        except ActivityFailedException as error:
+            assert error.message.startswith("Activity Failed:")
+        else:
+            raise SystemExit("a failed run raises")
+        details = raised.get_details()
+        assert details["status"] == "Failed" and "error" in details
+        assert "no luck" in "".join(raised.get_details_with_logs()["logFiles"].values())
+
+        ended = exp.submit(config("exit", 3))
+        assert ended.wait_for_completion(raise_on_error=False)["status"] == "Failed"
+        assert exp.submit(config("exit", 0)).wait_for_completion()["status"] == "Completed"
+        inside = exp.submit(config("fail"))
+        told = inside.wait_for_completion(raise_on_error=False)
+        assert told["status"] == "Completed"  # the exit code decides
+        assert told["error"]["error"]["code"] == "Mine"
+        assert exp.submit(config("with")).wait_for_completion()["status"] == "Completed"
+
+        with exp.start_logging(snapshot_directory=None) as run:
+            pass
+        assert run.get_status() == "Completed"
+        try:
+            with exp.start_logging(snapshot_directory=None) as run:
+                raise KeyError("x")
+        except KeyError:
+            pass
+        error = run.get_details()["error"]["error"]
+        assert run.get_status() == "Failed"
+        assert (error["code"], error["message"]) == (
+            "UserError", "User program failed with KeyError: 'x'")
+        with exp.start_logging(snapshot_directory=None) as run:
+            raise SystemExit(0)
+        assert run.get_status() == "Completed"
+        run = exp.start_logging(snapshot_directory=None)
+        try:
+            run.fail(3)
+        except TypeError:
+            pass
+        assert run.get_status() == "Running"
+        run.fail(); run.complete()
+        assert run.get_details()["error"]["error"] == {"code": "UserError"}
+        ''',
+    )
+
+
+def test_output_is_streamed_in_v1s_layout(folder: Path) -> None:
+    out = program(
+        folder,
+        '''
+        write("""
+import time
+for k in range(3):
+    print("line", k, flush=True)
+    time.sleep(0.2)
+""")
+        run = exp.submit(config())
+        run.wait_for_completion(show_output=True)
+        print("===", run.id)
+        assert "details" in run.get_detailed_status()
+        ''',
+    )
+    told, _, run_id = out.partition("=== ")
+    lines = told.splitlines()
+    assert lines[0] == f"RunId: {run_id.strip()}"
+    assert lines[1].startswith("Web View: ")
+    title = "Streaming user_logs/std_log.txt"
+    assert lines[3:6] == [title, "=" * len(title), ""]
+    assert lines[6:9] == ["line 0", "line 1", "line 2"]
+    assert lines[10:12] == ["Execution Summary", "================="]
+
+
+def test_metrics_of_every_shape(folder: Path) -> None:
+    program(
+        folder,
+        '''
+        write("""
+import math
+run.log("one", 1); run.log("many", 1); run.log("many", 2.5); run.log("step", 3, step=7)
+run.log("text", "a"); run.log("none", None); run.log("flag", True); run.log("tuple", (1, 2))
+run.log("odd", math.nan); run.log("inf", math.inf); run.log("-inf", -math.inf)
+run.log("nul", "a\\\\0b"); run.log("sur", "a\\\\ud800b"); run.log("big", 2**80)
+run.log_list("list", [1, 2]); run.log_list("list", (3,)); run.log_list("single", [5])
+run.log_list("range", range(3)); run.log_list("gen", (k for k in [1, 2.5]))
+run.log_list("empty", [])
+run.log_row("row", a=1, b="x"); run.log_row("rows", a=1, b=2); run.log_row("rows", a=3, b=4)
+run.log_table("table", {"x": [1, 2], "y": [0.5, 1]}); run.log_table("table", {"x": [3], "y": [2]})
+run.log_table("onerow", {"x": [1], "y": 2})
+run.log_confusion_matrix("matrix", {"schema_type": "confusion_matrix", "data": {"matrix": [[1]]}})
+run.log_accuracy_table("accuracy", '{"schema_type": "accuracy_table", "data": {}}')
+run.log_residuals("residuals", {"data": {"bin_edges": [1]}}); run.log_predictions("p", {"data": {}})
+for name, wrong in (("log", [1]), ("log", range(2)), ("log_confusion_matrix", "{")):
+    try:
+        getattr(run, name)("wrong", wrong)
+    except Exception as error:
+        assert type(error).__name__ == "UserErrorException", error
+    else:
+        raise SystemExit(name)
+for columns in ({"a": [1, 2], "b": [1]},):
+    try:
+        run.log_table("wrong", columns)
+    except Exception as error:
+        assert "equally long" in str(error)
+    else:
+        raise SystemExit("unequal columns")
+run.log_list("huge", ["x" * (1 << 20)] * 20)
+run.log_list("long", list(range(200000)))
+""")
+        import math
+        run = exp.submit(config())
+        run.wait_for_completion(show_output=True)
+        got = run.get_metrics()
+        for name in ("matrix", "accuracy", "residuals", "p"):
+            uri = got.pop(name)
+            assert uri.startswith("aml://artifactId/ExperimentRun/dcid." + run.id), uri
+        assert math.isnan(got.pop("odd"))
+        assert [len(x) for x in got.pop("huge")] == [1 << 20] * 20
+        assert got.pop("long") == list(range(200000))
+        assert got == {
+            "one": 1, "many": [1, 2.5], "step": 3, "text": "a", "none": None, "flag": True,
+            "tuple": "(1, 2)", "inf": math.inf, "-inf": -math.inf, "nul": "a\\ufffdb",
+            "sur": got["sur"], "big": 2**80, "list": [1, 2, 3], "single": 5, "range": [0, 1, 2],
+            "gen": [1.0, 2.5], "row": {"a": 1, "b": "x"}, "rows": {"a": [1, 3], "b": [2, 4]},
+            "table": {"x": [1, 2, 3], "y": [0.5, 1.0, 2]}, "onerow": {"x": 1, "y": 2},
+        }, got
+        assert run.get_metrics("one") == {"one": 1}
+        assert run.get_metrics("nothing") == {}
+        assert run.get_metrics(recursive=True).keys() == {run.id}
+        full = run.get_metrics("matrix", populate=True)["matrix"]
+        assert full.data["data"] == {"matrix": [[1]]}
+        other = exp.start_logging(snapshot_directory=None)
+        other.log_list("huge", ["x" * (1 << 20)] * 20)
+        other.log("nan", math.nan)
+        other.flush()
+        assert [len(x) for x in Run(exp, other.id).get_metrics()["huge"]] == [1 << 20] * 20
+        other.complete()
+        ''',
+    )
+
+
+def test_files_models_and_snapshots(folder: Path) -> None:
+    program(
+        folder,
+        '''
+        from azureml.core.model import Model
+        write("""
+import os
+os.makedirs("outputs/deep", exist_ok=True); os.makedirs("logs", exist_ok=True)
+open("outputs/deep/model.bin", "wb").write(b"model")
+open("logs/mine.txt", "w").write("followed")
+open("scratch.txt", "w").write("lost")
+print("said")
+run.upload_file("up/one.txt", "scratch.txt")
+run.upload_folder("folder", "outputs")
+""")
+        write("", "ignored.txt"); write("", "kept.txt")
+        open("src/.amlignore", "w").write("ignored.*\\n")
+        run = exp.submit(config())
+        run.wait_for_completion()
+        names = run.get_file_names()
+        for name in ("outputs/deep/model.bin", "logs/mine.txt", "up/one.txt",
+                     "folder/deep/model.bin", "user_logs/std_log.txt"):
+            assert name in names, names
+        assert not any("scratch" in name for name in names)
+        run.download_file("outputs/deep/model.bin")
+        assert open("model.bin", "rb").read() == b"model"
+        os.makedirs("there")
+        run.download_file("up/one.txt", "there")
+        assert open("there/one.txt").read() == "lost"
+        run.download_files("outputs", "all", append_prefix=False)
+        assert open("all/deep/model.bin", "rb").read() == b"model"
+        try:
+            run.download_file("nothing")
+        except UserErrorException as error:
+            assert "up/one.txt" in error.message
+        else:
+            raise SystemExit("a missing file")
+        paths = run.get_all_logs("logs-here")
+        assert any(path.endswith("std_log.txt") for path in paths)
+        assert os.listdir("src").count("outputs") == 0
+
+        import zipfile
+        archive = run.restore_snapshot(path="back")
+        assert os.path.isabs(archive) and archive.endswith(run.get_snapshot_id() + ".zip")
+        assert sorted(zipfile.ZipFile(archive).namelist()) == [".amlignore", "kept.txt", "main.py"]
+        from azureml.exceptions import SnapshotException
+        try:
+            run.take_snapshot("src")
+        except SnapshotException:
+            pass
+        else:
+            raise SystemExit("a second snapshot")
+
+        first = run.register_model("mine", "outputs/deep", tags={"a": 1}, model_framework="Custom")
+        second = run.register_model("mine", "outputs/deep/model.bin")
+        assert (first.id, second.version) == ("mine:1", 2)
+        assert Model(ws, "mine").version == 2
+        assert Model(ws, id="mine:1").tags == {"a": "1"}
+        assert [m.version for m in Model.list(ws, "mine")] == [2, 1]
+        assert [m.version for m in Model.list(ws, "mine", tags="a")] == [1]
+        assert ws.models["mine"].version == 2
+        assert Model(ws, "mine", version=1).model_framework == "Custom"
+        target = Model(ws, "mine").download("models")
+        assert open(target, "rb").read() == b"model"
+        ''',
+    )
+
+
+def test_an_environment_and_labels_are_read_back(folder: Path) -> None:
+    program(
+        folder,
+        '''
+        from azureml.core import Environment
+        from azureml.core.conda_dependencies import CondaDependencies
+        write("""
+import os
+print(os.environ["MINE"], os.environ["TheirS"])
+""")
+        env = Environment("my-env")
+        env.python.user_managed_dependencies = True
+        env.environment_variables["MINE"] = "1"
+        env.python.conda_dependencies = CondaDependencies.create(pip_packages=["numpy"])
+        src = config(environment=env)
+        src.run_config.environment_variables = {"TheirS": "2"}
+        run = exp.submit(src, tags={"n": 3})
+        src.run_config.environment_variables["TheirS"] = "changed"
+        assert run.wait_for_completion()["runDefinition"]["environment"]["name"] == "my-env"
+        read = run.get_environment()
+        assert list(read.python.conda_dependencies.pip_packages) == ["numpy"]
+        assert "1 2" in "".join(run.get_details_with_logs()["logFiles"].values())
+
+        run.tag("label"); run.set_tags({"a": 1, "b": None, "c": ""})
+        assert run.get_tags() == {"n": "3", "label": None, "a": "1", "b": None, "c": ""}
+        run.remove_tags(["a", "nothing"])
+        assert "a" not in Run.get(ws, run.id).tags
+        run.add_properties({"author": "me"}); run.add_properties({"author": "me"})
+        try:
+            run.add_properties({"author": "you"})
+        except Exception as error:
+            assert "author" in str(error)
+        else:
+            raise SystemExit("a property has changed")
+        run.display_name = "Shown"; run.description = "What for"
+        again = Run(exp, run.id)
+        assert (again.display_name, again.description) == ("Shown", "What for")
+        assert run.clean() == []
+        assert run.id in run.get_portal_url() and run.id in str(run)
+        ''',
+    )
+
+
+def test_every_call_of_an_offline_run_works_and_prints(folder: Path) -> None:
+    out = program(
+        folder,
+        """
+        from azureml.core import Run
+        from azureml.exceptions import RunEnvironmentException
+        run = Run.get_context()
+        assert run.id.startswith("OfflineRun_") and run.id != Run.get_context().id
+        assert not hasattr(run, "experiment") and not isinstance(run, Run)
+        run.log("a", 1); run.log_list("l", [1, 2]); run.log_row("r", x=1)
+        run.log_table("t", {"x": [1]})
+        run.log_image("i", path="x.png"); run.log_residuals("e", {}); run.log_predictions("p", {})
+        run.log_accuracy_table("y", {}); run.log_confusion_matrix("c", {})
+        run.tag("k", "v"); run.set_tags({"k": 1}); run.add_properties({"p": 1})
+        run.upload_file("n", "missing"); run.upload_folder("n", "missing")
+        run.upload_files(["n"], ["m"])
+        run.flush(); run.complete(); run.cancel(); run.fail("why", "Code")
+        child = run.child_run("kid")
+        assert child.id == run.id + ".kid"
+        with run as inside:
+            assert inside is run
+        try:
+            Run.get_context(allow_offline=False)
+        except RunEnvironmentException:
+            print("no run")
+        """,
+        head="",
+    )
+    for kind, name in (
+        *(("scalar", "a"), ("list", "l"), ("row", "r"), ("table", "t"), ("image", "i")),
+        *(("residual", "e"), ("predictions", "p"), ("accuracy_table", "y")),
+        ("confusion_matrix", "c"),
+    ):
+        assert f"Attempted to log {kind} metric {name}:\n" in out
+    assert "Run failed with error code Code:\nwhy" in out
+    assert "[START] Run OfflineRun_" in out
+    assert "[STOP] Run OfflineRun_" in out
+    assert out.endswith("no run\n")
+
+
+def test_a_cluster_is_asked_for_found_and_used(folder: Path) -> None:
+    program(
+        folder,
+        """
+        from azureml.core.compute import AmlCompute, ComputeTarget
+        from azureml.core.compute_target import ComputeTargetException
+        from azureml.core.authentication import InteractiveLoginAuthentication
+        Workspace.from_config(auth=InteractiveLoginAuthentication(tenant_id="x"))
+        try:
+            target = ComputeTarget(workspace=ws, name="cpu-cluster")
+        except ComputeTargetException as error:
+            assert "ComputeTargetNotFound" in str(error)
+            wanted = AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", max_nodes=4)
+            target = ComputeTarget.create(ws, "cpu-cluster", wanted)
+        target.wait_for_completion(show_output=True, min_node_count=None, timeout_in_minutes=20)
+        assert isinstance(ws.compute_targets["cpu-cluster"], AmlCompute)
+        status = target.get_status().serialize()
+        assert status["scaleSettings"]["maxNodeCount"] == 4 and status["currentNodeCount"] == 1
+        assert (target.type, target.provisioning_state) == ("AmlCompute", "Succeeded")
+        target.update(max_nodes=2)
+        assert target.get_status().scale_settings.maximum_node_count == 2
+        write("print('here')")
+        run = exp.submit(config(compute_target=target))
+        assert run.wait_for_completion()["target"] == "cpu-cluster"
+        assert [r.id for r in Run.list_by_compute(target)] == [run.id]
+        assert list(target.get_active_runs()) == []
+        assert ws.get_default_compute_target("CPU").name == "cpu-cluster"
+        target.delete()
+        assert "cpu-cluster" not in ws.compute_targets
+        """,
+    )
+
+
+RANKS = '''
+write("""
+import json, os
+kind = os.environ.get("KIND")
+names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+mpi = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
+told = {name: os.environ[name] for name in names if name in os.environ}
+told.update({name: os.environ["OMPI_COMM_WORLD_" + name] for name in mpi
+             if "OMPI_COMM_WORLD_" + name in os.environ})
+told["node"] = os.environ.get("AZ_BATCH_MASTER_NODE")
+told["tf"] = json.loads(os.environ.get("TF_CONFIG", "null"))
+print(json.dumps(told))
+run.log_row("seen", **{k: str(v) for k, v in told.items()})
+""")
+from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
+'''
+
+
+def test_every_process_of_a_distributed_run_knows_its_rank(folder: Path) -> None:
+    program(
+        folder,
+        """
+        import ast
+        def seen(job):
+            src = config(distributed_job_config=job)
+            src.run_config.cpus = 0.5
+            run = exp.submit(src)
+            run.wait_for_completion(show_output=True)
+            rows = run.get_metrics()["seen"]
+            logs = [name for name in run.get_file_names() if name.startswith("user_logs/std_log")]
+            return [dict(zip(rows, row)) for row in zip(*rows.values())], logs
+
+        rows, logs = seen(PyTorchConfiguration("Gloo", process_count=2))
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "NODE_RANK")
+        assert sorted(tuple(r[name] for name in names) for r in rows) == [
+            ("0", "0", "2", "0"), ("1", "1", "2", "0")], rows
+        assert len({(r["MASTER_ADDR"], r["MASTER_PORT"]) for r in rows}) == 1
+        assert len(logs) == 2, logs
+
+        rows, logs = seen(MpiConfiguration(process_count_per_node=3))
+        assert sorted((r["RANK"], r["SIZE"], r["LOCAL_RANK"], r["LOCAL_SIZE"]) for r in rows) == [
+            (str(k), "3", str(k), "3") for k in range(3)], rows
+        assert len({r["node"] for r in rows}) == 1 and ":" in rows[0]["node"]
+        assert len(logs) == 3, logs
+
+        rows, logs = seen(TensorflowConfiguration(worker_count=1, parameter_server_count=1))
+        told = [ast.literal_eval(r["tf"]) for r in rows]
+        tasks = sorted((t["task"]["type"], t["task"]["index"]) for t in told)
+        assert tasks == [("ps", 0), ("worker", 0)], told
+        assert all(t["environment"] == "cloud" for t in told)
+        assert len(told[0]["cluster"]["worker"]) == len(told[0]["cluster"]["ps"]) == 1
+        """,
+        head=HEAD + RANKS,
+    )
