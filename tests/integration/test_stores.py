@@ -1,5 +1,6 @@
 """Memory, SQLite and PostgreSQL keep the same contract."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
+from dispatcher.store.contract import Latest, Point
 from dispatcher.store.labels_testing import LabelContract
 from dispatcher.store.memory import MemoryStore
 from dispatcher.store.search_testing import SearchContract
@@ -67,6 +69,26 @@ def test_a_database_of_the_first_release_is_migrated(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, SQLModel.metadata) == []
     engine.dispose()
+
+
+def test_the_newest_numbers_of_an_earlier_releases_runs_are_worked_out(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    store = SqlStore(url)
+    logged = [Point("r", 1, "m", "scalar", float(k), 1.0, k) for k in (1, 3, 2)]
+    logged += [Point("r", 1, "text", "scalar", "x"), Point("s", 2, "n", "scalar", math.nan)]
+    store.write(lambda tx: tx.telemetry.add_points(logged))
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("latest", "params", "records"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    engine.dispose()
+    store = SqlStore(url)
+    latest = store.read(lambda tx: tx.telemetry.latest({"r": 1, "s": 2}))
+    store.close()
+    assert latest["r"] == {"m": Latest(3.0, 1.0, 3)}
+    assert math.isnan(latest["s"]["n"].value)
 
 
 def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
