@@ -40,7 +40,7 @@ def spec_of(
         "max_run_duration_seconds": config.max_run_duration_seconds,
         "output_collection": bool(config.history.output_collection),
         "directories_to_watch": [str(name) for name in config.history.directories_to_watch or ()],
-        "definition": definition_of(config, script, texts, line),
+        "definition": definition_of(config, script, texts if line else None, line),
         **_distribution(config),
         **_container(config),
     }
@@ -70,14 +70,17 @@ def variables(config: RunConfiguration) -> Dict[str, str]:
 
 
 def definition_of(
-    config: RunConfiguration, script: Optional[str], arguments: List[str], command: Optional[str]
+    config: RunConfiguration,
+    script: Optional[str],
+    arguments: Optional[List[str]],
+    command: Optional[str],
 ) -> Dict[str, Any]:
-    """v1's `runDefinition`."""
+    """v1's `runDefinition`. Without `arguments` the service fills in the run's own."""
     return {
         "script": script,
         "command": command or "",
         "useAbsolutePath": False,
-        "arguments": arguments,
+        **({} if arguments is None else {"arguments": arguments}),
         "sourceDirectoryDataStore": config.source_directory_data_store,
         "framework": config.framework,
         "communicator": config.communicator,

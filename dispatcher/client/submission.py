@@ -13,10 +13,11 @@ from dispatcher.client.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Sequence
+    from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
     from dispatcher.client.experiment import Experiment
     from dispatcher.client.run import Run
+    from dispatcher.client.script_run_config import ScriptRunConfig
     from dispatcher.client.snapshot import Snapshots
 
     Spec = Dict[str, Any]
@@ -107,13 +108,34 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
     take, new_id = _snapshots(experiment).take, _ids(experiment.name)
     git_facts = git.properties()
     specs = []
+    to_spec = _Specs()
     for config in configs:
         snapshot = take(config.source_directory)
-        spec = config.to_spec()
+        spec = to_spec(config)
         spec.update(id=run_id or new_id(), experiment=experiment.name, snapshot=snapshot)
         spec["properties"] = {"ContentSnapshotId": snapshot, **git_facts}
         specs.append(spec)
     return specs
+
+
+class _Specs:
+    """Makes the specs of one call. Of configurations that differ in their arguments alone, as those
+    of a sweep do, the rest is worked out once.
+    """
+
+    def __init__(self) -> None:
+        self._known: Dict[Tuple[int, Optional[str]], Tuple[Any, Spec]] = {}
+
+    def __call__(self, config: ScriptRunConfig) -> Spec:
+        """The spec of a configuration."""
+        from dispatcher.client.definition import as_arguments
+
+        if config.command:
+            return config.to_spec()
+        key = (id(config.run_config), config.script)
+        if key not in self._known:
+            self._known[key] = (config.run_config, config.to_spec())
+        return {**self._known[key][1], "arguments": as_arguments(config.arguments)}
 
 
 def _snapshots(experiment: Experiment) -> Snapshots:
@@ -152,11 +174,24 @@ def _give_keys(specs: Sequence[Spec], parent_id: str, keys: Sequence[Optional[st
         spec["key_hash"] = hashed if spec["key"] is not None else None
 
 
+def _in_common(specs: Sequence[Spec]) -> Dict[str, Any]:
+    """The specs, with what is the same in all of them said once."""
+    first, *others = specs
+    common = {
+        name: value
+        for name, value in first.items()
+        if others and all(name in spec and spec[name] == value for spec in others)
+    }
+    rest = [{k: v for k, v in spec.items() if k not in common} for spec in specs]
+    return {"common": common, "runs": rest}
+
+
 def _post(experiment: Experiment, specs: Sequence[Spec], brief: bool) -> List[Run]:
     from dispatcher.client.listing import of
 
     try:
-        answer = experiment.workspace.service.post("/runs", {"runs": list(specs), "brief": brief})
+        body = {**_in_common(specs), "brief": brief}
+        answer = experiment.workspace.service.post("/runs", body)
     except ServiceException as error:
         if error.status_code not in (404, 409, 413, 422):
             raise

@@ -1,12 +1,13 @@
 """What goes over the wire: requests as they are parsed, and runs as users see them."""
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dispatcher.core.lifecycle import TERMINAL, Run, Slot
 from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
@@ -15,13 +16,34 @@ from dispatcher.services.tracking import sound
 from dispatcher.store.contract import Point, Store, Transaction
 
 
+MOST_IN_COMMON = 256 << 20
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class SubmitBody(Strict):
+    """Runs; what is the same in all of them may be said once, in `common`."""
+
+    common: dict[str, Any] = {}
     runs: Annotated[list[RunSpec], Field(min_length=1, max_length=20_000)]
     brief: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, told: Any) -> Any:
+        common = told.get("common") if isinstance(told, dict) else None
+        runs = told.get("runs") if isinstance(told, dict) else None
+        if not isinstance(common, dict) or not isinstance(runs, list):
+            return told
+        size = len(json.dumps(common)) * len(runs)
+        if size > MOST_IN_COMMON:
+            raise ValueError(
+                f"common: comes to {size} bytes for {len(runs)} runs; at most {MOST_IN_COMMON}"
+            )
+        whole = [{**common, **run} if isinstance(run, dict) else run for run in runs]
+        return {**told, "common": {}, "runs": whole}
 
 
 class WaitBody(Strict):
@@ -114,7 +136,7 @@ def view(run: Run, family: Family) -> dict[str, Any]:
         "ended_at": moment(run.ended_at),
         "tags": dict(family.tags.get(run.id, {})),
         "properties": dict(family.properties.get(run.id, {})),
-        "definition": dict(spec.definition),
+        "definition": _definition(spec),
         "error": sound(run.error or (run.evidence.said if run.evidence else None)),
         "warnings": _warnings(run, children),
         "children": children,
@@ -168,6 +190,13 @@ def _children(by_status: Mapping[str, int]) -> dict[str, int]:
         "canceled": by_status.get("Canceled", 0),
         "open": sum(n for status, n in by_status.items() if status not in ended),
     }
+
+
+def _definition(spec: RunSpec) -> dict[str, Any]:
+    """v1's definition; a client need not say the arguments twice."""
+    if not spec.definition:
+        return {}
+    return {"arguments": list(spec.arguments), **spec.definition}
 
 
 def _warnings(run: Run, children: Mapping[str, int]) -> list[dict[str, str]]:

@@ -172,6 +172,26 @@ def test_a_batch_is_accepted_whole_or_not_at_all(api: TestClient) -> None:
     assert api.get("/runs/good").status_code == 404
 
 
+def test_what_is_said_once_for_all_runs_holds_for_each_and_its_own_word_wins(
+    api: TestClient,
+) -> None:
+    common = {key: value for key, value in spec("x").items() if key != "id"}
+    runs = [{"id": "one"}, {"id": "other", "display_name": "mine"}]
+    answer = api.post("/runs", json={"runs": runs, "common": {**common, "display_name": "all"}})
+
+    assert answer.status_code == 201, answer.text
+    assert [run["display_name"] for run in answer.json()["runs"]] == ["all", "mine"]
+
+
+@pytest.mark.parametrize("common", [{"arguments": ["x" * 300_000]}, {"nonsense": 1}, 7])
+def test_what_cannot_be_said_for_all_is_refused(api: TestClient, common: Any) -> None:
+    runs = [spec(f"r{k}") for k in range(1000)]
+    answer = api.post("/runs", json={"runs": runs, "common": common})
+
+    assert answer.status_code == 422, answer.text
+    assert "common" in answer.text or "nonsense" in answer.text
+
+
 def test_an_idempotency_key_gives_the_recorded_answer_and_refuses_another_body(
     api: TestClient,
 ) -> None:

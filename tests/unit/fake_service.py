@@ -117,7 +117,7 @@ class FakeService:
             "ended_at": None,
             "tags": dict(spec.get("tags") or {}),
             "properties": dict(spec.get("properties") or {}),
-            "definition": spec.get("definition"),
+            "definition": {"arguments": spec.get("arguments"), **(spec.get("definition") or {})},
             "error": None,
             "warnings": [],
             "waiting": None if interactive else "needs 1 CPU; 0 are free",
@@ -340,7 +340,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "GET", ["experiments"]:
                 return {"experiments": list(service.experiments.values())}
             case "POST", ["runs"]:
-                return service.submit(told["runs"], told["brief"])
+                runs = [{**told.get("common", {}), **run} for run in told["runs"]]
+                return service.submit(runs, told["brief"])
             case "POST", ["runs", "wait"]:
                 return service.wait(told["ids"], told["wait"])
             case "GET", ["runs"]:
