@@ -6,6 +6,7 @@ there. So resending is harmless and nothing is ever counted twice: points and of
 one commit.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dispatcher.store.contract import Point, Store, Transaction
 
 Stream = tuple[str, int, str]  # run, attempt, stream
 MAX_LINE = 64 << 20
+MAX_NAME_BYTES = 2000  # PostgreSQL takes 2,704 bytes in an index, run and place among them
 KINDS = ("scalar", "list", "row", "table", "artifact")
 
 
@@ -105,7 +107,7 @@ def _point(chunk: Chunk, line: bytes) -> Point | None:
     if kind not in KINDS or not 0 < len(name) <= 1024 or len(line) > MAX_LINE:
         return None
     return Point(
-        chunk.run_id, chunk.attempt, sound(name), kind, sound(record.get("v")),
+        chunk.run_id, chunk.attempt, _fit(sound(name)), kind, sound(record.get("v")),
         _number(record.get("t")), _whole(record.get("s")), sound(str(record.get("d") or "")),
     )  # fmt: skip
 
@@ -119,6 +121,14 @@ def sound(value: Any) -> Any:
     if isinstance(value, dict):
         return {sound(str(key)): sound(item) for key, item in value.items()}
     return value
+
+
+def _fit(name: str) -> str:
+    """A name that every store can have in an index: the end of a longer one becomes its hash."""
+    held = name.encode()
+    if len(held) <= MAX_NAME_BYTES:
+        return name
+    return f"{held[:1900].decode(errors='ignore')}…{hashlib.sha256(held).hexdigest()[:16]}"
 
 
 def _number(value: Any) -> float | None:

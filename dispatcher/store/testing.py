@@ -357,6 +357,12 @@ class StoreContract:
         assert (latest["step"].t, latest["step"].step) == (1.0, 3)
         assert list(store.read(lambda tx: tx.telemetry.latest({"r": 2}))["r"]) == ["late"]
 
+    def test_a_metrics_name_may_be_as_long_as_the_service_takes(self, store: Store) -> None:
+        name = "".join(chr(0x4E00 + k * 7919 % 20_000) for k in range(666))  # 1,998 bytes
+        store.write(lambda tx: tx.telemetry.add_numbers("r", 1, [(name, 1.0, 1.0, 1)]))
+        assert list(store.read(lambda tx: tx.telemetry.latest({"r": 1}))["r"]) == [name]
+        assert len(store.read(lambda tx: tx.telemetry.history("r", name, 1))) == 1
+
     def test_numbers_are_points(self, store: Store) -> None:
         numbers = [("m", 1.5, 2.0, 3), ("m", math.nan, 2.5, 2), ("n", math.nan, 1.0, 0)]
         numbers += [("o", -math.inf, 1.0, 0), ("o", math.nan, 1.0, 0), ("o", 2.0, 0.5, 0)]

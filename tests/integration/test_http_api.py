@@ -427,3 +427,17 @@ def test_no_value_of_any_field_is_answered_with_a_5xx(
     body = json.dumps({"runs": [{**job("fuzz"), "cpus": 0, field: value}]})
     answer = api.post("/runs", content=body.encode("utf-8", "surrogatepass"), headers=JSON)
     assert answer.status_code < 500, answer.text
+
+
+def test_a_metrics_name_that_no_index_takes_is_cut_and_told_apart_by_its_hash(
+    api: TestClient,
+) -> None:
+    submit(api, spec("longnamed"))
+    names = ["字" * 1000 + end for end in "ab"]
+    lines = "".join(json.dumps({"n": n, "k": "scalar", "v": 1}) + "\n" for n in names).encode()
+    header = {"run": "longnamed", "attempt": 1, "stream": "metrics", "offset": 0}
+    frame = json.dumps({**header, "size": len(lines)}).encode() + b"\n" + lines
+    assert api.post("/spool", content=frame).status_code == 200
+    kept = {p["n"] for p in api.get("/runs/longnamed/metrics").json()["runs"]["longnamed"]}
+    assert len(kept) == 2
+    assert all(name.startswith("字" * 600) and len(name.encode()) <= 2000 for name in kept)
