@@ -15,7 +15,6 @@ from dispatcher.core.verdicts import judge
 from dispatcher.services.tracking import sound
 from dispatcher.store.contract import Point, Store, Transaction
 
-
 MOST_IN_COMMON = 256 << 20
 
 

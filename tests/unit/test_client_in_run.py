@@ -251,7 +251,7 @@ OFFLINE = [
     ("log_list", ("a", [1]), "Attempted to log list metric a:\n[1]\n"),
     ("log_table", ("a", {"b": [1]}), "Attempted to log table metric a:\n{'b': [1]}\n"),
     ("log_image", ("a", "b.png"), "Attempted to log image metric a:\nb.png\n"),
-    ("log_residuals", ("a", {}), "Attempted to log residuals metric a:\n{}\n"),
+    ("log_residuals", ("a", {}), "Attempted to log residual metric a:\n{}\n"),
     ("log_predictions", ("a", {}), "Attempted to log predictions metric a:\n{}\n"),
     ("log_accuracy_table", ("a", {}), "Attempted to log accuracy_table metric a:\n{}\n"),
     ("log_confusion_matrix", ("a", {}), "Attempted to log confusion_matrix metric a:\n{}\n"),
