@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, Dict, Iterator, Optional
 
+    from dispatcher.client.errors import SnapshotException
     from dispatcher.client.model import Model
 
 
@@ -132,10 +133,37 @@ def _write_zip(archive: bytes, path: str) -> None:
 
     part = f"{path}.{os.getpid()}.part"
     packing = zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED)
-    with packing as packed, tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for member in tar:
-            _add(packed, member, tar.extractfile(member))
-    os.replace(part, path)
+    try:
+        with packing as packed, tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            for member in tar:
+                _check_member(member)
+                _add(packed, member, tar.extractfile(member))
+        os.replace(part, path)
+    except (tarfile.TarError, EOFError) as error:
+        raise _refused(f"came damaged: {error}") from error
+    finally:
+        if os.path.exists(part):
+            os.unlink(part)
+
+
+def _check_member(member: Any) -> None:
+    """Whatever an archive says, nothing in it leads out of the folder that it is unpacked in."""
+    parts = member.name.replace("\\", "/").split("/")
+    if (
+        member.name.startswith(("/", "\\"))
+        or ".." in parts
+        or ":" in parts[0]
+        or "\0" in member.name
+    ):
+        raise _refused(f"holds {member.name!r}, which leads out of it")
+    if not member.isfile():
+        raise _refused(f"holds {member.name!r}, which is no file")
+
+
+def _refused(why: str) -> SnapshotException:
+    from dispatcher.client.errors import SnapshotException
+
+    return SnapshotException(f"The snapshot {why}.")
 
 
 def _add(packed: Any, member: Any, file: Optional[IO[bytes]]) -> None:
