@@ -26,7 +26,14 @@ class TargetUnavailable(TargetError):
 
 
 class LaunchRefused(TargetError):
-    """The job can never start there as it is; the text says why and what to do."""
+    """The job can never start there as it is; the text says why and what to do.
+
+    `tail`: the last lines of a log that say more.
+    """
+
+    def __init__(self, text: str, tail: str = "") -> None:
+        super().__init__(text)
+        self.tail = tail
 
 
 class Target(Protocol):

@@ -31,6 +31,7 @@ class Entry:
         key: The forker that it was given to; None while it waits.
         forks: Whether it becomes the script by a fork.
         note: What its exit record shall say beside.
+        preparing: Whether it waits for an environment that is being built.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Entry:
         "name",
         "note",
         "pid",
+        "preparing",
         "published",
         "record",
         "started_at",
@@ -57,14 +59,18 @@ class Entry:
         self.key: Optional[Key] = None
         self.forks = False
         self.note: Optional[str] = None
+        self.preparing = False
 
     def observation(self) -> Observation:
         """The job as the protocol shows it."""
         ended = self.state == EXITED and self.published
         state = ALIVE if self.state == EXITED and not ended else self.state
-        return _observation(
+        seen = _observation(
             self.name, state, self.started_at, self.pid, self.record if ended else None
         )
+        if self.preparing and state == CREATED:
+            seen["preparing"] = True
+        return seen
 
 
 class Book:
@@ -121,6 +127,13 @@ class Book:
                 entry.pid, entry.started_at = pid, started_at
             if news:
                 entry.state = ALIVE
+        if news:
+            self._tell(entry)
+
+    def prepares(self, entry: Entry) -> None:
+        """It waits for an environment that is being built."""
+        with self._lock:
+            news, entry.preparing = not entry.preparing, True
         if news:
             self._tell(entry)
 

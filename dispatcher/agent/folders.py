@@ -28,6 +28,8 @@ class Root:
         self.jobs = os.path.join(self.path, "jobs")
         self.claims = os.path.join(self.path, "claims")
         self.snapshots = os.path.join(self.path, "snapshots")
+        self.environments = os.path.join(self.path, "environments")
+        self.builds = os.path.join(self.path, "builds")
         self.runtime = os.path.join(self.path, "runtime")
         self.trash = os.path.join(self.path, "trash")
         self.lease = os.path.join(self.path, "lease")

@@ -73,7 +73,7 @@ def shim_lives(folder: str) -> bool:
     return False
 
 
-def withdraw(root: Root, name: str, reason: str) -> bool:
+def withdraw(root: Root, name: str, reason: str, tail: str = "") -> bool:
     """End a job that has not started, so that it never will; False if its shim was faster.
 
     It is claimed under the job's lock, as a shim does it: nobody sees it claimed and without end.
@@ -85,7 +85,7 @@ def withdraw(root: Root, name: str, reason: str) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not root.claim(name, f"{folder}/lock"):
             return False
-        write_json(f"{folder}/exit.json", refusal(reason), durable=True)
+        write_json(f"{folder}/exit.json", {**refusal(reason), "tail": tail}, durable=True)
     except BlockingIOError:
         return False
     finally:

@@ -19,7 +19,9 @@ import uuid
 
 from dispatcher.agent import cgroups, lookout, runtime
 from dispatcher.agent.book import Book, Entry
+from dispatcher.agent.build_logs import BuildLogs
 from dispatcher.agent.environment import inherited
+from dispatcher.agent.environments import Environments, Failure
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
 from dispatcher.agent.following import Following
 from dispatcher.agent.forkers import Forkers
@@ -27,6 +29,7 @@ from dispatcher.agent.lease import Lease
 from dispatcher.agent.loop import Loop
 from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.placing import Placing
+from dispatcher.agent.preparing import Preparing
 from dispatcher.agent.remover import Remover
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.snapshots import Snapshots
@@ -188,6 +191,8 @@ class NodeAgent:
             self._forkers.close()
             self._listener.close()
             self._snapshots.close()
+            self._environments.close()
+            self._build_logs.close()
             self._shipper.close()
             self._remover.close()
             self.cgroups.close()
@@ -203,12 +208,28 @@ class NodeAgent:
         self._following = Following(
             self.root, self._book, self._shipper, self.cgroups, self._loop.call
         )
+        self._build_logs = BuildLogs(self.root.builds)
+        self._environments = Environments(
+            self.root.environments,
+            self.interpreter,
+            inherited(self._environ, own_path()),
+            lambda name: self._preparing.is_wanted(name),
+            self._environment_is_here,
+        )
+        self._preparing = Preparing(
+            self._book,
+            self._environments,
+            self._build_logs,
+            self._environ.get("PATH", os.defpath),
+            self._loop.call,
+        )
         self._placing = Placing(
             self.root,
             self.interpreter,
             self._book,
             self._loop,
             self._snapshots,
+            self._preparing,
             self._following.examine,
         )
         config, environment = self._forker_config()
@@ -252,10 +273,15 @@ class NodeAgent:
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
         self._loop.call(lambda: self._placing.snapshot_is_here(snapshot, error))
 
+    def _environment_is_here(self, name: str, failure: Optional[Failure]) -> None:
+        self._loop.call(lambda: self._placing.environment_is_here(name, failure))
+
     def _apply(self, settings: Mapping[str, Any]) -> None:
         service = settings.get("service")
         limit = settings.get("log_limit")
-        self._shipper.configure(service, DEFAULT_LOG_LIMIT if limit is None else int(limit))
+        limit = DEFAULT_LOG_LIMIT if limit is None else int(limit)
+        self._shipper.configure(service, limit)
+        self._build_logs.configure(service, limit)
         for name in self._shipper.start_over():
             self._book.withhold(name)
         self._snapshots.configure(service)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from typing import Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
     from dispatcher.agent.book import Book, Entry
+    from dispatcher.agent.environments import Failure
     from dispatcher.agent.loop import Loop
+    from dispatcher.agent.preparing import Preparing
     from dispatcher.agent.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class Placing:
         book: The jobs.
         loop: The agent's thread.
         snapshots: The node's snapshots.
+        preparing: The jobs that wait for an environment.
         examine: Called with the name of a job that was ended here.
     """
 
@@ -43,10 +46,12 @@ class Placing:
         book: Book,
         loop: Loop,
         snapshots: Snapshots,
+        preparing: Preparing,
         examine: Callable[[str], None],
     ) -> None:
         self._root, self._interpreter = root, interpreter
         self._book, self._loop, self._snapshots = book, loop, snapshots
+        self._preparing = preparing
         self._examine = examine
         self._queue: Deque[str] = deque()
         self._for_snapshot: Dict[str, List[str]] = defaultdict(list)
@@ -74,6 +79,10 @@ class Placing:
         for name in names:
             self._refuse(name, f"cannot start: snapshot {snapshot}: {error}")
 
+    def environment_is_here(self, environment: str, failure: Optional[Failure]) -> None:
+        """Go on with the jobs that waited for it, or end them if it cannot be built."""
+        self._preparing.done(environment, failure, self.launch, self._refuse)
+
     def forker_is_ready(self, key: Key) -> None:
         """Go on with the jobs that waited for it, also when it could not start."""
         self.launch(self._for_forker.pop(key, []))
@@ -96,6 +105,8 @@ class Placing:
             self._loop.call(self._work)  # what was heard meanwhile comes first
 
     def _place(self, entry: Entry) -> None:
+        if entry.job.get("environment") is not None and not self._preparing.is_ready(entry):
+            return
         job = entry.job
         snapshot: Optional[str] = job.get("snapshot")
         if snapshot is not None and not self._snapshots.has(snapshot):
@@ -156,7 +167,7 @@ class Placing:
         start = "fork" if entry.forks else "fresh"
         forker.order({"name": entry.name, "start": start, "note": entry.note})
 
-    def _refuse(self, name: str, reason: str) -> None:
+    def _refuse(self, name: str, reason: str, tail: str = "") -> None:
         log.warning("refused", extra={"job": name, "reason": reason})
-        withdraw(self._root, name, reason)
+        withdraw(self._root, name, reason, tail)
         self._examine(name)

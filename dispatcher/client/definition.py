@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dispatcher.client.conda_dependencies import CondaDependencies, packages_of
 from dispatcher.client.environment import Environment
+from dispatcher.client.environment_recipe import to_build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def spec_of(
         **_distribution(config),
         **_container(config),
     }
+    recipe = to_build(config.environment)
+    if recipe is not None:
+        spec["environment"] = recipe
     for name in ("cpus", "gpus", "memory_mb", "grace_seconds"):
         if getattr(config, name) is not None:
             spec[name] = getattr(config, name)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dispatcher.client.run_wait import RunWaiting
 
 _STREAMED = re.compile(r"user_logs/std_log[\D]*[0]*(?:_ps)?\.txt|azureml-logs/\d\d.*\.txt")
+_BUILDS = "azureml-logs/"
 _LOOK_SECONDS = 1.0
 
 
@@ -44,7 +45,8 @@ def _print_log(run: RunWaiting, deadline: Optional[float]) -> None:
     while True:
         log = log or _open(run)
         if log is not None:
-            log.print_more(wait=0 if over else _LOOK_SECONDS)
+            log.print_more(wait=0 if over else log.patience)
+            log = _next(run, log)
         if over:
             break
         over = run._is_over()
@@ -59,8 +61,10 @@ class _Log:
 
     def __init__(self, run: RunWaiting, name: str) -> None:
         self.complete = False
+        # A build's log has no end that anybody tells: the next one's beginning is looked for.
+        self.patience = _LOOK_SECONDS / 4 if name.startswith(_BUILDS) else _LOOK_SECONDS
+        self.name = name
         self._run = run
-        self._name = name
         self._offset = 0
         # A chunk may end in the middle of a character.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -68,7 +72,7 @@ class _Log:
     def print_more(self, wait: float) -> bool:
         """Print what has come since; whether that was anything."""
         data, self._offset, self.complete = logs.read(
-            self._run._service, self._run.id, self._name, self._offset, wait
+            self._run._service, self._run.id, self.name, self._offset, wait
         )
         sys.stdout.write(self._decoder.decode(data))
         sys.stdout.flush()
@@ -82,6 +86,16 @@ def _open(run: RunWaiting) -> Optional[_Log]:
     title = f"Streaming {name}"
     print(f"{title}\n{'=' * len(title)}\n")
     return _Log(run, name)
+
+
+def _next(run: RunWaiting, log: _Log) -> _Log:
+    """The log to go on with: that of the script, once an environment has been built for it."""
+    if not log.name.startswith(_BUILDS) or choose(logs.names(run._service, run.id)) == log.name:
+        return log
+    while log.print_more(wait=0):
+        pass
+    print()
+    return _open(run) or log
 
 
 def choose(names: List[str]) -> Optional[str]:

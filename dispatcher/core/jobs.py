@@ -62,11 +62,15 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Observation:
-    """A job as it is seen now. ALIVE with evidence: part of a gang ended badly, the rest lives."""
+    """A job as it is seen now. ALIVE with evidence: part of a gang ended badly, the rest lives.
+
+    `preparing`: it is CREATED, and its environment is being built.
+    """
 
     state: State
     started_at: float | None = None
     evidence: Evidence | None = None
+    preparing: bool = False
 
     @staticmethod
     def of(record: Mapping[str, Any]) -> "Observation":
@@ -75,6 +79,7 @@ class Observation:
             State(record["state"]),
             record.get("started_at"),
             Evidence.of(evidence) if evidence else None,
+            bool(record.get("preparing")),
         )
 
 
@@ -130,6 +135,7 @@ class Job:
     preload: tuple[str, ...] = ()
     image: str | None = None
     docker_arguments: tuple[str, ...] = ()
+    environment: Mapping[str, Any] | None = None  # what has to be built first, and its `key`
     outputs: bool = True  # whether its folder `outputs` is kept
     watch: tuple[str, ...] = ("logs",)  # folders whose files are followed as logs
 
@@ -167,5 +173,5 @@ def combine(parts: Sequence[Observation]) -> Observation:
         )
     for state in (State.CREATED, State.ABSENT, State.REMOVED):
         if state in states:
-            return Observation(state, started)
+            return Observation(state, started, preparing=any(part.preparing for part in parts))
     return Observation(State.EXITED, started, worst)

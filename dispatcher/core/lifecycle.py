@@ -115,12 +115,7 @@ class Run:
 # An event carries exactly the run's fields that it sets.
 @dataclass(frozen=True)
 class PrepareStarted:
-    pass
-
-
-@dataclass(frozen=True)
-class Prepared:
-    pass
+    """Its environment is not on its node yet, and is being built."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +222,7 @@ class ContactRegained:
 
 
 Event = (
-    PrepareStarted | Prepared | Placed | Started | Exited | Completed | Failed | CancelRequested |
+    PrepareStarted | Placed | Started | Exited | Completed | Failed | CancelRequested |
     Canceled | Retried | Released | SlotLent | WaitNoted | SlotWanted | SlotTaken | ContactLost |
     ContactRegained | ErrorNoted
 )  # fmt: skip
@@ -241,8 +236,7 @@ _BEFORE_PLACEMENT: Mapping[type[Any], Status] = {
 }
 
 TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
-    S.STARTING: {**_BEFORE_PLACEMENT, PrepareStarted: S.PREPARING, Prepared: S.QUEUED},
-    S.PREPARING: {**_BEFORE_PLACEMENT, Prepared: S.QUEUED},
+    S.STARTING: _BEFORE_PLACEMENT,
     S.QUEUED: {**_BEFORE_PLACEMENT, Placed: S.PROVISIONING},
     S.PROVISIONING: {
         Started: S.RUNNING,
@@ -250,6 +244,14 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
         CancelRequested: S.CANCEL_REQUESTED,
         Failed: S.FAILED,
         **dict.fromkeys(_CONTACT, S.PROVISIONING),
+        PrepareStarted: S.PREPARING,
+    },
+    S.PREPARING: {  # placed, and its environment is being built there
+        Started: S.RUNNING,
+        Exited: S.FINALIZING,
+        CancelRequested: S.CANCEL_REQUESTED,
+        Failed: S.FAILED,
+        **dict.fromkeys(_CONTACT, S.PREPARING),
     },
     S.RUNNING: {
         Exited: S.FINALIZING,

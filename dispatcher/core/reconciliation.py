@@ -17,6 +17,7 @@ from dispatcher.core.lifecycle import (
     Event,
     Exited,
     Failed,
+    PrepareStarted,
     Released,
     Retried,
     Run,
@@ -36,6 +37,7 @@ class Action(Enum):
 
 
 GONE = (State.ABSENT, State.REMOVED)
+NOT_STARTED = (Status.PROVISIONING, Status.PREPARING)
 
 
 def reconcile(run: Run, seen: Observation, now: float) -> Action | Event | None:
@@ -48,8 +50,9 @@ def reconcile(run: Run, seen: Observation, now: float) -> Action | Event | None:
         return _cancel(run, seen, now)
     if run.status is Status.FINALIZING and run.evidence is not None:
         return _finish(run, run.evidence, seen, now)
-    if run.status is Status.PROVISIONING and seen.state in (State.ABSENT, State.CREATED):
-        return Action.LAUNCH
+    if run.status in NOT_STARTED and seen.state in (State.ABSENT, State.CREATED):
+        is_news = seen.preparing and run.status is Status.PROVISIONING
+        return PrepareStarted() if is_news else Action.LAUNCH
     if seen.state in (State.ALIVE, State.EXITED) and _started(run, seen):
         return Started(seen.started_at or now)
     if run.not_responding_since is not None:
@@ -78,14 +81,12 @@ def settle(run: Run, seen: Observation, now: float) -> tuple[Run, list[Event], A
 
 
 def _started(run: Run, seen: Observation) -> bool:
-    return run.status is Status.PROVISIONING and (
-        seen.state is State.ALIVE or seen.started_at is not None
-    )
+    return run.status in NOT_STARTED and (seen.state is State.ALIVE or seen.started_at is not None)
 
 
 def _silent(run: Run, now: float) -> Event | None:
     """Losing contact is not death: it is noted, and nothing is killed or started because of it."""
-    live = run.status in (Status.PROVISIONING, Status.RUNNING, Status.CANCEL_REQUESTED)
+    live = run.status in (*NOT_STARTED, Status.RUNNING, Status.CANCEL_REQUESTED)
     return ContactLost(now) if live and run.not_responding_since is None else None
 
 

@@ -23,6 +23,8 @@ MAX_TEXT = 16 * 1024
 MAX_TAGS = 1_000
 MAX_ARGUMENTS = 10_000
 MAX_DEFINITION = 1024 * 1024
+MAX_PACKAGES = 2_000
+MAX_DOCKERFILE = 256 * 1024
 
 
 def clean(text: str) -> str:
@@ -107,6 +109,52 @@ class TensorflowDistribution(Frozen):
     tensorflow: Tensorflow
 
 
+def _requirement(text: str) -> str:
+    """A line of pip's that can be had anywhere: a package, or an option that leads to no file."""
+    text = " ".join(text.split())
+    if text.startswith("-") and text.split("=")[0].split()[0] not in PIP_OPTIONS:
+        raise ValueError(f"is no option that a build takes; these are: {', '.join(PIP_OPTIONS)}")
+    return text
+
+
+PIP_OPTIONS = (
+    *("--index-url", "--extra-index-url", "--find-links", "--no-index", "--pre"),
+    *("--prefer-binary", "--no-binary", "--only-binary", "--trusted-host"),
+)
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048, pattern=r"^[^\r\n]+$"),
+    AfterValidator(clean),
+]
+PipLine = Annotated[Line, AfterValidator(_requirement)]
+PythonVersion = Annotated[
+    str, StringConstraints(pattern=r"^(==?|>=|<=|~=)?[23](\.(\d{1,2}|\*)){0,2}([,<>=!.*\d]*)$")
+]
+
+
+class EnvironmentSpec(Frozen):
+    """What has to be built before a run can start: packages, or an image (docs/environments.md).
+
+    A run whose environment needs nothing built has none.
+    """
+
+    name: Name = ""
+    python: PythonVersion | None = None
+    pip: Annotated[tuple[PipLine, ...], Field(max_length=MAX_PACKAGES)] = ()
+    conda: Annotated[tuple[Line, ...], Field(max_length=MAX_PACKAGES)] = ()
+    channels: Annotated[tuple[Line, ...], Field(max_length=100)] = ()
+    dockerfile: (
+        Annotated[str, StringConstraints(max_length=MAX_DOCKERFILE), AfterValidator(clean)] | None
+    ) = None
+    context: Digest | None = None  # the snapshot of the folder that the Dockerfile builds from
+
+    @model_validator(mode="after")
+    def _has_something_to_build(self) -> "EnvironmentSpec":
+        if self.context and not self.dockerfile:
+            raise ValueError("context: a build's folder needs a dockerfile, too")
+        return self
+
+
 class RunSpec(Frozen):
     """One run as it was asked for (docs/protocol.md, section 1). Seconds and MB."""
 
@@ -144,6 +192,7 @@ class RunSpec(Frozen):
     preload: tuple[Module, ...] = ()
     image: Text | None = None
     docker_arguments: tuple[Text, ...] = ()
+    environment: EnvironmentSpec | None = None
     output_collection: bool = True
     directories_to_watch: Annotated[
         tuple[Annotated[Text, AfterValidator(_folder_below)], ...], Field(max_length=100)

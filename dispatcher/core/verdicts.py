@@ -22,6 +22,7 @@ from dispatcher.core.spec import Retries
 Class = Literal["ok", "user", "resource", "infra", "policy"]
 TROUBLESHOOTING = "docs/troubleshooting.md"
 LOST = "the job is gone from its target"
+BUILD_FAILED = "cannot start: the environment"
 INFRA_REASONS = ("supervisor lost", "fenced", "lost", "target restarted", LOST)
 
 
@@ -47,6 +48,8 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict("policy", "TimeLimit", "The run was stopped at its time limit.")
     if reason == "stopped":
         return Verdict("policy", "Stopped", "The run was stopped.")
+    if reason.startswith(BUILD_FAILED):
+        return Verdict("user", "EnvironmentBuildFailed", f"The run {reason}.")
     if reason.startswith("cannot start"):
         return Verdict("user", "CannotStart", f"The run {reason}.")
     if evidence.oom:
@@ -73,6 +76,8 @@ def error_of(verdict: Verdict, evidence: Evidence | None = None) -> dict[str, An
 
 def may_retry(verdict: Verdict, spent: Mapping[str, int], allowed: Retries) -> bool:
     """Whether another attempt is due, given how many each class has spent already."""
+    if verdict.code == "EnvironmentBuildFailed":
+        return False  # it would fail again
     limit = {"infra": allowed.infra, "resource": allowed.resource, "user": allowed.user}
     return spent.get(verdict.cls, 0) < limit.get(verdict.cls, 0)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dispatcher.core.jobs import Evidence, Job, Observation, State
 from dispatcher.core.lifecycle import Event, Failed, Placed, Run, SlotTaken, Status, step
-from dispatcher.core.reconciliation import Action, settle
+from dispatcher.core.reconciliation import NOT_STARTED, Action, settle
 from dispatcher.core.scheduling import Plan
 from dispatcher.core.verdicts import Verdict, error_of
 from dispatcher.engine.fleet import Called, Fleet, Member, Message, Resized, Seen, Silent
@@ -218,9 +218,11 @@ class Turn:
             run = self._ledger.get(run_id)
             if run is None or self._ledger.is_busy(run) or self._ledger.seen(run) is not None:
                 continue
-            if run.status is not Status.PROVISIONING:
+            if run.status not in NOT_STARTED:
                 yield run
 
 
 def _cannot_start(error: Exception, now: float) -> Observation:
-    return Observation(State.EXITED, None, Evidence(reason=f"cannot start: {error}", ended_at=now))
+    tail = error.tail if isinstance(error, LaunchRefused) else ""
+    evidence = Evidence(reason=f"cannot start: {error}", ended_at=now, tail=tail)
+    return Observation(State.EXITED, None, evidence)

@@ -29,6 +29,9 @@ class ExplainService:
             return f"waits for {len(run.waits_for)} runs ({names}); its slot is lent"
         if run.status is Status.PROVISIONING:
             return f"placed on {', '.join(share.node for share in run.placement)}, starting"
+        if run.status is Status.PREPARING:
+            name = run.spec.environment.name if run.spec.environment else ""
+            return f"its environment {name} is being built on {run.placement[0].node}"
         if run.status is Status.CANCEL_REQUESTED:
             return "being stopped: its processes get their grace"
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from dispatcher.core.environments import recipe
 from dispatcher.core.jobs import Job, Rank, World
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Share
@@ -83,6 +84,7 @@ def _job(
         preload=spec.preload or tuple(config.get("preload") or ()),
         image=spec.image,
         docker_arguments=spec.docker_arguments,
+        environment=recipe(spec.environment) if spec.environment else None,
         outputs=spec.output_collection,
         watch=spec.directories_to_watch,
     )

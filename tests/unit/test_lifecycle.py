@@ -15,7 +15,6 @@ from dispatcher.core.spec import RunSpec
 SPEC = RunSpec(id="r", experiment="e", script="a.py", snapshot="0" * 64)
 EVENTS: tuple[lc.Event, ...] = (
     lc.PrepareStarted(),
-    lc.Prepared(),
     lc.Placed((Share("n"),)),
     lc.Started(1.0),
     lc.Exited(Evidence(exit_code=0)),

@@ -1,0 +1,138 @@
+"""What conda's packages are called where pip looks, for machines without conda."""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+    class Mapped(NamedTuple):
+        """Requirements for pip, and a sentence on each package that conda would have installed."""
+
+        pip: List[str]
+        notes: List[str]
+
+else:
+    from collections import namedtuple
+
+    Mapped = namedtuple("Mapped", ["pip", "notes"])
+
+_OTHER_NAMES = {
+    "dask-core": "dask",
+    "keras-gpu": "keras",
+    "lightning": "lightning",
+    "matplotlib-base": "matplotlib",
+    "msgpack-python": "msgpack",
+    "opencv": "opencv-python-headless",
+    "py-lightgbm": "lightgbm",
+    "py-opencv": "opencv-python-headless",
+    "py-xgboost": "xgboost",
+    "py-xgboost-cpu": "xgboost",
+    "py-xgboost-gpu": "xgboost",
+    "pytables": "tables",
+    "python-graphviz": "graphviz",
+    "pytorch": "torch",
+    "pytorch-cpu": "torch",
+    "pytorch-gpu": "torch",
+    "pytorch-lightning": "pytorch-lightning",
+    "seaborn-base": "seaborn",
+    "tensorflow-base": "tensorflow",
+}
+# Libraries and programs that only conda has. What needs them on PyPI brings its own.
+_CONDA_ALONE = frozenset(
+    {
+        "blas",
+        "c-compiler",
+        "ca-certificates",
+        "compilers",
+        "cudatoolkit",
+        "cudnn",
+        "cxx-compiler",
+        "fortran-compiler",
+        "gcc",
+        "gfortran",
+        "git",
+        "glib",
+        "gxx",
+        "intel-openmp",
+        "libblas",
+        "libcblas",
+        "libffi",
+        "libgcc",
+        "libgcc-ng",
+        "libgfortran",
+        "libgomp",
+        "liblapack",
+        "libpng",
+        "libstdcxx-ng",
+        "llvm-openmp",
+        "make",
+        "mkl",
+        "mkl-service",
+        "mpich",
+        "nccl",
+        "ncurses",
+        "nomkl",
+        "openblas",
+        "openjdk",
+        "openmpi",
+        "openssl",
+        "pytorch-cuda",
+        "pytorch-mutex",
+        "readline",
+        "sqlite",
+        "tk",
+        "xz",
+        "zlib",
+    }
+)
+_PACKAGE = re.compile(r"^(?:[\w.-]+::)?([A-Za-z0-9][\w.-]*?)(?=[\s=<>!~]|$)\s*(.*)$")
+
+
+def mapped(packages: Sequence[str]) -> Mapped:
+    """The packages as pip knows them.
+
+    Raises:
+        ValueError: One of them is no package.
+    """
+    requirements, notes = [], []
+    for package in packages:
+        match = _PACKAGE.match(package.strip())
+        if match is None:
+            raise ValueError(f"{package!r} is no package of conda's")
+        name = match[1].lower()
+        if name in ("pip", "python"):
+            continue
+        if name in _CONDA_ALONE:
+            notes.append(f"{package}: only conda has it; left out")
+            continue
+        bounds, build = _bounds(match[2])
+        requirement = _OTHER_NAMES.get(name, name) + bounds
+        requirements.append(requirement)
+        left = f" (build {build} is conda's own)" if build else ""
+        notes.append(f"{package}: installed by pip as {requirement}{left}")
+    return Mapped(requirements, notes)
+
+
+def _bounds(text: str) -> Tuple[str, Optional[str]]:
+    """Conda's bounds as pip's, and the build that they ask for."""
+    text = re.sub(r"\s*([=<>!~,|]+)\s*", r"\1", text.strip())
+    match = re.match(r"^(?:=|)([\w.*]+)(?:[=\s]([\w.*]+))?$", text)  # =1.2, =1.2=build, " 1.2"
+    if match is not None and match[1] != "*":
+        return _fuzzy(match[1]), match[2]
+    if match is not None or not text:
+        return "", None
+    match = re.match(r"^==([\w.*]+)(?:=([\w.*]+))?$", text)
+    if match is not None:
+        return f"=={match[1]}", match[2]
+    if "|" in text:
+        raise ValueError(f"{text!r}: pip knows no alternatives; give one of them")
+    return text, None
+
+
+def _fuzzy(version: str) -> str:
+    """`=1.2` is any 1.2 to conda; `=1.2.3` is that."""
+    version = version.rstrip(".*")
+    return f"=={version}.*" if version.count(".") < 2 else f"=={version}"

@@ -1,0 +1,58 @@
+"""What has to be built for an environment, as the service takes it; for most there is nothing."""
+
+from __future__ import annotations
+
+from dispatcher.client.conda_dependencies import PYTHON_VERSION, packages_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from dispatcher.client.environment import Environment
+
+# What a run has in any case: v1's own packages, which are not installed.
+_OURS = "azureml"
+
+
+def to_build(environment: Environment) -> Optional[Dict[str, Any]]:
+    """The recipe of the build, or None if the run can start with what its target has.
+
+    Raises:
+        UserErrorException: The environment asks for what cannot be built.
+    """
+    made: Dict[str, Any] = {}
+    if not environment.python.user_managed_dependencies:
+        made.update(_packages(environment))
+    if environment.docker.base_dockerfile:
+        made["dockerfile"] = environment.docker.base_dockerfile
+    if not made:
+        return None
+    return {"name": environment.name, **made}
+
+
+def _packages(environment: Environment) -> Dict[str, Any]:
+    packages = packages_of(environment.python.conda_dependencies)
+    if packages is None:
+        return {}
+    pip = [line for line in packages.pip_packages if not _is_ours(line)]
+    conda = [line for line in packages.conda_packages if not _is_python(line)]
+    conda = [line for line in conda if line.partition("=")[0].strip() != "pip"]
+    version = packages.get_python_version()
+    made: Dict[str, Any] = {}
+    if pip:
+        made["pip"] = [*packages.pip_options, *pip]
+    if conda:
+        made["conda"] = conda
+        made["channels"] = list(packages.conda_channels)
+    if version is not None and version != PYTHON_VERSION:
+        made["python"] = version
+    return made
+
+
+def _is_ours(line: str) -> bool:
+    name = line.strip().lower()
+    return name.startswith(_OURS) and (len(name) == len(_OURS) or not name[len(_OURS)].isalnum())
+
+
+def _is_python(line: str) -> bool:
+    return line.strip().replace("=", " ").replace(">", " ").replace("<", " ").split()[0] == "python"
