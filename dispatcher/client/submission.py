@@ -177,12 +177,10 @@ def _give_keys(specs: Sequence[Spec], parent_id: str, keys: Sequence[Optional[st
 def _in_common(specs: Sequence[Spec]) -> Dict[str, Any]:
     """The specs, with what is the same in all of them said once."""
     first, *others = specs
-    if not others:
-        return {"runs": [first]}
     common = {
         name: value
         for name, value in first.items()
-        if all(name in spec and spec[name] == value for spec in others)
+        if others and all(name in spec and spec[name] == value for spec in others)
     }
     rest = [{k: v for k, v in spec.items() if k not in common} for spec in specs]
     return {"common": common, "runs": rest}

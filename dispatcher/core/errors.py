@@ -8,6 +8,7 @@ DispatcherError
 ├─ NotAllowed        403   the token's run may not touch that
 ├─ LimitExceeded     413   a size or count over its limit
 └─ StoreUnavailable  503   the database cannot be reached; nothing was acknowledged
+   └─ StorageFull    507   there is no room left; the same
 
 `server/app.py` maps them to HTTP in one table. What targets raise stands in `targets/base.py`.
 """
@@ -99,3 +100,13 @@ class LimitExceeded(DispatcherError):
 
 class StoreUnavailable(DispatcherError):
     """The database cannot be reached; nothing of the call was acknowledged."""
+
+
+class StorageFull(StoreUnavailable):
+    """The disk that something has to be written to is full; nothing of it was acknowledged."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"no space left for {place}: nothing was stored, and nothing that was is lost. "
+            "Free some there, and try again"
+        )

@@ -30,6 +30,7 @@ STATUS_OF: dict[type[Exception], int] = {
     errors.Conflict: 409,
     errors.LimitExceeded: 413,
     errors.InvalidSpec: 422,
+    errors.StorageFull: 507,
     errors.StoreUnavailable: 503,
 }
 PREFIX = "/api/v1"

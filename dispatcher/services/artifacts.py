@@ -57,6 +57,7 @@ class ArtifactService:
             self._check_size(entry)
         now = self._clock()
         made = [Artifact(run.id, e.name, e.sha256, e.size, now, attempt) for e in entries]
+        self._blobs.settle()
         self._store.write(lambda tx: tx.artifacts.add(made))
         return []
 

@@ -16,6 +16,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from dispatcher.core.errors import InvalidSpec, NotFound
+from dispatcher.store.space import room, sync_folder
 
 CHUNK = 1 << 20
 
@@ -25,6 +26,9 @@ class Blobs:
 
     def __init__(self, root: str) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+        self._unsettled: set[str] = set()  # folders with names that are not on the disk yet
+        self._settling = threading.Lock()
         self._fs.makedirs(self._root, exist_ok=True)
 
     def missing(self, digests: set[str]) -> list[str]:
@@ -32,21 +36,33 @@ class Blobs:
         return sorted(digest for digest in digests if not self._fs.exists(self._path(digest)))
 
     def put(self, digest: str, data: bytes) -> None:
-        """Store bytes; raises InvalidSpec, and stores nothing, if they do not have that hash."""
+        """Store bytes; raises InvalidSpec, and stores nothing, if they do not have that hash.
+
+        They are on the disk on return; that they are found there after a power cut takes `settle`.
+        """
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise InvalidSpec(f"sha256: the content has {found}, not {digest}")
         path = self._path(digest)
         if self._fs.exists(path):
             return
-        self._fs.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
-        with self._fs.open(temporary, "wb") as file:
+        with self._making(path) as temporary, self._fs.open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             if hasattr(file, "fileno"):
                 os.fsync(file.fileno())
-        self._fs.mv(temporary, path)
+
+    def settle(self) -> None:
+        """Return only once all that was stored would be found again after a power cut."""
+        with self._settling:  # or another's half done work would look like done
+            for folder in list(self._unsettled):
+                self._unsettled.discard(folder)
+                try:
+                    if self._is_local:
+                        sync_folder(folder)
+                except OSError:
+                    self._unsettled.add(folder)
+                    raise
 
     def size(self, digest: str) -> int:
         """How long a content is; raises NotFound."""
@@ -58,14 +74,14 @@ class Blobs:
     def adopt(self, digest: str, file: Path) -> None:
         """Store a file of this machine, known to have that hash; it is moved where it can be."""
         path = self._path(digest)
-        self._fs.makedirs(os.path.dirname(path), exist_ok=True)
-        if isinstance(self._fs, LocalFileSystem):
+        if self._is_local:
             with contextlib.suppress(OSError):  # another disk: then it is copied
+                self._make_folder(path)
                 os.replace(file, path)
+                self._unsettled.add(os.path.dirname(path))
                 return
-        temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
-        self._fs.put_file(str(file), temporary)
-        self._fs.mv(temporary, path)
+        with self._making(path) as temporary:
+            self._fs.put_file(str(file), temporary)
 
     def read(self, digest: str) -> bytes:
         """The whole content; raises NotFound."""
@@ -83,6 +99,27 @@ class Blobs:
             while left > 0 and (chunk := file.read(min(CHUNK, left))):
                 left -= len(chunk) if end is not None else 0
                 yield chunk
+
+    @contextlib.contextmanager
+    def _making(self, path: str) -> Iterator[str]:
+        """A name to write to: what is there afterwards becomes `path`, if all went well."""
+        temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
+        try:
+            with room(self._root):
+                self._make_folder(path)
+                yield temporary
+                self._fs.mv(temporary, path)
+                self._unsettled.add(os.path.dirname(path))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._fs.rm_file(temporary)
+            raise
+
+    def _make_folder(self, path: str) -> None:
+        folder = os.path.dirname(path)
+        if not self._fs.exists(folder):
+            self._fs.makedirs(folder, exist_ok=True)
+            self._unsettled.add(self._root)
 
     def _open(self, digest: str) -> Any:
         try:
@@ -103,12 +140,15 @@ class Logs:
 
     def write(self, run_id: str, attempt: int, name: str, offset: int, data: bytes) -> None:
         path = self._path(run_id, attempt, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.pwrite(descriptor, data, offset)
-        finally:
-            os.close(descriptor)
+        with room(self._root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                while data:  # a disk that is nearly full takes a part
+                    written = os.pwrite(descriptor, data, offset)
+                    data, offset = data[written:], offset + written
+            finally:
+                os.close(descriptor)
 
     def read(self, run_id: str, attempt: int, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes from `offset`; empty where nothing is (yet)."""

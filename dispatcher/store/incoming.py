@@ -2,6 +2,7 @@
 it comes, and a blob once it is there.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dispatcher.store.blobs import Blobs
+from dispatcher.store.space import room
 
 
 class Incoming:
@@ -23,15 +25,17 @@ class Incoming:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        self._file.write(data)
+        with room(self._path.parent):
+            self._file.write(data)
         self._hash.update(data)
         self.size += len(data)
 
     def adopt(self) -> str:
-        """Make it a blob, durable on return; its hash."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Make it a blob, on the disk on return; its hash."""
+        with room(self._path.parent):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         digest = self._hash.hexdigest()
         if self._blobs.missing({digest}):
             self._blobs.adopt(digest, self._path)
@@ -46,5 +50,6 @@ class Incoming:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
         self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what was not written, nobody wants any more
+            self._file.close()

@@ -12,6 +12,7 @@ loss.
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from dispatcher.core.errors import RunConflict, StoreUnavailable
+from dispatcher.core.errors import RunConflict, StorageFull, StoreUnavailable
 from dispatcher.core.lifecycle import Run
 from dispatcher.store.contract import OnCommit
 from dispatcher.store.migrations import migrate
@@ -38,6 +39,7 @@ from dispatcher.store.sql_telemetry import SqlTelemetry
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_FULL = ("disk is full", "no space left on device", "disk quota exceeded")
 BATCH = 256  # pieces of work in one commit; one piece may hold thousands of runs
 ATTEMPTS = 5
 
@@ -70,7 +72,7 @@ class SqlStore:
         self._pieces: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._listeners: list[OnCommit] = []
         self._writing: Connection | None = None
-        with _translated():
+        with _translated(self._engine):
             migrate(self._engine)
         self._writer = threading.Thread(
             target=self._write_forever, name="store-writer", daemon=True
@@ -83,7 +85,7 @@ class SqlStore:
         return done.result()
 
     def read(self, work: Callable[[SqlTransaction], T]) -> T:
-        with _translated(), self._engine.connect() as connection:
+        with _translated(self._engine), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
             else:
@@ -119,9 +121,7 @@ class SqlStore:
             except (OperationalError, DBAPIError) as error:
                 if attempt == ATTEMPTS or not _passing(error):
                     log.exception("commit failed")
-                    refused = StoreUnavailable(f"the database does not answer: {error.orig}")
-                    refused.__cause__ = error
-                    outcomes, touched = [refused] * len(batch), []
+                    outcomes, touched = [_trouble(error, self._engine)] * len(batch), []
                     break
                 threading.Event().wait(0.05 * 2**attempt)
         self._announce(touched)
@@ -196,18 +196,30 @@ def _passing(error: DBAPIError) -> bool:
     """Whether trying again may help: a busy or restarting database, a deadlock."""
     words = str(error.orig).lower()
     hopeless = (
-        *("no such", "syntax", "constraint", "disk is full", "readonly", "malformed"),
-        "not a database",
+        *("no such", "syntax", "constraint", "readonly", "malformed"),
+        *("not a database", *_FULL),
     )
     return not any(word in words for word in hopeless)
 
 
+def _trouble(error: DBAPIError, engine: Engine) -> StoreUnavailable:
+    """The same in our words."""
+    place = engine.url.database or ""
+    words = str(error.orig).lower()
+    told = StoreUnavailable(f"the database does not answer: {error.orig}")
+    if any(word in words for word in _FULL):
+        is_file = engine.dialect.name == "sqlite"
+        told = StorageFull(os.path.dirname(place) if is_file else f"the database {place!r}")
+    told.__cause__ = error
+    return told
+
+
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreUnavailable(f"the database does not answer: {error.orig}") from error
+        raise _trouble(error, engine) from error
 
 
 def _engine(url: str) -> Engine:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.store.blobs import CHUNK, Blobs
+from dispatcher.store.space import room
 
 KEPT_SECONDS = 7 * 86400
 MAX_OPEN = 256
@@ -34,7 +35,7 @@ class _Upload:
 
     def append(self, data: bytes) -> None:
         """Durable on return; what a crash has left half written counts as well: it is bytes."""
-        with self.path.open("ab") as file:
+        with room(self.path.parent), self.path.open("ab") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -71,6 +71,7 @@ class MlflowArtifacts:
         made = Artifact(
             place.run_id, place.name, digest, incoming.size, self._clock(), place.attempt
         )
+        self._blobs.settle()
         self._store.write(lambda tx: tx.artifacts.replace(made))
 
     def find(self, place: Place) -> Artifact:
