@@ -20,7 +20,7 @@ lint: $(READY)  ## Style, types, and who may import whom.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.rigs
+	$(BIN)/mypy -p tests.rigs -p tests.chaos
 	$(BIN)/lint-imports
 
 format: $(READY)  ## Put the code into its one format.

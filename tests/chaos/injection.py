@@ -23,8 +23,12 @@ NAMED = PATCHES / "named"
 # What leaves the process: to the disk, to an agent, an engine, a database or a client, or as a new
 # process. Waking its own event loop (a byte to itself) is one too: between a commit and that byte
 # waiters do not know yet.
-DURABLE = ("fdatasync", "fsync", "pwrite64", "rename", "unlink", "sendto", "sendmsg", "connect")
-LAUNCHING = ("clone", "clone3", "vfork", "execve")
+ON_DISK = ("fdatasync", "fsync", "ftruncate", "pwrite64", "pwritev", "write")
+NAMES = ("link", "linkat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "rmdir",
+         "symlink", "unlink", "unlinkat")  # fmt: skip
+OUTSIDE = ("connect", "kill", "sendmsg", "sendto")
+DURABLE = (*ON_DISK, *NAMES, *OUTSIDE)
+LAUNCHING = ("clone", "clone3", "fork", "vfork", "execve")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,9 @@ def tracing(service: Service, thread: str, inject: str) -> Iterator[None]:
 
 @contextmanager
 def counting(service: Service, phase: str, found: Counter[Point]) -> Iterator[None]:
-    """Count the calls of each thread that are made while it holds; `n` is 0 in what is found."""
+    """Count the calls that are made while it holds: of the threads of one name, the most that one
+    of them makes. `n` is 0 in what is found.
+    """
     path = service.folder / f"calls-{phase}"
     options = ["-Y", "-e", f"trace={','.join((*DURABLE, *LAUNCHING))}", "-o", str(path)]
     tracer = _attach(service.pid, "", options)
@@ -70,15 +76,19 @@ def counting(service: Service, phase: str, found: Counter[Point]) -> Iterator[No
         yield
     finally:
         _detach(tracer)
+    each: Counter[tuple[str, str, str]] = Counter()
     for line in path.read_text(errors="replace").splitlines():
         match = re.match(r"(\d+)(?:<([^>]*)>)?\s+(\w+)\(", line)
         if match:
-            found[Point(phase, match[2] or match[1], match[3], 0)] += 1
+            each[match[1], match[2] or match[1], match[3]] += 1
+    for (_, thread, call), n in each.items():
+        point = Point(phase, thread, call, 0)
+        found[point] = max(found[point], n)
 
 
 def _attach(pid: int, thread: str, options: list[str]) -> "subprocess.Popen[bytes]":
     tasks = [str(task) for task in _threads(pid, thread)]
-    whole = [] if thread else ["-f"]
+    whole = [] if thread else ["-f", "-b", "execve"]  # its threads, and not what it starts
     which = [word for task in tasks for word in ("-p", task)] if thread else ["-p", str(pid)]
     command = [missing.program("strace", "strace"), *whole, "-qq", *which, *options]
     tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -34,6 +34,7 @@ class Stage:
     effects_path: str  # as scripts see it
     meeting: Path  # a folder that scripts see
     meeting_path: str  # as they see it
+    clear: Callable[[], None]  # end what starts jobs; only where none runs
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
 """Services to play scenarios on: local processes or containers, SQLite or PostgreSQL."""
 
+import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from targets.docker_profile import SERVICE
 from tests.chaos.effects import Effects
 from tests.chaos.injection import NAMED
+from tests.chaos.nursery import NursedService
 from tests.chaos.scenario import SCRIPTS, Scenario, Stage
 from tests.rigs import processes
 from tests.rigs.dockerd import IMAGE, Dockerd
@@ -25,6 +30,7 @@ class Kind:
     name: str
     database_url: str = ""
     engine: Dockerd | None = None
+    warm: bool = False  # scripts start in containers that stay
     patches: Path = NAMED
     environment: Mapping[str, str] | None = None
 
@@ -32,7 +38,8 @@ class Kind:
 @contextmanager
 def stage(kind: Kind, folder: Path) -> Iterator[Stage]:
     """A service of that kind that runs, its targets attached and the scripts uploaded."""
-    service = Service(folder, kind.database_url, kind.patches, kind.environment)
+    make = NursedService if kind.patches == NAMED else Service
+    service = make(folder, kind.database_url, kind.patches, kind.environment)
     try:
         service.start()
         yield _furnished(service, kind, folder)
@@ -47,15 +54,18 @@ def _furnished(service: Service, kind: Kind, folder: Path) -> Stage:
         service.attach("local", kind="local", cpus=ROOM)
         service.attach("cpu", kind="local", cpus=1)
         path = str(effects.path)
-        made = Stage(service, effects, snapshot, "local", "cpu", path, folder, str(folder))
+        end = partial(_end_agents, service)
+        made = Stage(service, effects, snapshot, "local", "cpu", path, folder, str(folder), end)
     else:
-        docker = {"kind": "docker", "docker_host": kind.engine.url, "image": IMAGE}
+        docker: dict[str, Any] = {"kind": "docker", "docker_host": kind.engine.url}
+        docker |= {"image": IMAGE, "warm": kind.warm}
         service.attach("wide", **docker, network="none", cpus=ROOM)
         service.attach("narrow", **docker, network="none", cpus=1)
         meeting = service.socket_folder
         effects.pipe(meeting / "effects")
         place = f"{SERVICE}/effects"
-        made = Stage(service, effects, snapshot, "wide", "narrow", place, meeting, SERVICE)
+        end = partial(_end_containers, kind.engine, service)
+        made = Stage(service, effects, snapshot, "wide", "narrow", place, meeting, SERVICE, end)
     _warm_up(made)
     return made
 
@@ -70,6 +80,20 @@ def _warm_up(made: Stage) -> None:
         f"the targets work; the service's log ends:\n{made.service.log()[-3000:]}",
         60,
     )
+
+
+def _end_agents(service: Service) -> None:
+    for target in ("local", "cpu"):
+        for agent in service.agents(target):
+            os.kill(agent.pid, signal.SIGKILL)
+    until(lambda: not service.agents("local") + service.agents("cpu"), "no agent is there")
+
+
+def _end_containers(engine: Dockerd, service: Service) -> None:
+    """The warm ones; none of the others is alive."""
+    for folder in service.data.glob("nodes/*/warm/*"):
+        for container in engine.client.containers.list(all=True, filters={"name": folder.name}):
+            container.remove(force=True)
 
 
 def leaks(kind: Kind, scenario: Scenario) -> Iterator[tuple[str, str]]:

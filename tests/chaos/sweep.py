@@ -4,9 +4,12 @@ then says is compared with what scripts did.
 
 import os
 import queue
+import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.injection import Point, counting, killing
@@ -16,14 +19,15 @@ from tests.chaos.stages import Kind, leaks, stage
 
 # Between two pages of one commit nothing but SQLite's own log differs, and between two pieces of
 # replies nothing is changed that the commits' own points do not tell apart: of these, some. With
-# CHAOS_EVERY=1 they are all taken.
-STRIDE = {} if os.environ.get("CHAOS_EVERY") else {"pwrite64": 12, "sendto": 4}
+# CHAOS_EVERY=1 they are all taken, with CHAOS_EVERY=2 every second point of all.
+EVERY = int(os.environ.get("CHAOS_EVERY") or 0)
+STRIDE = {} if EVERY else {"pwrite64": 12, "sendto": 4}
 WHOLE = ("target-", "store-writer")  # threads that launch, and that tell of commits
 Choose = Callable[[Counter[Point]], Sequence[Point]]
 
 
 def every_point(found: Counter[Point]) -> list[Point]:
-    """All points of a counted life, a few more where the count differs from time to time."""
+    """All points of a counted life, mixed: a sweep that is ended early has seen some of each."""
     points = []
     for point, count in sorted(found.items(), key=str):
         whole = point.call == "sendto" and point.thread.startswith(WHOLE)
@@ -31,7 +35,8 @@ def every_point(found: Counter[Point]) -> list[Point]:
         points += [
             Point(point.phase, point.thread, point.call, n) for n in range(1, count + 1, step)
         ]
-    return points
+    random.Random(0).shuffle(points)
+    return points[:: EVERY or 1]
 
 
 def sample(wanted: int) -> Choose:
@@ -64,7 +69,9 @@ def sweep(kinds: Sequence[Kind], folder: Path, choose: Choose = every_point) -> 
 
 
 def count(made: Stage) -> Counter[Point]:
-    """The calls of one scenario, and of one start in the middle of another."""
+    """The calls of one scenario, of one start in the middle of another, and of one start with
+    nothing there that a service needs to start jobs.
+    """
     found: Counter[Point] = Counter()
     scenario = Scenario(made, "count0")
     with counting(made.service, "serve", found):
@@ -74,14 +81,27 @@ def count(made: Stage) -> Counter[Point]:
     scenario.begin()
     made.service.kill()
     made.service.spawn(CHAOS_HOLD="1")
-    recovery: Counter[Point] = Counter()
-    with counting(made.service, "recover", recovery):
+    with counting(made.service, "recover", found):
         made.service.wait_healthy()
         scenario.finish()
-    for point, n in recovery.items():  # there, threads are not told apart: they do not exist yet
-        whole = Point("recover", "", point.call, 0)
-        found[whole] = max(found[whole], n)
-    return found
+    scenario = Scenario(made, "count2")
+    made.service.kill()
+    made.clear()
+    made.service.spawn(CHAOS_HOLD="1")
+    with counting(made.service, "cold", found):
+        made.service.wait_healthy()
+        scenario.begin()
+    scenario.finish()
+    return _of_all_threads(found)
+
+
+def _of_all_threads(found: Counter[Point]) -> Counter[Point]:
+    """In a service that is starting threads are not told apart: they do not exist yet."""
+    known: Counter[Point] = Counter()
+    for point, n in found.items():
+        whole = point if point.phase == "serve" else replace(point, thread="")
+        known[whole] = max(known[whole], n)
+    return known
 
 
 def _work(kind: Kind, folder: Path, points: "queue.SimpleQueue[Point]") -> Tally:
@@ -90,18 +110,20 @@ def _work(kind: Kind, folder: Path, points: "queue.SimpleQueue[Point]") -> Tally
     with stage(kind, folder) as made:
         for k, point in enumerate(_drawn(points)):
             scenario = Scenario(made, f"p{k}w{folder.name}")
-            tally.points += 1
+            one, at = Tally(points=1), time.monotonic()
             try:
-                tally.killed += play(scenario, point)
+                one.killed += play(scenario, point)
             except AssertionError as error:
                 scenario.drain()
-                tally.add([("stuck", str(error))], str(point))
-            tally.add(judge(scenario), str(point))
+                one.add([("stuck", str(error))], str(point))
+            one.add(judge(scenario), str(point))
+            _note(folder, one.row(str(point)) + f"{time.monotonic() - at:>8.1f} s", one.findings)
+            tally.merge(one)
             earlier.append((point, scenario))
             if len(earlier) > 1:  # judged once more after the next restart
-                _judge_again(kind, tally, *earlier.pop(0))
+                _judge_again(kind, tally, folder, *earlier.pop(0))
         for point, scenario in earlier:
-            _judge_again(kind, tally, point, scenario)
+            _judge_again(kind, tally, folder, point, scenario)
     return tally
 
 
@@ -109,22 +131,32 @@ def play(scenario: Scenario, point: Point) -> bool:
     """One scenario, and the point in it; whether the service was killed there."""
     service = scenario.stage.service
     before = service.restarts
-    if point.phase == "serve":
-        with service.kept_alive(), killing(service, point):
-            scenario.begin()
-            scenario.finish()
-    else:
+    if point.phase == "recover":
         scenario.begin()
+    if point.phase != "serve":
         service.kill()
+        if point.phase == "cold":
+            scenario.stage.clear()
         service.spawn(CHAOS_HOLD="1")
-        with service.kept_alive(), killing(service, point):
-            scenario.finish()
+    with service.kept_alive(), killing(service, point):
+        if point.phase != "recover":
+            scenario.begin()
+        scenario.finish()
     return service.restarts > before
 
 
-def _judge_again(kind: Kind, tally: Tally, point: Point, scenario: Scenario) -> None:
-    tally.add(judge_later(scenario), str(point))
-    tally.add(leaks(kind, scenario), str(point))
+def _judge_again(kind: Kind, tally: Tally, folder: Path, point: Point, scenario: Scenario) -> None:
+    later = Tally()
+    later.add(judge_later(scenario), str(point))
+    later.add(leaks(kind, scenario), str(point))
+    _note(folder, "", later.findings)
+    tally.merge(later)
+
+
+def _note(folder: Path, row: str, findings: Sequence[str]) -> None:
+    """For whoever looks while the sweep goes on."""
+    with (folder.parent / "progress").open("a") as file:
+        file.writelines(f"{line}\n" for line in (row, *findings) if line)
 
 
 def _drawn(points: "queue.SimpleQueue[Point]") -> Iterable[Point]:

@@ -2,6 +2,7 @@
 truth: on local processes and containers, on SQLite and PostgreSQL.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.rigs.postgres import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * 3600)]
 
-WORKERS = 3
+WORKERS = int(os.environ.get("CHAOS_WORKERS") or 3)
 
 
 def show(name: str, tally: Tally) -> None:

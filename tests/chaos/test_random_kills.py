@@ -20,18 +20,30 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 ROOM = 24
 WAITERS = 3
+SECONDS = 0.5  # of one run
+LAST = 0.95  # of the runs have ended at the last kill, at most
 
 
-def kill(service: Service, kills: int, luck: random.Random, over: threading.Event) -> int:
-    """Kill the service so often, each time some moments after it has come up; how often it was."""
-    for k in range(kills):
+def kill(fanout: Fanout, kills: int, luck: random.Random, over: threading.Event) -> int:
+    """Kill the service so often, spread over the fan-out; how often it was while that went on.
+
+    A kill is due when so many of the runs have ended, however fast the product is, and comes some
+    moments after the service has come up from the one before.
+    """
+    service = fanout.service
+    for k, share in enumerate(sorted(luck.uniform(0, LAST) for _ in range(kills))):
+        until(partial(_so_far, fanout, share * fanout.count, over), f"kill {k} is due", 300)
         service.wait_healthy()
-        if over.wait(luck.uniform(0, 1.5)):
+        if over.wait(luck.uniform(0, 0.5)):
             return k
         before = service.restarts
         service.kill_only()
         until(partial(_restarted, service, before), "it is started again")
     return kills
+
+
+def _so_far(fanout: Fanout, due: float, over: threading.Event) -> bool:
+    return over.is_set() or fanout.ended() >= due
 
 
 def _restarted(service: Service, before: int) -> bool:
@@ -44,13 +56,13 @@ def fan_out(folder: Path, url: str, runs: int, kills: int, seed: int) -> Tally:
     try:
         service.start()
         service.attach("local", kind="local", cpus=ROOM)
-        fanout = Fanout(service, Effects(folder / "effects"), runs, kills * 2.0 * ROOM / runs)
+        fanout = Fanout(service, Effects(folder / "effects"), runs, SECONDS)
         with service.kept_alive(), ThreadPoolExecutor(WAITERS + 1) as pool:
             fanout.submit()
             told = [pool.submit(wait_all, fanout.runs(), timeout=1200) for _ in range(WAITERS)]
             over = threading.Event()
             told[0].add_done_callback(lambda _: over.set())
-            killed = kill(service, kills, random.Random(seed), over)
+            killed = kill(fanout, kills, random.Random(seed), over)
             return judged(fanout, told, killed)  # the waiters have returned, or this raises
     finally:
         service.close()
@@ -71,13 +83,13 @@ def test_a_hundred_kills_in_a_fan_out_of_two_thousand(tmp_path: Path) -> None:
     tally = fan_out(tmp_path, "", runs=2000, kills=100, seed=random.randrange(10**6))
 
     show("local+sqlite", tally)
-    assert tally.killed >= 80
+    assert tally.killed == 100
     assert tally.clean, tally.findings[:20]
 
 
-def test_kills_in_a_fan_out_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
-    tally = fan_out(tmp_path, postgres.url(), runs=500, kills=25, seed=random.randrange(10**6))
+def test_a_hundred_kills_in_a_fan_out_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    tally = fan_out(tmp_path, postgres.url(), runs=1000, kills=100, seed=random.randrange(10**6))
 
     show("local+postgresql", tally)
-    assert tally.killed >= 20
+    assert tally.killed == 100
     assert tally.clean, tally.findings[:20]

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dispatcher.agent import cgroups
 from dispatcher.client.errors import ServiceException
@@ -29,6 +29,17 @@ from tests.rigs.waiting import until
 
 COMMAND = ["-m", "dispatcher.cli.main", "server", "run", "--data-dir"]
 PATIENCE = 60.0  # seconds for which a call is repeated while the service is away
+
+
+class Living(Protocol):
+    """What is needed of a process."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def terminate(self) -> None: ...
 
 
 class Service:
@@ -54,7 +65,7 @@ class Service:
         if patches is not None:
             self._environment["PYTHONPATH"] = str(patches)
         self._settings = Settings(data_dir=self.data)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Living | None = None
         self._address: Address | None = None
         self.restarts = 0
 
@@ -79,8 +90,11 @@ class Service:
 
     def spawn(self, **environment: str) -> None:
         """Start the service and return at once."""
+        self._process = self._launch(environment)
+
+    def _launch(self, environment: Mapping[str, str]) -> Living:
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, *COMMAND, str(self.data)],
                 env={**self._environment, **environment},
                 stdin=subprocess.DEVNULL,

@@ -3,13 +3,14 @@
 import os
 import sys
 
-from job import note
+from job import note  # type: ignore[import-not-found]
 
 from dispatcher import Run, ScriptRunConfig, wait_all
 
 if __name__ == "__main__":
     note("start")
     run = Run.get_context()
+    assert isinstance(run, Run)
     children = []
     for k in range(int(sys.argv[1])):
         config = ScriptRunConfig(".", "job.py", [str(k)], compute_target="local")

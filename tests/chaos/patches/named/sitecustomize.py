@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 os.environ.pop("PYTHONPATH", None)
-_bootstrap = threading.Thread._bootstrap
+_bootstrap = getattr(threading.Thread, "_bootstrap")  # noqa: B009
 
 
 def _named(self: threading.Thread) -> None:
@@ -22,7 +22,7 @@ def _is_traced() -> bool:
     return "TracerPid:\t0\n" not in Path("/proc/self/status").read_text()
 
 
-threading.Thread._bootstrap = _named
+setattr(threading.Thread, "_bootstrap", _named)  # noqa: B010
 if os.environ.pop("CHAOS_HOLD", ""):
     while not _is_traced():
         time.sleep(0.001)
