@@ -46,6 +46,8 @@ def submit(
         raise TypeError(f"submit() got unexpected keyword arguments: {sorted(unknown)}")
     if not configs:
         return []
+    if len(configs) == 1 and hasattr(configs[0], "submit_to"):
+        return [configs[0].submit_to(experiment, tags, run_id, parent_id, **extras)]
     from dispatcher.client.run_tags import as_texts
 
     specs = _specs(experiment, configs, run_id)
@@ -99,8 +101,6 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
 
     for config in configs:
         if not isinstance(config, ScriptRunConfig):
-            if hasattr(config, "refuse_submission"):
-                config.refuse_submission()
             raise AzureMLException(
                 f"config: a {type(config).__name__} cannot be submitted; give a ScriptRunConfig."
             )

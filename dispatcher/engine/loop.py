@@ -81,6 +81,11 @@ class Engine:
         self._placer = Placer(self._store, fleet, self.ledger)
         self._thread.start()
 
+    @property
+    def fence(self) -> Fence | None:
+        """The lease under which it leads; None while it does not."""
+        return self._fence
+
     def stop(self) -> None:
         """End the loop. What is running goes on; the next engine finds it."""
         self._stopping.set()

@@ -17,7 +17,7 @@ from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.mlflow import router as mlflow_router
 from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
-from dispatcher.server.routers import artifacts, catalog, files, runs, telemetry
+from dispatcher.server.routers import artifacts, catalog, files, runs, sweeps, telemetry
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.state.services = services
     app.state.max_body = max_body
     for router in (
-        runs.router, telemetry.router, files.router, artifacts.router, catalog.router,
+        runs.router, sweeps.router, telemetry.router, files.router, artifacts.router,
+        catalog.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)

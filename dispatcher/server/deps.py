@@ -19,6 +19,7 @@ from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
+from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.contract import Store
@@ -32,6 +33,7 @@ class Services:
     access: AccessService
     status: StatusService
     submission: SubmissionService
+    sweeps: SweepService
     tracking: TrackingService
     files: FileService
     artifacts: ArtifactService

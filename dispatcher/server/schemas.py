@@ -45,6 +45,10 @@ class SubmitBody(Strict):
         return {**told, "common": {}, "runs": whole}
 
 
+class ExtendBody(Strict):
+    add: Annotated[int, Field(ge=1, le=100_000)]
+
+
 class WaitBody(Strict):
     ids: Annotated[list[RunId], Field(max_length=100_000)]
     wait: Annotated[float, Field(ge=0, le=60)] = 0

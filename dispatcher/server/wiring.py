@@ -18,6 +18,7 @@ import targets
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
+from dispatcher.engine.sweeper import Parts, Sweeper
 from dispatcher.server.deps import Services
 from dispatcher.server.settings import Settings
 from dispatcher.services.access import AccessService
@@ -35,6 +36,7 @@ from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
+from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.blobs import Blobs, Logs
@@ -57,10 +59,12 @@ class House:
 
     services: Services
     engine: Engine
+    sweeper: Sweeper
     fleet: Fleet
     store: SqlStore
 
     def close(self) -> None:
+        self.sweeper.stop()
         self.engine.stop()
         self.fleet.close()
         self.store.close()
@@ -112,9 +116,13 @@ def build(settings: Settings, url: str, token: str) -> House:
     engine = Engine(store, status, jobs, _holder(settings), time.time)
     fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)
     _attach_defaults(store)
-    services = _services(settings, store, status, access, fleet, service_id)
+    sweeper = Sweeper(store)
+    services = _services(settings, store, status, access, fleet, sweeper, service_id)
+    services.tracking.on_metrics(sweeper.heard)
     engine.start(fleet)
-    return House(services, engine, fleet, store)
+    parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
+    sweeper.start(Parts(*parts), lambda: engine.fence)
+    return House(services, engine, sweeper, fleet, store)
 
 
 def _services(
@@ -123,6 +131,7 @@ def _services(
     status: StatusService,
     access: AccessService,
     fleet: Fleet,
+    sweeper: Sweeper,
     service_id: str,
 ) -> Services:
     blobs = Blobs(settings.blobs)
@@ -135,6 +144,7 @@ def _services(
         access=access,
         status=status,
         submission=submission,
+        sweeps=SweepService(store, submission, sweeper.poke),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         files=files,
         artifacts=ArtifactService(store, blobs, uploads, time.time),

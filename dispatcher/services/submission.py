@@ -36,8 +36,12 @@ class SubmissionService:
         self._files = files
         self._clock = clock
 
-    def submit(self, specs: Sequence[RunSpec]) -> list[Run]:
+    def submit(
+        self, specs: Sequence[RunSpec], first: Callable[[Transaction], None] | None = None
+    ) -> list[Run]:
         """Accept all of them, or none. A spec that is there already answers the run that is there.
+
+        `first` is done in the same commit; what it raises refuses them.
 
         Raises LimitExceeded, InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict,
         KeyConflict.
@@ -46,7 +50,17 @@ class SubmissionService:
             raise LimitExceeded(f"runs: {len(specs)} in one call; at most {MAX_BATCH}")
         specs = self._catalog.complete(specs)
         self._check_outside(specs)
-        return self._store.write(lambda tx: self.add(tx, specs))
+
+        def work(tx: Transaction) -> list[Run]:
+            if first is not None:
+                first(tx)
+            return self.add(tx, specs)
+
+        return self._store.write(work)
+
+    def check(self, spec: RunSpec) -> None:
+        """Refuse what could not be accepted, without accepting it."""
+        self._check_outside(self._catalog.complete([spec]))
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
         self._files.require({spec.snapshot for spec in specs if spec.snapshot})

@@ -8,7 +8,7 @@ one commit.
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,11 @@ class TrackingService:
     def __init__(self, store: Store, logs: Logs) -> None:
         self._store = store
         self._logs = logs
+        self._listeners: list[Callable[[set[str]], None]] = []
+
+    def on_metrics(self, listener: Callable[[set[str]], None]) -> None:
+        """Call `listener` with the runs whose metrics have come, after the commit."""
+        self._listeners.append(listener)
 
     def take(self, chunks: Sequence[Chunk]) -> dict[Stream, int]:
         """Take what is new of these chunks; answer how far each stream is held."""
@@ -51,7 +56,11 @@ class TrackingService:
                 self._logs.write(
                     chunk.run_id, chunk.attempt, chunk.stream[4:], chunk.offset, chunk.data
                 )
-        return self._store.write(lambda tx: _take(tx, chunks))
+        taken = self._store.write(lambda tx: _take(tx, chunks))
+        logged = {chunk.run_id for chunk in chunks if not chunk.stream.startswith("log:")}
+        for listener in self._listeners if logged else ():
+            listener(logged)
+        return taken
 
     def metrics(
         self, ids: Collection[str], name: str | None, attempts: Mapping[str, int]

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from dispatcher.core.lifecycle import Event, Run
 from dispatcher.core.search import Clause, Order
+from dispatcher.core.sweeps import Sweep
 
 T = TypeVar("T")
 OnCommit = Callable[[Sequence[Run]], None]
@@ -316,6 +317,17 @@ class Registry(Protocol):
         """Whether a lease with this token has been taken over by another."""
 
 
+class Sweeps(Protocol):
+    def put(self, sweep: Sweep) -> None:
+        """Keep it; what is there of the same run is replaced."""
+
+    def get(self, ids: Collection[str]) -> dict[str, Sweep]:
+        """The sweeps of these runs that are there."""
+
+    def unfinished(self) -> dict[str, Sweep]:
+        """All sweeps that are not over."""
+
+
 class Transaction(Protocol):
     @property
     def runs(self) -> Runs: ...
@@ -331,6 +343,8 @@ class Transaction(Protocol):
     def artifacts(self) -> Artifacts: ...
     @property
     def registry(self) -> Registry: ...
+    @property
+    def sweeps(self) -> Sweeps: ...
 
 
 class Store(Protocol):

@@ -21,7 +21,7 @@ from dispatcher.store.contract import (
     wanted,
 )
 from dispatcher.store.memory_params import MemoryParams, MemoryRecords
-from dispatcher.store.memory_registry import MemoryArtifacts, MemoryRegistry
+from dispatcher.store.memory_registry import MemoryArtifacts, MemoryRegistry, MemorySweeps
 from dispatcher.store.memory_search import find
 from dispatcher.store.memory_state import Pairs, State
 from dispatcher.store.numbers import newest, number
@@ -69,6 +69,7 @@ class MemoryTransaction:
         self.records = MemoryRecords(state)
         self.artifacts = MemoryArtifacts(state)
         self.registry = MemoryRegistry(state)
+        self.sweeps = MemorySweeps(state)
 
 
 class _Runs:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dispatcher.core.errors import ArtifactConflict
+from dispatcher.core.sweeps import Sweep
 from dispatcher.store.contract import Artifact, Experiment
 from dispatcher.store.memory_state import State
 
@@ -92,3 +93,17 @@ class MemoryRegistry:
 
     def fenced(self, name: str, token: int) -> bool:
         return self._state.leases.get(name, ("", 0, 0.0))[1] != token
+
+
+class MemorySweeps:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def put(self, sweep: Sweep) -> None:
+        self._state.sweeps[sweep.run_id] = sweep
+
+    def get(self, ids: Collection[str]) -> dict[str, Sweep]:
+        return {each: self._state.sweeps[each] for each in ids if each in self._state.sweeps}
+
+    def unfinished(self) -> dict[str, Sweep]:
+        return {each.run_id: each for each in self._state.sweeps.values() if not each.over}

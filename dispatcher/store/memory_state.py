@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dispatcher.core.lifecycle import Run
+from dispatcher.core.sweeps import Sweep
 from dispatcher.store.contract import Artifact, Experiment, Point, Record, RecordedEvent
 
 Pairs = dict[str, str | None]
@@ -28,6 +29,7 @@ class State:
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
     leases: dict[str, tuple[str, int, float]] = field(default_factory=dict)
+    sweeps: dict[str, Sweep] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def copied(self) -> "State":

@@ -157,6 +157,16 @@ class ArtifactRow(SQLModel, table=True):
     attempt: int
 
 
+class SweepRow(SQLModel, table=True):
+    __tablename__ = "sweeps"
+    __table_args__ = (Index("sweeps_over", "over"),)
+    run_id: str = Field(sa_column=_text(primary_key=True))
+    spec: str = Field(sa_column=_text())
+    paused: bool
+    retries: int
+    over: bool
+
+
 class ExperimentRow(SQLModel, table=True):
     __tablename__ = "experiments"
     id: str = Field(sa_column=_text(primary_key=True))

@@ -34,6 +34,7 @@ from dispatcher.store.sql_labels import SqlLabels
 from dispatcher.store.sql_params import SqlParams, SqlRecords
 from dispatcher.store.sql_registry import SqlRegistry
 from dispatcher.store.sql_runs import SqlRuns
+from dispatcher.store.sql_sweeps import SqlSweeps
 from dispatcher.store.sql_telemetry import SqlTelemetry
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class SqlTransaction:
         self.records = SqlRecords(connection)
         self.artifacts = SqlArtifacts(connection)
         self.registry = SqlRegistry(connection)
+        self.sweeps = SqlSweeps(connection)
 
 
 @dataclass(frozen=True)

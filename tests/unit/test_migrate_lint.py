@@ -78,11 +78,6 @@ def said(findings: list[Finding], line: int) -> dict[str, Verdict]:
             YES,
         ),
         (
-            "from azureml.train.hyperdrive import HyperDriveConfig",
-            "azureml.train.hyperdrive.HyperDriveConfig",
-            NO,
-        ),
-        (
             "from azureml.pipeline.steps import PythonScriptStep as P\nP(name='x')",
             "azureml.pipeline.steps.PythonScriptStep",
             NO,

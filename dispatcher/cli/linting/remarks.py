@@ -54,8 +54,6 @@ INSTEAD: Mapping[str, str] = {
     "ScriptRun.get_secret": _SECRETS,
     "ScriptRun.get_secrets": _SECRETS,
     "Model.register": "Register it from its run: run.register_model(name, path).",
-    "azureml.train.hyperdrive.HyperDriveConfig": "It can be made, but not submitted yet: submit "
-    "one child for each set of values from a parent script, run.submit_child(config).",
     "Workspace.setup": "Use Workspace.create(name, exist_ok=True).",
     "Workspace.private_endpoints": "There are no Azure resources; leave it out.",
 }

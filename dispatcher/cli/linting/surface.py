@@ -79,8 +79,6 @@ def refusal(value: object) -> str | None:
     instead = getattr(type(value), "_instead", None)
     if instead is not None and inspect.isclass(value):
         return str(value._instead)  # type: ignore[attr-defined]
-    if inspect.isclass(value) and hasattr(value, "refuse_submission"):
-        return "It cannot be submitted yet."
     if not callable(value) or inspect.isclass(value):
         return None
     said = inspect.getdoc(value) or ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-from dispatcher.client.errors import NotYetAvailable
 from dispatcher.client.script_run_config import ScriptRunConfig
 from dispatcher.client.sweeps.errors import HyperDriveConfigException
 from dispatcher.client.sweeps.policies import EarlyTerminationPolicy, NoTerminationPolicy
@@ -12,7 +11,10 @@ from dispatcher.client.sweeps.sampling import BayesianParameterSampling, HyperPa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, NoReturn, Optional
+    from typing import Any, Dict, List, Optional
+
+    from dispatcher.client.experiment import Experiment
+    from dispatcher.client.run import Run
 
 MOST_RUNS, MOST_AT_ONCE, MOST_PARENTS = 1000, 100, 5
 WEEK = 10080
@@ -98,6 +100,7 @@ class HyperDriveConfig:
         self._debug_flag = debug_flag
         self._custom_run_id = custom_run_id
         self._check_together()
+        self._check_parents()
 
     @property
     def estimator(self) -> Any:
@@ -119,12 +122,18 @@ class HyperDriveConfig:
         """The folder of what is run."""
         return self._run_config.source_directory if self._run_config else None
 
-    def refuse_submission(self) -> NoReturn:
-        """Raise what a submission of it meets in this release."""
-        raise NotYetAvailable(
-            "HyperDriveConfig cannot be submitted yet: this release has no engine for sweeps. "
-            "Until then submit one child for each set of values: run.submit_children([...])."
-        )
+    def submit_to(
+        self,
+        experiment: Experiment,
+        tags: Optional[Dict[str, Any]] = None,
+        run_id: Optional[str] = None,
+        parent_id: Optional[str] = None,
+        **extras: Any,
+    ) -> Run:
+        """Submit it, as `experiment.submit(config)` does. Raises ExperimentExecutionException."""
+        from dispatcher.client.sweeps import submitting
+
+        return submitting.submit(self, experiment, tags, run_id, parent_id, **extras)
 
     def _check_together(self) -> None:
         bayesian = isinstance(self._sampling, BayesianParameterSampling)
@@ -139,6 +148,19 @@ class HyperDriveConfig:
                 f"resume_child_runs has {len(self._resume_child_runs)} runs, more than "
                 f"max_total_runs, {self._max_total_runs}."
             )
+
+    def _check_parents(self) -> None:
+        from dispatcher.client.sweeps.run import HyperDriveRun
+
+        ids = []
+        for parent in self._resume_from:
+            if not isinstance(parent, HyperDriveRun):
+                raise HyperDriveConfigException(
+                    f"resume_from takes HyperDriveRuns, not {parent!r}."[:300]
+                )
+            ids.append(parent.id)
+        if len(set(ids)) != len(ids):
+            raise HyperDriveConfigException("resume_from names a sweep twice.")
 
     def __repr__(self) -> str:
         return f"HyperDriveConfig({self._primary_metric_config}, runs={self._max_total_runs})"

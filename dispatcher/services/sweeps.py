@@ -1,0 +1,321 @@
+"""Sweeps as their users call them: submitted, looked at, paused, extended.
+
+What a sweep does next is its driver's business (`engine.sweeper`): these calls change what is kept
+of it, and poke the driver.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dispatcher.core.errors import InvalidSpec, RunConflict, RunNotFound
+from dispatcher.core.lifecycle import Run, Status
+from dispatcher.core.policies import orient
+from dispatcher.core.space import config_hash
+from dispatcher.core.spec import RunSpec
+from dispatcher.core.sweeps import (
+    HYPERPARAMETERS,
+    MAX_TOTAL,
+    TYPE,
+    Cell,
+    Sweep,
+    SweepSpec,
+    trial_spec,
+)
+from dispatcher.services.submission import SubmissionService
+from dispatcher.services.suggesting import Known, Suggester
+from dispatcher.store.contract import RunQuery, Store, Transaction
+
+OURS = "_aml_system_"
+PAGE = 1_000
+MAX_RETRIES = 10
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial as a table shows it. `best` is the best of all that it logged, None if it did not."""
+
+    run: Run
+    number: int
+    hyperparameters: str
+    best: float | None
+    logged: int
+
+
+class SweepService:
+    """Takes sweeps, and answers how they stand."""
+
+    def __init__(
+        self, store: Store, submission: SubmissionService, poke: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._submission = submission
+        self._poke = poke
+
+    def submit(self, spec: SweepSpec) -> Run:
+        """Accept a sweep. One that is there already, with the same content, answers its run.
+
+        Raises InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict.
+        """
+        self._check_parents(spec)
+        self._submission.check(trial_spec(spec, Cell(0, "k", _some_cell(spec))))
+        parent = RunSpec(
+            id=spec.id,
+            experiment=spec.experiment,
+            parent_id=spec.parent_id,
+            type=TYPE,
+            display_name=spec.display_name,
+            interactive=True,
+            target=spec.trial.target,
+            snapshot=spec.trial.snapshot,
+            properties={**spec.properties, **_properties(spec)},
+        )
+
+        def keep(tx: Transaction) -> None:
+            known = tx.sweeps.get([spec.id]).get(spec.id)
+            if known is not None and known.spec != spec:
+                raise RunConflict(f"sweep {spec.id!r} is there already, with another content")
+            if known is None:
+                tx.sweeps.put(Sweep(spec.id, spec))
+                tx.labels.set_tags(spec.id, {**spec.tags, **system_tags(spec)})
+
+        [run] = self._submission.submit([parent], keep)
+        return run
+
+    def get(self, run_id: str) -> Sweep:
+        """Raises RunNotFound."""
+        return _the(self._store.read(lambda tx: tx.sweeps.get([run_id])), run_id)
+
+    def pause(self, run_id: str) -> Sweep:
+        """Start no further trials; those that run go on. Its duration goes on, too."""
+        return self._change(run_id, lambda sweep: replace(sweep, paused=True))
+
+    def resume(self, run_id: str) -> Sweep:
+        """Go on."""
+        return self._change(run_id, lambda sweep: replace(sweep, paused=False))
+
+    def extend(self, run_id: str, add: int) -> Sweep:
+        """Let it make so many trials more."""
+
+        def longer(sweep: Sweep) -> Sweep:
+            total = sweep.spec.max_total_runs + add
+            if total > MAX_TOTAL:
+                raise InvalidSpec(f"add: {total} trials in all; a sweep has at most {MAX_TOTAL}")
+            spec = sweep.spec.model_copy(update={"max_total_runs": total})
+            return replace(sweep, spec=spec)
+
+        return self._change(run_id, longer)
+
+    def retry(self, run_id: str) -> Sweep:
+        """Try what has failed once more."""
+
+        def more(sweep: Sweep) -> Sweep:
+            if sweep.retries >= MAX_RETRIES:
+                raise InvalidSpec(f"retries: a failed trial is tried again {MAX_RETRIES} times")
+            return replace(sweep, retries=sweep.retries + 1)
+
+        return self._change(run_id, more)
+
+    def failed_cells(self, run_id: str) -> list[Mapping[str, Any]]:
+        """The cells whose last try has failed, none twice."""
+        children = self.children(run_id)
+        good = {run.spec.key_hash for run in children if run.status != "Failed"}
+        failed = [run for run in children if run.spec.key_hash not in good]
+        return list({run.spec.key_hash: cell_of(run) for run in failed}.values())
+
+    def children(self, run_id: str) -> list[Run]:
+        """All trials, by number."""
+        return self._store.read(lambda tx: all_trials(tx, run_id))
+
+    def page(self, run_id: str, *, after: int, limit: int) -> list[Trial]:
+        """Trials by number, from after one on."""
+        sweep = self.get(run_id)
+
+        def work(tx: Transaction) -> list[Trial]:
+            ids = [f"{run_id}_{number}" for number in range(after + 1, after + 1 + limit)]
+            return _trials(tx, sweep, list(tx.runs.get(ids).values()))
+
+        return sorted(self._store.read(work), key=lambda trial: trial.number)
+
+    def ranked(
+        self, run_ids: Sequence[str], *, top: int | None = None, reverse: bool = False,
+        with_metric: bool = False,
+    ) -> list[Trial]:  # fmt: skip
+        """The trials of sweeps, best first; those without a value last."""
+        sweeps = [self.get(run_id) for run_id in run_ids]
+        goal = sweeps[0].spec.primary_metric.goal
+
+        def work(tx: Transaction) -> list[Trial]:
+            return [
+                trial
+                for sweep in sweeps
+                for trial in _trials(tx, sweep, all_trials(tx, sweep.run_id))
+            ]
+
+        trials = self._store.read(work)
+        scored = [trial for trial in trials if trial.best is not None]
+        scored.sort(key=lambda t: orient(t.best or 0.0, goal), reverse=not reverse)
+        rest = [] if with_metric else [trial for trial in trials if trial.best is None]
+        return (scored + rest)[:top]
+
+    def suggester(self, tx: Transaction, spec: SweepSpec) -> Suggester:
+        """Who suggests its cells, with what the sweeps that it goes on from have found."""
+        done: set[str] = set()
+        warm: list[Known] = []
+        for parent in tx.sweeps.get(spec.resume_from).values():
+            for trial in _trials(tx, parent, all_trials(tx, parent.run_id)):
+                cell = cell_of(trial.run)
+                if not spec.sampling.space.has(cell):
+                    continue
+                if trial.run.status is Status.COMPLETED:
+                    done.add(config_hash(cell))
+                if trial.best is not None:
+                    warm.append(Known(cell, trial.best))
+        return Suggester(spec, done, warm)
+
+    def _change(self, run_id: str, change: Callable[[Sweep], Sweep]) -> Sweep:
+        def work(tx: Transaction) -> Sweep:
+            sweep = _the(tx.sweeps.get([run_id]), run_id)
+            run = tx.runs.get([run_id], lock=True)[run_id]
+            if run.terminal:
+                raise RunConflict(
+                    f"sweep {run_id!r} is {run.status}, and what has ended stays so: submit "
+                    "another one that goes on from it (resume_from)"
+                )
+            after = change(sweep)
+            tx.sweeps.put(after)
+            tx.labels.set_tags(run_id, system_tags(after.spec))
+            return after
+
+        changed = self._store.write(work)
+        self._poke(run_id)
+        return changed
+
+    def _check_parents(self, spec: SweepSpec) -> None:
+        if not spec.resume_from:
+            return
+        parents = list(spec.resume_from)
+        if len(set(parents)) != len(parents):
+            raise InvalidSpec("resume_from: names a sweep twice")
+        runs, sweeps = self._store.read(lambda tx: (tx.runs.get(parents), tx.sweeps.get(parents)))
+        for parent in parents:
+            if parent not in runs:
+                raise RunNotFound(parent)
+            if parent not in sweeps:
+                raise InvalidSpec(f"resume_from: run {parent!r} is no sweep")
+            if runs[parent].status not in ("Completed", "Canceled"):
+                raise InvalidSpec(
+                    f"resume_from: sweep {parent!r} is {runs[parent].status}; it has to be "
+                    "Completed or Canceled"
+                )
+            _check_parent(spec, sweeps[parent].spec)
+
+
+def system_tags(spec: SweepSpec) -> dict[str, str | None]:
+    """What v1 keeps of a sweep in its run's tags."""
+    facts = {
+        "generator_config": spec.sampling.model_dump(exclude_none=True),
+        "policy_config": spec.policy.model_dump(exclude_none=True),
+        "primary_metric_config": spec.primary_metric.model_dump(),
+        "platform_config": {"ServiceAddress": "", "RunDefinition": dict(spec.trial.definition)},
+    }
+    texts: dict[str, str | None] = {
+        f"{OURS}{name}": json.dumps(fact) for name, fact in facts.items()
+    }
+    texts[f"{OURS}max_total_jobs"] = str(spec.max_total_runs)
+    texts[f"{OURS}max_concurrent_jobs"] = str(spec.max_concurrent_runs)
+    texts[f"{OURS}max_duration_minutes"] = f"{spec.max_duration_minutes:g}"
+    return texts
+
+
+def all_trials(tx: Transaction, run_id: str) -> list[Run]:
+    """All trials of a sweep, by number."""
+    found: list[Run] = []
+    before: int | None = None
+    while True:
+        page = tx.runs.query(RunQuery(parent=run_id, limit=PAGE, before_seq=before))
+        found += page
+        if len(page) < PAGE:
+            return sorted(
+                (run for run in found if number_of(run) is not None),
+                key=lambda run: number_of(run) or 0,
+            )
+        before = page[-1].seq
+
+
+def number_of(run: Run) -> int | None:
+    """The number of a trial; None for another child that someone gave the sweep."""
+    stem, _, number = run.id.rpartition("_")
+    is_trial = stem == run.spec.parent_id and number.isdecimal() and run.spec.key is not None
+    return int(number) if is_trial and HYPERPARAMETERS in run.spec.properties else None
+
+
+def cell_of(run: Run) -> Mapping[str, Any]:
+    """The values that a trial tries."""
+    found: Mapping[str, Any] = json.loads(run.spec.properties[HYPERPARAMETERS] or "{}")
+    return found
+
+
+def best_of(values: Sequence[Any], goal: str) -> float | None:
+    """The best of what was logged; None if none of it is a finite number."""
+    numbers = [
+        float(v)
+        for v in values
+        if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+    ]
+    if not numbers:
+        return None
+    return max(numbers) if goal == "maximize" else min(numbers)
+
+
+def _trials(tx: Transaction, sweep: Sweep, runs: Sequence[Run]) -> list[Trial]:
+    metric = sweep.spec.primary_metric
+    points = tx.telemetry.points(
+        [run.id for run in runs], metric.name, {run.id: run.attempt for run in runs}
+    )
+    trials = []
+    for run in runs:
+        values = [point.value for point in points.get(run.id, ()) if point.kind == "scalar"]
+        cell = run.spec.properties.get(HYPERPARAMETERS) or "{}"
+        best = best_of(values, metric.goal)
+        trials.append(Trial(run, number_of(run) or 0, cell, best, len(values)))
+    return trials
+
+
+def _check_parent(spec: SweepSpec, parent: SweepSpec) -> None:
+    if parent.primary_metric != spec.primary_metric:
+        raise InvalidSpec(
+            f"resume_from: sweep {parent.id!r} goes by {parent.primary_metric.name!r} "
+            f"({parent.primary_metric.goal}), this one by {spec.primary_metric.name!r} "
+            f"({spec.primary_metric.goal})"
+        )
+    bayesian = spec.sampling.name == "BayesianOptimization"
+    if bayesian and parent.sampling.parameter_space != spec.sampling.parameter_space:
+        raise InvalidSpec(
+            f"resume_from: sweep {parent.id!r} has another parameter_space; Bayesian sampling goes "
+            "on in the same one (RANDOM and TPE take what fits)"
+        )
+
+
+def _properties(spec: SweepSpec) -> dict[str, str | None]:
+    size = spec.sampling.space.size
+    return {
+        "azureml.runsource": "hyperdrive",
+        "runTemplate": "HyperDrive",
+        "space_size": "infinite_space_size" if size is None else str(size),
+        "resume_from": json.dumps(list(spec.resume_from)) if spec.resume_from else "null",
+    }
+
+
+def _some_cell(spec: SweepSpec) -> dict[str, Any]:
+    space = spec.sampling.space
+    return space.at(dict.fromkeys(space.parameters, 0.5))
+
+
+def _the(found: Mapping[str, Sweep], run_id: str) -> Sweep:
+    sweep = found.get(run_id)
+    if sweep is None:
+        raise RunNotFound(f"{run_id} (no sweep of that id)")
+    return sweep
