@@ -25,7 +25,7 @@ from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
 from dispatcher.services.status import Fence, Fenced, StatusService
-from dispatcher.store.contract import Change, Store
+from dispatcher.store.contract import Change, Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,12 @@ class Engine:
         jobs_for: Callable[[Run], list[Job]],
         holder: str,
         clock: Callable[[], float],
+        why_not: Callable[[Transaction], str] = lambda _tx: "",
     ) -> None:
+        """`why_not` says why this engine must not lead; nothing when it may."""
         self._store, self._status = store, status
-        self._holder, self._clock = holder, clock
+        self._holder, self._clock, self._why_not = holder, clock, why_not
+        self._told = ""
         self._inbox: queue.SimpleQueue[Message | Committed | None] = queue.SimpleQueue()
         self._jobs_for = jobs_for
         self._fence: Fence | None = None
@@ -131,9 +134,17 @@ class Engine:
 
     def _renew(self) -> bool:
         now = self._clock()
-        token = self._store.write(
-            lambda tx: tx.registry.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS)
-        )
+
+        def work(tx: Transaction) -> tuple[int | None, str]:
+            reason = self._why_not(tx)
+            if reason:
+                return None, reason
+            return tx.registry.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS), ""
+
+        token, reason = self._store.write(work)
+        if reason and reason != self._told:
+            log.warning("runs are not driven from here: %s", reason)
+        self._told = reason
         self._fence = None if token is None else Fence(LEASE, token)
         return token is not None
 

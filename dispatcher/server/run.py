@@ -39,7 +39,7 @@ def serve(settings: Settings) -> None:
     )
     data = settings.data_dir
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = _lock(data)
+    locks = [_lock(path) for path in _alone(settings)]
     listeners = [_tcp(settings), _unix(settings.socket)]
     port = listeners[0].getsockname()[1]
     url = settings.public_url or f"http://{settings.host}:{port}"
@@ -52,7 +52,8 @@ def serve(settings: Settings) -> None:
     finally:
         (data / "service.json").unlink(missing_ok=True)
         house.close()
-        os.close(lock)
+        for lock in locks:
+            os.close(lock)
 
 
 def _serve(app: Any, listeners: list[socket.socket]) -> None:
@@ -70,13 +71,24 @@ def _noted(number: int, _frame: object) -> None:
     log.info("stopping on signal %s", number)
 
 
-def _lock(data: Path) -> int:
-    descriptor = os.open(data / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def _alone(settings: Settings) -> list[Path]:
+    """What nobody else may hold: the data folder, and a database file that lies elsewhere."""
+    locks = [settings.data_dir / "service.lock"]
+    file = settings.database_file
+    if file is not None and file.parent.resolve() != settings.data_dir.resolve():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        locks.append(file.with_name(f"{file.name}.lock"))
+    return locks
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        place = path.parent if path.name == "service.lock" else path.with_suffix("")
         raise AlreadyRunning(
-            f"a service is already running on {data}; stop it with: dispatcher server stop"
+            f"a service is already running on {place}; stop it with: dispatcher server stop"
         ) from error
     return descriptor
 

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     workspace: str = "dispatcher"  # what runs are told of where they belong, in v1's terms
     subscription: str = "00000000-0000-0000-0000-000000000000"
     resource_group: str = "dispatcher"
+    take_over: bool = False  # of a service on the same database that is gone for good
     log_level: str = "INFO"
 
     @property
@@ -41,6 +42,12 @@ class Settings(BaseSettings):
     def shared(self) -> bool:
         """Whether other processes may write to the same store."""
         return not self.store_url.startswith("sqlite")
+
+    @property
+    def database_file(self) -> Path | None:
+        """The database, where it is a file."""
+        path = None if self.shared else self.store_url.removeprefix("sqlite:///")
+        return Path(path) if path else None
 
     @property
     def blobs(self) -> str:

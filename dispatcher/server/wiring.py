@@ -20,6 +20,7 @@ from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
 from dispatcher.server.deps import Services
+from dispatcher.server.home import settle_in
 from dispatcher.server.settings import Settings
 from dispatcher.services.access import AccessService
 from dispatcher.services.artifacts import ArtifactService
@@ -113,7 +114,7 @@ def build(settings: Settings, url: str, token: str) -> House:
         member = fleet[run.spec.target]
         return jobs_for(run, around, access.run_token, member.config if member else {})
 
-    engine = Engine(store, status, jobs, _holder(settings), time.time)
+    engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
     fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)
     _attach_defaults(store)
     sweeper = Sweeper(store)

@@ -310,6 +310,9 @@ class Registry(Protocol):
     def meta(self, key: str, default: str) -> str:
         """A fact of this installation; stored as `default` the first time."""
 
+    def put_meta(self, key: str, value: str) -> None:
+        """Change such a fact."""
+
     def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
         """Take or renew a lease; its fencing token, or None while another holds it."""
 

@@ -83,6 +83,9 @@ class MemoryRegistry:
     def meta(self, key: str, default: str) -> str:
         return self._state.meta.setdefault(key, default)
 
+    def put_meta(self, key: str, value: str) -> None:
+        self._state.meta[key] = value
+
     def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
         held, token, expires = self._state.leases.get(name, ("", 0, 0.0))
         if held != holder and expires > now:

@@ -91,6 +91,10 @@ class SqlRegistry:
             value = self._connection.execute(statement).scalar_one()
         return str(value)
 
+    def put_meta(self, key: str, value: str) -> None:
+        self._connection.execute(delete(META).where(META.c.key == key))
+        self._connection.execute(insert(META), [{"key": key, "value": value}])
+
     def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
         new = {"name": name, "holder": "", "token": 0, "expires": 0.0}
         self._connection.execute(insert_missing(self._connection, LEASES), [new])

@@ -279,6 +279,8 @@ class StoreContract:
         assert not store.write(lambda tx: tx.registry.delete_target("t"))
         assert store.write(lambda tx: tx.registry.meta("m", "1")) == "1"
         assert store.write(lambda tx: tx.registry.meta("m", "2")) == "1"
+        store.write(lambda tx: tx.registry.put_meta("m", "3"))
+        assert store.read(lambda tx: tx.registry.meta("m", "2")) == "3"
         store.write(lambda tx: tx.registry.remember("k", "d", "a", now=1.0))
         assert store.read(lambda tx: tx.registry.recall("k")) == ("d", "a")
 

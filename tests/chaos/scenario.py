@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.errors import ServerUnreachable
+from dispatcher.client.errors import ServerUnreachable, ServiceException
 from dispatcher.client.transport import Transport
 from tests.chaos.effects import Effects
 from tests.rigs.service import Service
@@ -110,6 +110,14 @@ class Scenario:
             found = service.find_run(run_id)
             if found is not None:
                 self.seen[run_id] = found
+
+    def abandon(self) -> None:
+        """See how far it came; then make room, so that the next one is judged by itself."""
+        self.drain()
+        (self.stage.meeting / self.name).touch()
+        for run_id in (*self.ids, *self.children):
+            with suppress(ServiceException):  # it was never taken
+                self.stage.service.cancel(run_id)
 
     def _over(self, *roles: str) -> bool:
         ids = [self.id(role) for role in roles]

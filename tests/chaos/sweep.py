@@ -114,7 +114,7 @@ def _work(kind: Kind, folder: Path, points: "queue.SimpleQueue[Point]") -> Tally
             try:
                 one.killed += play(scenario, point)
             except AssertionError as error:
-                scenario.drain()
+                scenario.abandon()
                 one.add([("stuck", str(error))], str(point))
             one.add(judge(scenario), str(point))
             _note(folder, one.row(str(point)) + f"{time.monotonic() - at:>8.1f} s", one.findings)
