@@ -23,7 +23,9 @@ from targets.docker_bytecode import Runtimes
 from targets.docker_claims import Claim, Claims, Entry
 from targets.docker_cold import Cold
 from targets.docker_engine import SECONDS, Engine
+from targets.docker_environments import Environments
 from targets.docker_files import names_below
+from targets.docker_images import Images
 from targets.docker_launch import Launcher
 from targets.docker_profile import SERVICE_LABEL, Ground
 from targets.docker_runtime import unpack
@@ -76,6 +78,11 @@ class DockerTarget:
         self._boxes = Boxes(state)
         self._claims = Claims(state, _Kept(state, self._boxes))
         self._shelf = shelf = Shelf(state / "snapshots", service)
+        images = Images(config, engine, ground)
+        self._environments = Environments(
+            images, self._claims, shelf, service, state, config.image, self._say
+        )
+        self._images = images
         self._spools = spools = Spools(state, service, tell=self._tell, complete=self._complete)
         self._launcher = Launcher(
             config, ground, engine, self._boxes, self._claims, shelf, runtimes
@@ -93,6 +100,10 @@ class DockerTarget:
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         """Start each job unless one of that name was ever started; answer what went wrong."""
+        jobs, refused = self._environments.sorted(jobs)
+        return {**refused, **self._launch(jobs)}
+
+    def _launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         warm = [job for job in jobs if self._goes_warm(job)]
         errors = dict(self._warm.launch(warm)) if warm else {}
         taken = {job.name for job in warm}
@@ -102,13 +113,15 @@ class DockerTarget:
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         """What is to be seen of each named job. Raises TargetUnavailable."""
-        warm, cold = self._sorted(names)
+        waiting = self._environments.waiting(names)
+        warm, cold = self._sorted([name for name in names if name not in waiting])
         found = self._listed(cold)
         seen = {name: self._cold.seen(name, found.get(name)) for name in cold}
-        return {**seen, **self._warm.poll(warm)} if warm else seen
+        return {**waiting, **seen, **self._warm.poll(warm)} if warm else {**waiting, **seen}
 
     def stop(self, names: Collection[str], grace: float) -> None:
         """SIGTERM now, SIGKILL after `grace` seconds; what has not started is withdrawn."""
+        self._environments.forget(names)
         warm, cold = self._sorted(names)
         if warm:
             self._warm.stop(warm, grace)
@@ -137,6 +150,7 @@ class DockerTarget:
         if self._watch is not None:
             self._watch.close()
         self._pool.shutdown(wait=False)
+        self._environments.close()
         self._spools.close()
         self._warm_boxes.close()
         self._shelf.close()
@@ -179,6 +193,10 @@ class DockerTarget:
             if seen:
                 self._report(seen)
 
+    def _say(self, seen: Mapping[str, Observation]) -> None:
+        if self._report is not None:
+            self._report(seen)
+
     def _tell(self, name: str) -> None:
         """The end of a job may be told now."""
         if self._report is not None:
@@ -197,6 +215,7 @@ class DockerTarget:
             try:
                 if not pause:
                     self._cold.sweep()
+                    self._images.sweep()
                 self._warm.sweep()
             except TargetUnavailable as error:
                 log.debug("%s", error)

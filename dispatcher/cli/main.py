@@ -8,6 +8,7 @@ import typer
 from dispatcher import __version__
 from dispatcher.cli import (
     doctor,
+    environments,
     experiments,
     folder,
     migrate,
@@ -33,6 +34,7 @@ GROUPS = {
     "computetarget": targets.app,
     "folder": folder.app,
     "runconfig": runconfigs.app,
+    "environment": environments.app,
     "workspace": workspaces.app,
 }
 for name, group in GROUPS.items():

@@ -1,5 +1,5 @@
 """The environment of a run: its interpreter, packages, image and variables."""
-# ruff: noqa: ARG002, ARG004  (the signatures are Azure ML's)
+# ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dispatcher.client.environment_parts import (
     PythonSection,
     SparkSection,
 )
-from dispatcher.client.errors import NotYetAvailable, UserErrorException
+from dispatcher.client.errors import UserErrorException
 from dispatcher.client.sections import Section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn, Optional
+    from typing import Any, Dict, Optional
 
     from dispatcher.client.environment_parts import RSection
 
@@ -174,28 +174,73 @@ class Environment(Section):
         return made
 
     def register(self, workspace: Any) -> Environment:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("register")
+        """Register the environment under its name; unchanged, it keeps its version.
+
+        Returns:
+            The environment with its version: "1", "2", …
+
+        Raises:
+            UserErrorException: The name is none, or the environment is too large.
+        """
+        from dispatcher.client.environment_registry import register
+
+        return register(self, workspace)
 
     @staticmethod
     def get(
         workspace: Any, name: str, version: Optional[str] = None, label: Optional[str] = None
     ) -> Environment:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("get")
+        """A registered environment, by default its latest version.
+
+        Raises:
+            UserErrorException: It is not there, or both version and label are given.
+        """
+        from dispatcher.client.environment_registry import get
+
+        return get(workspace, name, version, label)
 
     @staticmethod
     def list(workspace: Any) -> Dict[str, Environment]:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("list")
+        """The latest version of each registered environment, by name."""
+        from dispatcher.client.environment_registry import latest
+
+        return latest(workspace)
 
     def build(self, workspace: Any, image_build_compute: Optional[str] = None) -> Any:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("build")
+        """Have a target build the environment now, so that no run has to wait for it.
+
+        Args:
+            workspace: The workspace.
+            image_build_compute: The target that builds it, for its own runs; default `local`.
+
+        Returns:
+            The build: its `status`, `get_log()` and `wait_for_completion(show_output=True)`.
+        """
+        from dispatcher.client.environment_registry import build
+
+        checks.texts_or_none(image_build_compute=image_build_compute)
+        return build(self, workspace, image_build_compute)
 
     def build_local(self, workspace: Any, platform: Any = None, **kwargs: Any) -> Any:
-        """Not there yet. Raises NotYetAvailable."""
-        _not_yet("build_local")
+        """Build the environment for the target `local`, and wait for it while its log is printed.
+
+        Args:
+            workspace: The workspace.
+            platform: v1's, not interpreted: what is built is for the machine that builds it.
+            **kwargs: v1's `useDocker` and `pushImageToWorkspaceAcr`, which may be False alone.
+
+        Raises:
+            UserErrorException: An image is asked for: `build` with a Docker target makes one.
+        """
+        from dispatcher.client.environment_registry import build
+
+        for name in ("useDocker", "pushImageToWorkspaceAcr"):
+            if kwargs.get(name):
+                raise UserErrorException(
+                    f"{name}: an image is built by a Docker target: "
+                    "environment.build(workspace, image_build_compute=NAME)."
+                )
+        return build(self, workspace, None).wait_for_completion(show_output=True)
 
     def __repr__(self) -> str:
         return f"Environment(Name: {self.name},\nVersion: {self.version})"
@@ -223,7 +268,7 @@ class EnvironmentReference(Section):
         self._seal()
 
     def get_environment(self, workspace: Any) -> Environment:
-        """Not there yet. Raises NotYetAvailable."""
+        """The environment. Raises UserErrorException if it is not there."""
         return Environment.get(workspace, self.name, self.version)
 
 
@@ -238,10 +283,3 @@ def from_definition(definition: Optional[Dict[str, Any]]) -> Environment:
     from dispatcher.client.definition import environment_of
 
     return environment_of(definition.get("environment") or {})
-
-
-def _not_yet(call: str) -> NoReturn:
-    raise NotYetAvailable(
-        f"Environment.{call} is not available yet. Name an image or an interpreter in the "
-        "environment itself: environment.docker.base_image, environment.python.interpreter_path."
-    )

@@ -17,7 +17,15 @@ from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.mlflow import router as mlflow_router
 from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
-from dispatcher.server.routers import artifacts, catalog, files, runs, sweeps, telemetry
+from dispatcher.server.routers import (
+    artifacts,
+    catalog,
+    environments,
+    files,
+    runs,
+    sweeps,
+    telemetry,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +58,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.state.max_body = max_body
     for router in (
         runs.router, sweeps.router, telemetry.router, files.router, artifacts.router,
-        catalog.router,
+        catalog.router, environments.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)

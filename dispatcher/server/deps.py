@@ -12,6 +12,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.services.access import AccessService, Identity
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
 from dispatcher.services.mlflow.house import Mlflow
@@ -39,6 +40,7 @@ class Services:
     artifacts: ArtifactService
     models: ModelService
     catalog: Catalog
+    environments: EnvironmentService
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters

@@ -69,6 +69,11 @@ class ExperimentBody(Strict):
     archived: bool | None = None
 
 
+class EnvironmentBody(Strict):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.\-]{0,199}$")]
+    definition: dict[str, Any]
+
+
 class ModelBody(Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.\-]{0,199}$")]
     path: Annotated[str, Field(max_length=1024)]

@@ -25,6 +25,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.services.access import AccessService
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
 from dispatcher.services.launching import Surroundings, jobs_for
@@ -151,6 +152,7 @@ def _services(
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,
+        environments=EnvironmentService(store, time.time),
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),
         waiters=Waiters(store, shared=settings.shared),

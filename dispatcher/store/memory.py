@@ -20,6 +20,7 @@ from dispatcher.store.contract import (
     Sample,
     wanted,
 )
+from dispatcher.store.memory_environments import MemoryEnvironments
 from dispatcher.store.memory_params import MemoryParams, MemoryRecords
 from dispatcher.store.memory_registry import MemoryArtifacts, MemoryRegistry, MemorySweeps
 from dispatcher.store.memory_search import find
@@ -70,6 +71,7 @@ class MemoryTransaction:
         self.artifacts = MemoryArtifacts(state)
         self.registry = MemoryRegistry(state)
         self.sweeps = MemorySweeps(state)
+        self.environments = MemoryEnvironments(state)
 
 
 class _Runs:

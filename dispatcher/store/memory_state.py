@@ -6,7 +6,14 @@ from typing import Any
 
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Sweep
-from dispatcher.store.contract import Artifact, Experiment, Point, Record, RecordedEvent
+from dispatcher.store.contract import (
+    Artifact,
+    Experiment,
+    Point,
+    Record,
+    RecordedEvent,
+    RegisteredEnvironment,
+)
 
 Pairs = dict[str, str | None]
 
@@ -25,6 +32,7 @@ class State:
     params: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
+    environments: dict[tuple[str, int], RegisteredEnvironment] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)

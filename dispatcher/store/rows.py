@@ -176,6 +176,15 @@ class ExperimentRow(SQLModel, table=True):
     archived_at: float | None = None
 
 
+class EnvironmentRow(SQLModel, table=True):
+    __tablename__ = "environments"
+    name: str = Field(sa_column=_text(primary_key=True))
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    digest: str = Field(sa_column=_text())
+    definition: str = Field(sa_column=_text())
+    created_at: float
+
+
 class TargetRow(SQLModel, table=True):
     __tablename__ = "targets"
     name: str = Field(sa_column=_text(primary_key=True))

@@ -30,6 +30,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.store.contract import OnCommit
 from dispatcher.store.migrations import migrate
 from dispatcher.store.sql_artifacts import SqlArtifacts
+from dispatcher.store.sql_environments import SqlEnvironments
 from dispatcher.store.sql_labels import SqlLabels
 from dispatcher.store.sql_params import SqlParams, SqlRecords
 from dispatcher.store.sql_registry import SqlRegistry
@@ -58,6 +59,7 @@ class SqlTransaction:
         self.artifacts = SqlArtifacts(connection)
         self.registry = SqlRegistry(connection)
         self.sweeps = SqlSweeps(connection)
+        self.environments = SqlEnvironments(connection)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
 from dispatcher.store.contract import Latest, Point
+from dispatcher.store.environments_testing import EnvironmentContract
 from dispatcher.store.labels_testing import LabelContract
 from dispatcher.store.memory import MemoryStore
 from dispatcher.store.search_testing import SearchContract
@@ -20,13 +21,13 @@ from dispatcher.store.sql import SqlStore
 from dispatcher.store.testing import StoreContract
 
 
-class TestMemory(StoreContract, SearchContract, LabelContract):
+class TestMemory(StoreContract, SearchContract, LabelContract, EnvironmentContract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
 
 
-class TestSqlite(StoreContract, SearchContract, LabelContract):
+class TestSqlite(StoreContract, SearchContract, LabelContract, EnvironmentContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         store = SqlStore(f"sqlite:///{tmp_path}/x.db")
@@ -34,7 +35,7 @@ class TestSqlite(StoreContract, SearchContract, LabelContract):
         store.close()
 
 
-class TestPostgresql(StoreContract, SearchContract, LabelContract):
+class TestPostgresql(StoreContract, SearchContract, LabelContract, EnvironmentContract):
     @pytest.fixture
     def store(self, postgres: Any, request: pytest.FixtureRequest) -> Iterator[SqlStore]:
         store = SqlStore(postgres.url())

@@ -44,11 +44,6 @@ INSTEAD: Mapping[str, str] = {
     "Workspace.webservices": "Train here, serve with a server of your choice.",
     "Workspace.get_default_datastore": "Pass paths as script arguments; a run's files are in its "
     "outputs/.",
-    "Environment.register": "Keep the environment in code: environments are made when a run needs "
-    "them.",
-    "Environment.get": "Make the environment in code: Environment(name).",
-    "Environment.list": "Environments are kept in code.",
-    "Environment.build": "Leave it out: environments are made when a run needs them.",
     "Run.get_secret": _SECRETS,
     "Run.get_secrets": _SECRETS,
     "ScriptRun.get_secret": _SECRETS,

@@ -1,0 +1,82 @@
+"""`dispatcher environment …`: environments under a name and a version, and as folders of files."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
+from dispatcher.cli.submitting import streamed
+from dispatcher.client import environment_registry as registry
+from dispatcher.client.environment import Environment
+
+app = typer.Typer(help="Environments: what runs are given to run in.", no_args_is_help=True)
+Name = Annotated[str, typer.Option("--name", "-n", help="The environment.")]
+Version = Annotated[
+    str | None, typer.Option("--version", "-v", help="Its version; default: the latest.")
+]
+Directory = Annotated[Path, typer.Option("--directory", "-d", help="The folder of its files.")]
+
+
+@command(app, "list", with_query=True)
+def list_environments(scope: Scope) -> Shown:
+    """The latest version of each registered environment."""
+    found = scope.service.get("/environments")["environments"]
+    return Shown([_record(each) for each in found], ("name", "version", "createdAt"))
+
+
+@command(app, "show", with_query=True)
+def show_environment(scope: Scope, name: Name, version: Version = None) -> Shown:
+    """All that a registered environment says."""
+    return Shown(_record(registry.view(scope.workspace, name, version)))
+
+
+@command(app, "register")
+def register_environment(scope: Scope, directory: Directory) -> Shown:
+    """Register the environment of a folder; unchanged, it keeps its version."""
+    made = Environment.load_from_directory(str(directory)).register(scope.workspace)
+    return Shown(_record(registry.view(scope.workspace, made.name, made.version)))
+
+
+@command(app, "download")
+def download_environment(
+    scope: Scope,
+    name: Name,
+    directory: Directory,
+    version: Version = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also into a folder that is there.")
+    ] = False,
+) -> None:
+    """Write a registered environment as a folder of files."""
+    found = registry.get(scope.workspace, name, version)
+    found.save_to_directory(str(directory), overwrite=overwrite)
+    scope.note(f"{name}, version {found.version}, is in {directory}")
+
+
+@command(app, "scaffold")
+def scaffold_environment(scope: Scope, name: Name, directory: Directory) -> None:
+    """Write the files of a new environment, to be changed and registered."""
+    Environment(name).save_to_directory(str(directory))
+    scope.note(f"the files of {name} are in {directory}")
+
+
+@command(app, "build")
+def build_environment(
+    scope: Scope,
+    name: Name,
+    version: Version = None,
+    target: Annotated[
+        str, typer.Option("--target", help="The target that builds it, for its own runs.")
+    ] = "local",
+) -> Shown:
+    """Have a target build a registered environment now, and show its log."""
+    found = registry.get(scope.workspace, name, version)
+    return streamed(registry.build(found, scope.workspace, target).run)
+
+
+def _record(view: dict[str, Any]) -> dict[str, Any]:
+    """An environment in v1's shape: its definition, under its name and version."""
+    named = {"name": view["name"], "version": view["version"], "createdAt": view["created_at"]}
+    return {**view["definition"], **named}

@@ -1,0 +1,48 @@
+"""Registered environments."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, status
+
+from dispatcher.server.deps import S, identify
+from dispatcher.server.schemas import EnvironmentBody, moment
+from dispatcher.store.contract import RegisteredEnvironment
+
+router = APIRouter(tags=["environments"], dependencies=[Depends(identify)])
+Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.post("/environments", status_code=status.HTTP_201_CREATED)
+def register_environment(body: EnvironmentBody, services: S) -> dict[str, Any]:
+    """Register an environment; unchanged, it keeps the version that it has."""
+    return _view(services.environments.register(body.name, body.definition))
+
+
+@router.get("/environments")
+def list_environments(
+    services: S, name: Annotated[str | None, Query(max_length=256)] = None
+) -> dict[str, Any]:
+    """The latest version of each, or all versions of one, the latest first."""
+    service = services.environments
+    found = service.latest() if name is None else service.versions(name)
+    return {"environments": [_view(each) for each in found]}
+
+
+@router.get("/environments/{name}")
+def read_environment(name: str, services: S) -> dict[str, Any]:
+    """The latest version."""
+    return _view(services.environments.get(name))
+
+
+@router.get("/environments/{name}/versions/{version}")
+def read_version(name: str, version: Version, services: S) -> dict[str, Any]:
+    return _view(services.environments.get(name, version))
+
+
+def _view(environment: RegisteredEnvironment) -> dict[str, Any]:
+    return {
+        "name": environment.name,
+        "version": str(environment.version),
+        "created_at": moment(environment.created_at),
+        "definition": dict(environment.definition),
+    }

@@ -1,0 +1,279 @@
+"""How an environment becomes an image: packages by run and commit, Dockerfiles by the builder.
+
+Packages are installed by a container of the base image, as root and with the machine's network,
+because that is where pip's index can be reached. What makes that possible (certificates, proxies,
+the index's address) is in a folder that the container sees, and in no layer of the image.
+"""
+
+import io
+import json
+import os
+import secrets
+import shutil
+import ssl
+import sysconfig
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, ImageNotFound
+from docker.types import LogConfig, Mount
+
+from dispatcher.agent.indexes import pip_option
+from dispatcher.agent.installing import CODE
+from targets import docker_gpu
+from targets.base import LaunchRefused
+from targets.config import DockerConfig
+from targets.docker_engine import Engine
+from targets.docker_profile import ROOT, RUNTIME, Ground
+
+REPOSITORY = "dispatcher-env"
+LABEL = "dispatcher.environment"
+BUILDER_LABEL = "dispatcher.builder"
+SECONDS = 3600.0
+_NAMES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+_NEEDED = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID"]
+_DOCKERFILE = ".dispatcher.Dockerfile"
+Recipe = Mapping[str, Any]
+Say = Callable[[str], None]
+
+
+class BuildFailed(Exception):
+    """The image cannot be built as it is; the text says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An image that is to be there: its name, what it is made of, and the folder of a Dockerfile.
+
+    `base` is None where a Dockerfile alone decides what is in it.
+    """
+
+    tag: str
+    recipe: Recipe
+    base: str | None
+    context: Path | None = None
+
+
+class Images:
+    """The images of environments on one engine."""
+
+    def __init__(self, config: DockerConfig, engine: Engine, ground: Ground) -> None:
+        self._engine, self._ground = engine, ground
+        self._builds = Engine(config.docker_host, SECONDS)
+        self._label = f"{BUILDER_LABEL}={ground.service_id}-{config.name}"
+        self._lock = threading.Lock()
+        self._is_swept = False
+
+    def plan(self, recipe: Recipe, image: str, context: Path | None) -> Plan:
+        """Where the environment's image is, or shall be. LaunchRefused if its base is not there."""
+        key = str(recipe["key"])
+        if recipe.get("dockerfile"):
+            return Plan(f"{REPOSITORY}:{key}", recipe, None, context)
+        try:
+            with self._engine.calls(judged=True) as api:
+                found = api.inspect_image(image)  # type: ignore[no-untyped-call]
+        except APIError as error:
+            raise docker_gpu.explain(error, image=image, url=self._engine.url) from error
+        number = str(found["Id"]).rpartition(":")[2][:12]
+        return Plan(f"{REPOSITORY}:{key}-{number}", recipe, image)
+
+    def has(self, tag: str) -> bool:
+        """Whether the image is there. One is there whole or not at all."""
+        with self._engine.calls() as api, suppress(ImageNotFound):
+            api.inspect_image(tag)  # type: ignore[no-untyped-call]
+            return True
+        return False
+
+    def build(self, plan: Plan, container: str, say: Say) -> None:
+        """Have the image, made by a container of that name.
+
+        Raises BuildFailed, TargetUnavailable.
+        """
+        base = plan.base
+        self.sweep()
+        try:
+            if base is None:
+                is_all = not (plan.recipe.get("pip") or plan.recipe.get("conda"))
+                base = plan.tag if is_all else f"{plan.tag}-base"
+                self._by_dockerfile(plan, base, say)
+                if is_all:
+                    return
+            self._by_commit(plan, base, container, say)
+        except APIError as error:
+            raise BuildFailed(f"cannot be built: {error.explanation or error}") from error
+
+    def end(self, container: str) -> None:
+        """End the build that has this container, if it is under way."""
+        self._engine.discard(container)
+
+    def sweep(self) -> None:
+        """Remove what a service that was killed while it built has left, once."""
+        with self._lock:
+            if not self._is_swept:
+                for name in self._engine.containers(self._label):
+                    self._engine.discard(name)
+            self._is_swept = True
+
+    def close(self) -> None:
+        self._builds.close()
+
+    def _by_dockerfile(self, plan: Plan, tag: str, say: Say) -> None:
+        told = plan.recipe["dockerfile"]
+        with tempfile.TemporaryFile() as file, self._builds.calls(judged=True) as api:
+            _pack(file, told, plan.context)
+            file.seek(0)
+            for step in api.build(
+                fileobj=file,
+                custom_context=True,
+                dockerfile=_DOCKERFILE,
+                tag=tag,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                network_mode="host",
+                buildargs=_proxies(),
+                labels={LABEL: str(plan.recipe["key"])},
+                timeout=int(SECONDS),
+            ):
+                for line in str(step.get("stream") or step.get("error") or "").splitlines():
+                    say(line)
+                if "error" in step:
+                    raise BuildFailed(f"cannot be built: {str(step['error']).strip()}")
+
+    def _by_commit(self, plan: Plan, base: str, name: str, say: Say) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="build-", dir=self._ground.state))
+        try:
+            _furnish(folder, plan.recipe)
+            with self._builds.calls(judged=True) as api:
+                own = api.inspect_image(base)["Config"]  # type: ignore[no-untyped-call]
+                whole, host = self._container(base, own, folder)
+                api.create_container(name=name, host_config=api.create_host_config(**host), **whole)
+                api.start(name)
+                for chunk in api.logs(name, stream=True, follow=True):
+                    for line in chunk.decode(errors="replace").splitlines():
+                        say(line)
+                code = api.wait(name)["StatusCode"]
+                if code != 0:
+                    raise BuildFailed("cannot be built: its packages cannot be installed")
+                say("Keeping the image")
+                repository, _, tag = plan.tag.partition(":")
+                api.commit(name, repository, tag, changes=_changes(own, plan))
+        finally:
+            self._engine.discard(name)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _container(
+        self, base: str, config: Mapping[str, Any], folder: Path
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        # An entry point that the container has and its base has not would stay in the image.
+        place = "entrypoint" if config.get("Entrypoint") else "command"
+        whole = {
+            "image": base,
+            place: ["python3", "-c", CODE, RUNTIME, ROOT],
+            "user": "0:0",
+            "working_dir": "/",
+            "labels": dict([self._label.split("=")]),
+        }
+        host = {
+            "network_mode": "host",
+            "cap_drop": ["ALL"],
+            "cap_add": _NEEDED,
+            "security_opt": ["no-new-privileges"],
+            "init": True,
+            "log_config": LogConfig(type="json-file", config={"max-size": "50m"}),
+            "mounts": [
+                Mount(ROOT, str(folder), type="bind"),
+                Mount(RUNTIME, str(self._ground.runtime), type="bind", read_only=True),
+            ],
+        }
+        return whole, host
+
+
+def _changes(config: Mapping[str, Any], plan: Plan) -> list[str]:
+    """What makes the image like its base again, but for what was installed."""
+    entry = config.get("Entrypoint")
+    return [
+        *([f"ENTRYPOINT {json.dumps(entry)}"] if entry else []),
+        f"CMD {json.dumps(config.get('Cmd') or ['python3'])}",
+        f"USER {config.get('User') or '0:0'}",
+        f"WORKDIR {config.get('WorkingDir') or '/'}",
+        f"LABEL {LABEL}={plan.recipe['key']}",
+        f"LABEL {BUILDER_LABEL}=",  # else its containers would be taken for builds
+    ]
+
+
+def container_of(plan: Plan) -> str:
+    """A name for the container of one build."""
+    return f"{plan.tag.replace(':', '-')}-{secrets.token_hex(4)}"
+
+
+def _pack(file: Any, dockerfile: str, context: Path | None) -> None:
+    """What the builder gets: the context's files, and the Dockerfile beside them."""
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for path in sorted(context.iterdir()) if context else ():
+            archive.add(path, path.name)
+        text = dockerfile.encode()
+        entry = tarfile.TarInfo(_DOCKERFILE)
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text))
+
+
+def _furnish(folder: Path, recipe: Recipe) -> None:
+    """What an installation needs of this machine (see `dispatcher.agent.installing`)."""
+    (folder / "recipe.json").write_text(json.dumps(dict(recipe)))
+    (folder / "variables.json").write_text(json.dumps(_variables(os.environ)))
+    authorities = _authorities(os.environ)
+    if authorities is not None:
+        shutil.copyfile(authorities, folder / "ca.pem")
+    bundled = Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled"
+    for wheel in (*bundled.glob("pip-*.whl"), *Path("/usr/share/python-wheels").glob("pip-*.whl")):
+        shutil.copyfile(wheel, folder / "pip.whl")
+        break
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """How pip reaches its index from here, but for what lies on this machine's own disk."""
+    told = {k: v for k, v in environ.items() if k.startswith("PIP_") or k.lower() in _NAMES}
+    for option in ("index-url", "extra-index-url", "trusted-host"):
+        value = " ".join(pip_option(option, environ))
+        if value:
+            told["PIP_" + option.upper().replace("-", "_")] = value
+    kept = {name: " ".join(filter(_is_elsewhere, text.split())) for name, text in told.items()}
+    return {
+        **{name: text for name, text in kept.items() if text},
+        "PIP_BREAK_SYSTEM_PACKAGES": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_PROGRESS_BAR": "off",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _is_elsewhere(value: str) -> bool:
+    return not value.startswith(("/", "file:"))
+
+
+def _authorities(environ: Mapping[str, str]) -> str | None:
+    named = [environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
+    for path in (*named, ssl.get_default_verify_paths().cafile):
+        if path and os.path.isfile(path):
+            return path
+    return None
+
+
+def _proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.lower() in _NAMES}
+
+
+def refusal(recipe: Recipe, error: Exception, tail: str) -> LaunchRefused:
+    """What is told of a run whose environment cannot be built."""
+    name = recipe.get("name") or "without a name"
+    return LaunchRefused(f"the environment {name} {error}", tail)
