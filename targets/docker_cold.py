@@ -114,7 +114,7 @@ class Cold:
     def _gone(self, name: str, entry: Entry | None) -> Observation:
         if entry is not None and entry.claim in _LIVE and self._boxes.is_there(name):
             return docker_evidence.gone(self._boxes.exit_record(name), time.time())
-        return Observation(State.REMOVED)
+        return docker_evidence.removed(entry, time.time())
 
     def _words(self, container_id: str) -> str:
         with self._engine.calls() as api, suppress(APIError):

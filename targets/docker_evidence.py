@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from dispatcher.core.jobs import Evidence, Observation, State
+from dispatcher.core.verdicts import RECORD_REMOVED
+from targets.docker_claims import Claim, Entry
 
 SIGNALED = 128
 KILLED = 137
@@ -61,6 +63,13 @@ def gone(record: Evidence | None, now: float) -> Observation:
     """See a job that was launched, whose container somebody else has removed."""
     lost = Evidence(reason=REMOVED_BY_HAND, ended_at=now)
     return Observation(State.EXITED, None, record or lost)
+
+
+def removed(entry: Entry | None, now: float) -> Observation:
+    """See a job of which nothing is left: it had ended, unless it was withdrawn."""
+    if entry is None or entry.claim is not Claim.REMOVED:
+        return Observation(State.REMOVED)
+    return Observation(State.REMOVED, None, Evidence(reason=RECORD_REMOVED, ended_at=now))
 
 
 def dead_with(inspected: Mapping[str, Any], now: float) -> Observation:

@@ -124,7 +124,8 @@ class Warm:
 
     def poll(self, entries: Entries) -> Mapping[str, Observation]:
         """What is to be seen of jobs that were claimed for a warm container."""
-        gone = {n: Observation(State.REMOVED) for n, e in entries.items() if e.claim not in _LIVE}
+        over = {n: e for n, e in entries.items() if e.claim not in _LIVE}
+        gone = {n: docker_evidence.removed(e, time.time()) for n, e in over.items()}
         seen = dict[str, Observation]()
         for box, mine in self._by_box({n: e for n, e in entries.items() if n not in gone}):
             self._known |= mine

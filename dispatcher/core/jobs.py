@@ -156,7 +156,7 @@ def combine(parts: Sequence[Observation]) -> Observation:
         return parts[0]
     states = {part.state for part in parts}
     ended = sorted(
-        (part for part in parts if part.evidence),
+        (part for part in parts if part.evidence and part.state is not State.REMOVED),
         key=lambda part: (
             (part.evidence.ok, part.evidence.ended_at or 0.0) if part.evidence else (True, 0.0)
         ),
@@ -173,5 +173,9 @@ def combine(parts: Sequence[Observation]) -> Observation:
         )
     for state in (State.CREATED, State.ABSENT, State.REMOVED):
         if state in states:
-            return Observation(state, started, preparing=any(part.preparing for part in parts))
+            said = next(
+                (one.evidence for one in parts if one.state is state and one.evidence), None
+            )
+            preparing = any(part.preparing for part in parts)
+            return Observation(state, started, said, preparing=preparing)
     return Observation(State.EXITED, started, worst)

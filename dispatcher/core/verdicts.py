@@ -22,7 +22,12 @@ from dispatcher.core.spec import Retries
 Class = Literal["ok", "user", "resource", "infra", "policy"]
 TROUBLESHOOTING = "docs/troubleshooting.md"
 LOST = "the job is gone from its target"
+RECORD_REMOVED = "its record was removed"  # so it had ended, and the store once knew how
 BUILD_FAILED = "cannot start: the environment"
+_RECORD_REMOVED = (
+    "The run was started and has ended, but how is not known: its job's record was removed since. "
+    "Was the service's database put back to an earlier state? It is not run again."
+)
 INFRA_REASONS = ("supervisor lost", "fenced", "lost", "target restarted", LOST)
 
 
@@ -44,6 +49,8 @@ def judge(evidence: Evidence) -> Verdict:
     reason = evidence.reason
     if reason.startswith(INFRA_REASONS):
         return Verdict("infra", "InfrastructureLost", f"The run was lost: {reason}.")
+    if reason == RECORD_REMOVED:
+        return Verdict("infra", "RecordRemoved", _RECORD_REMOVED)
     if reason == "time limit":
         return Verdict("policy", "TimeLimit", "The run was stopped at its time limit.")
     if reason == "stopped":
@@ -76,8 +83,8 @@ def error_of(verdict: Verdict, evidence: Evidence | None = None) -> dict[str, An
 
 def may_retry(verdict: Verdict, spent: Mapping[str, int], allowed: Retries) -> bool:
     """Whether another attempt is due, given how many each class has spent already."""
-    if verdict.code == "EnvironmentBuildFailed":
-        return False  # it would fail again
+    if verdict.code in ("EnvironmentBuildFailed", "RecordRemoved"):
+        return False  # it would fail again; it would be done twice
     limit = {"infra": allowed.infra, "resource": allowed.resource, "user": allowed.user}
     return spent.get(verdict.cls, 0) < limit.get(verdict.cls, 0)
 

@@ -20,6 +20,7 @@ from dispatcher.core.lifecycle import (
 from dispatcher.core.reconciliation import Action, reconcile, settle
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import Retries, RunSpec
+from dispatcher.core.verdicts import RECORD_REMOVED
 from targets.testing import FakeTarget
 
 SPEC = RunSpec(id="r", experiment="e", script="a.py", snapshot="0" * 64)
@@ -138,3 +139,21 @@ def test_a_gang_that_loses_a_member_is_stopped_and_then_fails_for_its_reason() -
     assert after.status is Status.FAILED
     assert after.error is not None
     assert "code 3" in after.error["error"]["message"]
+
+
+def test_a_gang_of_which_nothing_is_left_is_released() -> None:
+    forgotten = Evidence(reason=RECORD_REMOVED, ended_at=9.0)
+    running = replace(placed(first(SPEC, now=0.0, parent=None)), status=Status.RUNNING)
+    failed, _, _ = settle(running, Observation(State.EXITED, 1.0, BAD), 5.0)
+    left = combine([Observation(State.REMOVED, None, forgotten)] * 2)
+    after, _, due = settle(failed, left, 10.0)
+    assert (after.owed, due) == (False, None)
+
+
+def test_a_run_whose_record_was_removed_fails_and_is_not_run_again() -> None:
+    forgotten = Evidence(reason=RECORD_REMOVED, ended_at=9.0)
+    running = replace(placed(first(SPEC, now=0.0, parent=None)), status=Status.RUNNING)
+    after, _, _ = settle(running, Observation(State.REMOVED, None, forgotten), 10.0)
+    assert (after.status, after.attempt) == (Status.FAILED, 1)
+    assert after.error is not None
+    assert after.error["error"]["code"] == "RecordRemoved"
