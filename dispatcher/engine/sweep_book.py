@@ -60,7 +60,8 @@ class Book:
         self.open: dict[str, Entry] = {}
         self.unread: dict[str, Entry] = {}  # these may have logged something new
         self.condemned: set[str] = set()
-        self.lines: list[str] = []
+        self.lines: list[str] = []  # of its log, not written yet
+        self.flushed = 0.0
         self._replicas: dict[str, int] = {}
         self._failed: dict[str, Entry] = {}  # by key; those that may be tried again
         self._standings: dict[int, Standings] = {}

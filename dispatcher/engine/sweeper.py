@@ -31,6 +31,7 @@ from dispatcher.store.contract import Store, Transaction
 log = logging.getLogger(__name__)
 
 LOOK = 5.0
+FLUSH = 1.0  # seconds between two writes to a sweep's log
 TAGGED = 1_000  # v1's most trials: so many are named in the tags of the sweep's run
 LOG = "log:azureml-logs/hyperdrive.txt"
 
@@ -219,7 +220,10 @@ class Sweeper:
             log.info("a sweep has moved meanwhile", extra={"run": book.run.id})
             self._load(book.run.id)
         except DispatcherError as error:
-            self._fail(book, error)
+            self._fail(book, "UserError", error)
+        except Exception as error:
+            log.exception("a sweep meets a fault of ours", extra={"run": book.run.id})
+            self._fail(book, "ServiceError", error)
 
     def _step(self, book: Book) -> None:
         if book.run.terminal:
@@ -237,7 +241,7 @@ class Sweeper:
             self._submit(book, book.cells(due.start, due.retry))
         if due.end:
             self._end(book)
-        elif len(book.lines) >= 100 or not book.open:
+        elif time.monotonic() - book.flushed >= FLUSH:
             self._flush(book)
 
     def _read_metrics(self, book: Book) -> None:
@@ -294,12 +298,12 @@ class Sweeper:
         self._parts.status.finish(book.run.id, None)
         self._close(book)
 
-    def _fail(self, book: Book, error: DispatcherError) -> None:
+    def _fail(self, book: Book, code: str, error: Exception) -> None:
         """The sweep cannot go on, as when its target was detached: it ends and says why."""
         log.warning("a sweep has failed", extra={"run": book.run.id}, exc_info=error)
         self._say(book, f"the sweep has failed: {error}")
         self._flush(book)
-        text = {"error": {"code": "UserError", "message": str(error)}}
+        text = {"error": {"code": code, "message": str(error)}}
         for run_id in list(book.open):
             self._cancel(run_id)
         self._parts.status.finish(book.run.id, text)
@@ -320,6 +324,7 @@ class Sweeper:
         """Write the lines to the sweep's log. A crash may take the last ones with it."""
         if not book.lines:
             return
+        book.flushed = time.monotonic()
         data, book.lines = "".join(book.lines).encode(), []
         held = self._parts.store.read(lambda tx: tx.telemetry.offsets([(book.run.id, 1, LOG)]))
         offset = held[(book.run.id, 1, LOG)]

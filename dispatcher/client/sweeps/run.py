@@ -1,5 +1,4 @@
 """The run that a sweep is: its children in order of what they have reached."""
-# ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations
 
@@ -15,12 +14,6 @@ if TYPE_CHECKING:
 
     from dispatcher.client.experiment import Experiment
     from dispatcher.client.sweeps.config import HyperDriveConfig
-
-_OURS = "_aml_system_"
-_FACTS = (
-    *("primary_metric_config", "generator_config", "policy_config", "platform_config"),
-    *("max_total_jobs", "max_concurrent_jobs", "max_duration_minutes"),
-)
 
 
 class HyperDriveRun(Run):
@@ -46,8 +39,14 @@ class HyperDriveRun(Run):
         self._hyperdrive_config = hyperdrive_config
 
     @property
-    def hyperdrive_config(self) -> Optional[HyperDriveConfig]:
-        """What it was asked for with; None for a sweep that was found."""
+    def hyperdrive_config(self) -> HyperDriveConfig:
+        """What it was asked for with; for a sweep that was found, as its tags tell it: what it
+        runs is not known then. Raises HyperDriveRehydrateException: it is no sweep.
+        """
+        if self._hyperdrive_config is None:
+            from dispatcher.client.sweeps import rehydrating
+
+            self._hyperdrive_config = rehydrating.config_of(self.id, self.tags)
         return self._hyperdrive_config
 
     def cancel(self) -> None:
@@ -61,12 +60,13 @@ class HyperDriveRun(Run):
         return found
 
     def get_hyperparameters(self) -> Dict[str, str]:
-        """What each child tries, as JSON, as the tags say that this object has."""
-        found = {}
-        for key, value in self.tags.items():
-            name = key[len(_OURS) :] if key.startswith(_OURS) else key
-            if name.startswith(f"{self.id}_") and value is not None:
-                found[name] = value
+        """What each child tries, as JSON: `{run id: values}`."""
+        found: Dict[str, str] = {}
+        after: Optional[int] = -1
+        while after is not None:
+            page = self._ask("trials", [("after", after), ("limit", 1000)])
+            found.update((row["run_id"], row["hyperparameters"]) for row in page["trials"])
+            after = page["next"]
         return found
 
     def get_best_run_by_primary_metric(
@@ -79,11 +79,16 @@ class HyperDriveRun(Run):
 
         Args:
             include_failed, include_canceled: Whether those count.
-            include_resume_from_runs: v1's; children of other sweeps do not count.
+            include_resume_from_runs: Whether children of the sweeps that it goes on from count.
         """
-        out = {"Failed": include_failed, "Canceled": include_canceled}
-        for child in self.get_children_sorted_by_primary_metric(discard_no_metric=True):
-            if out.get(child["status"], True):
+        left_out = [
+            status
+            for status, is_in in (("Failed", include_failed), ("Canceled", include_canceled))
+            if not is_in
+        ]
+        query = [("discard_no_metric", 1), ("include_resumed", int(include_resume_from_runs))]
+        for child in self._ask("ranking", query if left_out else [*query, ("top", 1)])["trials"]:
+            if child["status"] not in left_out:
                 return Run(self.experiment, child["run_id"])
         return None
 
@@ -108,23 +113,52 @@ class HyperDriveRun(Run):
         for name, flag in (("reverse", reverse), ("discard_no_metric", discard_no_metric)):
             if not isinstance(flag, bool):
                 raise AssertionError(f"{name} is True or False, not {flag!r}")
-        metric, is_high = self._goal()
-        self._refresh()
-        tried, logged = self.get_hyperparameters(), self.get_metrics()
-        children = [
-            {
-                "run_id": child.id,
-                "hyperparameters": tried.get(child.id),
-                "best_primary_metric": _best(logged.get(child.id, {}).get(metric), is_high),
-                "status": child.status,
-            }
-            for child in self.get_children()
-        ]
-        with_value = [child for child in children if child["best_primary_metric"] is not None]
-        with_value.sort(key=lambda child: child["best_primary_metric"], reverse=is_high != reverse)
-        rest = [child for child in children if child["best_primary_metric"] is None]
-        found = with_value if discard_no_metric else with_value + rest
-        return found[:top] if top else found
+        query = [("reverse", int(reverse)), ("discard_no_metric", int(discard_no_metric))]
+        if top:
+            query.append(("top", top))
+        keys = ("run_id", "hyperparameters", "best_primary_metric", "status")
+        return [{key: row[key] for key in keys} for row in self._ask("ranking", query)["trials"]]
+
+    def wait_for_completion(
+        self,
+        show_output: bool = False,
+        wait_post_processing: bool = False,
+        raise_on_error: bool = True,
+        timeout: Optional[float] = None,
+    ) -> Dict[str, Any]:
+        """Wait until the sweep is over, as `Run.wait_for_completion`.
+
+        Args:
+            show_output: Print the sweep's log and the table of its best children as they come.
+            wait_post_processing, raise_on_error, timeout: As there.
+        """
+        if not show_output:
+            return super().wait_for_completion(False, wait_post_processing, raise_on_error, timeout)
+        from dispatcher.client.sweeps import showing
+
+        showing.show(self, timeout)
+        return super().wait_for_completion(False, wait_post_processing, raise_on_error, timeout)
+
+    def pause(self) -> None:
+        """Start no further children until `resume`; those that run go on."""
+        self._steer("pause")
+
+    def resume(self) -> None:
+        """Go on."""
+        self._steer("resume")
+
+    def extend(self, add: int) -> None:
+        """Let it try so many sets of values more. Raises UserErrorException once it is over."""
+        self._steer("extend", {"add": add})
+
+    def retry_failed(self) -> None:
+        """Try what has failed once more. Raises UserErrorException once it is over."""
+        self._steer("retry")
+
+    def progress(self) -> Dict[str, Any]:
+        """What was asked for, how many children stand how, and whether it is paused."""
+        found: Dict[str, Any] = self._service.get(f"/sweeps/{self.id}")
+        return found
 
     def get_diagnostics(self) -> NoReturn:
         """v1 has none for a sweep either. Raises HyperDriveNotImplementedException."""
@@ -134,31 +168,26 @@ class HyperDriveRun(Run):
         """A sweep cannot be failed. Raises HyperDriveNotImplementedException."""
         raise HyperDriveNotImplementedException("Fail is unsupported for HyperDrive: use cancel().")
 
-    def _goal(self) -> tuple[str, bool]:
-        """The primary metric, and whether it is to be high."""
-        import json
+    def _ask(self, what: str, query: Any) -> Dict[str, Any]:
+        from dispatcher.client.errors import ServiceException
 
-        tags = self.tags
-        told = tags.get(f"{_OURS}{_FACTS[0]}") or tags.get(_FACTS[0])
         try:
-            facts = json.loads(told or "")
-            return str(facts["name"]), str(facts["goal"]).lower() == "maximize"
-        except (ValueError, KeyError, TypeError) as error:
-            raise HyperDriveRehydrateException(
-                f"Run {self.id} is no sweep: its tag {_OURS}{_FACTS[0]} is {told!r}."
-            ) from error
+            found: Dict[str, Any] = self._service.get(f"/sweeps/{self.id}/{what}", query)
+            return found
+        except ServiceException as error:
+            if error.status_code != 404:
+                raise
+            raise HyperDriveRehydrateException(f"Run {self.id} is no sweep.") from error
 
+    def _steer(self, verb: str, body: Any = None) -> None:
+        from dispatcher.client.errors import ServiceException, UserErrorException
 
-def _best(values: Any, is_high: bool) -> Any:
-    """The best of all values that were logged; None if there are none."""
-    numbers = [
-        value
-        for value in (values if isinstance(values, list) else [values])
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
-    ]
-    if not numbers:
-        return None
-    return max(numbers) if is_high else min(numbers)
+        try:
+            self._service.post(f"/sweeps/{self.id}/{verb}", body)
+        except ServiceException as error:
+            if error.status_code not in (404, 409, 422):
+                raise
+            raise UserErrorException(error.message, inner_exception=error) from error
 
 
 CLASS_OF_TYPE[HyperDriveRun.RUN_TYPE] = HyperDriveRun
