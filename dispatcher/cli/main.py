@@ -16,6 +16,7 @@ from dispatcher.cli import (
     runs,
     server,
     shim,
+    sweep,
     targets,
     workspaces,
 )
@@ -36,6 +37,7 @@ GROUPS = {
     "runconfig": runconfigs.app,
     "environment": environments.app,
     "workspace": workspaces.app,
+    "sweep": sweep.app,
 }
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

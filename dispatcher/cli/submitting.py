@@ -70,13 +70,13 @@ def submit_script(
 ) -> Shown:
     """Submit SCRIPT, stream its output, and exit as it did."""
     source = _source(scope, source_directory)
-    config = _configuration(configuration, (scope.path, source))
-    _adapt(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus)
+    config = configuration_of(configuration, (scope.path, source))
+    adapt(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus)
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
     submission.check()
-    return _submitted(scope, submission, experiment or _usual_experiment(scope, source), go_on)
+    return submitted(scope, submission, experiment or usual_experiment(scope, source), go_on)
 
 
 def submit_hyperdrive(
@@ -96,15 +96,15 @@ def submit_hyperdrive(
 ) -> Shown:
     """Submit a sweep over SCRIPT's arguments, as a file describes it."""
     source = _source(scope, source_directory)
-    config = _configuration(configuration, (scope.path, source))
-    _adapt(config, conda_dependencies, target=target)
+    config = configuration_of(configuration, (scope.path, source))
+    adapt(config, conda_dependencies, target=target)
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
     submission.check()
     file = _sweep_file(sweep_file, (scope.path, source))
     sweep = config_of(read_yaml(file), file, submission)
-    return _submitted(scope, sweep, experiment or _usual_experiment(scope, source), go_on)
+    return submitted(scope, sweep, experiment or usual_experiment(scope, source), go_on)
 
 
 def streamed(run: Run) -> Shown:
@@ -114,16 +114,16 @@ def streamed(run: Run) -> Shown:
     return Shown(_view(run), code=code, if_asked=True)
 
 
-def _submitted(scope: Scope, config: Any, experiment: str, go_on: bool) -> Shown:
+def submitted(scope: Scope, config: Any, experiment: str, go_on: bool) -> Shown:
     run = Experiment(scope.workspace, experiment).submit(config)
     return Shown(_view(run)) if go_on else streamed(run)
 
 
-def _usual_experiment(scope: Scope, source: Path) -> str:
+def usual_experiment(scope: Scope, source: Path) -> str:
     return experiment_of(scope.path) or source.resolve().name
 
 
-def _adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> None:
+def adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> None:
     """Set what the command line says over what the configuration's file says."""
     for field, value in fields.items():
         if value is not None:
@@ -144,7 +144,7 @@ def _source(scope: Scope, given: Path | None) -> Path:
     return source
 
 
-def _configuration(name: str | None, folders: Iterable[Path]) -> RunConfiguration:
+def configuration_of(name: str | None, folders: Iterable[Path]) -> RunConfiguration:
     """The configuration of that name in the first folder that has it; else v1's `local`."""
     tried: list[UserErrorException] = []
     for folder in dict.fromkeys(folders):

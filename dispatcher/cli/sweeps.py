@@ -1,6 +1,8 @@
 """v1's sweep files (`hdconfig.yml`): read into the SDK's HyperDriveConfig, their mistakes named."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,12 +18,15 @@ SAMPLINGS: Mapping[str, Callable[..., sampling.HyperParameterSampling]] = {
     "random": sampling.RandomParameterSampling,
     "grid": sampling.GridParameterSampling,
     "bayesian": sampling.BayesianParameterSampling,
+    "tpe": partial(sampling.HyperParameterSampling, "TPE"),
 }
 POLICIES: Mapping[str, Callable[..., policies.EarlyTerminationPolicy]] = {
     "bandit": policies.BanditPolicy,
     "medianstopping": policies.MedianStoppingPolicy,
     "truncationselection": policies.TruncationSelectionPolicy,
     "notermination": policies.NoTerminationPolicy,
+    "asha": lambda **told: policies.EarlyTerminationPolicy("ASHA", told),
+    "hyperband": lambda **told: policies.EarlyTerminationPolicy("Hyperband", told),
 }
 
 
@@ -83,7 +88,8 @@ class Parameter(_Part):
 class Sampling(_Part):
     """How values are found."""
 
-    type: Annotated[Literal["random", "grid", "bayesian"], BeforeValidator(_lower)]
+    type: Annotated[Literal["random", "grid", "bayesian", "tpe"], BeforeValidator(_lower)]
+    seed: int | str | None = None
     parameter_space: Annotated[
         list[Parameter], Field(min_length=1, max_length=1000), BeforeValidator(_as_list)
     ]
@@ -94,7 +100,9 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     type: Annotated[
-        Literal["bandit", "medianstopping", "truncationselection", "notermination"],
+        Literal[
+            "bandit", "medianstopping", "truncationselection", "notermination", "asha", "hyperband"
+        ],
         BeforeValidator(_policy_name),
     ]
 
@@ -111,14 +119,47 @@ class Sweep(_Part):
     max_duration_minutes: Annotated[int, Field(ge=1)] = 10080
 
 
+class SweepFile(Sweep):
+    """A file for `sweep submit`: v1's, and what it runs."""
+
+    script: str | None = None
+    command: str | None = None
+    arguments: list[Any] = []
+    source_directory: str | None = None
+    run_configuration: str | None = None
+    experiment: str | None = None
+    target: str | None = None
+    cpus: float | None = None
+    gpus: int | None = None
+    resume_from: list[str] = []
+
+
 def config_of(told: dict[str, Any], file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
     """The sweep that a file describes.
 
     Raises:
         UserErrorException: The file is wrong; the text names field and limit.
     """
-    try:
+    with _mistakes_of(file):
         return _made(Sweep.model_validate(told), script)
+
+
+def file_of(told: dict[str, Any], file: Path) -> SweepFile:
+    """A file of `sweep submit`. Raises UserErrorException, which names field and limit."""
+    with _mistakes_of(file):
+        return SweepFile.model_validate(told)
+
+
+def made_of(sweep: SweepFile, file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
+    """The sweep of a file of `sweep submit`. Raises UserErrorException."""
+    with _mistakes_of(file):
+        return _made(sweep, script)
+
+
+@contextmanager
+def _mistakes_of(file: Path) -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
@@ -134,9 +175,10 @@ def _made(sweep: Sweep, script: ScriptRunConfig) -> HyperDriveConfig:
     space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
     if len(space) != len(sweep.sampling.parameter_space):
         raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")
-    policy = sweep.policy
+    policy, seed = sweep.policy, sweep.sampling.seed
+    properties = None if seed is None else {"seed": seed}
     return HyperDriveConfig(
-        SAMPLINGS[sweep.sampling.type](space),
+        SAMPLINGS[sweep.sampling.type](space, properties=properties),
         sweep.primary_metric_name,
         PrimaryMetricGoal.from_str(sweep.primary_metric_goal),
         sweep.max_total_runs,

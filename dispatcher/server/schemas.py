@@ -45,6 +45,10 @@ class SubmitBody(Strict):
         return {**told, "common": {}, "runs": whole}
 
 
+class AgainBody(Strict):
+    id: RunId
+
+
 class ExtendBody(Strict):
     add: Annotated[int, Field(ge=1, le=100_000)]
 

@@ -118,6 +118,19 @@ class SweepService:
 
         return self._change(run_id, more)
 
+    def again(self, run_id: str, new_id: str) -> Run:
+        """A sweep of its own that tries what has failed in one that is over. Raises InvalidSpec."""
+        cells = self.failed_cells(run_id)
+        if not cells:
+            raise InvalidSpec(f"sweep {run_id!r} has no trial that failed and was not made good")
+        told = self.get(run_id).spec.model_dump(exclude_defaults=True)
+        return self.submit(
+            SweepSpec.model_validate(
+                {**told, "id": new_id, "first": cells, "max_total_runs": len(cells),
+                 "resume_from": [run_id]}
+            )
+        )  # fmt: skip
+
     def failed_cells(self, run_id: str) -> list[Mapping[str, Any]]:
         """The cells whose last try has failed, none twice."""
         children = self.children(run_id)

@@ -20,7 +20,8 @@ def test_two_hundred_cells_are_completed_once_each(tmp_path: Path) -> None:
         completed, starts = sum(outcome.completed.values()), max(outcome.starts.values())
         print(
             f"\nseed {seed}: {services} kills of the service, {agents} of agents; "
-            f"{outcome.status}: {completed} completed, {len(outcome.completed)} cells, at most {starts} start a cell"
+            f"{outcome.status}: {completed} completed, {len(outcome.completed)} cells, "
+            f"at most {starts} start a cell"
         )
         assert outcome.status == "Completed"
         assert outcome.cells == outcome.completed

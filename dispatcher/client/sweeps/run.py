@@ -151,9 +151,22 @@ class HyperDriveRun(Run):
         """Let it try so many sets of values more. Raises UserErrorException once it is over."""
         self._steer("extend", {"add": add})
 
-    def retry_failed(self) -> None:
-        """Try what has failed once more. Raises UserErrorException once it is over."""
-        self._steer("retry")
+    def retry_failed(self) -> HyperDriveRun:
+        """Try what has failed once more: in this sweep, or once it is over in one of its own.
+
+        Returns:
+            The sweep that tries it.
+
+        Raises:
+            UserErrorException: Nothing has failed.
+        """
+        if not self._is_over():
+            self._steer("retry")
+            return self
+        import uuid
+
+        record = self._steer("again", {"id": f"HD_{uuid.uuid4()}"})
+        return HyperDriveRun(self.experiment, record["id"], _record=record)
 
     def progress(self) -> Dict[str, Any]:
         """What was asked for, how many children stand how, and whether it is paused."""
@@ -179,11 +192,12 @@ class HyperDriveRun(Run):
                 raise
             raise HyperDriveRehydrateException(f"Run {self.id} is no sweep.") from error
 
-    def _steer(self, verb: str, body: Any = None) -> None:
+    def _steer(self, verb: str, body: Any = None) -> Dict[str, Any]:
         from dispatcher.client.errors import ServiceException, UserErrorException
 
         try:
-            self._service.post(f"/sweeps/{self.id}/{verb}", body)
+            answer: Dict[str, Any] = self._service.post(f"/sweeps/{self.id}/{verb}", body)
+            return answer
         except ServiceException as error:
             if error.status_code not in (404, 409, 422):
                 raise

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, status
 
-from dispatcher.core.errors import NotAllowed
+from dispatcher.core.errors import NotAllowed, RunConflict
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Sweep, SweepSpec
 from dispatcher.server.deps import Caller, S, Services, reach
-from dispatcher.server.schemas import ExtendBody, moment, views
+from dispatcher.server.schemas import AgainBody, ExtendBody, moment, views
 from dispatcher.services.sweeps import Trial
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
@@ -93,6 +93,15 @@ def retry_sweep(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
     """Try its failed trials once more. 409 if it has ended."""
     run = reach(services, caller, run_id)
     return _shown(services, run, services.sweeps.retry(run_id))
+
+
+@router.post("/{run_id}/again", status_code=status.HTTP_201_CREATED)
+def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> dict[str, Any]:
+    """A new sweep of the failed trials of one that is over."""
+    run = reach(services, caller, run_id)
+    if not run.terminal:
+        raise RunConflict(f"sweep {run_id!r} is not over: its failed trials are tried by /retry")
+    return views(services.store, [services.sweeps.again(run_id, body.id)])[0]
 
 
 def _shown(services: Services, run: Run, sweep: Sweep) -> dict[str, Any]:

@@ -1,0 +1,118 @@
+"""Pictures of a sweep by Optuna's visualization, as pages of their own."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dispatcher.client.errors import UserErrorException
+from dispatcher.client.sweeps.run import HyperDriveRun
+
+NAMES = ("history", "parallel_coordinate", "importances")
+
+
+def draw(
+    run: HyperDriveRun,
+    spec: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    folder: Path | None = None,
+) -> list[str]:
+    """Draw them into a folder, or by default among the run's artifacts, under `plots/`.
+
+    A picture that needs more trials than there are is left out.
+
+    Raises:
+        UserErrorException: plotly is missing, or no trial has a value.
+    """
+    study = study_of(spec, trials)
+    made: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        place = folder or Path(scratch)
+        place.mkdir(parents=True, exist_ok=True)
+        for name, figure in _figures(study, str(spec["primary_metric"]["name"])):
+            file = place / f"{name}.html"
+            figure.write_html(str(file), include_plotlyjs=True)
+            if folder is None:
+                # A picture of so many trials is another file than one of fewer: none is changed.
+                stored = f"plots/{len(study.trials)}_trials/{name}.html"
+                run.upload_file(stored, str(file))
+                made.append(stored)
+            else:
+                made.append(str(file))
+    return made
+
+
+def study_of(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Any:
+    """The sweep as a study of Optuna's. Raises UserErrorException: no trial has a value."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rows = [row for row in trials if row["best_primary_metric"] is not None]
+    if not rows:
+        raise UserErrorException(
+            "No trial has logged the primary metric: there is nothing to draw."
+        )
+    cells = [json.loads(row["hyperparameters"]) for row in rows]
+    ranges = {name: _range(told, [c[name] for c in cells], optuna) for name, told in
+              spec["sampling"]["parameter_space"].items()}  # fmt: skip
+    study = optuna.create_study(direction=spec["primary_metric"]["goal"])
+    for row, cell in zip(rows, cells, strict=True):
+        params = {
+            name: value if isinstance(value, int | float) else json.dumps(value)
+            for name, value in cell.items()
+        }
+        params = {
+            name: _text(value)
+            if spec["sampling"]["parameter_space"][name][0] == "choice"
+            else value
+            for name, value in params.items()
+        }
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=params, distributions=ranges, value=row["best_primary_metric"]
+            )
+        )
+    return study
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _range(told: Any, values: Sequence[Any], optuna: Any) -> Any:
+    kind, arguments = told
+    if kind == "choice":
+        options = dict.fromkeys(_text(_shown(option)) for option in arguments[0])
+        return optuna.distributions.CategoricalDistribution(list(options))
+    if kind == "randint":
+        return optuna.distributions.IntDistribution(0, arguments[0] - 1)
+    low, high = min(values), max(values)
+    log = "log" in kind and low > 0
+    return optuna.distributions.FloatDistribution(low, max(high, low * (1 + 1e-9)), log=log)
+
+
+def _shown(option: Any) -> Any:
+    return option if isinstance(option, int | float) else json.dumps(option)
+
+
+def _figures(study: Any, metric: str) -> Any:
+    try:
+        import plotly  # noqa: F401
+    except ImportError as error:
+        raise UserErrorException(
+            "Pictures need plotly: pip install 'compute-target-dispatcher[plots]'."
+        ) from error
+    from optuna import visualization
+    from optuna.importance import PedAnovaImportanceEvaluator
+
+    yield NAMES[0], visualization.plot_optimization_history(study, target_name=metric)
+    yield NAMES[1], visualization.plot_parallel_coordinate(study, target_name=metric)
+    varied = [p for p in study.trials[0].params if len({t.params[p] for t in study.trials}) > 1]
+    if len(study.trials) >= 4 and varied:
+        yield (
+            NAMES[2],
+            visualization.plot_param_importances(
+                study, evaluator=PedAnovaImportanceEvaluator(), target_name=metric
+            ),
+        )

@@ -1,0 +1,254 @@
+"""`dispatcher sweep …`: sweeps in files, and how they stand."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dispatcher.cli import plots
+from dispatcher.cli.command import Shown, command
+from dispatcher.cli.context import Scope
+from dispatcher.cli.files import read_yaml
+from dispatcher.cli.submitting import adapt, configuration_of, submitted, usual_experiment
+from dispatcher.cli.sweeps import file_of, made_of
+from dispatcher.client.errors import UserErrorException
+from dispatcher.client.script_run_config import ScriptRunConfig
+from dispatcher.client.sweeps.config import HyperDriveConfig
+from dispatcher.client.sweeps.run import HyperDriveRun
+from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.space import Space
+from dispatcher.core.spec import RunSpec
+from dispatcher.core.sweeps import Metric, Sampling, SweepSpec
+from dispatcher.services.suggesting import Suggester
+
+app = typer.Typer(help="Sweeps: many runs of one script.", no_args_is_help=True)
+PAGE = 1000
+COLUMNS = ("number", "run_id", "status", "best_primary_metric", "hyperparameters")
+Id = Annotated[str, typer.Argument(metavar="RUN", help="The sweep's run id.")]
+
+
+@app.callback()
+def group() -> None:
+    """Sweeps: many runs of one script."""
+
+
+@command(app)
+def submit(
+    scope: Scope,
+    file: Annotated[Path, typer.Argument(help="The sweep, a YAML file; see docs/sweeps.md.")],
+    experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
+    target: Annotated[str | None, typer.Option("--target", "--ct")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first cells.")] = False,
+    cells: Annotated[int, typer.Option(help="With --dry-run: how many.", min=1, max=10000)] = 10,
+    go_on: Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")] = False,
+) -> Shown:
+    """Submit the sweep of FILE, stream its log, and exit as it did."""
+    told = file_of(read_yaml(file), file)
+    source = Path(told.source_directory or ".")
+    source = source if source.is_absolute() else file.parent / source
+    if not source.is_dir():
+        raise UserErrorException(f"source_directory: {source} is no folder.")
+    run_config = configuration_of(told.run_configuration, (file.parent, source))
+    adapt(run_config, None, target=target or told.target, cpus=told.cpus, gpus=told.gpus)
+    script = ScriptRunConfig(
+        str(source),
+        script=told.script,
+        arguments=list(told.arguments),
+        command=told.command,
+        run_config=run_config,
+    )
+    script.check()
+    config = made_of(told, file, script)
+    if dry_run:
+        return Shown(_first_cells(config, cells))
+    config._resume_from = [_sweep(scope, run_id) for run_id in told.resume_from]
+    name = experiment or told.experiment or usual_experiment(scope, source)
+    return submitted(scope, config, name, go_on)
+
+
+@command(app)
+def show(
+    scope: Scope,
+    run_id: Id,
+    top: Annotated[int, typer.Option(help="How many trials, best first; 0: all.", min=0)] = 10,
+) -> Shown:
+    """Show RUN: its best trial, its table, its progress."""
+    run = _sweep(scope, run_id)
+    told = run.progress()
+    trials = run._ask("ranking", [("top", top)] if top else [])["trials"]
+    made = sum(told["trials"].values())
+    total, paused = told["spec"]["max_total_runs"], " (paused)" if told["paused"] else ""
+    scope.note(f"{told['status']}{paused}: {made} of {total} trials, {told['trials']}")
+    if not scope.wants_result:
+        return Shown(trials, COLUMNS)
+    best = trials[0] if trials and trials[0]["best_primary_metric"] is not None else None
+    return Shown({**told, "best": best, "table": trials})
+
+
+@command(app)
+def pause(scope: Scope, run_id: Id) -> Shown:
+    """Start no further trials of RUN; those that run go on."""
+    run = _sweep(scope, run_id)
+    run.pause()
+    return Shown(run.progress(), if_asked=True)
+
+
+@command(app)
+def resume(scope: Scope, run_id: Id) -> Shown:
+    """Go on with RUN."""
+    run = _sweep(scope, run_id)
+    run.resume()
+    return Shown(run.progress(), if_asked=True)
+
+
+@command(app)
+def extend(
+    scope: Scope,
+    run_id: Id,
+    add: Annotated[int, typer.Option("--add", help="How many trials more.", min=1)],
+) -> Shown:
+    """Let RUN make more trials."""
+    run = _sweep(scope, run_id)
+    run.extend(add)
+    return Shown(run.progress(), if_asked=True)
+
+
+@command(app)
+def retry(
+    scope: Scope,
+    run_id: Id,
+    failed: Annotated[bool, typer.Option("--failed", help="The failed ones; say so.")] = False,
+) -> Shown:
+    """Try the failed trials of RUN once more; if it is over, as a sweep of its own."""
+    if not failed:
+        raise UserErrorException("--failed: say what is to be tried again.")
+    again = _sweep(scope, run_id).retry_failed()
+    scope.note(f"they are tried by sweep {again.id}")
+    return Shown(again.progress())
+
+
+@command(app)
+def cancel(scope: Scope, run_id: Id) -> Shown:
+    """Cancel RUN and its trials."""
+    run = _sweep(scope, run_id)
+    run.cancel()
+    scope.note(f"sweep {run_id} is {run.get_status()}")
+    return Shown(run.progress(), if_asked=True)
+
+
+@command(app)
+def best(scope: Scope, run_id: Id) -> Shown:
+    """The best trial of RUN."""
+    found = _sweep(scope, run_id)._ask("ranking", [("top", 1), ("discard_no_metric", 1)])["trials"]
+    if not found:
+        raise UserErrorException(f"No trial of {run_id} has logged its primary metric.")
+    values = json.loads(found[0]["hyperparameters"])
+    return Shown({**found[0], "hyperparameters": values})
+
+
+@command(app)
+def export(
+    scope: Scope,
+    run_id: Id,
+    file: Annotated[Path, typer.Argument(help="A .csv file, or .parquet with pyarrow.")],
+) -> Shown:
+    """Write the table of RUN's trials to FILE."""
+    rows = [flat(row) for row in all_trials(_sweep(scope, run_id))]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if file.suffix == ".parquet":
+        _write_parquet(file, rows, names)
+    elif file.suffix == ".csv":
+        with file.open("w", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, names)
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        raise UserErrorException(f"{file}: the name of a .csv or .parquet file is needed.")
+    scope.note(f"{len(rows)} trials written to {file}")
+    return Shown({"file": str(file), "trials": len(rows)}, if_asked=True)
+
+
+@command(app)
+def plot(
+    scope: Scope,
+    run_id: Id,
+    folder: Annotated[
+        Path | None, typer.Option("--output-dir", "-d", help="Write them there instead.")
+    ] = None,
+) -> Shown:
+    """Draw RUN's history, parallel coordinates and importances: HTML among its artifacts."""
+    run = _sweep(scope, run_id)
+    return Shown({"plots": plots.draw(run, run.progress()["spec"], all_trials(run), folder)})
+
+
+def all_trials(run: HyperDriveRun) -> list[dict[str, Any]]:
+    """All rows of a sweep's table, page by page."""
+    rows: list[dict[str, Any]] = []
+    after: int | None = -1
+    while after is not None:
+        page = run._ask("trials", [("after", after), ("limit", PAGE)])
+        rows += page["trials"]
+        after = page["next"]
+    return rows
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with a column for each hyperparameter, under `param.NAME`."""
+    values = json.loads(row["hyperparameters"])
+    rest = {name: value for name, value in row.items() if name != "hyperparameters"}
+    return {
+        **rest,
+        **{
+            f"param.{name}": json.dumps(value) if isinstance(value, list | dict) else value
+            for name, value in values.items()
+        },
+    }
+
+
+def _sweep(scope: Scope, run_id: str) -> HyperDriveRun:
+    run = scope.run(run_id)
+    if not isinstance(run, HyperDriveRun):
+        raise UserErrorException(f"Run {run_id} is no sweep.")
+    return run
+
+
+def _first_cells(config: HyperDriveConfig, count: int) -> list[dict[str, Any]]:
+    """What would be tried first. Of a sampler that learns it is the random start."""
+    told = config._sampling.to_json()
+    try:
+        Space.of(told["parameter_space"])
+    except InvalidSpec as error:
+        raise UserErrorException(str(error)) from error
+    spec = SweepSpec(
+        id="dry-run",
+        experiment="dry-run",
+        trial=RunSpec(id="dry-run_0", experiment="dry-run", command="true"),
+        sampling=Sampling.model_validate(told),
+        primary_metric=Metric(name="dry-run", goal="maximize"),
+        max_total_runs=config._max_total_runs,
+        max_concurrent_runs=1,
+    )
+    ordinals = range(min(count, config._max_total_runs))
+    return Suggester(spec).suggest(ordinals, (), ())
+
+
+def _write_parquet(file: Path, rows: list[dict[str, Any]], names: list[str]) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserErrorException(
+            f"{file}: Parquet needs pyarrow (pip install pyarrow); CSV needs nothing."
+        ) from error
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """Parquet has one type a column: options of several kinds go as text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1 or kinds <= {int, float}:
+        return values
+    return [None if value is None else str(value) for value in values]

@@ -1,0 +1,192 @@
+"""Sweeps over HTTP: what cannot be is refused by its field's name; the table pages."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dispatcher.server.app import create_app
+from dispatcher.server.settings import Settings
+from dispatcher.server.wiring import House, build
+
+OWNER = "owner-token-for-tests"
+QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = build(Settings(data_dir=tmp_path_factory.mktemp("house")), "http://127.0.0.1:1", OWNER)
+    made.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def api(house: House) -> Iterator[TestClient]:
+    app = create_app(house.services, max_body=4 << 20)
+    with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
+        client.headers["Authorization"] = f"Bearer {OWNER}"
+        yield client
+
+
+def sweep(name: str, **fields: Any) -> dict[str, Any]:
+    trial = {"id": f"{name}_0", "experiment": "e", "command": "true", "target": "still"}
+    return {
+        "id": name,
+        "experiment": "e",
+        "trial": trial,
+        "sampling": {"name": "RANDOM", "parameter_space": {"lr": ["uniform", [0, 1]]}},
+        "primary_metric": {"name": "m", "goal": "maximize"},
+        "max_total_runs": 3,
+        "max_concurrent_runs": 2,
+        **fields,
+    }
+
+
+def sampling(name: str, **space: Any) -> dict[str, Any]:
+    return {"sampling": {"name": name, "parameter_space": space}}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (sampling("RANDOM"), "parameter_space"),
+        (sampling("RANDOM", lr=["dice", [1]]), "parameter_space.lr"),
+        (sampling("RANDOM", lr=["uniform", [1, 0]]), "parameter_space.lr"),
+        (sampling("GRID", lr=["uniform", [0, 1]]), "parameter_space.lr"),
+        (sampling("BayesianOptimization", lr=["normal", [0, 1]]), "parameter_space.lr"),
+        (sampling("MAGIC", lr=["uniform", [0, 1]]), "sampling.name"),
+        ({"max_total_runs": 0}, "max_total_runs"),
+        ({"max_total_runs": 10**9}, "max_total_runs"),
+        ({"max_concurrent_runs": 0}, "max_concurrent_runs"),
+        ({"max_duration_minutes": 0}, "max_duration_minutes"),
+        ({"max_duration_minutes": -1}, "max_duration_minutes"),
+        ({"primary_metric": {"name": "", "goal": "maximize"}}, "primary_metric.name"),
+        ({"primary_metric": {"name": "m", "goal": "up"}}, "primary_metric.goal"),
+        ({"policy": {"name": "Bandit", "properties": {}}}, "slack_factor"),
+        ({"policy": {"name": "Bandit", "properties": {"slack_factor": -1}}}, "slack_factor"),
+        (
+            {"policy": {"name": "TruncationSelection", "properties": {"truncation_percentage": 0}}},
+            "truncation_percentage",
+        ),
+        ({"policy": {"name": "Mercy"}}, "policy"),
+        ({"first": [{"lr": 2}]}, "first.0"),
+        ({"first": [{"other": 1}]}, "first.0"),
+        ({"resume_from": ["nobody"]}, "nobody"),
+        ({"resume_from": ["nobody"] * 2}, "resume_from"),
+        ({"resume_from": list("abcdef")}, "resume_from"),
+        ({"colour": 1}, "colour"),
+        ({"id": "x" * 250}, "240"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(
+    api: TestClient, change: dict[str, Any], field: str
+) -> None:
+    answer = api.post("/sweeps", json=sweep("HD_bad", **change))
+    assert answer.status_code in (404, 422), answer.text
+    assert field in answer.json()["detail"]
+    assert api.get("/runs/HD_bad").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"target": "moon"}, 404, "moon"),
+        ({"gpus": 99}, 422, "gpus=99"),
+        ({"interactive": True}, 422, "interactive"),
+        ({"command": None, "script": "a.py"}, 422, "snapshot"),
+        ({"snapshot": "0" * 64}, 404, "snapshot"),
+    ],
+)
+def test_a_trial_that_cannot_run_is_refused_with_the_sweep(
+    api: TestClient, change: dict[str, Any], status: int, words: str
+) -> None:
+    told = sweep("HD_trial")
+    answer = api.post("/sweeps", json={**told, "trial": {**told["trial"], **change}})
+    assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+
+
+numbers = st.one_of(
+    st.floats(), st.integers(), st.none(), st.booleans(), st.text(max_size=3),
+    st.lists(st.floats(), max_size=3),
+)  # fmt: skip
+kinds = st.sampled_from(["choice", "uniform", "loguniform", "qnormal", "lognormal", "randint"])
+
+
+@QUICK
+@given(
+    st.sampled_from(["RANDOM", "GRID", "TPE", "BayesianOptimization"]),
+    kinds | st.text(max_size=5),
+    st.lists(numbers, max_size=4),
+)
+def test_no_space_makes_the_service_fail(
+    api: TestClient, name: str, kind: str, arguments: list[Any]
+) -> None:
+    import json
+
+    body = json.dumps(sweep("HD_odd", **sampling(name, x=[kind, arguments])))
+    headers = {"Content-Type": "application/json", "Idempotency-Key": ""}
+    answer = api.post("/sweeps", content=body, headers=headers)
+    assert answer.status_code in (201, 404, 409, 422), answer.text
+
+
+def test_the_same_sweep_again_is_the_same_and_another_content_is_refused(api: TestClient) -> None:
+    told = sweep("HD_twice")
+    assert api.post("/sweeps", json=told).status_code == 201
+    assert api.post("/sweeps", json=told).status_code == 201
+    answer = api.post("/sweeps", json={**told, "max_total_runs": 4})
+    assert answer.status_code == 409, answer.text
+
+
+def test_a_run_that_is_no_sweep_has_none_of_its_calls(api: TestClient) -> None:
+    run = {"id": "plain", "experiment": "e", "interactive": True}
+    api.post("/runs", json={"runs": [run]})
+    for path in ("", "/trials", "/ranking"):
+        assert api.get(f"/sweeps/plain{path}").status_code == 404
+    for verb in ("pause", "resume", "retry"):
+        assert api.post(f"/sweeps/plain/{verb}").status_code == 404
+    assert api.post("/sweeps/plain/extend", json={"add": 1}).status_code == 404
+    assert api.post("/sweeps/HD_none/extend", json={"add": 0}).status_code == 422
+
+
+def test_an_extension_beyond_the_limit_is_refused(api: TestClient) -> None:
+    api.post("/sweeps", json=sweep("HD_long"))
+    answer = api.post("/sweeps/HD_long/extend", json={"add": 100_000})
+    assert answer.status_code == 422
+    assert "add" in answer.json()["detail"]
+
+
+def test_a_bayesian_sweep_goes_on_only_in_the_same_space(api: TestClient, house: House) -> None:
+    space = {"lr": ["uniform", [0, 1]]}
+    api.post("/sweeps", json=sweep("HD_old", **sampling("BayesianOptimization", **space)))
+    api.post("/runs/HD_old/cancel")
+    other = sampling("BayesianOptimization", lr=["uniform", [0, 2]])
+    answer = api.post("/sweeps", json=sweep("HD_new", **other, resume_from=["HD_old"]))
+    assert (answer.status_code, "parameter_space" in answer.json()["detail"]) == (422, True)
+    metric = {"primary_metric": {"name": "other", "goal": "maximize"}}
+    answer = api.post("/sweeps", json=sweep("HD_new", **metric, resume_from=["HD_old"]))
+    assert (answer.status_code, "'other'" in answer.json()["detail"]) == (422, True)
+    same = sampling("BayesianOptimization", **space)
+    answer = api.post("/sweeps", json=sweep("HD_new", **same, resume_from=["HD_old"]))
+    assert answer.status_code == 201, answer.text
+
+
+def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> None:
+    from dispatcher.store.contract import Point
+    from tests.rigs.waiting import until
+
+    api.post("/sweeps", json=sweep("HD_nan"))
+    until(lambda: len(api.get("/sweeps/HD_nan/trials").json()["trials"]) == 2, "two are made")
+    values: list[Any] = [math.nan, math.inf, "text", True, None]
+    points = [Point("HD_nan_0", 1, "m", "scalar", value) for value in values]
+    points.append(Point("HD_nan_1", 1, "m", "scalar", -3.0))
+    house.store.write(lambda tx: tx.telemetry.add_points(points))
+    rows = api.get("/sweeps/HD_nan/ranking").json()["trials"]
+    assert [(row["run_id"], row["best_primary_metric"]) for row in rows] == [
+        ("HD_nan_1", -3.0),
+        ("HD_nan_0", None),
+    ]
