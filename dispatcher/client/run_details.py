@@ -55,10 +55,12 @@ class RunDetails:
 
     def get_widget_data(self, widget_settings: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         """What is shown, in v1's keys."""
+        from dispatcher.client.run import Run
+
         run = self._run
         details = run.get_details()
         children = _children(run)
-        metrics = run.get_metrics(recursive=bool(children))
+        metrics = Run.get_metrics(run, recursive=bool(children))  # a sweep's own lacks its own
         own = metrics.get(run.id, {}) if children else metrics
         return {
             "status": details["status"],

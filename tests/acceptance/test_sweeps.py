@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.client.errors import ExperimentExecutionException, UserErrorException
 from dispatcher.client.run import Run
+from dispatcher.client.run_details import RunDetails
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.expressions import choice, quniform, uniform
 from dispatcher.client.sweeps.policies import (
@@ -97,6 +98,11 @@ def test_a_grid_tries_every_combination_once_and_ends_early(shared: Desk) -> Non
     ]
     assert {child["run_id"] for child in children} == {f"{run.id}_{n}" for n in range(6)}
     assert run.properties["best_child_run_id"] == best.id
+    shown = RunDetails(run).get_widget_data()
+    assert (shown["status"], set(shown["children_metrics"])) == (
+        "Completed",
+        {f"{run.id}_{n}" for n in range(6)},
+    )
 
 
 def test_a_random_sweep_makes_as_many_trials_as_asked_and_gives_v1s_arguments(
