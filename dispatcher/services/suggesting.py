@@ -23,7 +23,7 @@ from typing import Any
 from dispatcher.core.space import Grid, Space, config_hash
 from dispatcher.core.sweeps import GUIDED, SweepSpec
 
-SEEN = 300
+SEEN = 200
 STARTUP = 10  # so many trials are random before the first one is guided
 
 

@@ -13,6 +13,7 @@ ALL = (
     "ray_bench",
     "listing_bench",
     "mlflow_bench",
+    "sweep_bench",
 )
 
 
