@@ -2,6 +2,7 @@
 answer but 503 and 507 above 499, jobs go on, and the service recovers by itself.
 """
 
+import random
 import sqlite3
 import statistics
 import threading
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from dispatcher.client.errors import ServerUnreachable, ServiceException
@@ -30,6 +32,10 @@ from tests.rigs.waiting import until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 LOCKED = 20.0
+_CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
+)
 FULL = 3.0
 
 
@@ -154,6 +160,40 @@ def test_a_postgresql_that_crashes_again_and_again_loses_nothing(
     print(f"\n{header()}\n{tally.row('postgresql crashes')}", *tally.findings[:20], sep="\n")
     assert crashes >= 4
     assert tally.clean
+
+
+def test_connections_that_are_cut_at_random_lose_nothing(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    url = postgres.url()
+    service = Service(tmp_path, url)
+    try:
+        service.start()
+        service.attach("local", kind="local", cpus=8)
+        fanout = Fanout(service, Effects(tmp_path / "effects"), 200, 0.5)
+        with ThreadPoolExecutor(1) as pool:
+            fanout.submit(at_once=20)
+            told = pool.submit(wait_all, fanout.runs(), timeout=600)
+            cut = cut_until(url, told.done)
+            tally = Tally(points=200, killed=cut)
+            tally.add(fanout.judge(told.result(600)), "the end")
+    finally:
+        service.close()
+
+    print(f"\n{header()}\n{tally.row('connections cut')}", *tally.findings[:20], sep="\n")
+    assert cut >= 20
+    assert tally.clean
+
+
+def cut_until(url: str, over: Callable[[], bool]) -> int:
+    """End one of the database's connections, whatever it does, again and again; how many."""
+    luck, cut = random.Random(7), 0
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as own:
+        while not over():
+            time.sleep(luck.uniform(0.02, 0.3))  # the random moment
+            found = own.execute(_CUT).fetchall()
+            cut += len(found)
+    return cut
 
 
 def crash_until(postgres: Postgres, over: Callable[[], bool]) -> int:
