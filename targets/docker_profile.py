@@ -51,7 +51,10 @@ NO_FOLDER = (
     "user: this service may not give a folder to {}:{}; leave the target's user out, or run the "
     "service as root"
 )
-ALLOWED_ARGUMENTS = ("--shm-size", "--ulimit", "--hostname")
+# Each changes the container alone. What reaches out of it (devices, mounts, networks, privileges,
+# namespaces) is the target's to decide, or a field of the run (gpus, memory_mb, cpus).
+ALLOWED_ARGUMENTS = ("--shm-size", "--ulimit", "--hostname", "--env", "--add-host", "--tmpfs")
+_SHORT = {"-e": "--env", "-h": "--hostname"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def container(
         "working_dir": RUNTIME,
         "hostname": chosen.get("--hostname"),
         "labels": labels(job, ground),
-        "environment": _environment(config, ground, gpus=bool(job.gpus)),
+        "environment": {**_variables(job), **_environment(config, ground, gpus=bool(job.gpus))},
     }
 
 
@@ -133,6 +136,8 @@ def host(
         "nano_cpus": int(max(0.01, min(job.cpus, cpus)) * 1e9) if job.cpus else None,
         "shm_size": chosen.get("--shm-size", f"{job.shm_mb or SHARED_MEMORY_MB}m"),
         "ulimits": [_ulimit(text) for option, text in _arguments(job) if option == "--ulimit"],
+        "extra_hosts": [text for option, text in _arguments(job) if option == "--add-host"] or None,
+        "tmpfs": [text for option, text in _arguments(job) if option == "--tmpfs"] or None,
         "device_requests": [gpus] if gpus else None,
         "mounts": list(_mounts(job, ground)),
     }
@@ -252,13 +257,23 @@ def _arguments(job: Job) -> Iterator[tuple[str, str]]:
     words: list[str] = []
     for word in job.docker_arguments:
         words += word.split("=", 1) if word.startswith("--") else [word]
-    for option, value in zip(words[::2], [*words[1::2], ""], strict=False):
+    for word, value in zip(words[::2], [*words[1::2], ""], strict=False):
+        option = _SHORT.get(word, word)
         if option not in ALLOWED_ARGUMENTS:
             allowed = ", ".join(ALLOWED_ARGUMENTS)
             raise LaunchRefused(f"docker argument {option!r} is not allowed; these are: {allowed}")
         if not value:
             raise LaunchRefused(f"docker argument {option!r} needs a value")
         yield option, value
+
+
+def _variables(job: Job) -> dict[str, str]:
+    """The variables of `--env NAME=VALUE`. One without a value would be the service's own."""
+    pairs = [text.partition("=") for option, text in _arguments(job) if option == "--env"]
+    for name, sign, _ in pairs:
+        if not sign:
+            raise LaunchRefused(f"docker argument --env {name!r}: give NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 def _ulimit(text: str) -> Ulimit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.client.conda_dependencies import PYTHON_VERSION, packages_of
+from dispatcher.client.errors import UserErrorException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +26,30 @@ def to_build(environment: Environment) -> Optional[Dict[str, Any]]:
         made.update(_packages(environment))
     if environment.docker.base_dockerfile:
         made["dockerfile"] = environment.docker.base_dockerfile
+    context = environment.docker.build_context
+    if context is not None:
+        made["dockerfile"], made["context"] = _dockerfile_of(context), context.location
     if not made:
         return None
     return {"name": environment.name, **made}
+
+
+def _dockerfile_of(context: Any) -> str:
+    """The Dockerfile of a folder. Its files are uploaded when a run is submitted."""
+    import os
+
+    from dispatcher.client.environment_files import text_of
+
+    location, name = getattr(context, "location", None), getattr(context, "dockerfile_path", "")
+    if getattr(context, "location_type", None) not in (None, "localfile") or not location:
+        raise UserErrorException(
+            "docker.build_context: only folders of this machine can be built from; make one with "
+            "DockerBuildContext.from_local_directory(workspace, path)."
+        )
+    path = os.path.join(location, name)
+    if not os.path.isfile(path):
+        raise UserErrorException(f"docker.build_context: there is no Dockerfile {path}.")
+    return text_of(path)
 
 
 def _packages(environment: Environment) -> Dict[str, Any]:

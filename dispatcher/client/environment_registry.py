@@ -19,7 +19,13 @@ def register(environment: Environment, workspace: Any) -> Environment:
     """Register it; the answer has its version. Raises UserErrorException if it cannot be."""
     from dispatcher.client.config_file import to_dict
 
+    if environment.docker.build_context is not None:
+        raise UserErrorException(
+            "docker.build_context: a folder cannot be registered; runs take it from this machine. "
+            "A Dockerfile without a folder can be: Environment.from_dockerfile(name, path)."
+        )
     told = to_dict(environment)
+    told["docker"].pop("buildContext", None)
     for name in ("name", "version", "assetId"):
         told.pop(name, None)
     body = {"name": environment.name, "definition": told}

@@ -113,6 +113,8 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
         snapshot = take(config.source_directory)
         spec = to_spec(config)
         spec.update(id=run_id or new_id(), experiment=experiment.name, snapshot=snapshot)
+        if (spec.get("environment") or {}).get("context"):
+            spec["environment"]["context"] = take(spec["environment"]["context"])
         spec["properties"] = {"ContentSnapshotId": snapshot, **git_facts}
         specs.append(spec)
     return specs

@@ -64,6 +64,8 @@ class SubmissionService:
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
         self._files.require({spec.snapshot for spec in specs if spec.snapshot})
+        contexts = {spec.environment.context for spec in specs if spec.environment}
+        self._files.require({context for context in contexts if context})
         for spec in specs:
             if spec.script and not spec.snapshot:
                 raise InvalidSpec(f"run {spec.id}: script {spec.script!r} needs a snapshot")

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from dispatcher.client.conda_dependencies import CondaDependencies
+from dispatcher.client.config_parts import PyTorchConfiguration
 from dispatcher.client.environment import Environment
 from dispatcher.client.errors import ActivityFailedException
 from dispatcher.client.run import Run
@@ -139,8 +141,61 @@ def test_a_command_finds_the_environments_programs_first(shared: Desk) -> None:
     assert "/environments/" in logs(shared, run.id)["user_logs/std_log.txt"]
 
 
+def test_processes_of_a_distributed_run_and_forked_scripts_run_in_it(shared: Desk) -> None:
+    source = shared.source(
+        "ranks", main="import os, six; print(os.environ.get('RANK'), six.__version__)"
+    )
+    needed = packages("six16", "six==1.16.0")
+    ranks = shared.submit(
+        source,
+        environment=needed,
+        framework="PyTorch",
+        pytorch=PyTorchConfiguration(process_count=2),
+    )
+    ranks.wait_for_completion()
+    told = logs(shared, ranks.id)
+    for rank in range(2):
+        assert told[f"user_logs/std_log_process_{rank}.txt"] == f"{rank} 1.16.0\n"
+    forked = shared.submit(source, environment=needed, start_method="fork")
+    forked.wait_for_completion()
+    assert logs(shared, forked.id)["user_logs/std_log.txt"] == "None 1.16.0\n"
+
+
+def test_an_interpreter_of_the_users_own_is_used_as_it_is_and_nothing_is_built(
+    shared: Desk,
+) -> None:
+    own = packages("own", "no-such-package-at-all-6174")
+    own.python.user_managed_dependencies = True
+    own.python.interpreter_path = sys.base_prefix + "/bin/python3"
+    run = shared.submit(shared.source("who", main="import sys; print(sys.prefix)"), environment=own)
+    run.wait_for_completion()
+    assert logs(shared, run.id) == {"user_logs/std_log.txt": f"{sys.base_prefix}\n"}
+
+
+def test_conda_makes_the_environment_where_it_is_installed(conda: Path, own: Desk) -> None:
+    assert conda.is_file()
+    made = packages("by-conda", "six==1.16.0", conda=("openssl", "numpy=1.21"))
+    assert made.python.conda_dependencies is not None
+    made.python.conda_dependencies.set_python_version("3.11")
+    run = own.submit(own.source("who", main="import sys; print(sys.prefix)"), environment=made)
+    run.wait_for_completion(timeout=60)
+    told = logs(own, run.id)
+    asked = "['python=3.11', 'numpy=1.21', 'openssl', 'pip', {'pip': ['six==1.16.0']}]"
+    assert f"dependencies {asked}" in told[LOG]
+    assert "channels ['anaconda', 'conda-forge']" in told[LOG]
+    assert "/environments/" in told["user_logs/std_log.txt"]
+
+
+def test_a_dockerfile_needs_a_target_that_runs_containers(shared: Desk) -> None:
+    run = shared.submit(
+        shared.source("where", main=WHERE), environment=Environment.from_dockerfile("f", "FROM a")
+    )
+    with pytest.raises(ActivityFailedException, match="submit to a Docker target"):
+        run.wait_for_completion()
+
+
 def test_a_run_is_canceled_while_its_environment_is_being_built_and_the_build_ends(
-    own: Desk, slow_index: str
+    slow_index: str, own: Desk
 ) -> None:
     needed = packages("slow", "six==1.14.0")
     run = own.submit(own.source("where", main=WHERE), environment=needed)
@@ -152,7 +207,7 @@ def test_a_run_is_canceled_while_its_environment_is_being_built_and_the_build_en
 
 
 def test_agent_and_service_killed_in_the_middle_of_a_build_build_again_and_use_no_half(
-    own: Desk, slow_index: str
+    slow_index: str, own: Desk
 ) -> None:
     needed = packages("slow", "six==1.14.0")
     run = own.submit(own.source("where", main=WHERE), environment=needed)
@@ -202,3 +257,25 @@ def slow_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return str(gate)
+
+
+@pytest.fixture
+def conda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that takes conda's command, says what it is asked for, and makes a Python.
+
+    conda itself cannot be had from a package index.
+    """
+    program = tmp_path / "conda"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import json, subprocess, sys\n"
+        "words = sys.argv[1:]\n"
+        "assert words[:3] == ['env', 'create', '--yes'], words\n"
+        "prefix, file = words[words.index('--prefix') + 1], words[words.index('--file') + 1]\n"
+        "told = json.load(open(file))\n"
+        "print('channels', told['channels'], 'dependencies', told['dependencies'])\n"
+        "subprocess.check_call([sys.executable, '-m', 'venv', '--without-pip', prefix])\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("CONDA_EXE", str(program))
+    return program

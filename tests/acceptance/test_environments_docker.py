@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from docker.errors import NotFound
+from docker.errors import APIError
 
 from dispatcher.client.environment import Environment
+from dispatcher.client.environment_parts import DockerBuildContext
 from dispatcher.client.errors import ActivityFailedException
 from tests.acceptance.test_environments import LOG, WHERE, logs, packages, statuses
 from tests.rigs.desk import Desk
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture
 def engine(dockerd: Dockerd) -> Iterator[Dockerd]:
     yield dockerd
-    for container in dockerd.client.containers.list(all=True):
-        with suppress(NotFound):  # its service goes on removing
-            container.remove(force=True)
+    for container in dockerd.client.api.containers(all=True):
+        with suppress(APIError):  # its service goes on removing
+            dockerd.client.api.remove_container(container["Id"], force=True)
     for image in dockerd.client.images.list("dispatcher-env"):
         dockerd.client.images.remove(image.id, force=True)
 
@@ -109,6 +110,20 @@ def test_a_dockerfile_is_built_and_packages_are_installed_on_top(
     assert told["user_logs/std_log.txt"] == "red 1.16.0\n"
 
 
+def test_a_folder_is_built_from_with_its_dockerfile(own: Desk, engine: Dockerd) -> None:
+    attach(own, engine)
+    folder = own.root / "context"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "words.txt").write_text("from the folder")
+    (folder / "Dockerfile").write_text("FROM test/py:1\nCOPY below/words.txt /words.txt\n")
+    context = DockerBuildContext.from_local_directory(own.workspace, str(folder))
+    environment = Environment.from_docker_build_context("folder", context)
+    source = own.source("read", main="print(open('/words.txt').read())")
+    run = own.submit(source, environment=environment, target="box")
+    run.wait_for_completion()
+    assert logs(own, run.id)["user_logs/std_log.txt"] == "from the folder\n"
+
+
 def test_jobs_in_warm_containers_get_their_environments_image(own: Desk, engine: Dockerd) -> None:
     attach(own, engine, warm=True)
     source = own.source("where", main=WHERE)
@@ -153,5 +168,6 @@ def test_a_service_killed_in_the_middle_of_a_build_builds_again(own: Desk, engin
 
 
 def _builders(engine: Dockerd) -> list[str]:
-    found = engine.client.containers.list(all=True)
-    return [c.name for c in found if c.name.startswith("dispatcher-env-")]
+    found = engine.client.api.containers(all=True)
+    names = [name.lstrip("/") for container in found for name in container["Names"] or ()]
+    return [name for name in names if name.startswith("dispatcher-env-")]

@@ -199,7 +199,10 @@ def test_a_job_without_a_network_reaches_the_service(dockerd: Dockerd, tmp_path:
     server.server_close()
 
 
-@pytest.mark.parametrize("words", [("--privileged",), ("-v", "/:/host"), ("--shm-size",)])
+@pytest.mark.parametrize(
+    "words",
+    [("--privileged",), ("-v", "/:/host"), ("--shm-size",), ("-e", "HOME"), ("--gpus", "all")],
+)
 def test_docker_arguments_that_open_the_box_are_refused(rig: Rig, words: tuple[str, ...]) -> None:
     one = job("exit 0", docker_arguments=words)
 
@@ -207,9 +210,10 @@ def test_docker_arguments_that_open_the_box_are_refused(rig: Rig, words: tuple[s
 
 
 def test_allowed_docker_arguments_take_effect(rig: Rig) -> None:
-    one = job("ulimit -n", docker_arguments=("--shm-size", "64m", "--ulimit=nofile=512:512"))
+    words = ("--shm-size", "64m", "--ulimit=nofile=512:512", "-e", "COLOR=red", "--tmpfs", "/t")
+    one = job("ulimit -n; echo $COLOR; touch /t/x", docker_arguments=words)
 
-    assert evidence(rig.run(one)).tail == "512\n"
+    assert evidence(rig.run(one)).tail == "512\nred\n"
     assert rig.host_config(one)["ShmSize"] == 64 << 20
 
 
