@@ -1,9 +1,8 @@
 """Trivial trials, eight at a time: what a sweep adds to each, beside Ray Tune.
 
 A trial is a script that logs one number. The same scripts as plain runs, submitted at once, are
-what there is without a sweep; the rest is the sweep's own. Ray Tune runs a function that reports one
-number, which is the least that it can be given; what plain Ray tasks of the same kind take is not
-subtracted there, for its trials are actors of their own.
+what there is without a sweep; the rest is the sweep's own. Ray Tune runs a function that reports
+one number, which is the least that it can be given; its trials are actors of their own.
 """
 
 import os
