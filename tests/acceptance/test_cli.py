@@ -355,11 +355,31 @@ def space(*parameters: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"sampling": {"type": "grid", "parameter_space": {"a": ["choice", [[1, 2]]]}}},
+        {"policy": {"type": "truncation_selection", "truncation_percentage": 50}},
+    ],
+)
+def test_a_sweep_file_of_v1_is_carried_out(
+    shared: Desk, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    (tmp_path / "sweep.yml").write_text(json.dumps({**SWEEP, **change}))  # JSON is YAML
+    (tmp_path / "main.py").write_text("")
+
+    answer = cli(
+        *("run", "submit-hyperdrive", "--hyperdrive-configuration-name", "sweep"),
+        *("--path", tmp_path, "-w", "desk", "main.py", "--fixed", 1),
+    )
+
+    assert answer.code == 0, answer.err
+    assert "Streaming azureml-logs/hyperdrive.txt" in answer.out
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({}, "cannot be submitted yet"),
-        ({"sampling": {"type": "grid", "parameter_space": {"a": ["choice", [[1, 2]]]}}}, "yet"),
-        ({"policy": {"type": "truncation_selection", "truncation_percentage": 50}}, "yet"),
         ({"max_total_runs": 0}, "max_total_runs"),
         ({"max_concurrent_runs": 101}, "max_concurrent_runs"),
         ({"sampling": {"type": "magic", "parameter_space": {"a": 1}}}, "sampling.type"),

@@ -1,0 +1,72 @@
+"""Ten thousand trials in one sweep: a trial takes as long at the end as at the start."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.sweeping import Sweeping
+from tests.rigs.service import Service
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+TRIALS = 10_000
+PARTS = 5
+GROWTH = 64  # MB of the service's memory
+PAGE_SECONDS = 2.0
+
+
+def test_ten_thousand_trials_keep_their_pace(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    try:
+        service.start()
+        service.attach("local", kind="local", cpus=16)
+        sweeping = Sweeping(service, tmp_path / "effects", "HD_large")
+        sweeping.effects.touch()
+        before = memory(service.pid)
+        space = {"a": ["uniform", [0, 1]], "b": ["choice", [[1, 2, 3]]]}
+        trial = {"id": "HD_large_0", "experiment": "chaos", "command": "true"}
+        service.transport.post(
+            "/sweeps",
+            {
+                "id": "HD_large",
+                "experiment": "chaos",
+                "trial": trial,
+                "sampling": {"name": "RANDOM", "parameter_space": space},
+                "primary_metric": {"name": "m", "goal": "maximize"},
+                "max_total_runs": TRIALS,
+                "max_concurrent_runs": 8,
+            },
+        )
+        took = [pace(service, (k + 1) * TRIALS // PARTS) for k in range(PARTS)]
+        grown = memory(service.pid) - before
+        begun = time.monotonic()
+        query = [("after", TRIALS // 2), ("limit", 100)]
+        rows = service.transport.get("/sweeps/HD_large/trials", query)["trials"]
+        page = time.monotonic() - begun
+        print(f"\nseconds for each fifth {took}, {grown} MB more, a page {page:.3f} s")
+        assert [row["number"] for row in rows] == list(range(TRIALS // 2 + 1, TRIALS // 2 + 101))
+        assert page < PAGE_SECONDS
+        assert grown < GROWTH
+        assert max(took[1:]) < 2 * min(took)
+        numbers = [row["number"] for row in sweeping.trials()]
+        assert numbers == list(range(TRIALS))
+    finally:
+        service.close()
+
+
+def pace(service: Service, ended: int) -> float:
+    """Seconds until so many have ended."""
+    begun = time.monotonic()
+    while True:
+        view = service.view("HD_large")
+        if view["children"]["total"] - view["children"]["open"] >= ended:
+            return round(time.monotonic() - begun, 1)
+        time.sleep(0.2)
+
+
+def memory(pid: int) -> int:
+    """MB that a process holds."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    told = next(line for line in lines if line.startswith("VmRSS"))
+    return int(told.split()[1]) // 1024
