@@ -26,19 +26,18 @@ def show(name: str, tally: Tally) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("target", ["local", "docker"])
+@pytest.mark.parametrize("target", ["local", "docker", "warm docker"])
 def test_nothing_goes_wrong_at_any_point(
     target: str, store: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     engine: Dockerd | None = None
     server: Postgres | None = None
-    if target == "docker":
+    if target != "local":
         engine = request.getfixturevalue("dockerd")
     if store == "postgresql":
         server = request.getfixturevalue("postgres")
-    kinds = [
-        Kind(f"{target}+{store}", server.url() if server else "", engine) for _ in range(WORKERS)
-    ]
+    name, warm = f"{target}+{store}", target.startswith("warm")
+    kinds = [Kind(name, server.url() if server else "", engine, warm) for _ in range(WORKERS)]
 
     tally = sweep(kinds, tmp_path)
 
