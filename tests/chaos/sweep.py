@@ -5,6 +5,7 @@ then says is compared with what scripts did.
 import os
 import queue
 import random
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -109,11 +110,11 @@ def _of_all_threads(found: Counter[Point]) -> Counter[Point]:
 
 
 def _work(kind: Kind, folder: Path, points: "queue.SimpleQueue[Point]") -> Tally:
-    tally = Tally()
+    tally, mark = Tally(), secrets.token_hex(2)  # another sweep's processes are not this one's
     earlier: list[tuple[Point, Scenario]] = []
     with stage(kind, folder) as made:
         for k, point in enumerate(_drawn(points)):
-            scenario = Scenario(made, f"p{k}w{folder.name}")
+            scenario = Scenario(made, f"{mark}p{k}w{folder.name}")
             one, at = Tally(points=1), time.monotonic()
             try:
                 one.killed += play(scenario, point)
