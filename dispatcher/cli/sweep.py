@@ -63,6 +63,7 @@ def submit(
     config = made_of(told, file, script)
     if dry_run:
         return Shown(_first_cells(config, cells))
+    config._targets = [] if target else list(told.targets)
     config._resume_from = [_sweep(scope, run_id) for run_id in told.resume_from]
     name = experiment or told.experiment or usual_experiment(scope, source)
     return submitted(scope, config, name, go_on)

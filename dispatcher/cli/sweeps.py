@@ -129,6 +129,7 @@ class SweepFile(Sweep):
     run_configuration: str | None = None
     experiment: str | None = None
     target: str | None = None
+    targets: list[str] = []
     cpus: float | None = None
     gpus: int | None = None
     resume_from: list[str] = []

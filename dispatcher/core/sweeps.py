@@ -18,7 +18,17 @@ from pydantic import Field, field_validator, model_validator
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.policies import Goal, NoTermination, Policy
 from dispatcher.core.space import Grid, Space
-from dispatcher.core.spec import ExperimentName, Frozen, Key, Name, Properties, RunId, RunSpec, Tags
+from dispatcher.core.spec import (
+    ExperimentName,
+    Frozen,
+    Key,
+    Name,
+    Properties,
+    RunId,
+    RunSpec,
+    Tags,
+    TargetName,
+)
 
 TYPE = "hyperdrive"
 MAX_TOTAL, MAX_CONCURRENT, MAX_PARENTS = 100_000, 1_000, 5
@@ -75,7 +85,10 @@ class Metric(Frozen):
 
 
 class SweepSpec(Frozen):
-    """One sweep as it was asked for. `trial` is what each trial runs; its id counts for nothing."""
+    """One sweep as it was asked for. `trial` is what each trial runs; its id counts for nothing.
+
+    With `targets` the trials go to these by turns, instead of to the trial's own.
+    """
 
     id: RunId
     experiment: ExperimentName
@@ -92,6 +105,7 @@ class SweepSpec(Frozen):
     max_duration_minutes: float = Field(WEEK, gt=0, le=10_000_000, allow_inf_nan=False)
     first: Annotated[tuple[dict[str, Any], ...], Field(max_length=MAX_TOTAL)] = ()
     resume_from: Annotated[tuple[RunId, ...], Field(max_length=MAX_PARENTS)] = ()
+    targets: Annotated[tuple[TargetName, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> "SweepSpec":
@@ -204,6 +218,7 @@ def trial_spec(spec: SweepSpec, cell: Cell) -> RunSpec:
     """The run of a trial: its parent's, with the cell's values as arguments after the others."""
     trial, space = spec.trial, spec.sampling.space
     arguments = space.arguments(cell.values)
+    target = spec.targets[cell.number % len(spec.targets)] if spec.targets else trial.target
     definition = dict(trial.definition)
     if definition:
         definition["arguments"] = [*trial.arguments, *arguments]
@@ -212,6 +227,7 @@ def trial_spec(spec: SweepSpec, cell: Cell) -> RunSpec:
             "id": f"{spec.id}_{cell.number}",
             "experiment": spec.experiment,
             "parent_id": spec.id,
+            "target": target,
             "key": cell.key,
             "key_hash": cell.key.partition("#")[0],
             "arguments": (*trial.arguments, *arguments),

@@ -61,7 +61,8 @@ class SweepService:
         Raises InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict.
         """
         self._check_parents(spec)
-        self._submission.check(trial_spec(spec, Cell(0, "k", _some_cell(spec))))
+        for number in range(max(1, len(spec.targets))):
+            self._submission.check(trial_spec(spec, Cell(number, "k", _some_cell(spec))))
         parent = RunSpec(
             id=spec.id,
             experiment=spec.experiment,

@@ -99,6 +99,7 @@ class HyperDriveConfig:
         self._resume_child_runs = _list(resume_child_runs)
         self._debug_flag = debug_flag
         self._custom_run_id = custom_run_id
+        self._targets: List[str] = []  # ours: these by turns, instead of the run_config's
         self._check_together()
         self._check_parents()
 

@@ -45,7 +45,7 @@ def config_of(run_id: str, tags: Dict[str, Optional[str]]) -> HyperDriveConfig:
             f"Run {run_id} is no sweep, or its tags do not say which: {error}"
         ) from error
     made._run_config = made._debug_flag = made._custom_run_id = None
-    made._resume_from, made._resume_child_runs = [], []
+    made._resume_from, made._resume_child_runs, made._targets = [], [], []
     config: HyperDriveConfig = made
     return config
 

@@ -93,6 +93,7 @@ def spec_of(
         "max_concurrent_runs": config._max_concurrent_runs,
         "max_duration_minutes": config._max_duration_minutes,
         "resume_from": [parent.id for parent in config._resume_from],
+        "targets": list(config._targets),
         "first": [_cell(child) for child in config._resume_child_runs],
     }
 
