@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dispatcher.client.conda_dependencies import PYTHON_VERSION, packages_of
+import os
+
+from dispatcher.client.conda_dependencies import PYTHON_VERSION, CondaDependencies, packages_of
 from dispatcher.client.errors import UserErrorException
 
 TYPE_CHECKING = False
@@ -36,8 +38,6 @@ def to_build(environment: Environment) -> Optional[Dict[str, Any]]:
 
 def _dockerfile_of(context: Any) -> str:
     """The Dockerfile of a folder. Its files are uploaded when a run is submitted."""
-    import os
-
     from dispatcher.client.environment_files import text_of
 
     location, name = getattr(context, "location", None), getattr(context, "dockerfile_path", "")
@@ -53,7 +53,15 @@ def _dockerfile_of(context: Any) -> str:
 
 
 def _packages(environment: Environment) -> Dict[str, Any]:
+    if environment.python.base_conda_environment:
+        raise UserErrorException(
+            "python.base_conda_environment: an environment of conda's is used as it is by its "
+            "interpreter: python.user_managed_dependencies = True and python.interpreter_path."
+        )
     packages = packages_of(environment.python.conda_dependencies)
+    file = environment.python.conda_dependencies_file
+    if file and (packages is None or packages.is_default) and os.path.isfile(file):
+        packages = CondaDependencies(file)
     if packages is None:
         return {}
     pip = [line for line in packages.pip_packages if not _is_ours(line)]

@@ -15,6 +15,7 @@ from dispatcher.client.conda_dependencies import CondaDependencies
 from dispatcher.client.config import RunConfiguration
 from dispatcher.client.definition import spec_of
 from dispatcher.client.environment import Environment
+from dispatcher.client.errors import UserErrorException
 from dispatcher.core.environments import recipe
 from dispatcher.core.spec import EnvironmentSpec
 
@@ -167,3 +168,15 @@ def test_what_is_asked_for_beyond_that_is_told_to_the_service() -> None:
         "python": "3.9",
     }
     assert EnvironmentSpec(**made)
+
+
+def test_a_conda_file_that_is_named_is_read_and_a_base_environment_is_refused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "c.yml").write_text("dependencies:\n- numpy=1.26\n")
+    named = Environment("e")
+    named.python.conda_dependencies_file = str(tmp_path / "c.yml")
+    assert told(named)["conda"] == ["numpy=1.26"]
+    named.python.base_conda_environment = "base"
+    with pytest.raises(UserErrorException, match=r"base_conda_environment.*interpreter_path"):
+        told(named)
