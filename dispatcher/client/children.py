@@ -22,7 +22,10 @@ class RunChildren(RunRecord):
 
     @property
     def parent(self) -> Optional[Run]:
-        """The run's parent, or None."""
+        """The run's parent, or None.
+
+        Inside a run, one above it is an `AncestorRun`: it is read, logged to and tagged, no more.
+        """
         from dispatcher.client.listing import related
 
         parent_id = self._known("parent_id")

@@ -54,6 +54,7 @@ class _SubmittedRun(Run):
         self._spool = _spool_of(here[0], here[1])
         self._own_experiment: Optional[Experiment] = None
         self._parking: Optional[Parking] = None
+        self._parent: Optional[Run] = None
 
     @property
     def experiment(self) -> Experiment:
@@ -63,6 +64,15 @@ class _SubmittedRun(Run):
 
             self._own_experiment = experiment()
         return self._own_experiment
+
+    @property
+    def parent(self) -> Optional[Run]:
+        """The run's parent, as an `AncestorRun`; None where nothing is above."""
+        if self._parent is None:
+            from dispatcher.client.ancestors import above
+
+            self._parent = above(self)
+        return self._parent
 
     @property
     def parking(self) -> Parking:

@@ -109,24 +109,37 @@ def of(experiment: Experiment, record: Dict[str, Any], rehydrate: bool = True) -
 
 
 def fetch(workspace: Workspace, run_id: str) -> Run:
-    """The run of that id. Raises ServiceException (404) when unknown."""
+    """The run of that id, or what the run around this code is told of it, as one above.
+
+    Raises:
+        ServiceException: There is none (404), or this code may not touch it (403).
+    """
+    from dispatcher.client.errors import ServiceException
     from dispatcher.client.experiment import Experiment
 
-    record = workspace.service.get(f"/runs/{run_id}")
+    try:
+        record = workspace.service.get(f"/runs/{run_id}")
+    except ServiceException as error:
+        found = _above(run_id) if error.status_code == 403 else None
+        if found is None:
+            raise
+        return found
     return of(Experiment(workspace, record["experiment"], _create_in_cloud=False), record)
 
 
 def related(experiment: Experiment, run_id: str) -> Run:
-    """A run of the same tree. Where this token may not read it, an object that knows its id."""
-    from dispatcher.client.errors import ServiceException
-    from dispatcher.client.run import Run
+    """A run of the same tree."""
+    found = fetch(experiment.workspace, run_id)
+    found._experiment = experiment
+    return found
 
-    try:
-        return of(experiment, experiment.workspace.service.get(f"/runs/{run_id}"))
-    except ServiceException as error:
-        if error.status_code != 403:
-            raise
-        return Run(experiment, run_id, _record={"id": run_id})
+
+def _above(run_id: str) -> Optional[Run]:
+    from dispatcher.client.ancestors import above
+    from dispatcher.client.context import submitted_run
+
+    around = submitted_run()
+    return None if around is None else above(around, run_id)
 
 
 def _pairs(name: str, wanted: Filter) -> List[Any]:

@@ -70,6 +70,16 @@ def artifact_line(name: str, uri: str, description: str = "") -> str:
     return _line(name, "artifact", _quoted(uri), description)
 
 
+def label_line(kind: str, key: str, value: Optional[str]) -> str:
+    """The line of a `tag`, an `untag` or a `property`."""
+    return f'{{"n":{_quoted(key)},"k":"{kind}","v":{_encoded(value)}}}\n'
+
+
+def addressed(line: str, run_id: str) -> str:
+    """The line, for a run above the one that says it."""
+    return f'{line[:-2]},"to":{_quoted(run_id)}}}\n'
+
+
 def scalar(value: object) -> Scalar:
     """What is kept of a value: a number, a text, a bool or None; its `repr` for anything else."""
     kind = type(value)

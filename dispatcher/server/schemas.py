@@ -12,10 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from dispatcher.core.lifecycle import TERMINAL, Run, Slot
 from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
 from dispatcher.core.verdicts import judge
-from dispatcher.services.tracking import sound
+from dispatcher.services.spool_lines import sound
 from dispatcher.store.contract import Point, Store, Transaction
 
 MOST_IN_COMMON = 256 << 20
+# What a run is told of those above it: nothing of how they run, and no token.
+_OF_ANCESTORS = (
+    *("id", "experiment", "number", "name", "display_name", "description", "type", "status"),
+    *("version", "terminal", "attempt", "target", "parent_id", "root_id", "interactive"),
+    *("created_at", "started_at", "ended_at", "tags", "properties"),
+)
 
 
 class Strict(BaseModel):
@@ -159,6 +165,24 @@ def view(run: Run, family: Family) -> dict[str, Any]:
         "exit_code": run.evidence.exit_code if run.evidence else None,
         "child_policy": run.child_policy,
     }
+
+
+def with_ancestors(store: Store, run: Run) -> dict[str, Any]:
+    """One run as users see it, and what is to be known of those above it, nearest first.
+
+    Whoever may read a run may read this: a run's own token reads nothing of them by itself.
+    """
+    [shown] = views(store, [run])
+    return {**shown, "ancestors": store.read(lambda tx: _ancestors(tx, run))}
+
+
+def _ancestors(tx: Transaction, run: Run) -> list[dict[str, Any]]:
+    if not run.lineage:
+        return []
+    found = tx.runs.get(run.lineage)
+    family = Family(tx.labels.tags(run.lineage), tx.labels.properties(run.lineage), {})
+    whole = [view(found[run_id], family) for run_id in reversed(run.lineage) if run_id in found]
+    return [{key: each[key] for key in _OF_ANCESTORS} for each in whole]
 
 
 def brief(run: Run) -> dict[str, Any]:

@@ -4,21 +4,22 @@ Each chunk of a spool names its offset in its stream. What is held already is dr
 gap is not taken; the answer says up to which offset the stream is held, and the sender goes on from
 there. So resending is harmless and nothing is ever counted twice: points and offset are stored in
 one commit.
+
+A line may be for a run above the sender's (`addressing`); it is stored in the same commit, too.
 """
 
-import hashlib
-import json
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from dispatcher.services.addressing import Refused, Said, deliver
+from dispatcher.services.spool_lines import read_lines
 from dispatcher.store.blobs import Logs
 from dispatcher.store.contract import Point, Store, Transaction
 
 Stream = tuple[str, int, str]  # run, attempt, stream
-MAX_LINE = 64 << 20
-MAX_NAME_BYTES = 2000  # PostgreSQL takes 2,704 bytes in an index, run and place among them
-KINDS = ("scalar", "list", "row", "table", "artifact")
+MOST_NAMED = 10_000  # senders whose refused lines are remembered to have been told
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class TrackingService:
     def __init__(self, store: Store, logs: Logs) -> None:
         self._store = store
         self._logs = logs
+        self._named: set[str] = set()
         self._listeners: list[Callable[[set[str]], None]] = []
 
     def on_metrics(self, listener: Callable[[set[str]], None]) -> None:
@@ -56,8 +58,8 @@ class TrackingService:
                 self._logs.write(
                     chunk.run_id, chunk.attempt, chunk.stream[4:], chunk.offset, chunk.data
                 )
-        taken = self._store.write(lambda tx: _take(tx, chunks))
-        logged = {chunk.run_id for chunk in chunks if not chunk.stream.startswith("log:")}
+        taken, logged, refused = self._store.write(lambda tx: _take(tx, chunks))
+        self._tell(refused)
         for listener in self._listeners if logged else ():
             listener(logged)
         return taken
@@ -73,16 +75,26 @@ class TrackingService:
         streams = self._store.read(lambda tx: tx.telemetry.streams(run_id))
         return [(attempt, s[4:], size) for attempt, s, size in streams if s.startswith("log:")]
 
+    def _tell(self, refused: Refused) -> None:
+        """Once a sender: whoever writes such lines may write a million of them."""
+        for run_id in refused.keys() - self._named:
+            if len(self._named) >= MOST_NAMED:
+                self._named.clear()
+            self._named.add(run_id)
+            count, why = refused[run_id]
+            text = "%d lines of the spool of run %s are not recorded, the first because %s"
+            log.warning(text, count, run_id, why)
+
     def read_log(self, run_id: str, attempt: int, name: str, offset: int, limit: int) -> bytes:
         key = (run_id, attempt, f"log:{name}")
         held = self._store.read(lambda tx: tx.telemetry.offsets([key]))[key]
         return self._logs.read(run_id, attempt, name, offset, max(0, min(limit, held - offset)))
 
 
-def _take(tx: Transaction, chunks: Sequence[Chunk]) -> dict[Stream, int]:
+def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], set[str], Refused]:
     held = tx.telemetry.offsets({chunk.key for chunk in chunks})
     before = dict(held)
-    points: list[Point] = []
+    said: list[Said] = []
     for chunk in chunks:
         at = held[chunk.key]
         if chunk.offset > at or chunk.offset + len(chunk.data) <= at:
@@ -90,60 +102,9 @@ def _take(tx: Transaction, chunks: Sequence[Chunk]) -> dict[Stream, int]:
         fresh = chunk.data[at - chunk.offset :]
         if not chunk.stream.startswith("log:"):
             fresh = fresh[: fresh.rfind(b"\n") + 1]  # half a line is taken with its other half
-            points.extend(_points(chunk, fresh))
+            lines = read_lines(chunk.run_id, chunk.attempt, fresh)
+            said.extend((chunk.run_id, each) for each in lines)
         held[chunk.key] = at + len(fresh)
-    tx.telemetry.add_points(points)
+    logged, refused = deliver(tx, said)
     tx.telemetry.advance({key: size for key, size in held.items() if size != before[key]})
-    return held
-
-
-def _points(chunk: Chunk, lines: bytes) -> list[Point]:
-    points = []
-    for line in lines.splitlines():
-        point = _point(chunk, line)
-        if point is not None:
-            points.append(point)
-    return points
-
-
-def _point(chunk: Chunk, line: bytes) -> Point | None:
-    """Read one spool line. A script may write anything there: what is no metric is passed over."""
-    try:
-        record: Any = json.loads(line)
-        name, kind = str(record["n"]), str(record["k"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if kind not in KINDS or not 0 < len(name) <= 1024 or len(line) > MAX_LINE:
-        return None
-    return Point(
-        chunk.run_id, chunk.attempt, _fit(sound(name)), kind, sound(record.get("v")),
-        _number(record.get("t")), _whole(record.get("s")), sound(str(record.get("d") or "")),
-    )  # fmt: skip
-
-
-def sound(value: Any) -> Any:
-    """One rule for both stores: NUL and lone surrogates are replaced by U+FFFD."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode().replace("\0", "�")
-    if isinstance(value, list):
-        return [sound(item) for item in value]
-    if isinstance(value, dict):
-        return {sound(str(key)): sound(item) for key, item in value.items()}
-    return value
-
-
-def _fit(name: str) -> str:
-    """A name that every store can have in an index: the end of a longer one becomes its hash."""
-    held = name.encode()
-    if len(held) <= MAX_NAME_BYTES:
-        return name
-    return f"{held[:1900].decode(errors='ignore')}…{hashlib.sha256(held).hexdigest()[:16]}"
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _whole(value: Any) -> int | None:
-    sound = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62
-    return value if sound else None
+    return held, logged, refused

@@ -116,6 +116,7 @@ class RunQuery:
     experiment: str | None = None
     parent: str | None = None
     below: str | None = None  # all descendants of that run
+    within: str | None = None  # that run and all its descendants
     top_level: bool = False
     type: str | None = None
     status: str | None = None

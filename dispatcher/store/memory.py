@@ -172,6 +172,7 @@ class _Runs:
         return (
             all(asked is None or asked == have for asked, have in exact)
             and (query.below is None or query.below in run.lineage)
+            and (query.within is None or query.within in (run.id, *run.lineage))
             and (not query.top_level or spec.parent_id is None)
             and (query.ids is None or run.id in query.ids)
             and (query.before_seq is None or run.seq < query.before_seq)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, exists, func, literal_column, select
+from sqlalchemy import Connection, Select, and_, case, exists, func, literal_column, or_, select
 
 from dispatcher.store.contract import RunQuery
 from dispatcher.store.rows import INDEXED, VALUE_START, PropertyRow, RunRow, TagRow
@@ -57,9 +57,12 @@ def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) 
     ):
         if value is not None:
             statement = statement.where(term(column) == value)
+    column = term(RUNS.c.path)
     if query.below is not None:
-        path = connection.execute(select(RUNS.c.path).where(RUNS.c.id == query.below)).scalar()
-        statement = statement.where(below(path or "//", term(RUNS.c.path)))
+        statement = statement.where(below(_path(connection, query.below), column))
+    if query.within is not None:
+        path = _path(connection, query.within)
+        statement = statement.where(or_(column == path, below(path, column)))
     if query.top_level:
         top: Any = RUNS.c.parent_id.is_(None)
         statement = statement.where(top if term is _as_it_is else case((top, 1), else_=0) == 1)
@@ -69,6 +72,11 @@ def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) 
         seq = RUNS.c.seq if term is _as_it_is else RUNS.c.seq + 0
         statement = statement.where(seq < query.before_seq)
     return statement
+
+
+def _path(connection: Connection, run_id: str) -> str:
+    found = connection.execute(select(RUNS.c.path).where(RUNS.c.id == run_id)).scalar()
+    return found or "//"
 
 
 def _as_it_is(column: Any) -> Any:

@@ -175,6 +175,10 @@ class StoreContract:
         add(store, make("cc", c), make("p0"))
         below = store.read(lambda tx: tx.runs.query(RunQuery(below="p")))
         assert ids(below) == ["cc", "d", "c"]
+        within = store.read(lambda tx: tx.runs.query(RunQuery(within="p")))
+        assert ids(within) == ["cc", "d", "c", "p"]
+        assert ids(store.read(lambda tx: tx.runs.query(RunQuery(within="cc")))) == ["cc"]
+        assert store.read(lambda tx: tx.runs.query(RunQuery(within="nobody"))) == []
         assert ids(store.read(lambda tx: tx.runs.query(RunQuery(parent="p")))) == ["d", "c"]
         assert ids(store.read(lambda tx: tx.runs.open_below("p"))) == ["c", "d", "cc"]
         counts = store.read(lambda tx: tx.runs.children_by_status(["p", "c", "cc"]))

@@ -103,7 +103,6 @@ def test_a_run_reaches_itself_and_below_and_nothing_else(api: TestClient, house:
         api.put("/targets/t", json={"kind": "local"}, headers=headers),
         api.delete("/targets/still", headers=headers),
         api.post("/targets/still/ping", headers=headers),
-        api.get("/runs", headers=headers),
         api.post("/runs/wait", json={"ids": ["top"]}, headers=headers),
         api.post("/spool", content=frame("top", line("a", 1)), headers=headers),
     ]
@@ -114,10 +113,12 @@ def test_a_run_reaches_itself_and_below_and_nothing_else(api: TestClient, house:
         403,
         403,
         403,
-        404,
         403,
         403,
     ]
+    for path in ("/runs", "/runs?include_children=1", "/runs?experiment=e"):
+        listed = api.get(path, headers=headers).json()["runs"]
+        assert [run["id"] for run in listed] == ["below", "mine"]
 
 
 def test_the_token_of_a_run_dies_with_it(api: TestClient, house: House) -> None:

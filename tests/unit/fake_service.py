@@ -137,7 +137,10 @@ class FakeService:
             run = self.run(run_id)
             if after is not None:
                 self.changed.wait_for(lambda: self.runs[run_id]["version"] > after, wait)
-            return dict(run)
+            above = [dict(self.runs[each]) for each in self.ancestors(run)]
+            for each in above:
+                each.pop("definition")
+            return {**run, "ancestors": above}
 
     def wait(self, ids: list[str], wait: float) -> dict[str, Any]:
         with self.changed:

@@ -14,6 +14,7 @@ DIFFERENT: Mapping[str, str] = {
     "Workspace.list": "It lists the workspaces of this machine.",
     "Workspace.delete": "It forgets the workspace; with delete_dependent_resources its data goes.",
     "Workspace.get_details": "It has v1's main keys; there are no Azure resources to name.",
+    "Run.parent": "Inside a run it can be read, logged to and tagged; the rest is refused.",
     "Run.cancel": "It cancels the run's descendants, too.",
     "Run.wait_for_completion": "It returns only at a terminal status; v1 could return at "
     "Finalizing.",

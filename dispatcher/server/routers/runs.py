@@ -18,6 +18,7 @@ from dispatcher.server.schemas import (
     brief,
     moment,
     views,
+    with_ancestors,
 )
 from dispatcher.services.access import Identity
 from dispatcher.store.contract import RunQuery
@@ -57,16 +58,21 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
 ) -> dict[str, Any]:
-    """List runs, newest first, page by page; `tag_pairs` is a JSON object of keys and values."""
+    """List runs, newest first, page by page; `tag_pairs` is a JSON object of keys and values.
+
+    A run that asks for none below a certain one is answered what it reaches: itself and all below.
+    """
     above = parent or root
-    if caller.kind != "owner":
+    within = caller.subject if caller.kind == "run" and above is None else None
+    if caller.kind != "owner" and within is None:
         reach(services, caller, above or "")
     below = root or (parent if recursive else None)
     query = RunQuery(
         experiment=experiment,
         parent=parent if not recursive else None,
         below=below,
-        top_level=not include_children and above is None,
+        within=within,
+        top_level=not include_children and above is None and within is None,
         type=type,
         status=status,
         target=target,
@@ -225,4 +231,4 @@ def _view(services: Services, run: Run) -> dict[str, Any]:
 async def _shown(services: Services, caller: Identity, run: Run) -> dict[str, Any]:
     if not caller.may_touch(run):
         raise NotAllowed(f"this token does not reach run {run.id}: a run reaches itself and below")
-    return _view(services, run)
+    return with_ancestors(services.store, run)
