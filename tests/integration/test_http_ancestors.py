@@ -2,7 +2,12 @@
 
 import json
 import logging
+import os
+import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +16,21 @@ from fastapi.testclient import TestClient
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import House, build
+from tests.rigs import processes
 
 OWNER = "owner-token-for-tests"
 
 
 @pytest.fixture
-def house(tmp_path: Any) -> Iterator[House]:
+def house(tmp_path: Path) -> Iterator[House]:
     house = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
     yield house
     house.close()
+    while agents := [p for p in processes.processes() if str(tmp_path) in " ".join(p.command)]:
+        for process in agents:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        time.sleep(0.02)
 
 
 @pytest.fixture
