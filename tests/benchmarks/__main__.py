@@ -14,6 +14,7 @@ ALL = (
     "listing_bench",
     "mlflow_bench",
     "sweep_bench",
+    "training_bench",
 )
 
 
