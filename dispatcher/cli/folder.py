@@ -10,7 +10,7 @@ from dispatcher.cli.context import Scope
 from dispatcher.client import workspace_config
 from dispatcher.client import workspace_registry as registry
 from dispatcher.client.errors import UserErrorException, WorkspaceException
-from dispatcher.client.experiment import Experiment
+from dispatcher.client.experiment import check_experiment_name
 from dispatcher.client.workspace import Workspace
 
 app = typer.Typer(help="Folders and the workspace that they belong to.", no_args_is_help=True)
@@ -38,8 +38,7 @@ def attach(
     if not name or set(name) & set("/\\\0") or name in (".", ".."):
         raise UserErrorException(f"--workspace-name {name!r} cannot be a name.")
     if experiment is not None:
-        nowhere: Any = None
-        Experiment(nowhere, experiment, _create_in_cloud=False)  # checks the name
+        check_experiment_name(experiment)
     workspace, targets = _found(scope, name, service_url) or (
         _made(scope, name, str(folder), service_url),
         [],

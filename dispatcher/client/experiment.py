@@ -54,7 +54,7 @@ class Experiment(Portal):
         **kwargs: Any,
     ) -> None:
         if not _skip_name_validation:
-            _check_name(name)
+            check_experiment_name(name)
         self._workspace = workspace
         self._name = name
         self._record: Dict[str, Any] = _experiment_dto or {}
@@ -285,7 +285,8 @@ class Experiment(Portal):
         return f"Experiment(Name: {self.name},\nWorkspace: {self.workspace.name})"
 
 
-def _check_name(name: str) -> None:
+def check_experiment_name(name: str) -> None:
+    """Raises UserErrorException for what cannot be an experiment's name."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise UserErrorException(
             f"{name!r} is not an experiment's name: it begins with a letter or digit, goes on with "
