@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LOOK = 2.0
 # Turns that follow each other closer than BURST are made fewer: each takes in what comes within
 # GATHER, for one commit. A quarter of the service's work in a fan-out; one run alone never waits.
-BURST = 0.010
+BURST = 0.020
 GATHER = 0.003
 LEASE = "engine"
 LEASE_SECONDS = 10.0
