@@ -31,9 +31,10 @@ log = logging.getLogger(__name__)
 
 LOOK = 2.0
 # Turns that follow each other closer than BURST are made fewer: each takes in what comes within
-# GATHER, for one commit. A quarter of the service's work in a fan-out; one run alone never waits.
+# GATHER, for one commit. A quarter of the service's work in a fan-out; a FEW runs never wait.
 BURST = 0.020
 GATHER = 0.003
+FEW = 2
 LEASE = "engine"
 LEASE_SECONDS = 10.0
 
@@ -153,7 +154,7 @@ class Engine:
         items: list[Message | Committed] = []
         try:
             item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
-            if time.monotonic() - self._turned_at < BURST and item is not None:
+            if item is not None and self._is_burst():
                 time.sleep(GATHER)
             while True:
                 if item is not None:
@@ -163,6 +164,11 @@ class Engine:
             while not self._lazy.empty():
                 items.insert(0, self._lazy.get())
             return items
+
+    def _is_burst(self) -> bool:
+        if time.monotonic() - self._turned_at >= BURST:
+            return False
+        return sum(run.holds for run in self.ledger.runs()) > FEW
 
     def _look(self) -> None:
         """Look at everything, whatever was or was not heard."""
