@@ -91,12 +91,6 @@ def say(what: str, value: str, goal: str = "") -> None:
     print(f"{what:<66} {value:>24}  {goal}", flush=True)
 
 
-def which(program: str) -> str | None:
-    """A program beside this interpreter, or on the PATH."""
-    beside = Path(sys.executable).parent / program
-    return str(beside) if beside.exists() else shutil.which(program)
-
-
 def run(command: Sequence[str], **options: Any) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True, **options)
     return done.stdout
