@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rigs.desk import Desk, desk
+from tests.rigs.dockerd import IMAGE, Dockerd
+from tests.rigs.raycluster import RayCluster
 
 
 @pytest.fixture(scope="module")
@@ -18,4 +20,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk of the test's own."""
     with desk(tmp_path_factory.mktemp("own")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def far(
+    tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd, ray_cluster: RayCluster
+) -> Iterator[Desk]:
+    """A desk with the targets `box`, on Docker, and `cluster`, on Ray."""
+    with desk(tmp_path_factory.mktemp("desk")) as made:
+        told = made.attach(
+            "box", kind="docker", docker_host=dockerd.url, image=IMAGE, network="none", cpus=4
+        )
+        assert told["answers"], told
+        told = made.attach(
+            "cluster",
+            kind="ray",
+            address=ray_cluster.address,
+            node_ip_address=ray_cluster.head.address,
+            token=ray_cluster.token,
+        )
+        assert told["answers"], told
         yield made

@@ -1,11 +1,28 @@
 """Programs as Azure ML v1 had them, unchanged, run as processes of their own beside a workspace."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.rigs.desk import Desk
 from tests.rigs.programs import HEAD, RANKS, program
+
+
+class Place(NamedTuple):
+    """Where a program lives, and where its runs go."""
+
+    folder: Path
+    target: str
+
+
+@pytest.fixture(params=["local", "box", "cluster"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A folder of the program's own, beside a workspace that has this target."""
+    made: Desk = request.getfixturevalue("shared" if request.param == "local" else "far")
+    folder = made.folder / request.node.name.replace("[", "-").rstrip("]")
+    folder.mkdir()
+    return Place(folder, request.param)
 
 
 @pytest.fixture
@@ -16,9 +33,9 @@ def folder(shared: Desk, request: pytest.FixtureRequest) -> Path:
     return made
 
 
-def test_a_parent_with_children_and_grandchildren(folder: Path) -> None:
+def test_a_parent_with_children_and_grandchildren(place: Place) -> None:
     program(
-        folder,
+        place.folder,
         '''
         write("""
 import sys
@@ -35,7 +52,8 @@ if depth:
 else:
     assert run.parent.id
 """)
-        root = exp.submit(config(2), tags={"root": "yes"})
+        where = os.environ["PROGRAM_TARGET"]
+        root = exp.submit(config(2), tags={"root": where})
         assert root.wait_for_completion()["status"] == "Completed"
         children = list(root.get_children())
         below = list(root.get_children(recursive=True))
@@ -53,12 +71,14 @@ else:
         assert starts == sorted(starts, reverse=True)
         metrics = root.get_metrics(recursive=True)
         assert sorted(m["depth"] for m in metrics.values()) == [0, 0, 0, 0, 1, 1, 2]
-        assert [r.id for r in exp.get_runs(tags="root")] == [root.id]
+        assert [r.id for r in exp.get_runs(tags={"root": where})] == [root.id]
         assert root.id in {r.id for r in exp.get_runs(include_children=True)}
         found = Run.get(ws, children[0].id)
         assert (type(found).__name__, found.type) == ("ScriptRun", "azureml.scriptrun")
-        assert len(list(Run.list_by_compute(ws.compute_targets["local"], tags={"depth": "0"}))) == 4
+        deepest = Run.list_by_compute(ws.compute_targets["local"], tags={"depth": "0"})
+        assert len([run for run in deepest if run.id in {r.id for r in below}]) == 4
         ''',
+        target=place.target,
     )
 
 
@@ -110,9 +130,9 @@ def test_filters_over_hundreds_of_runs(folder: Path) -> None:
     )
 
 
-def test_runs_are_canceled_and_failed_in_every_phase(folder: Path) -> None:
+def test_runs_are_canceled_and_failed_in_every_phase(place: Place) -> None:
     program(
-        folder,
+        place.folder,
         '''
         write("""
 import sys, time, os
@@ -198,12 +218,13 @@ elif what == "with":
         run.fail(); run.complete()
         assert run.get_details()["error"]["error"] == {"code": "UserError"}
         ''',
+        target=place.target,
     )
 
 
-def test_output_is_streamed_in_v1s_layout(folder: Path) -> None:
+def test_output_is_streamed_in_v1s_layout(place: Place) -> None:
     out = program(
-        folder,
+        place.folder,
         '''
         write("""
 import time
@@ -216,6 +237,7 @@ for k in range(3):
         print("===", run.id)
         assert "details" in run.get_detailed_status()
         ''',
+        target=place.target,
     )
     told, _, run_id = out.partition("=== ")
     lines = told.splitlines()
@@ -227,9 +249,9 @@ for k in range(3):
     assert lines[10:12] == ["Execution Summary", "================="]
 
 
-def test_metrics_of_every_shape(folder: Path) -> None:
+def test_metrics_of_every_shape(place: Place) -> None:
     program(
-        folder,
+        place.folder,
         '''
         write("""
 import math
@@ -292,12 +314,13 @@ run.log_list("long", list(range(200000)))
         assert [len(x) for x in Run(exp, other.id).get_metrics()["huge"]] == [1 << 20] * 20
         other.complete()
         ''',
+        target=place.target,
     )
 
 
-def test_files_models_and_snapshots(folder: Path) -> None:
+def test_files_models_and_snapshots(place: Place) -> None:
     program(
-        folder,
+        place.folder,
         '''
         from azureml.core.model import Model
         write("""
@@ -348,24 +371,26 @@ run.upload_folder("folder", "outputs")
         else:
             raise SystemExit("a second snapshot")
 
-        first = run.register_model("mine", "outputs/deep", tags={"a": 1}, model_framework="Custom")
-        second = run.register_model("mine", "outputs/deep/model.bin")
-        assert (first.id, second.version) == ("mine:1", 2)
-        assert Model(ws, "mine").version == 2
-        assert Model(ws, id="mine:1").tags == {"a": "1"}
-        assert [m.version for m in Model.list(ws, "mine")] == [2, 1]
-        assert [m.version for m in Model.list(ws, "mine", tags="a")] == [1]
-        assert ws.models["mine"].version == 2
-        assert Model(ws, "mine", version=1).model_framework == "Custom"
-        target = Model(ws, "mine").download("models")
+        mine = "of-" + os.environ["PROGRAM_TARGET"]
+        first = run.register_model(mine, "outputs/deep", tags={"a": 1}, model_framework="Custom")
+        second = run.register_model(mine, "outputs/deep/model.bin")
+        assert (first.id, second.version) == (mine + ":1", 2)
+        assert Model(ws, mine).version == 2
+        assert Model(ws, id=mine + ":1").tags == {"a": "1"}
+        assert [m.version for m in Model.list(ws, mine)] == [2, 1]
+        assert [m.version for m in Model.list(ws, mine, tags="a")] == [1]
+        assert ws.models[mine].version == 2
+        assert Model(ws, mine, version=1).model_framework == "Custom"
+        target = Model(ws, mine).download("models")
         assert open(target, "rb").read() == b"model"
         ''',
+        target=place.target,
     )
 
 
-def test_an_environment_and_labels_are_read_back(folder: Path) -> None:
+def test_an_environment_and_labels_are_read_back(place: Place) -> None:
     program(
-        folder,
+        place.folder,
         '''
         from azureml.core import Environment
         from azureml.core.conda_dependencies import CondaDependencies
@@ -403,6 +428,7 @@ print(os.environ["MINE"], os.environ["TheirS"])
         assert run.clean() == []
         assert run.id in run.get_portal_url() and run.id in str(run)
         ''',
+        target=place.target,
     )
 
 

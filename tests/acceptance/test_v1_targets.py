@@ -1,35 +1,11 @@
 """One program of v1, unchanged, on Docker and on Ray: a family, files, metrics, ranks."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.rigs.desk import Desk, desk
-from tests.rigs.dockerd import IMAGE, Dockerd
+from tests.rigs.desk import Desk
 from tests.rigs.programs import HEAD, RANKS, program
-from tests.rigs.raycluster import RayCluster
-
-
-@pytest.fixture(scope="module")
-def far(
-    tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd, ray_cluster: RayCluster
-) -> Iterator[Desk]:
-    """A desk with the targets `box`, on Docker, and `cluster`, on Ray."""
-    with desk(tmp_path_factory.mktemp("desk")) as made:
-        told = made.attach(
-            "box", kind="docker", docker_host=dockerd.url, image=IMAGE, network="none", cpus=4
-        )
-        assert told["answers"], told
-        told = made.attach(
-            "cluster",
-            kind="ray",
-            address=ray_cluster.address,
-            node_ip_address=ray_cluster.head.address,
-            token=ray_cluster.token,
-        )
-        assert told["answers"], told
-        yield made
 
 
 @pytest.fixture

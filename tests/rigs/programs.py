@@ -19,15 +19,18 @@ def write(text, name="main.py"):
     with open(os.path.join("src", name), "w") as file:
         file.write("from azureml.core import Run\\nrun = Run.get_context()\\n" + text)
 def config(*arguments, **kwargs):
-    return ScriptRunConfig("src", "main.py", list(arguments), **kwargs)
+    kwargs.setdefault("compute_target", os.environ["PROGRAM_TARGET"])
+    made = ScriptRunConfig("src", "main.py", list(arguments), **kwargs)
+    made.run_config.gpus = 0
+    return made
 """
 
 
-def program(folder: Path, text: str, *, head: str = HEAD) -> str:
-    """What the program prints. It must end well."""
+def program(folder: Path, text: str, *, head: str = HEAD, target: str = "local") -> str:
+    """What the program prints. It must end well. `target` is where its runs go by default."""
     file = folder / "program.py"
     file.write_text(head + unindented(text))
-    env = {**os.environ, "PYTHONPATH": SHIM}
+    env = {**os.environ, "PYTHONPATH": SHIM, "PROGRAM_TARGET": target}
     done = subprocess.run(
         [sys.executable, file.name],
         cwd=folder,
