@@ -179,7 +179,7 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
     from dispatcher.store.contract import Point
     from tests.rigs.waiting import until
 
-    api.post("/sweeps", json=sweep("HD_nan"))
+    api.post("/sweeps", json=sweep("HD_nan", max_total_runs=2))
     until(lambda: len(api.get("/sweeps/HD_nan/trials").json()["trials"]) == 2, "two are made")
     values: list[Any] = [math.nan, math.inf, "text", True, None]
     points = [Point("HD_nan_0", 1, "m", "scalar", value) for value in values]
