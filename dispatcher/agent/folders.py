@@ -56,10 +56,8 @@ class Root:
         """
         path = f"{self.claims}/{name}"
         try:
-            if lock is not None:
-                with contextlib.suppress(NotImplementedError):
-                    if _linked(lock, path):
-                        return True
+            if lock is not None and _linked(lock, path):
+                return True
             mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
             os.close(os.open(path, mode, 0o600))
         except FileExistsError:

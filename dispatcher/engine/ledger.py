@@ -3,6 +3,7 @@ can be read anew.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 
 from dispatcher.core.jobs import ABSENT, Observation, State, combine
 from dispatcher.core.lifecycle import Run
@@ -34,6 +35,11 @@ class Ledger:
 
     def runs(self) -> Iterable[Run]:
         return self._runs.values()
+
+    def is_crowded(self, few: int) -> bool:
+        """Whether more runs than these few hold what they were given; the newest are looked at."""
+        holding = (run for run in reversed(self._runs.values()) if run.holds)
+        return next(islice(holding, few, None), None) is not None
 
     def of_target(self, target: str) -> Iterable[Run]:
         return (self._runs[run_id] for run_id in self._by_target.get(target, ()))

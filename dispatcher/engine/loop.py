@@ -17,14 +17,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dispatcher.core.errors import DispatcherError
 from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Event, Run
 from dispatcher.engine.fleet import Called, Fleet, Message
+from dispatcher.engine.leading import keep_leading
 from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
-from dispatcher.services.status import Fence, Fenced, StatusService
+from dispatcher.services.status import Fence, StatusService
 from dispatcher.store.contract import Change, Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -104,16 +104,7 @@ class Engine:
             self._inbox.put(Committed(others))
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._lead()
-            except Fenced:
-                log.warning("another engine has taken over")
-            except DispatcherError:
-                log.warning("the engine starts over", exc_info=True)
-            except Exception:
-                log.exception("the engine starts over")
-            self._stopping.wait(0.5)
+        keep_leading("engine", self._lead, self._stopping, log)
 
     def _lead(self) -> None:
         """Take the lease and drive until it is lost; everything in memory is made anew."""
@@ -168,7 +159,7 @@ class Engine:
     def _is_burst(self) -> bool:
         if time.monotonic() - self._turned_at >= BURST:
             return False
-        return sum(run.holds for run in self.ledger.runs()) > FEW
+        return self.ledger.is_crowded(FEW)
 
     def _look(self) -> None:
         """Look at everything, whatever was or was not heard."""

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from dispatcher.core.errors import Conflict, DispatcherError, StoreUnavailable
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import TYPE, Cell, advance, told, trial_spec
+from dispatcher.engine.leading import keep_leading
 from dispatcher.engine.sweep_book import Book, Entry, load
 from dispatcher.services.status import Fence, Fenced, StatusService
 from dispatcher.services.submission import SubmissionService
@@ -94,16 +95,7 @@ class Sweeper:
                 self._inbox.put(run)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._lead()
-            except Fenced:
-                log.warning("another engine has taken over")
-            except DispatcherError:
-                log.warning("the sweeper starts over", exc_info=True)
-            except Exception:
-                log.exception("the sweeper starts over")
-            self._stopping.wait(0.5)
+        keep_leading("sweeper", self._lead, self._stopping, log)
 
     def _lead(self) -> None:
         """Drive until the lease is lost; everything in memory is made anew."""

@@ -24,6 +24,24 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
+def docked(tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd) -> Iterator[Desk]:
+    """A desk with the targets `cold` and `warm`, on one engine."""
+    with desk(tmp_path_factory.mktemp("desk")) as made:
+        for name in ("cold", "warm"):
+            told = made.attach(
+                name,
+                kind="docker",
+                docker_host=dockerd.url,
+                image=IMAGE,
+                network="none",
+                cpus=4,
+                warm=name == "warm",
+            )
+            assert told["answers"], told
+        yield made
+
+
+@pytest.fixture(scope="module")
 def far(
     tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd, ray_cluster: RayCluster
 ) -> Iterator[Desk]:

@@ -1,7 +1,5 @@
 """Every end gets the right verdict on Docker, cold and warm, through the whole service."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from dispatcher.client.run import Run
@@ -11,27 +9,9 @@ from tests.acceptance.endings import ENDINGS, Ending
 from tests.acceptance.test_cancel import STUBBORN
 from tests.acceptance.verdicts import check_ending
 from tests.rigs import processes
-from tests.rigs.desk import Desk, desk
-from tests.rigs.dockerd import IMAGE, Dockerd
+from tests.rigs.desk import Desk
+from tests.rigs.dockerd import Dockerd
 from tests.rigs.waiting import until
-
-
-@pytest.fixture(scope="module")
-def docked(tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd) -> Iterator[Desk]:
-    """A desk with the targets `cold` and `warm`, on one engine."""
-    with desk(tmp_path_factory.mktemp("desk")) as made:
-        for name in ("cold", "warm"):
-            told = made.attach(
-                name,
-                kind="docker",
-                docker_host=dockerd.url,
-                image=IMAGE,
-                network="none",
-                cpus=4,
-                warm=name == "warm",
-            )
-            assert told["answers"], told
-        yield made
 
 
 @pytest.mark.parametrize("target", ["cold", "warm"])

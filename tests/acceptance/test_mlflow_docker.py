@@ -1,11 +1,8 @@
 """In a container without a network, MLflow's address of the service leads to it."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.rigs.desk import Desk, desk
-from tests.rigs.dockerd import IMAGE, Dockerd
+from tests.rigs.desk import Desk
 
 # What the client does, in what an image without it has; twenty calls over one connection.
 SCRIPT = """
@@ -23,24 +20,6 @@ path = f"/api/2.0/mlflow-artifacts/artifacts/0/{run_id}/artifacts/big"
 wire.request("PUT", path, b"x" * (8 << 20), {"Authorization": f"Bearer {token}"})
 assert wire.getresponse().status == 200
 """
-
-
-@pytest.fixture(scope="module")
-def docked(tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd) -> Iterator[Desk]:
-    """A desk with targets that start containers cold and warm."""
-    with desk(tmp_path_factory.mktemp("desk")) as made:
-        for name in ("cold", "warm"):
-            told = made.attach(
-                name,
-                kind="docker",
-                docker_host=dockerd.url,
-                image=IMAGE,
-                network="none",
-                cpus=4,
-                warm=name == "warm",
-            )
-            assert told["answers"], told
-        yield made
 
 
 @pytest.mark.docker

@@ -40,7 +40,7 @@ class Bare:
     def __init__(self, engine: Dockerd, folder: Path) -> None:
         (folder / "main.py").write_text(SCRIPT)
         self._api = docker.APIClient(base_url=engine.url, version="auto")
-        self._mount = Mount("/work", str(folder), type="bind", read_only=True)
+        self._mount = Mount("/script", str(folder), type="bind", read_only=True)
 
     def run(self, count: int, at_a_time: int) -> None:
         with ThreadPoolExecutor(at_a_time) as pool:
@@ -48,7 +48,7 @@ class Bare:
 
     def _one(self) -> None:
         host = self._api.create_host_config(network_mode="none", mounts=[self._mount])
-        made = self._api.create_container(IMAGE, ["python3", "/work/main.py"], host_config=host)
+        made = self._api.create_container(IMAGE, ["python3", "/script/main.py"], host_config=host)
         self._api.start(made["Id"])
         self._api.wait(made["Id"])
         self._api.remove_container(made["Id"])
