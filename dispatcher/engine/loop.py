@@ -25,7 +25,7 @@ from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
 from dispatcher.services.status import Fence, StatusService
-from dispatcher.store.contract import Change, Store, Transaction
+from dispatcher.store.contract import Change, Holder, Store, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Engine:
         store: Store,
         status: StatusService,
         jobs_for: Callable[[Run], list[Job]],
-        holder: str,
+        holder: Holder,
         clock: Callable[[], float],
         why_not: Callable[[Transaction], str] = lambda _tx: "",
     ) -> None:

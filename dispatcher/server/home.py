@@ -25,7 +25,7 @@ def settle_in(store: Store, settings: Settings) -> Callable[[Transaction], str]:
     """
     if not settings.shared:
         return lambda _tx: ""
-    mine = _name(settings)
+    mine = house(settings)
     if settings.take_over:
         store.write(lambda tx: tx.registry.put_meta(HOME, mine))
 
@@ -46,7 +46,7 @@ def settle_in(store: Store, settings: Settings) -> Callable[[Transaction], str]:
     return why_not
 
 
-def _name(settings: Settings) -> str:
+def house(settings: Settings) -> str:
     """Of this service's data folder, made once."""
     path = settings.data_dir / HOME
     if not path.exists():

@@ -5,7 +5,6 @@ the clock is read.
 import logging
 import os
 import secrets
-import socket as sockets
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
 from dispatcher.server.deps import Services
-from dispatcher.server.home import settle_in
+from dispatcher.server.home import house, settle_in
 from dispatcher.server.settings import Settings
 from dispatcher.services.access import AccessService
 from dispatcher.services.artifacts import ArtifactService
@@ -42,6 +41,7 @@ from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.blobs import Blobs, Logs
+from dispatcher.store.contract import Holder
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.uploads import Uploads
 from targets.base import Target
@@ -167,13 +167,12 @@ def _services(
     )
 
 
-def _holder(settings: Settings) -> str:
-    """Who takes the engine's lease. An embedded service holds a lock on its folder, so there is no
-    other, and it need not wait for the lease of one that was killed to run out.
+def _holder(settings: Settings) -> Holder:
+    """Who takes the engine's lease. A service holds a lock on its data folder, so there is no other
+    of the same house, and it need not wait for the lease of one that was killed to run out.
     """
-    if not settings.shared:
-        return "embedded"
-    return f"{sockets.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    place = house(settings) if settings.shared else "embedded"
+    return Holder(place, f"{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def _attach_defaults(store: SqlStore) -> None:

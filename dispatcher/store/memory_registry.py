@@ -6,7 +6,7 @@ from typing import Any
 
 from dispatcher.core.errors import ArtifactConflict
 from dispatcher.core.sweeps import Sweep
-from dispatcher.store.contract import Artifact, Experiment
+from dispatcher.store.contract import Artifact, Experiment, Holder
 from dispatcher.store.memory_state import State
 
 
@@ -86,12 +86,12 @@ class MemoryRegistry:
     def put_meta(self, key: str, value: str) -> None:
         self._state.meta[key] = value
 
-    def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
+    def acquire(self, name: str, holder: Holder, *, now: float, ttl: float) -> int | None:
         held, token, expires = self._state.leases.get(name, ("", 0, 0.0))
-        if held != holder and expires > now:
+        if not holder.may_replace(held) and expires > now:
             return None
-        token += held != holder
-        self._state.leases[name] = (holder, token, now + ttl)
+        token += held != str(holder)
+        self._state.leases[name] = (str(holder), token, now + ttl)
         return token
 
     def fenced(self, name: str, token: int) -> bool:

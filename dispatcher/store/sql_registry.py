@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from dispatcher.store.contract import Experiment
+from dispatcher.store.contract import Experiment, Holder
 from dispatcher.store.rows import AnswerRow, ExperimentRow, LeaseRow, MetaRow, TargetRow
 from dispatcher.store.sql_runs import insert_missing
 
@@ -95,19 +95,19 @@ class SqlRegistry:
         self._connection.execute(delete(META).where(META.c.key == key))
         self._connection.execute(insert(META), [{"key": key, "value": value}])
 
-    def acquire(self, name: str, holder: str, *, now: float, ttl: float) -> int | None:
+    def acquire(self, name: str, holder: Holder, *, now: float, ttl: float) -> int | None:
         new = {"name": name, "holder": "", "token": 0, "expires": 0.0}
         self._connection.execute(insert_missing(self._connection, LEASES), [new])
         row = self._connection.execute(
             select(LEASES).where(LEASES.c.name == name).with_for_update()
         ).one()
-        if row.holder != holder and row.expires > now:
+        if not holder.may_replace(row.holder) and row.expires > now:
             return None
-        token = int(row.token) + (row.holder != holder)
+        token = int(row.token) + (row.holder != str(holder))
         self._connection.execute(
             update(LEASES)
             .where(LEASES.c.name == name)
-            .values(holder=holder, token=token, expires=now + ttl)
+            .values(holder=str(holder), token=token, expires=now + ttl)
         )
         return int(token)
 

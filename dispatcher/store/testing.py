@@ -27,6 +27,7 @@ from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
 from dispatcher.store.contract import (
     Artifact,
     Change,
+    Holder,
     Latest,
     Point,
     Record,
@@ -57,6 +58,11 @@ def change(run: Run, *events: Any) -> Change:
 
 def put(store: Store, *artifacts: Artifact) -> None:
     store.write(lambda tx: tx.artifacts.add(artifacts))
+
+
+def acquire(store: Store, name: str, now: float) -> int | None:
+    holder = Holder(*name.split("#"))
+    return store.write(lambda tx: tx.registry.acquire("l", holder, now=now, ttl=10))
 
 
 def ids(runs: Sequence[Run]) -> list[str]:
@@ -262,15 +268,20 @@ class StoreContract:
     def test_a_lease_is_held_by_one_and_its_token_grows_with_each_holder(
         self, store: Store
     ) -> None:
-        def acquire(holder: str, now: float) -> int | None:
-            return store.write(lambda tx: tx.registry.acquire("l", holder, now=now, ttl=10))
-
-        assert acquire("a", 0.0) == 1
-        assert acquire("b", 5.0) is None
-        assert acquire("a", 6.0) == 1
-        assert acquire("b", 17.0) == 2
+        assert acquire(store, "a#1", 0.0) == 1
+        assert acquire(store, "b#1", 5.0) is None
+        assert acquire(store, "a#1", 6.0) == 1
+        assert acquire(store, "b#1", 17.0) == 2
         assert store.read(lambda tx: tx.registry.fenced("l", 1))
         assert not store.read(lambda tx: tx.registry.fenced("l", 2))
+
+    def test_who_comes_after_a_process_of_its_house_need_not_wait_and_fences_it_off(
+        self, store: Store
+    ) -> None:
+        assert acquire(store, "a#1", 0.0) == 1
+        assert acquire(store, "a#2", 1.0) == 2
+        assert store.read(lambda tx: tx.registry.fenced("l", 1))
+        assert acquire(store, "ab#1", 2.0) is None
 
     def test_registry_entries_come_back(self, store: Store) -> None:
         one = store.write(lambda tx: tx.registry.experiment("e", now=1.0))

@@ -17,7 +17,7 @@ from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.store.blobs import Blobs
-from dispatcher.store.contract import Store
+from dispatcher.store.contract import Holder, Store
 from targets.testing import FakeTarget
 
 
@@ -45,7 +45,8 @@ class House:
     ) -> None:
         self.store, self.kinds = store, kinds
         self.status = StatusService(store, clock)
-        self.engine = Engine(store, self.status, one_job, f"engine-{time.monotonic_ns()}", clock)
+        holder = Holder(f"house-{time.monotonic_ns()}", "1")
+        self.engine = Engine(store, self.status, one_job, holder, clock)
         self.fleet = Fleet(store, kinds, self.engine.post)
         catalog = Catalog(store, self.fleet, clock)
         files = FileService(Blobs(f"{tmp}/blobs"))
