@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.client.errors import ActivityFailedException
-from tests.acceptance.test_environments import LOG, WHERE, logs, packages, statuses
+from tests.acceptance.test_environments import LOG, WHERE, build_held, logs, packages
 from tests.rigs.desk import Desk
 from tests.rigs.raycluster import RayCluster
 
@@ -23,11 +23,13 @@ def test_a_node_builds_what_a_run_needs_and_a_build_that_fails_fails_it(
     assert told["answers"], told
     source = own.source("where", main=WHERE)
     run = own.submit(source, environment=packages("six16", "six==1.16.0"), target="cluster")
-    assert "Preparing" in statuses(run)
+    run.wait_for_completion()
     told = logs(own, run.id)
     assert "six==1.16.0" in told[LOG]
     assert told["user_logs/std_log.txt"].startswith("six 1.16.0 by ")
     assert "/environments/" in told["user_logs/std_log.txt"]
+
+    build_held(own, "cluster")
 
     name = "no-such-package-at-all-6174"
     bad = own.submit(source, environment=packages("bad", name), target="cluster")
