@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import random
@@ -22,6 +23,17 @@ _CHUNK = 1 << 20
 
 class BadSnapshot(Exception):
     """What came is not what was asked for."""
+
+
+# What a service that goes away in the middle of an answer, or a bad line, makes of it.
+_BROKEN_OFF = (
+    ServiceAway,
+    BadSnapshot,
+    OSError,
+    EOFError,
+    tarfile.TarError,
+    http.client.HTTPException,
+)
 
 
 class Snapshots:
@@ -86,7 +98,7 @@ class Snapshots:
             except ServiceRefused as refused:
                 error = str(refused)
                 break
-            except (ServiceAway, BadSnapshot, OSError, tarfile.TarError, EOFError):
+            except _BROKEN_OFF:
                 shutil.rmtree(self._part(snapshot), ignore_errors=True)
             with self._changed:
                 if not self._closed and self._address is address:

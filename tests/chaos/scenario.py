@@ -4,6 +4,7 @@ One completes, one fails with exit code 3, one is canceled while it runs, one is
 is queued, one runs all the time, and a parent submits a child and waits for it.
 """
 
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ class Stage:
 
     service: Service
     effects: Effects
-    snapshot: str
+    sources: Path  # folders for snapshots
     wide: str  # a target with room for all
     narrow: str  # a target with room for one
     effects_path: str  # as scripts see it
@@ -67,6 +68,7 @@ class Scenario:
     name: str
     acknowledged: set[str] = field(default_factory=set)
     recovered: set[str] = field(default_factory=set)
+    snapshot: str = ""
     log: list[str] = field(default_factory=list)
     children: list[str] = field(default_factory=list)
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -79,7 +81,14 @@ class Scenario:
         return [self.id(role) for role in ROLES if role != "child"]
 
     def begin(self) -> None:
-        """Submit everything; return when two of them run for long."""
+        """Submit everything; return when two of them run for long.
+
+        Its snapshot is like no other, so it is uploaded, and fetched by the nodes.
+        """
+        source = self.stage.sources / self.name
+        shutil.copytree(SCRIPTS, source)
+        (source / "name.txt").write_text(self.name)
+        self.snapshot = self.stage.service.snapshot(source)
         wait = f'while [ ! -e "{self.stage.meeting_path}/{self.name}" ]; do sleep 0.05; done; '
         self._submit("steady", command=NOTE + wait + "note end", target=self.stage.narrow)
         self._submit("withdrawn", command=NOTE + "note end", target=self.stage.narrow)
@@ -134,7 +143,7 @@ class Scenario:
             "id": run_id,
             "experiment": "chaos",
             "target": stage.wide,
-            "snapshot": stage.snapshot,
+            "snapshot": self.snapshot,
             "environment_variables": variables,
             "grace_seconds": 2,
             **spec,

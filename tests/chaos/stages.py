@@ -13,7 +13,7 @@ from targets.docker_profile import SERVICE
 from tests.chaos.effects import Effects
 from tests.chaos.injection import NAMED
 from tests.chaos.nursery import NursedService
-from tests.chaos.scenario import SCRIPTS, Scenario, Stage
+from tests.chaos.scenario import Scenario, Stage
 from tests.rigs import processes
 from tests.rigs.dockerd import IMAGE, Dockerd
 from tests.rigs.service import Service
@@ -49,13 +49,14 @@ def stage(kind: Kind, folder: Path) -> Iterator[Stage]:
 
 def _furnished(service: Service, kind: Kind, folder: Path) -> Stage:
     effects = Effects(folder / "effects")
-    snapshot = service.snapshot(SCRIPTS)
+    sources = folder / "sources"
+    sources.mkdir()
     if kind.engine is None:
         service.attach("local", kind="local", cpus=ROOM)
         service.attach("cpu", kind="local", cpus=1)
         path = str(effects.path)
         end = partial(_end_agents, service)
-        made = Stage(service, effects, snapshot, "local", "cpu", path, folder, str(folder), end)
+        made = Stage(service, effects, sources, "local", "cpu", path, folder, str(folder), end)
     else:
         docker: dict[str, Any] = {"kind": "docker", "docker_host": kind.engine.url}
         docker |= {"image": IMAGE, "warm": kind.warm}
@@ -65,7 +66,7 @@ def _furnished(service: Service, kind: Kind, folder: Path) -> Stage:
         effects.pipe(meeting / "effects")
         place = f"{SERVICE}/effects"
         end = partial(_end_containers, kind.engine, service)
-        made = Stage(service, effects, snapshot, "wide", "narrow", place, meeting, SERVICE, end)
+        made = Stage(service, effects, sources, "wide", "narrow", place, meeting, SERVICE, end)
     _warm_up(made)
     return made
 

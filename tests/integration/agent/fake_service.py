@@ -24,6 +24,7 @@ class FakeService:
         self.files = FakeFiles()
         self.is_away = False
         self.forgets_answers = False
+        self.breaks_off_at: set[str] = set()  # paths of snapshots that are answered by half
         self.archives: dict[str, tuple[Any, bytes]] = {}
         self._lock = threading.Lock()
         service = self
@@ -42,7 +43,11 @@ class FakeService:
                 else:
                     manifest, archive = found
                     whole = parts[-1] == "archive"
-                    self._answer(200, archive if whole else json.dumps(manifest).encode())
+                    body = archive if whole else json.dumps(manifest).encode()
+                    if self.path in service.breaks_off_at:
+                        self._break_off(body)
+                    else:
+                        self._answer(200, body)
 
             def do_POST(self) -> None:
                 service.requests[self.path] += 1
@@ -64,6 +69,14 @@ class FakeService:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def _break_off(self, body: bytes) -> None:
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                half = body[: len(body) // 2]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(half), half))
+                self.close_connection = True
 
             def log_message(self, *arguments: object) -> None:
                 pass

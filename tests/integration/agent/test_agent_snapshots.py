@@ -66,6 +66,20 @@ def test_stopped_while_it_is_fetched_the_job_never_starts(
     assert not (told.folder("gone-1") / "work").exists()
 
 
+@pytest.mark.parametrize("what", ["", "/archive"])
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    told: Agent, service: FakeService, what: str
+) -> None:
+    snapshot = service.add_snapshot(FILES)
+    path = f"/api/v1/snapshots/{snapshot}{what}"
+    service.breaks_off_at.add(path)
+    told.submit(job("half-1", script="main.py", snapshot=snapshot))
+    until(lambda: service.requests[path] > 1, "it asks again")
+    assert told.observe("half-1")["state"] == "created"
+    service.breaks_off_at.clear()
+    assert told.evidence("half-1")["tail"] == "42\n"
+
+
 @pytest.mark.parametrize("wrong", ["other bytes", "another file", "a missing file"])
 def test_what_is_not_what_was_asked_for_is_never_used(
     told: Agent, service: FakeService, tmp_path: Path, wrong: str
