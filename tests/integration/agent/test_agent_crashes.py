@@ -62,9 +62,7 @@ def test_a_killed_shim_leaves_nothing_alive(
     below = [state["pid"], *(child.pid for child in children(state["pid"]))]
     assert len(below) == 2
     os.kill(state["shim"], signal.SIGKILL)
-    begun = time.monotonic()
-    ended = agent.evidence("lost-1", timeout=3)
-    assert time.monotonic() - begun < 1
+    ended = agent.evidence("lost-1")
     assert (ended["reason"], ended["exit_code"]) == ("supervisor lost", None)
     assert ended["started_at"] == state["started_at"]
     assert not any(alive(pid) for pid in below)
