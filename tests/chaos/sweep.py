@@ -20,9 +20,9 @@ from tests.chaos.stages import Kind, leaks, stage
 
 # Between two pages of one commit nothing but SQLite's own log differs, and between two pieces of
 # replies nothing is changed that the commits' own points do not tell apart: of these, some. With
-# CHAOS_EVERY=1 they are all taken, with CHAOS_EVERY=2 every second point of all.
+# CHAOS_EVERY=1 the others are taken, too, after them; with CHAOS_EVERY=2 every second point of all.
 EVERY = int(os.environ.get("CHAOS_EVERY") or 0)
-STRIDE = {} if EVERY else {"pwrite64": 12, "sendto": 4}
+STRIDE = {"pwrite64": 12, "sendto": 4}
 TAKE_OVER = {"DISPATCHER_TAKE_OVER": "1"}
 WHOLE = ("target-", "store-writer")  # threads that launch, and that tell of commits
 Choose = Callable[[Counter[Point]], Sequence[Point]]
@@ -30,15 +30,16 @@ Choose = Callable[[Counter[Point]], Sequence[Point]]
 
 def every_point(found: Counter[Point]) -> list[Point]:
     """All points of a counted life, mixed: a sweep that is ended early has seen some of each."""
-    points = []
+    first, others = [], []
     for point, count in sorted(found.items(), key=str):
         whole = point.call == "sendto" and point.thread.startswith(WHOLE)
         step = 1 if whole else STRIDE.get(point.call, 1)
-        points += [
-            Point(point.phase, point.thread, point.call, n) for n in range(1, count + 1, step)
-        ]
-    random.Random(0).shuffle(points)
-    return points[:: EVERY or 1]
+        for n in range(1, count + 1):
+            kind = others if (n - 1) % step else first
+            kind.append(Point(point.phase, point.thread, point.call, n))
+    for points in (first, others):
+        random.Random(0).shuffle(points)
+    return [*first, *others][::EVERY] if EVERY else first
 
 
 def sample(wanted: int) -> Choose:
