@@ -30,7 +30,8 @@ Choose = Callable[[Counter[Point]], Sequence[Point]]
 
 def every_point(found: Counter[Point]) -> list[Point]:
     """All points of a counted life, mixed: a sweep that is ended early has seen some of each."""
-    first, others = [], []
+    first: list[Point] = []
+    others: list[Point] = []
     for point, count in sorted(found.items(), key=str):
         whole = point.call == "sendto" and point.thread.startswith(WHOLE)
         step = 1 if whole else STRIDE.get(point.call, 1)
