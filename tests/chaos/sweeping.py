@@ -1,25 +1,25 @@
-"""A sweep whose service and agents are killed at random, and what must be true of it in the end."""
+"""A sweep, all of whose processes are killed at random, and what must be true of it in the end."""
 
 import os
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.effects import Effect, Effects
+from tests.chaos.nursery import NursedService
+from tests.chaos.scenario import NOTE
 from tests.rigs.service import Service
 from tests.rigs.waiting import until
 
-# Each trial notes its arguments when it starts and when it is done.
-TRIAL = (
-    'sh -c \'echo "start $*" >> "$CHAOS_EFFECTS"; sleep {seconds}; '
-    'echo "end $*" >> "$CHAOS_EFFECTS"\' trial'
-)
+VICTIMS = ("service", "agent", "forker", "shim", "trial")
+TRIED = 50  # times; more than one trial is killed by bad luck
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,16 @@ class Outcome:
     status: str
     cells: Counter[str]  # of its trials
     completed: Counter[str]
-    starts: Counter[str]  # by the trials' own word
-    ends: Counter[str]
+    doubled: list[str]  # attempts that were started twice
+    unfinished: list[str]  # trials that are Completed, and have not come to their end
+    overtaken: list[str]  # what an attempt did after the next one had started
+    redone: int  # trials that were killed between their end and its record, and ran again
+
+    def done_once(self, count: int) -> bool:
+        """Whether so many cells are completed, each by one trial, and nothing was started twice."""
+        once = self.cells == self.completed and self.completed.total() == len(self.completed)
+        right = once and not (self.doubled or self.unfinished or self.overtaken)
+        return right and self.status == "Completed" and len(self.completed) == count
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Sweeping:
     """One sweep on one service."""
 
     service: Service
-    effects: Path
+    effects: Effects
     id: str
 
     def submit(self, sampling: dict[str, Any], total: int, seconds: float, at_once: int) -> None:
@@ -46,8 +54,9 @@ class Sweeping:
             "id": f"{self.id}_0",
             "experiment": "chaos",
             "type": "azureml.scriptrun",
-            "command": TRIAL.format(seconds=seconds),
-            "environment_variables": {"CHAOS_EFFECTS": str(self.effects)},
+            "command": f"{NOTE}sleep {seconds}; note end; exit 0 #",
+            "environment_variables": {"CHAOS_EFFECTS": str(self.effects.path)},
+            "max_retries": {"infra": TRIED, "user": TRIED},
         }
         self.service.transport.post(
             "/sweeps",
@@ -71,13 +80,17 @@ class Sweeping:
             query = [("after", view["version"]), ("wait", 5)]
             view = self.service.transport.get(f"/runs/{self.id}", query)
         trials = self.trials()
-        noted = Counter(self.effects.read_text().splitlines())
+        did = self.effects.read()
+        ends = Counter(run for run, _, what in did if what == "end")
+        completed = [row for row in trials if row["status"] == "Completed"]
         return Outcome(
             view["status"],
             Counter(row["hyperparameters"] for row in trials),
-            Counter(r["hyperparameters"] for r in trials if r["status"] == "Completed"),
-            Counter({line[6:]: n for line, n in noted.items() if line.startswith("start ")}),
-            Counter({line[4:]: n for line, n in noted.items() if line.startswith("end ")}),
+            Counter(row["hyperparameters"] for row in completed),
+            [f"{effect}" for effect, n in Counter(did).items() if n > 1],
+            [row["run_id"] for row in completed if not ends[row["run_id"]]],
+            list(_overtaken(did)),
+            sum(n > 1 for n in ends.values()),
         )
 
     def trials(self) -> list[dict[str, Any]]:
@@ -96,25 +109,56 @@ class Sweeping:
 
 
 def kill(
-    sweeping: Sweeping, luck: random.Random, seconds: float, pauses: tuple[float, float]
-) -> tuple[int, int]:
-    """Kill the service and the agents, one or the other, until it is over or time is up."""
-    service, agents, deadline = 0, 0, time.monotonic() + seconds
+    sweeping: Sweeping,
+    luck: random.Random,
+    seconds: float,
+    pauses: tuple[float, float],
+    victims: Sequence[str] = VICTIMS,
+) -> Counter[str]:
+    """Kill one process after the other until the sweep is over or time is up; how many of which."""
+    service, killed, due = sweeping.service, Counter[str](), list[str]()
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(luck.uniform(*pauses))
-        sweeping.service.wait_healthy()
-        if sweeping.over():
+        if service.is_healthy() and sweeping.over():
             break
-        if luck.random() < 0.75:
-            before = sweeping.service.restarts
-            sweeping.service.kill_only()
-            until(partial(_restarted, sweeping.service, before), "it is started again")
-            service += 1
-        for agent in sweeping.service.agents() if luck.random() < 0.3 else ():
+        due = due or luck.sample(victims, len(victims))
+        victim = due.pop()
+        if victim == "service":
+            before = service.restarts
+            service.kill_only()
+            until(partial(_restarted, service, before), "it is started again")
+            killed[victim] += 1
+        elif found := [pid for kind, pid in workers(service) if kind == victim]:
             with suppress(ProcessLookupError):
-                os.kill(agent.pid, signal.SIGKILL)
-            agents += 1
-    return service, agents
+                os.kill(luck.choice(found), signal.SIGKILL)
+                killed[victim] += 1
+    return killed
+
+
+def workers(service: Service) -> Iterator[tuple[str, int]]:
+    """What of the service's own processes is alive but itself, and as what."""
+    members = {process.pid: process for process in service.members()}
+    lines = {pid: " ".join(process.command) for pid, process in members.items()}
+    agents = {pid for pid, line in lines.items() if "dispatcher.agent serve" in line}
+    for pid, process in members.items():
+        line = lines[pid]
+        if "dispatcher.cli.main" in line or "tests.chaos.nursery" in line:
+            continue
+        if pid in agents:
+            yield "agent", pid
+        elif "dispatcher.agent.forker" in line:
+            yield ("forker" if process.parent in agents else "shim"), pid
+        else:
+            yield "trial", pid
+
+
+def _overtaken(did: Sequence[Effect]) -> Iterator[str]:
+    latest: dict[str, int] = {}
+    for run, attempt, what in did:
+        if attempt < latest.get(run, 0):
+            yield f"{run} {attempt} {what}"
+        latest[run] = max(attempt, latest.get(run, 0))
 
 
 def _restarted(service: Service, before: int) -> bool:
@@ -126,13 +170,19 @@ def grid(*sizes: int) -> dict[str, Any]:
     return {"name": "GRID", "parameter_space": space}
 
 
-def run_grid(folder: Path, sizes: Sequence[int], seconds: float, at_once: int) -> Sweeping:
+def run_grid(
+    folder: Path,
+    sizes: Sequence[int],
+    seconds: float,
+    at_once: int,
+    patches: Path | None = None,
+) -> Sweeping:
     """Start a service and a grid on it."""
-    service = Service(folder)
+    make = Service if patches else NursedService
+    service = make(folder, patches=patches)
     service.start()
     service.attach("local", kind="local", cpus=at_once)
-    sweeping = Sweeping(service, folder / "effects", "HD_chaos")
-    sweeping.effects.touch()
+    sweeping = Sweeping(service, Effects(folder / "effects"), "HD_chaos")
     total = 1
     for size in sizes:
         total *= size

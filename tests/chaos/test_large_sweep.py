@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.effects import Effects
 from tests.chaos.sweeping import Sweeping
 from tests.rigs.service import Service
 
@@ -21,8 +22,7 @@ def test_ten_thousand_trials_keep_their_pace(tmp_path: Path) -> None:
     try:
         service.start()
         service.attach("local", kind="local", cpus=16)
-        sweeping = Sweeping(service, tmp_path / "effects", "HD_large")
-        sweeping.effects.touch()
+        sweeping = Sweeping(service, Effects(tmp_path / "effects"), "HD_large")
         before = memory(service.pid)
         space = {"a": ["uniform", [0, 1]], "b": ["choice", [[1, 2, 3]]]}
         trial = {"id": "HD_large_0", "experiment": "chaos", "command": "true"}
