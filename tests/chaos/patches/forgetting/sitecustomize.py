@@ -9,10 +9,11 @@ from typing import Any
 
 os.environ.pop("PYTHONPATH", None)
 if "dispatcher.cli.main" in sys.orig_argv:
+    from dispatcher.core.sweeps import trial_spec as _trial_spec
     from dispatcher.engine import sweeper
     from dispatcher.engine.sweep_book import Book
 
-    _trial_spec, _new = sweeper.trial_spec, Book._new
+    _new = Book._new
     _made_here: set[int] = set()
 
     def trial_spec(spec: Any, cell: Any) -> Any:
