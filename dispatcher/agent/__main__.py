@@ -12,10 +12,12 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import Any, List, Optional
 
 AGENT_IS_RUNNING = 3
+A_THREAD_DIED = 70  # "internal software error" of sysexits.h
 _LOOK_EVERY = 10.0
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -49,6 +51,7 @@ def _serve(
     from dispatcher.agent.node import AgentIsRunning, NodeAgent
     from dispatcher.agent.server import Server
 
+    threading.excepthook = _give_up
     agent = NodeAgent(root, interpreter)
     try:
         agent.start()
@@ -72,6 +75,17 @@ def _serve(
     server.close()
     agent.close()
     return 0
+
+
+def _give_up(died: Any) -> None:
+    """End the agent when a thread of it ends by an error: without it, something would never be done
+    again and nobody would know. Jobs go on; who needs the agent starts another, which finds them.
+    """
+    log.critical(
+        "a thread has ended, and the agent with it",
+        exc_info=(died.exc_type, died.exc_value, died.exc_traceback),
+    )
+    os._exit(A_THREAD_DIED)
 
 
 if __name__ == "__main__":

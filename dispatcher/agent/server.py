@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LIVES_LONG = 0.03  # seconds
+_PAUSE = 0.1
 
 
 class Server:
@@ -50,8 +51,11 @@ class Server:
         while not self._closed:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if not self._closed:
+                    log.warning("nobody new can be heard: %s", error)
+                    time.sleep(_PAUSE)  # no descriptor is free; one will be
+                continue
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     @property

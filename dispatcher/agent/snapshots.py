@@ -118,8 +118,8 @@ class Snapshots:
             os.makedirs(part)
             with service.get(f"/snapshots/{snapshot}/archive") as archive:
                 _extract(archive, part, wanted)
-        except ValueError as error:
-            raise BadSnapshot(str(error)) from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise BadSnapshot(repr(error)) from error
         finally:
             service.close()
         try:

@@ -3,12 +3,17 @@
 import json
 import os
 import random
+import resource
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from dispatcher.agent.__main__ import A_THREAD_DIED
 from tests.integration.agent.rig import Agent, agent_on, job
 from tests.rigs.processes import alive, children, marked
 from tests.rigs.waiting import until
@@ -179,3 +184,40 @@ def test_a_renewed_lease_lets_them_live_and_a_dead_agent_does_not(agent: Agent) 
     until((agent.folder("leased-1") / "exit.json").exists, "it has fenced itself", timeout=5)
     assert json.loads((agent.folder("leased-1") / "exit.json").read_text())["reason"] == "fenced"
     agent.start()
+
+
+def test_an_agent_without_a_free_descriptor_hears_who_comes_once_there_is_one(agent: Agent) -> None:
+    pid = agent.process.pid
+    open_files = len(os.listdir(f"/proc/{pid}/fd"))
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files + 4, before[1]))
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(10)]
+    for one in crowd:
+        one.connect(str(agent.root / "agent.sock"))
+    until(lambda: len(os.listdir(f"/proc/{pid}/fd")) == open_files + 4, "all of them are taken")
+    for one in crowd:
+        one.close()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    with socket.socket(socket.AF_UNIX) as late:
+        late.settimeout(30)
+        late.connect(str(agent.root / "agent.sock"))
+        late.sendall(b'{"id": 1, "op": "hello"}\n')
+        assert b'"ok": true' in late.recv(4096)
+
+
+def test_an_agent_that_loses_a_thread_ends_and_the_next_one_finds_its_jobs(
+    agent: Agent, sleeper: str, tmp_path: Path
+) -> None:
+    agent.submit(job("stays-1", script=sleeper))
+    agent.until("stays-1", "alive")
+    agent.kill()
+    (tmp_path / "sitecustomize.py").write_text(
+        "from dispatcher.agent import remover\nremover.Remover._drop_old_claims = None\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "dispatcher.agent", "serve", "--root", str(agent.root)]
+    broken = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert broken.returncode == A_THREAD_DIED
+    assert "a thread has ended, and the agent with it" in broken.stderr
+    agent.start()
+    assert agent.observe("stays-1")["state"] == "alive"
