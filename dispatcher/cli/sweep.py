@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from dispatcher.cli import plots
 from dispatcher.cli.command import Shown, command
@@ -18,10 +19,9 @@ from dispatcher.client.script_run_config import ScriptRunConfig
 from dispatcher.client.sweeps.config import HyperDriveConfig
 from dispatcher.client.sweeps.run import HyperDriveRun
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.space import Space
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import Metric, Sampling, SweepSpec
-from dispatcher.services.suggesting import Suggester
+from dispatcher.services.suggesting import NoTrials, Suggester
 
 app = typer.Typer(help="Sweeps: many runs of one script.", no_args_is_help=True)
 PAGE = 1000
@@ -217,22 +217,25 @@ def _sweep(scope: Scope, run_id: str) -> HyperDriveRun:
 
 def _first_cells(config: HyperDriveConfig, count: int) -> list[dict[str, Any]]:
     """What would be tried first. Of a sampler that learns it is the random start."""
-    told = config._sampling.to_json()
     try:
-        Space.of(told["parameter_space"])
-    except InvalidSpec as error:
-        raise UserErrorException(str(error)) from error
+        sampling = Sampling.model_validate(config._sampling.to_json())
+    except ValidationError as error:
+        wrong = "; ".join(each["msg"] for each in error.errors())
+        raise UserErrorException(wrong) from error
     spec = SweepSpec(
         id="dry-run",
         experiment="dry-run",
         trial=RunSpec(id="dry-run_0", experiment="dry-run", command="true"),
-        sampling=Sampling.model_validate(told),
+        sampling=sampling,
         primary_metric=Metric(name="dry-run", goal="maximize"),
         max_total_runs=config._max_total_runs,
         max_concurrent_runs=1,
     )
     ordinals = range(min(count, config._max_total_runs))
-    return Suggester(spec).suggest(ordinals, (), ())
+    try:
+        return [each.values for each in Suggester(spec).suggest(ordinals, (), NoTrials())]
+    except InvalidSpec as error:
+        raise UserErrorException(str(error)) from error
 
 
 def _write_parquet(file: Path, rows: list[dict[str, Any]], names: list[str]) -> None:

@@ -1,152 +1,108 @@
-"""What a sweep may try: v1's expressions, read from their JSON, and values drawn from them. Pure.
+"""What a sweep may try: parameters, which of them there are when, and what must hold. Pure.
 
-Every expression is one function from the unit interval: a value is `value(u)` for a `u` from 0 up
-to 1, and `unit(value)` leads back. So one sampler, which knows nothing but the unit cube, serves
-all of them, and each distribution is stated in one place. A `choice` is an index into its options.
+A parameter is an expression (`core.expressions`). With a condition it exists only where others have
+certain values: `["uniform", [0, 1], {"optimizer": ["sgd"]}]`. A cell names those that exist, and a
+constraint (`core.constraints`) may reject it: then it is no cell of the space.
 
 Two cells are the same if their canonical JSON is: names sorted, numbers as Python writes them. `1`
 and `1.0` differ, because the script is given another text.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, field
 from typing import Any
 
+from dispatcher.core.constraints import Constraint, bound
 from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.expressions import Expression, canonical, parameter
 
 MAX_PARAMETERS = 1_000
-MAX_OPTIONS = 100_000
-LARGEST_LOG = 700.0  # exp of more is no number any more
-_NORMAL = NormalDist()
-_TINY = 2.0**-53
-_SIGMAS = 9  # farther out no double of the unit interval leads
-_ARGUMENTS = {
-    "choice": 1,
-    "randint": 1,
-    "uniform": 2,
-    "loguniform": 2,
-    "normal": 2,
-    "lognormal": 2,
-    "quniform": 3,
-    "qloguniform": 3,
-    "qnormal": 3,
-    "qlognormal": 3,
-}
 Values = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Expression:
-    """One hyperparameter's distribution. `arguments` are numbers, or for `choice` the options."""
-
-    kind: str
-    arguments: tuple[Any, ...]
-
-    @property
-    def is_choice(self) -> bool:
-        return self.kind == "choice"
-
-    @property
-    def size(self) -> int | None:
-        """How many values there are; None if they are not to be counted."""
-        if self.kind == "choice":
-            return len(self.arguments)
-        return int(self.arguments[0]) if self.kind == "randint" else None
-
-    def value(self, u: float) -> Any:
-        """The value at a place of the unit interval."""
-        if self.size is not None:
-            index = min(int(u * self.size), self.size - 1)
-            return self.arguments[index] if self.is_choice else index
-        first, second, *step = self.arguments
-        u = min(max(u, _TINY), 1 - _TINY) if "normal" in self.kind else u
-        if "uniform" in self.kind:
-            number = first + u * (second - first)
-        else:
-            number = first + second * _NORMAL.inv_cdf(u)
-        if "log" in self.kind:
-            number = math.exp(number)
-        return float(round(number / step[0]) * step[0]) if step else float(number)
-
-    def unit(self, value: Any) -> float:
-        """Where in the unit interval a value lies. Raises InvalidSpec: it can be no such value."""
-        if self.is_choice:
-            wanted = canonical(value)
-            for index, option in enumerate(self.arguments):
-                if canonical(option) == wanted:
-                    return (index + 0.5) / len(self.arguments)
-            raise InvalidSpec(f"{value!r} is none of the options of its choice")
-        number = _finite("value", value)
-        if self.kind == "randint":
-            if number != int(number) or not 0 <= number < self.arguments[0]:
-                raise InvalidSpec(f"{value!r} is no whole number below {self.arguments[0]}")
-            return (number + 0.5) / float(self.arguments[0])
-        return self._place(number)
-
-    def _place(self, number: float) -> float:
-        first, second, *step = self.arguments
-        slack = step[0] / 2 if step else 1e-9 * max(1.0, abs(number))
-        if "log" in self.kind:
-            low, high = math.log(max(number - slack, 1e-300)), math.log(max(number + slack, 1e-300))
-            number = math.log(max(number, 1e-300))
-        else:
-            low, high = number - slack, number + slack
-        if "uniform" in self.kind:
-            if high < first or low > second:
-                raise InvalidSpec(f"{number!r} is outside of {self.kind}{self.arguments}")
-            return float(min(max((number - first) / ((second - first) or 1), 0.0), 1.0))
-        if not second:
-            return 0.5
-        return min(max(_NORMAL.cdf((number - first) / second), _TINY), 1 - _TINY)
-
-    def text(self, value: Any) -> str:
-        """The value as the script is given it: v1 writes a quantised 65.0 as 65."""
-        whole = self.kind.startswith("q") and isinstance(value, float) and value.is_integer()
-        if whole and abs(value) < 1e16:
-            return str(int(value))
-        return json.dumps(value) if isinstance(value, list | dict) else str(value)
+Condition = Mapping[str, frozenset[str]]  # another parameter -> the values it may have, canonical
 
 
 @dataclass(frozen=True)
 class Space:
-    """All hyperparameters of a sweep, by name."""
+    """All hyperparameters of a sweep, by name.
+
+    `order` has each parameter after those that its condition names.
+    """
 
     parameters: Mapping[str, Expression]
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
     @staticmethod
-    def of(told: Any) -> "Space":
-        """Read `{name: [expression, arguments]}`. Raises InvalidSpec, which names the parameter."""
+    def of(told: Any, constraints: Any = ()) -> "Space":
+        """Read `{name: [expression, arguments]}`, where a third element is the condition.
+
+        Raises:
+            InvalidSpec: It is none; the text names the parameter or the constraint.
+        """
         if not isinstance(told, Mapping) or not told:
             raise InvalidSpec("parameter_space: an object with a parameter at least is needed")
         if len(told) > MAX_PARAMETERS:
             raise InvalidSpec(f"parameter_space: {len(told)} parameters; at most {MAX_PARAMETERS}")
-        return Space({name: _parameter(name, told[name]) for name in told})
+        parameters, conditions = {}, {}
+        for name, each in told.items():
+            has_condition = isinstance(each, list | tuple) and len(each) == 3
+            parameters[name] = parameter(name, each[:2] if has_condition else each)
+            if has_condition:
+                conditions[name] = each[2]
+        known = {name: _condition(name, each, parameters) for name, each in conditions.items()}
+        order = _ordered(parameters, known)
+        for name in known:
+            _check_possible(name, known)
+        return Space(parameters, known, order, bound(constraints, tuple(parameters)))
 
     @property
     def size(self) -> int | None:
-        """How many cells there are; None if they are not to be counted."""
-        sizes = [parameter.size for parameter in self.parameters.values()]
+        """How many cells there are, rejected ones included; None if they are not to be counted."""
+        sizes = [each.size for each in self.parameters.values()]
         known = [size for size in sizes if size is not None]
-        return math.prod(known) if len(known) == len(sizes) else None
+        return math.prod(known) if len(known) == len(sizes) and not self.conditions else None
+
+    def exists(self, name: str, values: Values) -> bool:
+        """Whether a parameter exists where those before it have these values."""
+        condition = self.conditions.get(name)
+        return condition is None or all(
+            parent in values and canonical(values[parent]) in allowed
+            for parent, allowed in condition.items()
+        )
 
     def at(self, units: Mapping[str, float]) -> dict[str, Any]:
-        """The cell at a place of the unit cube."""
-        return {name: each.value(units[name]) for name, each in self.parameters.items()}
+        """The cell at a place of the unit cube; where a parameter does not exist it is left out."""
+        found: dict[str, Any] = {}
+        for name in self.order:
+            if self.exists(name, found):
+                found[name] = self.parameters[name].value(units[name])
+        return {name: found[name] for name in self.parameters if name in found}
 
     def units(self, values: Values) -> dict[str, float]:
         """Where in the unit cube a cell lies. Raises InvalidSpec: it is no cell of this space."""
-        if values.keys() != self.parameters.keys():
-            raise InvalidSpec(f"a cell names {', '.join(self.parameters)}, not {', '.join(values)}")
-        return {name: each.unit(values[name]) for name, each in self.parameters.items()}
+        names = [name for name in self.order if self.exists(name, values)]
+        if values.keys() != set(names):
+            raise InvalidSpec(f"a cell names {', '.join(names)}, not {', '.join(values)}")
+        return {name: self.parameters[name].unit(values[name]) for name in names}
+
+    def allows(self, values: Values) -> bool:
+        """Whether no constraint rejects a cell. Raises InvalidSpec: one cannot be applied to it."""
+        return all(each.holds(values) for each in self.constraints)
+
+    def check(self, values: Values) -> None:
+        """Raises InvalidSpec: it is no cell of this space, or a constraint rejects it."""
+        self.units(values)
+        for each in self.constraints:
+            if not each.holds(values):
+                raise InvalidSpec(f"the constraint {each.text!r} rejects it")
 
     def has(self, values: Values) -> bool:
         """Whether a cell is one of this space."""
         try:
-            self.units(values)
+            self.check(values)
         except InvalidSpec:
             return False
         return True
@@ -163,105 +119,66 @@ class Space:
         )
 
 
-class Grid:
-    """Every combination of choices, by number: none is held, so it may be as large as it likes.
-
-    The last parameter runs fastest. An option that comes twice counts once.
-    """
-
-    def __init__(self, space: Space) -> None:
-        self._options: dict[str, Sequence[Any]] = {}
-        for name, each in space.parameters.items():
-            if not each.is_choice:
-                raise InvalidSpec(
-                    f"parameter_space.{name}: grid sampling takes choice alone, not {each.kind}"
-                )
-            self._options[name] = tuple({canonical(o): o for o in each.arguments}.values())
-        self.size = math.prod(len(options) for options in self._options.values())
-
-    def cell(self, number: int) -> dict[str, Any]:
-        """The cell of that number, from 0."""
-        cell: dict[str, Any] = {}
-        for name in reversed(self._options):
-            number, index = divmod(number, len(self._options[name]))
-            cell[name] = self._options[name][index]
-        return {name: cell[name] for name in self._options}
-
-
-def canonical(value: Any) -> str:
-    """One text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
 def config_hash(values: Values) -> str:
     """The canonical hash of a cell."""
     return hashlib.sha256(canonical(dict(values)).encode()).hexdigest()[:32]
 
 
-def _parameter(name: Any, told: Any) -> Expression:
-    where = f"parameter_space.{name}"
-    if not isinstance(name, str) or not name.strip("-") or len(name) > 256 or "\0" in name:
-        raise InvalidSpec(f"{where}: a name of 1 to 256 characters is needed")
-    if (
-        not isinstance(told, list | tuple)
-        or len(told) != 2
-        or not isinstance(told[1], list | tuple)
-    ):
-        raise InvalidSpec(f'{where}: ["expression", [arguments]] is needed, not {told!r:.100}')
-    kind, arguments = told
-    count = _ARGUMENTS.get(kind) if isinstance(kind, str) else None
-    if count is None:
-        raise InvalidSpec(f"{where}: {kind!r:.50} is none of {', '.join(_ARGUMENTS)}")
-    if len(arguments) != count:
-        raise InvalidSpec(f"{where}: {kind} takes {count} arguments, not {len(arguments)}")
-    if kind == "choice":
-        return Expression(kind, _options(where, arguments[0]))
-    numbers = [_finite(f"{where}: {kind}", argument) for argument in arguments]
-    if kind == "randint":
-        if numbers[0] < 1 or numbers[0] != int(numbers[0]) or numbers[0] > 1 << 53:
-            raise InvalidSpec(f"{where}: randint takes a whole number from 1 on, not {numbers[0]}")
-        return Expression(kind, (int(numbers[0]),))
-    _check_numbers(where, kind, *numbers)
-    return Expression(kind, tuple(numbers))
+def _condition(name: str, told: Any, parameters: Mapping[str, Expression]) -> Condition:
+    where = f"parameter_space.{name}: its condition"
+    if not isinstance(told, Mapping) or not told:
+        raise InvalidSpec(f"{where} is an object such as {{other: [values]}}, not {told!r:.100}")
+    found: dict[str, frozenset[str]] = {}
+    for parent, values in told.items():
+        decides = parameters.get(parent)
+        if decides is None:
+            raise InvalidSpec(f"{where} names {parent!r:.100}, which is no parameter")
+        if decides.size is None:
+            raise InvalidSpec(
+                f"{where} goes by {parent}, a {decides.kind}; only a choice or a randint decides"
+            )
+        listed: Sequence[Any] = values if isinstance(values, list | tuple) else [values]
+        if not listed:
+            raise InvalidSpec(f"{where} allows {parent} no value: it would never exist")
+        for value in listed:
+            try:
+                decides.unit(value)
+            except InvalidSpec as error:
+                raise InvalidSpec(f"{where}: {parent}: {error}") from error
+        found[parent] = frozenset(canonical(value) for value in listed)
+    return found
 
 
-def _options(where: str, options: Any) -> tuple[Any, ...]:
-    if not isinstance(options, list | tuple) or not options:
-        raise InvalidSpec(f"{where}: choice needs at least one option")
-    if len(options) > MAX_OPTIONS:
-        raise InvalidSpec(f"{where}: choice has {len(options)} options; at most {MAX_OPTIONS}")
-    try:
-        json.dumps(options, allow_nan=False)
-    except ValueError as error:
-        raise InvalidSpec(f"{where}: NaN and infinity are no options") from error
-    if any(isinstance(option, str) and "\0" in option for option in options):
-        raise InvalidSpec(f"{where}: an option must not contain a NUL character")
-    return tuple(options)
+def _ordered(
+    parameters: Mapping[str, Expression], conditions: Mapping[str, Condition]
+) -> tuple[str, ...]:
+    """Each after those that it depends on. Raises InvalidSpec, which names a circle."""
+    order: dict[str, None] = {}
+    waiting = list(parameters)
+    while waiting:
+        ready = [name for name in waiting if conditions.get(name, {}).keys() <= order.keys()]
+        if not ready:
+            raise InvalidSpec(
+                f"parameter_space.{waiting[0]}: the conditions of {', '.join(waiting)[:200]} wait "
+                "for each other in a circle"
+            )
+        order.update(dict.fromkeys(ready))
+        waiting = [name for name in waiting if name not in order]
+    return tuple(order)
 
 
-def _check_numbers(
-    where: str, kind: str, first: float, second: float, step: float | None = None
-) -> None:
-    if "uniform" in kind and not (first < second or ("log" in kind and first == second)):
-        raise InvalidSpec(f"{where}: {kind} needs min_value below max_value: {first}, {second}")
-    if "normal" in kind and second < 0:
-        raise InvalidSpec(f"{where}: {kind} needs a sigma from 0 on, not {second}")
-    if step is not None and step <= 0:
-        raise InvalidSpec(f"{where}: {kind} needs a q above 0, not {step}")
-    highest = second if "uniform" in kind else first + _SIGMAS * second
-    if "log" in kind and highest > LARGEST_LOG:
-        raise InvalidSpec(
-            f"{where}: {kind}({first}, {second}) leads to exp({highest:g}), which is no number; "
-            "its arguments are logarithms"
-        )
-    if "uniform" in kind and not math.isfinite(second - first):
-        raise InvalidSpec(f"{where}: {kind}: {first} and {second} are too far apart")
-
-
-def _finite(where: str, value: Any) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or (isinstance(value, int) and abs(value) > 1 << 1000):
-        raise InvalidSpec(f"{where}: a number is needed, not {value!r:.50}")
-    if not math.isfinite(value):
-        raise InvalidSpec(f"{where}: a finite number is needed, not {value}")
-    return float(value) if isinstance(value, float) else value
+def _check_possible(name: str, conditions: Mapping[str, Condition]) -> None:
+    """What a parameter's condition, and those of the ones it goes by, ask of each: all of it."""
+    asked: dict[str, frozenset[str]] = {}
+    waiting, seen = [name], {name}
+    while waiting:
+        for parent, allowed in conditions.get(waiting.pop(), {}).items():
+            asked[parent] = asked.get(parent, allowed) & allowed
+            if not asked[parent]:
+                raise InvalidSpec(
+                    f"parameter_space.{name}: its condition can never hold: {parent} would need "
+                    "two values at once"
+                )
+            if parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)

@@ -11,13 +11,15 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.grid import Grid
 from dispatcher.core.policies import Goal, NoTermination, Policy
-from dispatcher.core.space import Grid, Space
+from dispatcher.core.space import Space
 from dispatcher.core.spec import (
     ExperimentName,
     Frozen,
@@ -32,51 +34,77 @@ from dispatcher.core.spec import (
 
 TYPE = "hyperdrive"
 MAX_TOTAL, MAX_CONCURRENT, MAX_PARENTS = 100_000, 1_000, 5
+MAX_POPULATION, MAX_METRICS = 1_000, 10
 WEEK = 10_080
-Method = Literal["RANDOM", "GRID", "BayesianOptimization", "TPE"]
-GUIDED = frozenset({"BayesianOptimization", "TPE"})  # by what was logged
+Method = Literal["RANDOM", "GRID", "BayesianOptimization", "TPE", "QMC", "CMAES", "NSGAII", "GP"]
+GUIDED = frozenset({"BayesianOptimization", "TPE", "CMAES", "NSGAII", "GP"})  # by what was logged
+BRED = frozenset({"CMAES", "NSGAII"})  # generation by generation
 HYPERPARAMETERS = "hyperparameters"  # the property of a trial that holds its cell
+GENERATION = "sampler_generation"  # the property that has its generation, and whose that is
 _BAYESIAN = ("choice", "uniform", "quniform")
 
 
 class Sampling(Frozen):
-    """How cells are found. `parameter_space` is v1's JSON; `seed` makes two sweeps the same."""
+    """How cells are found. `parameter_space` is v1's JSON, with conditions where there are any.
+
+    Of the `properties` there are: `seed` (makes two sweeps the same), `constraints` (what must hold
+    in each cell) and `population_size` (of what goes generation by generation).
+    """
 
     name: Method
     parameter_space: dict[str, Any]
     properties: dict[str, Any] | None = None
 
-    @field_validator("parameter_space")
-    @classmethod
-    def _is_space(cls, told: dict[str, Any]) -> dict[str, Any]:
-        try:
-            Space.of(told)
-        except InvalidSpec as error:
-            raise ValueError(str(error)) from error
-        return told
-
     @model_validator(mode="after")
     def _fits(self) -> "Sampling":
-        space = self.space
+        try:
+            space = self.space
+            if self.name == "GRID":
+                Grid(space)
+        except InvalidSpec as error:
+            raise ValueError(str(error)) from error
         for name, each in space.parameters.items():
             if self.name == "BayesianOptimization" and each.kind not in _BAYESIAN:
                 raise ValueError(
                     f"parameter_space.{name}: Bayesian sampling takes {', '.join(_BAYESIAN)}, "
                     f"not {each.kind}"
                 )
-        try:
-            if self.name == "GRID":
-                Grid(space)
-        except InvalidSpec as error:
-            raise ValueError(str(error)) from error
-        seed = (self.properties or {}).get("seed")
+        if self.name in ("CMAES", "GP") and not self.guided_parameters:
+            raise ValueError(
+                f"parameter_space: {self.name} goes by numbers that exist in every cell, and there "
+                "are none; TPE goes by choices, too"
+            )
+        seed, size = self._property("seed"), self._property("population_size")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | str)):
             raise ValueError(f"properties.seed: a whole number or a text is needed, not {seed!r}")
+        if size is not None and (type(size) is not int or not 2 <= size <= MAX_POPULATION):
+            raise ValueError(
+                f"properties.population_size: a whole number from 2 to {MAX_POPULATION} is "
+                f"needed, not {size!r:.50}"
+            )
         return self
 
-    @property
+    @cached_property
     def space(self) -> Space:
-        return Space.of(self.parameter_space)
+        constraints = self._property("constraints")
+        return Space.of(self.parameter_space, () if constraints is None else constraints)
+
+    @property
+    def guided_parameters(self) -> tuple[str, ...]:
+        """Those that a sampler goes by which needs the same ones in every cell."""
+        return tuple(
+            name
+            for name, each in self.space.parameters.items()
+            if name not in self.space.conditions and (self.name != "CMAES" or not each.is_choice)
+        )
+
+    @property
+    def population_size(self) -> int | None:
+        size: int | None = self._property("population_size")
+        return size
+
+    def _property(self, name: str) -> Any:
+        return (self.properties or {}).get(name)
 
 
 class Metric(Frozen):
@@ -87,7 +115,9 @@ class Metric(Frozen):
 class SweepSpec(Frozen):
     """One sweep as it was asked for. `trial` is what each trial runs; its id counts for nothing.
 
-    With `targets` the trials go to these by turns, instead of to the trial's own.
+    With `further_metrics` no trial need be the best: the sweep looks for all that none is better
+    than in every metric. With `targets` the trials go to these by turns, instead of to the trial's
+    own.
     """
 
     id: RunId
@@ -100,6 +130,7 @@ class SweepSpec(Frozen):
     sampling: Sampling
     policy: Policy = NoTermination()
     primary_metric: Metric
+    further_metrics: Annotated[tuple[Metric, ...], Field(max_length=MAX_METRICS - 1)] = ()
     max_total_runs: int = Field(ge=1, le=MAX_TOTAL)
     max_concurrent_runs: int = Field(ge=1, le=MAX_CONCURRENT)
     max_duration_minutes: float = Field(WEEK, gt=0, le=10_000_000, allow_inf_nan=False)
@@ -119,13 +150,36 @@ class SweepSpec(Frozen):
             raise ValueError(
                 f"first: {len(self.first)} cells; max_total_runs is {self.max_total_runs}"
             )
+        self._check_metrics()
         space = self.sampling.space
         for number, cell in enumerate(self.first):
             try:
-                space.units(cell)
+                space.check(cell)
             except InvalidSpec as error:
                 raise ValueError(f"first.{number}: {error}") from error
         return self
+
+    def _check_metrics(self) -> None:
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(f"further_metrics: a metric is named twice: {', '.join(names)[:200]}")
+        if not self.further_metrics:
+            return
+        if self.policy.name != "Default":
+            raise ValueError(
+                f"policy: {self.policy.name} compares by one metric, and there are {len(names)}; "
+                "leave it out"
+            )
+        if self.sampling.name in ("CMAES", "BayesianOptimization"):
+            raise ValueError(
+                f"sampling.name: {self.sampling.name} goes by one metric, and there are "
+                f"{len(names)}; NSGAII, TPE, GP, QMC, RANDOM and GRID take several"
+            )
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that it goes by; more than one: for the best of all worlds."""
+        return (self.primary_metric, *self.further_metrics)
 
     @property
     def seed(self) -> str:
@@ -191,11 +245,15 @@ def advance(sweep: Sweep, counts: Counts, deadline: float, now: float) -> Next:
 
 @dataclass(frozen=True)
 class Cell:
-    """A trial to be: its place in the sweep, its key, its values."""
+    """A trial to be: its place in the sweep, its key, its values.
+
+    `generation` is what a sampler that goes generation by generation notes of it, as JSON.
+    """
 
     number: int
     key: str
     values: Mapping[str, Any]
+    generation: str | None = None
 
 
 def key_of(digest: str, replica: int) -> str:
@@ -222,6 +280,10 @@ def trial_spec(spec: SweepSpec, cell: Cell) -> RunSpec:
     definition = dict(trial.definition)
     if definition:
         definition["arguments"] = [*trial.arguments, *arguments]
+    properties = {**trial.properties, HYPERPARAMETERS: told(cell.values)}
+    properties.pop(GENERATION, None)
+    if cell.generation is not None:
+        properties[GENERATION] = cell.generation
     return trial.model_copy(
         update={
             "id": f"{spec.id}_{cell.number}",
@@ -232,7 +294,7 @@ def trial_spec(spec: SweepSpec, cell: Cell) -> RunSpec:
             "key_hash": cell.key.partition("#")[0],
             "arguments": (*trial.arguments, *arguments),
             "command": _command(trial.command, arguments),
-            "properties": {**trial.properties, HYPERPARAMETERS: told(cell.values)},
+            "properties": properties,
             "definition": definition,
         }
     )

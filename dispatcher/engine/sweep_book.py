@@ -19,11 +19,12 @@ from dispatcher.core.policies import (
     Standings,
     condemns,
     is_due,
+    orient,
 )
 from dispatcher.core.space import config_hash
 from dispatcher.core.sweeps import Cell, Counts, Sweep, key_of, retry_key, tries_of
 from dispatcher.services.suggesting import SEEN, Known, Suggester
-from dispatcher.services.sweeps import cell_of, number_of
+from dispatcher.services.sweeps import cell_of, final_scores, generation_of, number_of
 from dispatcher.store.contract import Sample
 
 
@@ -41,7 +42,12 @@ class Entry:
     status: Status = Status.QUEUED
     open: bool = True
     history: History = field(default_factory=History)
-    place: int = 0  # up to which logging it is read
+    scores: tuple[float, ...] = ()  # a value for each metric; none while one is missing
+    lasts: dict[str, float] = field(default_factory=dict)  # of several metrics, the last of each
+    places: dict[str, int] = field(default_factory=dict)  # by metric, up to where it is read
+    generation: int | None = None
+    parents: tuple[int, ...] = ()
+    note: str | None = None  # the two as the trial has them
     marks: dict[int, Mark] = field(default_factory=dict)
     due: int = 0  # the last interval at which the policy is applied to it
 
@@ -67,7 +73,9 @@ class Book:
         self._standings: dict[int, Standings] = {}
         self._ordinals = 0
         self._keys: set[str] = set()
-        self._scored: list[tuple[float, int, str]] = []  # trials with a value, the worst first
+        self._scored: list[list[tuple[float, int, str]]] = []  # by metric, the worst trial first
+        self._numbers: list[tuple[int, str]] = []  # of the trials with scores
+        self._generations: dict[int, list[Entry]] = {}
 
     @property
     def deadline(self) -> float:
@@ -124,34 +132,40 @@ class Book:
         """The next trials: so many retries, so many new ones."""
         number = len(self.entries)
         cells = [
-            Cell(number + k, retry_key(entry.key), entry.values)
+            Cell(number + k, retry_key(entry.key), entry.values, entry.note)
             for k, entry in enumerate(self.to_retry()[:retry])
         ]
         if not start:
             return cells
         ordinals = range(self._ordinals, self._ordinals + start)
-        found = self.suggester.suggest(ordinals, self._replicas, self._known())
+        found = self.suggester.suggest(ordinals, self._replicas, self)
         replicas: dict[str, int] = {}
-        for values in found:
-            digest = config_hash(values)
+        for each in found:
+            digest = config_hash(each.values)
             replica = self._replicas.get(digest, 0) + replicas.get(digest, 0)
             replicas[digest] = replicas.get(digest, 0) + 1
-            cells.append(Cell(number + len(cells), key_of(digest, replica), values))
+            key = key_of(digest, replica)
+            cells.append(Cell(number + len(cells), key, each.values, each.generation))
         return cells
 
-    def read(self, entry: Entry, samples: Sequence[Sample]) -> None:
-        """Take what a trial has logged since."""
+    def read(self, entry: Entry, samples: Sequence[Sample], metric: str | None = None) -> None:
+        """Take what a trial has logged since, of the primary metric or of another."""
         spec = self.sweep.spec
-        before = entry.history.best
+        name = metric or spec.primary_metric.name
+        if spec.further_metrics:
+            for place, value, _t, _step in samples:
+                entry.places[name], entry.lasts[name] = place, value
+            self._score(entry, final_scores(entry.lasts, spec.metrics))
+            return
         for place, value, _t, _step in samples:
             mark = entry.history.log(value, spec.primary_metric.goal)
-            entry.place = place
+            entry.places[name] = place
             if is_due(spec.policy, entry.history.count, entry.number):
                 interval = entry.history.count
                 entry.due, entry.marks[interval] = interval, mark
                 self._standings.setdefault(interval, Standings()).add(mark)
-        if entry.history.best != before:
-            self._rank(entry, before)
+        best = entry.history.best
+        self._score(entry, () if best == WORST else (orient(best, spec.primary_metric.goal),))
 
     def judge(self) -> list[tuple[Entry, int]]:
         """The open trials that the policy ends now, each with the interval at which it stands."""
@@ -177,6 +191,10 @@ class Book:
         is_retry = tries_of(run.spec.key) > 0
         entry = Entry(number, run.id, run.spec.key, self._ordinals, cell_of(run))
         self.entries[run.id] = entry
+        noted = generation_of(run)
+        if noted is not None:
+            entry.generation, entry.parents, entry.note = noted
+            self._generations.setdefault(entry.generation, []).append(entry)
         self._keys.add(entry.key)
         if is_retry:
             self._failed.pop(_tried(run.spec.key), None)
@@ -191,15 +209,26 @@ class Book:
         """Another attempt logs from the start: what the one before logged counts no more."""
         for interval, mark in entry.marks.items():
             self._standings[interval].remove(mark)
-        before, entry.history = entry.history.best, History()
-        self._rank(entry, before)
-        entry.attempt, entry.marks, entry.place, entry.due = attempt, {}, 0, 0
+        self._score(entry, ())
+        entry.history, entry.lasts, entry.places = History(), {}, {}
+        entry.attempt, entry.marks, entry.due = attempt, {}, 0
 
-    def _rank(self, entry: Entry, before: float) -> None:
-        if before != WORST:
-            del self._scored[bisect_left(self._scored, (before, entry.number, entry.id))]
-        if entry.history.best != WORST:
-            insort(self._scored, (entry.history.best, entry.number, entry.id))
+    def _score(self, entry: Entry, scores: tuple[float, ...]) -> None:
+        """Keep the order of the trials by each metric, and by number."""
+        if scores == entry.scores:
+            return
+        metrics = self.sweep.spec.metrics
+        self._scored = self._scored or [[] for _ in metrics]
+        for ranked, metric, value in zip(self._scored, metrics, entry.scores, strict=False):
+            place = (orient(value, metric.goal), entry.number, entry.id)
+            del ranked[bisect_left(ranked, place)]
+        for ranked, metric, value in zip(self._scored, metrics, scores, strict=False):
+            insort(ranked, (orient(value, metric.goal), entry.number, entry.id))
+        if not entry.scores:
+            insort(self._numbers, (entry.number, entry.id))
+        elif not scores:
+            del self._numbers[bisect_left(self._numbers, (entry.number, entry.id))]
+        entry.scores = scores
 
     def _note_end(self, entry: Entry) -> None:
         if entry.status is Status.FAILED and not self._has_later_try(entry):
@@ -210,26 +239,26 @@ class Book:
     def _has_later_try(self, entry: Entry) -> bool:
         return retry_key(entry.key) in self._keys
 
-    def _known(self) -> list[Known]:
+    def known(self) -> list[Known]:
         """The trials that a sampler learns from: the best, the latest, and those that go on."""
-        if not self.suggester.is_guided:
-            return []
-        chosen = {each: self.entries[each] for _, _, each in self._scored[-SEEN // 4 :]}
-        for entry in reversed(self.entries.values()):
-            if len(chosen) >= SEEN:
+        best = SEEN // 4 // max(1, len(self._scored))
+        ids = {run_id for ranked in self._scored for _, _, run_id in ranked[-best:]}
+        for _, run_id in reversed(self._numbers):
+            if len(ids) >= SEEN:
                 break
-            if entry.history.best != WORST:
-                chosen[entry.id] = entry
-        chosen.update(self.open)
-        sign = 1 if self.sweep.spec.primary_metric.goal == "maximize" else -1
-        return [
-            Known(
-                entry.values,
-                None if entry.history.best == WORST else sign * entry.history.best,
-                entry.open,
-            )
-            for entry in sorted(chosen.values(), key=lambda each: each.number)
-        ]
+            ids.add(run_id)
+        entries = [self.entries[run_id] for run_id in ids.union(self.open)]
+        return [_known(entry) for entry in sorted(entries, key=lambda each: each.number)]
+
+    def numbered(self, number: int) -> Known | None:
+        """The trial of that number."""
+        entry = self.entries.get(f"{self.run.id}_{number}")
+        return None if entry is None else _known(entry)
+
+    def generation(self, generation: int) -> list[Known]:
+        """All trials of a generation, by number."""
+        entries = self._generations.get(generation, ())
+        return [_known(entry) for entry in sorted(entries, key=lambda each: each.number)]
 
 
 def load(sweep: Sweep, run: Run, suggester: Suggester, trials: Iterable[Run]) -> Book:
@@ -238,6 +267,12 @@ def load(sweep: Sweep, run: Run, suggester: Suggester, trials: Iterable[Run]) ->
     for trial in trials:
         book.put(trial)
     return book
+
+
+def _known(entry: Entry) -> Known:
+    return Known(
+        entry.number, entry.values, entry.scores, entry.open, entry.generation, entry.parents
+    )
 
 
 def _tried(key: str) -> str:

@@ -240,12 +240,14 @@ class Sweeper:
         unread, book.unread = list(book.unread.values()), {}
         if not unread:
             return
-        metric = book.sweep.spec.primary_metric.name
+        metrics = [metric.name for metric in book.sweep.spec.metrics]
 
         def work(tx: Transaction) -> None:
             for entry in unread:
-                samples = tx.telemetry.history(entry.id, metric, entry.attempt, after=entry.place)
-                book.read(entry, samples)
+                for metric in metrics:
+                    place = entry.places.get(metric, 0)
+                    samples = tx.telemetry.history(entry.id, metric, entry.attempt, after=place)
+                    book.read(entry, samples, metric)
 
         self._parts.store.read(work)
 

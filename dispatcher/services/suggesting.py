@@ -4,36 +4,110 @@ Everything follows from the sweep's seed and from its trials, so a service that 
 moment suggests the same again; nothing else is kept. What is random in a trial comes from the seed
 and the trial's ordinal alone.
 
-Random and grid need no history and no library: a uniform draw from the unit cube is led through
-the space's own expressions (`core.space`), which Optuna's distributions do not have all of. The
-samplers that go by results are Optuna's, asked only: a study is made afresh from the trials for
-each batch. Optuna is imported when the first such sweep is driven, so that a service without one
-neither waits for it nor holds it.
+Random, grid and the Sobol sequence need no history: a place in the unit cube is led through the
+space's own expressions (`core.space`), which Optuna's distributions do not have all of. What goes
+by results asks Optuna's samplers (`services.studies`, `services.breeding`).
 
-So that the time for a suggestion stays the same however long the sweep grows, a study sees at most
-`SEEN` trials: the best of them, and of the others the latest.
+A cell that a constraint rejects is never suggested: another is drawn in its place, from the same
+seed. A space that rejects nearly all is refused when the sweep is submitted.
 """
 
 import hashlib
+import importlib.util
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Protocol
 
-from dispatcher.core.space import Grid, Space, config_hash
-from dispatcher.core.sweeps import GUIDED, SweepSpec
+from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.grid import Grid
+from dispatcher.core.space import Space, Values, config_hash
+from dispatcher.core.sweeps import BRED, GUIDED, SweepSpec
 
 SEEN = 200
-STARTUP = 10  # so many trials are random before the first one is guided
+STARTUP = 10  # so many trials are random before the first one is fitted
+DRAWS = 10_000  # so many are drawn for one cell, before a space is said to reject all
+GUIDED_DRAWS = 20  # so many of them by a sampler that learns; the rest at random
+MOST_DIMENSIONS = 21_201  # scipy's table for Sobol's sequence
+BLOCK = 256
 
 
 @dataclass(frozen=True)
 class Known:
-    """A trial as a sampler sees it. `score` is its best value, None while or where it has none."""
+    """A trial as a sampler sees it.
 
-    values: Mapping[str, Any]
-    score: float | None = None
+    `scores` has a value for each metric, and is empty while or where one is missing. Of a sampler
+    that goes generation by generation it has the generation, and the numbers it follows from.
+    """
+
+    number: int
+    values: Values
+    scores: tuple[float, ...] = ()
     open: bool = False
+    generation: int | None = None
+    parents: tuple[int, ...] = ()
+
+    @property
+    def told(self) -> bool:
+        """Whether it is over and has something to tell."""
+        return not self.open and bool(self.scores)
+
+
+class Trials(Protocol):
+    """What is known of a sweep's trials."""
+
+    def known(self) -> Sequence[Known]:
+        """The best, the latest, and those that go on, by number: `SEEN` and the open at most."""
+        ...
+
+    def numbered(self, number: int) -> Known | None:
+        """One of them."""
+        ...
+
+    def generation(self, generation: int) -> Sequence[Known]:
+        """All of a generation, by number."""
+        ...
+
+
+class NoTrials:
+    """What is known before there is a trial."""
+
+    def known(self) -> Sequence[Known]:
+        """None."""
+        return ()
+
+    def numbered(self, number: int) -> Known | None:  # noqa: ARG002
+        """None."""
+        return None
+
+    def generation(self, generation: int) -> Sequence[Known]:  # noqa: ARG002
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """A cell to try, and what is to be noted of it: see `core.sweeps.Cell`."""
+
+    values: dict[str, Any]
+    generation: str | None = None
+
+
+class Guide(Protocol):
+    """A sampler that goes by results."""
+
+    def begin(self, trials: Trials) -> bool:
+        """Look at the trials before a batch; whether there is enough to go by."""
+        ...
+
+    def ask(self, seed: int, drawn: dict[str, float]) -> dict[str, float]:
+        """A place in the unit cube; `drawn` is one at random, for what is not gone by."""
+        ...
+
+    def take(self, values: Values) -> str | None:
+        """A cell is tried. What is to be noted of it."""
+        ...
 
 
 class Suggester:
@@ -54,6 +128,8 @@ class Suggester:
         self._done = frozenset(done) - {config_hash(cell) for cell in spec.first}
         self._warm = tuple(warm)[-SEEN:]
         self._next = 0  # cells of the grid before this one are taken
+        self._sequence: tuple[int, Iterator[dict[str, Any]]] = (0, iter(()))
+        self._guide: Guide | None = None
 
     @property
     def is_guided(self) -> bool:
@@ -61,110 +137,164 @@ class Suggester:
         return self._spec.sampling.name in GUIDED
 
     def left(self, taken: Collection[str]) -> int | None:
-        """How many cells there are beyond those taken, by hash; None: no end to them."""
+        """How many cells there are beyond those taken, by hash; None: no end to them.
+
+        Where constraints reject cells it is no more than a bound, but 0 once there is none.
+        """
         if self._grid is None:
             return None
-        return max(0, self._grid.size - len(self._done) - len(taken))
+        left = max(0, self._grid.size - len(self._done) - len(taken))
+        if left and self._space.constraints:
+            self._skip(taken)
+            return min(left, self._grid.size - self._next)
+        return left
 
     def suggest(
-        self, ordinals: Sequence[int], taken: Collection[str], known: Sequence[Known]
-    ) -> list[dict[str, Any]]:
-        """Cells for the trials of these ordinals; fewer if the grid is at its end."""
-        cells: list[dict[str, Any]] = []
-        first = [dict(self._spec.first[n]) for n in ordinals if n < len(self._spec.first)]
-        cells += first
-        rest = ordinals[len(first) :]
+        self, ordinals: Sequence[int], taken: Collection[str], trials: Trials
+    ) -> list[Suggested]:
+        """Cells for the trials of these ordinals; fewer if the grid is at its end.
+
+        Raises:
+            InvalidSpec: The constraints reject all that was drawn.
+        """
+        cells = [Suggested(dict(self._spec.first[n])) for n in ordinals if self._is_first(n)]
+        rest = ordinals[len(cells) :]
         if self._grid is not None:
-            return cells + self._grid_cells(len(rest), taken, {config_hash(c) for c in cells})
+            fresh = {config_hash(each.values) for each in cells}
+            return cells + self._grid_cells(len(rest), taken, fresh)
         if self.is_guided and rest:
-            return cells + self._guided(rest, known)
-        return cells + [self._space.at(self._units(ordinal)) for ordinal in rest]
+            return cells + self._guided(rest, trials)
+        if self._spec.sampling.name == "QMC":
+            return cells + [Suggested(self._sobol(ordinal)) for ordinal in rest]
+        return cells + [Suggested(self._drawn(ordinal)) for ordinal in rest]
+
+    def _is_first(self, ordinal: int) -> bool:
+        return ordinal < len(self._spec.first)
 
     def _grid_cells(
         self, count: int, taken: Collection[str], fresh: Collection[str]
-    ) -> list[dict[str, Any]]:
+    ) -> list[Suggested]:
         assert self._grid is not None
-        cells: list[dict[str, Any]] = []
-        while self._next < self._grid.size and len(cells) < count:
-            cell = self._grid.cell(self._next)
-            digest = config_hash(cell)
-            if not any(digest in some for some in (taken, fresh, self._done)):
-                cells.append(cell)
+        cells: list[Suggested] = []
+        while len(cells) < count:
+            self._skip(taken, fresh)
+            if self._next >= self._grid.size:
+                break
+            cells.append(Suggested(self._grid.cell(self._next)))
             self._next += 1
         return cells
 
-    def _units(self, ordinal: int) -> dict[str, float]:
-        source = random.Random(f"{self._spec.seed}:{ordinal}")
+    def _skip(self, taken: Collection[str], fresh: Collection[str] = ()) -> None:
+        """Go on to the grid's next cell that is not taken and that no constraint rejects."""
+        assert self._grid is not None
+        rejected = 0
+        while self._next < self._grid.size:
+            cell = self._grid.cell(self._next)
+            if self._space.allows(cell):
+                digest = config_hash(cell)
+                if not any(digest in some for some in (taken, fresh, self._done)):
+                    return
+            else:
+                rejected += 1
+                if rejected > DRAWS * 10:
+                    raise _barren(rejected, "cells of the grid in a row")
+            self._next += 1
+
+    def _units(self, ordinal: int, attempt: int = 0) -> dict[str, float]:
+        again = f":{attempt}" if attempt else ""
+        source = random.Random(f"{self._spec.seed}:{ordinal}{again}")
         return {name: source.random() for name in sorted(self._space.parameters)}
 
-    def _guided(self, ordinals: Sequence[int], known: Sequence[Known]) -> list[dict[str, Any]]:
-        import optuna
+    def _drawn(self, ordinal: int) -> dict[str, Any]:
+        for attempt in range(DRAWS):
+            cell = self._space.at(self._units(ordinal, attempt))
+            if self._space.allows(cell):
+                return cell
+        raise _barren(DRAWS, "cells drawn at random")
 
-        ended = [each for each in (*self._warm, *known) if each.score is not None and not each.open]
-        if len(ended) < STARTUP:
-            return [self._space.at(self._units(ordinal)) for ordinal in ordinals]
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        distributions = _distributions(self._space)
-        goal = self._spec.primary_metric.goal
-        study = optuna.create_study(direction=goal)
-        for each in ended:
-            study.add_trial(
-                optuna.trial.create_trial(
-                    params=_coordinates(self._space, each.values),
-                    distributions=distributions,
-                    value=each.score,
-                )
-            )
-        for each in known:
-            if each.open:
-                study.add_trial(_running(self._space, distributions, each))
+    def _sobol(self, ordinal: int) -> dict[str, Any]:
+        """The cell at that place of the sequence, those that are rejected not counted."""
+        place, cells = self._sequence
+        if place > ordinal or not place:
+            place, cells = 0, self._sobol_cells()
+        cell = next(islice(cells, ordinal - place, None))
+        self._sequence = (ordinal + 1, cells)
+        return cell
+
+    def _sobol_cells(self) -> Iterator[dict[str, Any]]:
+        from scipy.stats import qmc
+
+        names = sorted(self._space.parameters)
+        engine = qmc.Sobol(len(names), scramble=True, rng=_number(self._spec.seed))
+        rejected = 0
+        while True:
+            for row in engine.random(BLOCK):
+                cell = self._space.at(dict(zip(names, map(float, row), strict=True)))
+                if self._space.allows(cell):
+                    rejected = 0
+                    yield cell
+                else:
+                    rejected += 1
+                    if rejected > DRAWS:
+                        raise _barren(rejected, "places of the sequence in a row")
+
+    def _guided(self, ordinals: Sequence[int], trials: Trials) -> list[Suggested]:
+        if self._guide is None:
+            self._guide = _guide(self._spec, self._warm)
+        if not self._guide.begin(trials):
+            return [Suggested(self._drawn(ordinal)) for ordinal in ordinals]
         cells = []
         for ordinal in ordinals:
-            study.sampler = _sampler(f"{self._spec.seed}:{ordinal}")
-            asked = study.ask(distributions)
-            cells.append(self._space.at(_units_of(self._space, asked.params)))
+            values = self._asked(self._guide, ordinal)
+            cells.append(Suggested(values, self._guide.take(values)))
         return cells
 
-
-def _sampler(seed: str) -> Any:
-    import optuna
-
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
-    return optuna.samplers.TPESampler(seed=number, n_startup_trials=0, constant_liar=True)
-
-
-def _running(space: Space, distributions: Any, trial: Known) -> Any:
-    import optuna
-
-    return optuna.trial.create_trial(
-        state=optuna.trial.TrialState.RUNNING,
-        params=_coordinates(space, trial.values),
-        distributions=distributions,
-    )
+    def _asked(self, guide: Guide, ordinal: int) -> dict[str, Any]:
+        for attempt in range(GUIDED_DRAWS):
+            again = f":{attempt}" if attempt else ""
+            seed = _number(f"{self._spec.seed}:{ordinal}{again}")
+            cell = self._space.at(guide.ask(seed, self._units(ordinal, attempt)))
+            if self._space.allows(cell):
+                return cell
+        return self._drawn(ordinal)
 
 
-def _distributions(space: Space) -> dict[str, Any]:
-    """Choices are categories, everything else is the unit interval that its expression has."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-    return {
-        name: CategoricalDistribution(list(range(each.size or 0)))
-        if each.is_choice
-        else FloatDistribution(0.0, 1.0)
-        for name, each in space.parameters.items()
-    }
+def check_installed(spec: SweepSpec) -> None:
+    """Whether what a sampler needs is there. Raises InvalidSpec, which says how to install it."""
+    if spec.sampling.name == "GP" and importlib.util.find_spec("torch") is None:
+        raise InvalidSpec(
+            "sampling.name: GP needs torch where the service runs, and it is not installed: "
+            "pip install torch, and start the service again; TPE needs nothing"
+        )
 
 
-def _coordinates(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
-    units = space.units(values)
-    return {
-        name: int(units[name] * len(each.arguments)) if each.is_choice else units[name]
-        for name, each in space.parameters.items()
-    }
+def some_cell(spec: SweepSpec) -> dict[str, Any]:
+    """A cell that a sweep could try. Raises InvalidSpec: its constraints reject nearly all."""
+    suggester = Suggester(spec.model_copy(update={"first": ()}))
+    if suggester._grid is None:
+        return suggester._drawn(0)
+    found = suggester._grid_cells(1, (), ())
+    if not found:
+        raise _barren(suggester._grid.size, "cells of the grid")
+    return found[0].values
 
 
-def _units_of(space: Space, params: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        name: (params[name] + 0.5) / len(each.arguments) if each.is_choice else params[name]
-        for name, each in space.parameters.items()
-    }
+def _guide(spec: SweepSpec, warm: Sequence[Known]) -> Guide:
+    """Optuna is imported when the first sweep that learns is driven: a service without one neither
+    waits for it nor holds it.
+    """
+    if spec.sampling.name in BRED:
+        from dispatcher.services import breeding
+
+        return breeding.guide(spec, warm)
+    from dispatcher.services import studies
+
+    return studies.Fitted(spec, warm)
+
+
+def _barren(count: int, what: str) -> InvalidSpec:
+    return InvalidSpec(f"constraints: they reject {count} {what}, which is all that were looked at")
+
+
+def _number(seed: str) -> int:
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")

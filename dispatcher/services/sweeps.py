@@ -12,21 +12,24 @@ from heapq import nlargest
 from typing import Any
 
 from dispatcher.core.errors import InvalidSpec, RunConflict, RunNotFound
+from dispatcher.core.grid import Grid
 from dispatcher.core.lifecycle import Run, Status
 from dispatcher.core.policies import orient
 from dispatcher.core.space import config_hash
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import (
+    GENERATION,
     HYPERPARAMETERS,
     MAX_TOTAL,
     TYPE,
     Cell,
+    Metric,
     Sweep,
     SweepSpec,
     trial_spec,
 )
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.suggesting import Known, Suggester
+from dispatcher.services.suggesting import Known, Suggester, check_installed, some_cell
 from dispatcher.store.contract import RunQuery, Store, Transaction
 
 OURS = "_aml_system_"
@@ -36,13 +39,18 @@ MAX_RETRIES = 10
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial as a table shows it. `best` is the best of all that it logged, None if it did not."""
+    """A trial as a table shows it. `best` is the best of all that it logged, None if it did not.
+
+    Where a sweep goes by several metrics `scores` has the last of each, and `best` is the first of
+    them; a trial that lacks one has neither.
+    """
 
     run: Run
     number: int
     hyperparameters: str
     best: float | None
     logged: int
+    scores: tuple[float, ...] = ()
 
 
 class SweepService:
@@ -61,8 +69,10 @@ class SweepService:
         Raises InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict.
         """
         self._check_parents(spec)
+        check_installed(spec)
+        cell = some_cell(spec)
         for number in range(max(1, len(spec.targets))):
-            self._submission.check(trial_spec(spec, Cell(number, "k", _some_cell(spec))))
+            self._submission.check(trial_spec(spec, Cell(number, "k", cell)))
         parent = RunSpec(
             id=spec.id,
             experiment=spec.experiment,
@@ -163,7 +173,7 @@ class SweepService:
         goal = sweeps[0].spec.primary_metric.goal
 
         def work(tx: Transaction) -> list[Trial]:
-            if top is not None and not reverse:
+            if top is not None and not reverse and not sweeps[0].spec.further_metrics:
                 found = [trial for sweep in sweeps for trial in _first(tx, sweep, top)]
                 if sum(trial.best is not None for trial in found) >= top:
                     return found
@@ -179,6 +189,16 @@ class SweepService:
         rest = [] if with_metric else [trial for trial in trials if trial.best is None]
         return (scored + rest)[:top]
 
+    def front(self, run_ids: Sequence[str]) -> list[Trial]:
+        """The trials that none is better than: with one metric the best, and those like it."""
+        sweeps = [self.get(run_id) for run_id in run_ids]
+        trials = self._store.read(
+            lambda tx: [
+                trial for each in sweeps for trial in _trials(tx, each, all_trials(tx, each.run_id))
+            ]
+        )
+        return front(trials, sweeps[0].spec.metrics)
+
     def suggester(self, tx: Transaction, spec: SweepSpec) -> Suggester:
         """Who suggests its cells, with what the sweeps that it goes on from have found."""
         done: set[str] = set()
@@ -190,8 +210,8 @@ class SweepService:
                     continue
                 if trial.run.status is Status.COMPLETED:
                     done.add(config_hash(cell))
-                if trial.best is not None:
-                    warm.append(Known(cell, trial.best))
+                if trial.scores:
+                    warm.append(Known(-1 - len(warm), cell, trial.scores))
         return Suggester(spec, done, warm)
 
     def _change(self, run_id: str, change: Callable[[Sweep], Sweep]) -> Sweep:
@@ -238,6 +258,11 @@ def system_tags(spec: SweepSpec) -> dict[str, str | None]:
         "generator_config": spec.sampling.model_dump(exclude_none=True),
         "policy_config": spec.policy.model_dump(exclude_none=True),
         "primary_metric_config": spec.primary_metric.model_dump(),
+        **(
+            {"further_metrics_config": [m.model_dump() for m in spec.further_metrics]}
+            if spec.further_metrics
+            else {}
+        ),
         "platform_config": {"ServiceAddress": "", "RunDefinition": dict(spec.trial.definition)},
     }
     texts: dict[str, str | None] = {
@@ -277,6 +302,44 @@ def cell_of(run: Run) -> Mapping[str, Any]:
     return found
 
 
+def generation_of(run: Run) -> tuple[int, tuple[int, ...], str] | None:
+    """Of which generation a trial is, the numbers of those it follows from, and both as noted."""
+    note = run.spec.properties.get(GENERATION)
+    if note is None:
+        return None
+    noted = json.loads(note)
+    return int(noted["generation"]), tuple(noted.get("parents", ())), note
+
+
+def final_scores(lasts: Mapping[str, float], metrics: Sequence[Metric]) -> tuple[float, ...]:
+    """The last of each metric; none unless all are there and numbers."""
+    values = [lasts.get(metric.name, math.nan) for metric in metrics]
+    return tuple(values) if all(map(math.isfinite, values)) else ()
+
+
+def front(trials: Sequence[Trial], metrics: Sequence[Metric]) -> list[Trial]:
+    """Those that no other is better than in a metric without being worse in another."""
+    marks = {
+        trial.run.id: tuple(orient(v, m.goal) for v, m in zip(trial.scores, metrics, strict=True))
+        for trial in trials
+        if trial.scores
+    }
+    found: list[Trial] = []
+    best: list[tuple[float, ...]] = []
+    scored = [trial for trial in trials if trial.scores]
+    # Whoever is better than a trial in all comes before it, so it is compared with the front alone.
+    for trial in sorted(scored, key=lambda each: marks[each.run.id], reverse=True):
+        mark = marks[trial.run.id]
+        if not any(_dominates(other, mark) for other in best):
+            found.append(trial)
+            best.append(mark)
+    return found
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
 def best_of(values: Sequence[Any], goal: str) -> float | None:
     """The best of what was logged; None if none of it is a finite number."""
     numbers = [
@@ -290,17 +353,33 @@ def best_of(values: Sequence[Any], goal: str) -> float | None:
 
 
 def _trials(tx: Transaction, sweep: Sweep, runs: Sequence[Run]) -> list[Trial]:
-    metric = sweep.spec.primary_metric
-    points = tx.telemetry.points(
-        [run.id for run in runs], metric.name, {run.id: run.attempt for run in runs}
-    )
+    metrics = sweep.spec.metrics
+    ids, attempts = [run.id for run in runs], {run.id: run.attempt for run in runs}
+    points = [tx.telemetry.points(ids, metric.name, attempts) for metric in metrics]
     trials = []
     for run in runs:
-        values = [point.value for point in points.get(run.id, ()) if point.kind == "scalar"]
+        logged = [
+            [point.value for point in each.get(run.id, ()) if point.kind == "scalar"]
+            for each in points
+        ]
+        scores = _scores(logged, metrics)
+        best = scores[0] if scores else None
         cell = run.spec.properties.get(HYPERPARAMETERS) or "{}"
-        best = best_of(values, metric.goal)
-        trials.append(Trial(run, number_of(run) or 0, cell, best, len(values)))
+        trials.append(Trial(run, number_of(run) or 0, cell, best, len(logged[0]), scores))
     return trials
+
+
+def _scores(logged: Sequence[Sequence[Any]], metrics: Sequence[Metric]) -> tuple[float, ...]:
+    if len(metrics) == 1:
+        best = best_of(logged[0], metrics[0].goal)
+        return () if best is None else (best,)
+    pairs = zip(metrics, logged, strict=True)
+    return final_scores({metric.name: _real(values[-1:]) for metric, values in pairs}, metrics)
+
+
+def _real(values: Sequence[Any]) -> float:
+    is_number = bool(values) and isinstance(values[0], int | float)
+    return float(values[0]) if is_number and not isinstance(values[0], bool) else math.nan
 
 
 def _first(tx: Transaction, sweep: Sweep, top: int) -> list[Trial]:
@@ -325,11 +404,9 @@ def _first(tx: Transaction, sweep: Sweep, top: int) -> list[Trial]:
 
 
 def _check_parent(spec: SweepSpec, parent: SweepSpec) -> None:
-    if parent.primary_metric != spec.primary_metric:
+    if parent.metrics != spec.metrics:
         raise InvalidSpec(
-            f"resume_from: sweep {parent.id!r} goes by {parent.primary_metric.name!r} "
-            f"({parent.primary_metric.goal}), this one by {spec.primary_metric.name!r} "
-            f"({spec.primary_metric.goal})"
+            f"resume_from: sweep {parent.id!r} goes by {_named(parent)}, this one by {_named(spec)}"
         )
     bayesian = spec.sampling.name == "BayesianOptimization"
     if bayesian and parent.sampling.parameter_space != spec.sampling.parameter_space:
@@ -339,19 +416,19 @@ def _check_parent(spec: SweepSpec, parent: SweepSpec) -> None:
         )
 
 
+def _named(spec: SweepSpec) -> str:
+    return ", ".join(f"{metric.name!r} ({metric.goal})" for metric in spec.metrics)
+
+
 def _properties(spec: SweepSpec) -> dict[str, str | None]:
-    size = spec.sampling.space.size
+    space = spec.sampling.space
+    size = Grid(space).size if spec.sampling.name == "GRID" else space.size
     return {
         "azureml.runsource": "hyperdrive",
         "runTemplate": "HyperDrive",
         "space_size": "infinite_space_size" if size is None else str(size),
         "resume_from": json.dumps(list(spec.resume_from)) if spec.resume_from else "null",
     }
-
-
-def _some_cell(spec: SweepSpec) -> dict[str, Any]:
-    space = spec.sampling.space
-    return space.at(dict.fromkeys(space.parameters, 0.5))
 
 
 def _the(found: Mapping[str, Sweep], run_id: str) -> Sweep:

@@ -27,7 +27,7 @@ from dispatcher.core.sweeps import (
     tries_of,
 )
 from dispatcher.engine.sweep_book import Book, load
-from dispatcher.services.suggesting import STARTUP, Known, Suggester
+from dispatcher.services.suggesting import STARTUP, Known, NoTrials, Suggester
 
 POLICY: TypeAdapter[Any] = TypeAdapter(Policy)
 GRID = {"a": ["choice", [[1, 2, 3]]], "b": ["choice", [["x", "y"]]]}
@@ -219,6 +219,16 @@ def test_another_attempt_starts_its_history_anew() -> None:
     assert book.judge() == []
 
 
+class Told(NoTrials):
+    """Trials that a test has told."""
+
+    def __init__(self, known: list[Known]) -> None:
+        self._known = known
+
+    def known(self) -> list[Known]:
+        return self._known
+
+
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 def test_what_learns_comes_closer_and_suggests_the_same_when_asked_again(goal: str) -> None:
     sign = 1 if goal == "maximize" else -1
@@ -230,9 +240,9 @@ def test_what_learns_comes_closer_and_suggests_the_same_when_asked_again(goal: s
 
     known: list[Known] = []
     for ordinal in range(60):
-        [cell] = Suggester(sweep).suggest([ordinal], (), known)
-        assert Suggester(sweep).suggest([ordinal], (), known) == [cell]
-        known.append(Known(cell, score(cell)))
+        [cell] = Suggester(sweep).suggest([ordinal], (), Told(known))
+        assert Suggester(sweep).suggest([ordinal], (), Told(known)) == [cell]
+        known.append(Known(ordinal, cell.values, (score(cell.values),)))
     late = [each for each in known[40:] if abs(each.values["x"] - 0.7) < 0.15]
     assert len(late) >= 10
     assert len(known) > STARTUP
