@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -116,17 +116,23 @@ class Family:
     tags: Mapping[str, Mapping[str, str | None]]
     properties: Mapping[str, Mapping[str, str | None]]
     children: Mapping[str, Mapping[str, int]]
+    plain: Mapping[str, str] = field(default_factory=dict)  # targets without containers: kinds
 
     @staticmethod
-    def read(tx: Transaction, ids: Collection[str]) -> "Family":
+    def read(tx: Transaction, runs: Collection[Run]) -> "Family":
+        ids = [run.id for run in runs]
+        plain = {}
+        if any(_wants_container(run.spec) for run in runs):
+            kinds = {name: str(told.get("kind")) for name, told in tx.registry.targets().items()}
+            plain = {name: kind for name, kind in kinds.items() if kind != "docker"}
         return Family(
-            tx.labels.tags(ids), tx.labels.properties(ids), tx.runs.children_by_status(ids)
+            tx.labels.tags(ids), tx.labels.properties(ids), tx.runs.children_by_status(ids), plain
         )
 
 
 def views(store: Store, runs: Collection[Run]) -> list[dict[str, Any]]:
     """Runs as users see them, in the order given."""
-    family = store.read(lambda tx: Family.read(tx, [run.id for run in runs]))
+    family = store.read(lambda tx: Family.read(tx, runs))
     return [view(run, family) for run in runs]
 
 
@@ -156,7 +162,7 @@ def view(run: Run, family: Family) -> dict[str, Any]:
         "properties": dict(family.properties.get(run.id, {})),
         "definition": _definition(spec),
         "error": sound(run.error or (run.evidence.said if run.evidence else None)),
-        "warnings": _warnings(run, children),
+        "warnings": _warnings(run, children, family.plain.get(spec.target or "")),
         "children": children,
         "gpus": [gpu for share in run.placement for gpu in share.gpus],
         "nodes": list(dict.fromkeys(share.node for share in run.placement)),
@@ -235,8 +241,28 @@ def _definition(spec: RunSpec) -> dict[str, Any]:
     return {"arguments": list(spec.arguments), **spec.definition}
 
 
-def _warnings(run: Run, children: Mapping[str, int]) -> list[dict[str, str]]:
+def _wants_container(spec: RunSpec) -> bool:
+    """Whether v1's definition asks for Docker, in its older or its newer way."""
+    docker: Any = spec.definition.get("docker")
+    environment: Any = spec.definition.get("environment")
+    older: Any = environment.get("docker") if isinstance(environment, Mapping) else None
+    return bool(
+        spec.image
+        or (isinstance(docker, Mapping) and docker.get("useDocker"))
+        or (isinstance(older, Mapping) and older.get("enabled"))
+    )
+
+
+def _warnings(
+    run: Run, children: Mapping[str, int], plain_kind: str | None
+) -> list[dict[str, str]]:
     found = []
+    if plain_kind is not None and _wants_container(run.spec):
+        text = (
+            f"target {run.spec.target} is of kind {plain_kind}, which starts plain processes: the "
+            "image and the Docker settings do not apply; a target of kind docker has containers"
+        )
+        found.append({"source": "docker", "message": text})
     if run.terminal and children["failed"]:
         text = f"{run.status}, {children['failed']} of {children['total']} children failed"
         found.append({"source": "children", "message": text})

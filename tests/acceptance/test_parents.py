@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from dispatcher.client.config_parts import DockerConfiguration
 from dispatcher.client.errors import ActivityFailedException
 from tests.rigs.desk import Desk
 
@@ -89,3 +90,19 @@ def test_child_policies_are_applied(shared: Desk) -> None:
     details = root.wait_for_completion(raise_on_error=False, timeout=60)
     assert details["status"] == "Failed"
     assert "child policy is fail_parent" in details["error"]["error"]["message"]
+
+
+@pytest.mark.parametrize("way", ["older", "newer"])
+def test_docker_settings_on_a_target_of_plain_processes_are_warned_of(
+    shared: Desk, way: str
+) -> None:
+    config = shared.config(shared.source("plain", main="print(1)"))
+    if way == "older":
+        config.run_config.environment.docker.enabled = True
+    else:
+        config.run_config.docker = DockerConfiguration(use_docker=True)
+    run = shared.experiment.submit(config)
+    details = run.wait_for_completion(timeout=60)
+    assert details["status"] == "Completed"
+    [warning] = details["warnings"]
+    assert "target local is of kind local, which starts plain processes" in warning["message"]
