@@ -54,8 +54,11 @@ def study_of(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> An
             "No trial has logged the primary metric: there is nothing to draw."
         )
     cells = [json.loads(row["hyperparameters"]) for row in rows]
-    ranges = {name: _range(told, [c[name] for c in cells], optuna) for name, told in
-              spec["sampling"]["parameter_space"].items()}  # fmt: skip
+    ranges = {
+        name: _range(told, [cell[name] for cell in cells if name in cell], optuna)
+        for name, told in spec["sampling"]["parameter_space"].items()
+        if any(name in cell for cell in cells)
+    }
     study = optuna.create_study(direction=spec["primary_metric"]["goal"])
     for row, cell in zip(rows, cells, strict=True):
         params = {
@@ -70,7 +73,9 @@ def study_of(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> An
         }
         study.add_trial(
             optuna.trial.create_trial(
-                params=params, distributions=ranges, value=row["best_primary_metric"]
+                params=params,
+                distributions={name: ranges[name] for name in params},
+                value=row["best_primary_metric"],
             )
         )
     return study
@@ -81,7 +86,7 @@ def _text(value: Any) -> str:
 
 
 def _range(told: Any, values: Sequence[Any], optuna: Any) -> Any:
-    kind, arguments = told
+    kind, arguments = told[:2]
     if kind == "choice":
         options = dict.fromkeys(_text(_shown(option)) for option in arguments[0])
         return optuna.distributions.CategoricalDistribution(list(options))
@@ -108,7 +113,9 @@ def _figures(study: Any, metric: str) -> Any:
 
     yield NAMES[0], visualization.plot_optimization_history(study, target_name=metric)
     yield NAMES[1], visualization.plot_parallel_coordinate(study, target_name=metric)
-    varied = [p for p in study.trials[0].params if len({t.params[p] for t in study.trials}) > 1]
+    params = [trial.params for trial in study.trials]
+    common = [name for name in params[0] if all(name in each for each in params)]
+    varied = [name for name in common if len({each[name] for each in params}) > 1]
     if len(study.trials) >= 4 and varied:
         yield (
             NAMES[2],

@@ -141,8 +141,14 @@ def cancel(scope: Scope, run_id: Id) -> Shown:
 
 @command(app)
 def best(scope: Scope, run_id: Id) -> Shown:
-    """The best trial of RUN."""
-    found = _sweep(scope, run_id)._ask("ranking", [("top", 1), ("discard_no_metric", 1)])["trials"]
+    """The best trial of RUN; where it goes by several metrics, those that none is better than."""
+    run = _sweep(scope, run_id)
+    if run.progress()["spec"]["further_metrics"]:
+        found = run._ask("front", [])["trials"]
+        if not found:
+            raise UserErrorException(f"No trial of {run_id} has logged all of its metrics.")
+        return Shown(found, ("run_id", "status", "metrics", "hyperparameters"))
+    found = run._ask("ranking", [("top", 1), ("discard_no_metric", 1)])["trials"]
     if not found:
         raise UserErrorException(f"No trial of {run_id} has logged its primary metric.")
     values = json.loads(found[0]["hyperparameters"])
@@ -196,11 +202,14 @@ def all_trials(run: HyperDriveRun) -> list[dict[str, Any]]:
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with a column for each hyperparameter, under `param.NAME`."""
+    """A row with a column for each hyperparameter, `param.NAME`, and each of several metrics."""
     values = json.loads(row["hyperparameters"])
-    rest = {name: value for name, value in row.items() if name != "hyperparameters"}
+    nested = ("hyperparameters", "metrics")
+    rest = {name: value for name, value in row.items() if name not in nested}
+    several = row["metrics"] if len(row["metrics"]) > 1 else {}
     return {
         **rest,
+        **{f"metric.{name}": value for name, value in several.items()},
         **{
             f"param.{name}": json.dumps(value) if isinstance(value, list | dict) else value
             for name, value in values.items()
@@ -227,7 +236,8 @@ def _first_cells(config: HyperDriveConfig, count: int) -> list[dict[str, Any]]:
         experiment="dry-run",
         trial=RunSpec(id="dry-run_0", experiment="dry-run", command="true"),
         sampling=sampling,
-        primary_metric=Metric(name="dry-run", goal="maximize"),
+        primary_metric=Metric.model_validate(config._primary_metric_config),
+        further_metrics=tuple(map(Metric.model_validate, config._further_metrics)),
         max_total_runs=config._max_total_runs,
         max_concurrent_runs=1,
     )

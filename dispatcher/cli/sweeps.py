@@ -18,7 +18,10 @@ SAMPLINGS: Mapping[str, Callable[..., sampling.HyperParameterSampling]] = {
     "random": sampling.RandomParameterSampling,
     "grid": sampling.GridParameterSampling,
     "bayesian": sampling.BayesianParameterSampling,
-    "tpe": partial(sampling.HyperParameterSampling, "TPE"),
+    **{
+        name: partial(sampling.HyperParameterSampling, name.upper())
+        for name in ("tpe", "cmaes", "gp", "nsgaii", "qmc")
+    },
 }
 POLICIES: Mapping[str, Callable[..., policies.EarlyTerminationPolicy]] = {
     "bandit": policies.BanditPolicy,
@@ -34,6 +37,11 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _sampling_name(value: Any) -> Any:
+    """`CMA-ES` is `cmaes`, `NSGA-II` is `nsgaii`."""
+    return value.lower().replace("-", "") if isinstance(value, str) else value
+
+
 def _policy_name(value: Any) -> Any:
     return (
         value.lower().removesuffix("policy").replace("_", "") if isinstance(value, str) else value
@@ -41,12 +49,15 @@ def _policy_name(value: Any) -> Any:
 
 
 def _as_list(value: Any) -> Any:
-    """A mapping `name: [expression, values]` as v1's list of name, expression and values."""
+    """A mapping `name: [expression, values]` as v1's list of name, expression and values.
+
+    A third element is the condition under which the parameter exists.
+    """
     if not isinstance(value, dict):
         return value
     return [
-        {"name": name, "expression": told[0], "values": told[1]}
-        if isinstance(told, list) and len(told) == 2
+        {"name": name, **dict(zip(("expression", "values", "when"), told, strict=False))}
+        if isinstance(told, list) and len(told) in (2, 3)
         else {"name": name, "expression": told}
         for name, told in value.items()
     ]
@@ -76,9 +87,15 @@ class Parameter(_Part):
         BeforeValidator(_lower),
     ]
     values: list[Any]
+    when: dict[str, Any] | None = None
 
     def drawn(self) -> Any:
         """The SDK's expression. Raises HyperDriveConfigException or TypeError."""
+        if self.when is not None:
+            return expressions.only_where(self._plain(), **self.when)
+        return self._plain()
+
+    def _plain(self) -> Any:
         if self.expression == "choice":
             nested = len(self.values) == 1 and isinstance(self.values[0], list)
             return expressions.choice(self.values[0] if nested else self.values)
@@ -88,8 +105,13 @@ class Parameter(_Part):
 class Sampling(_Part):
     """How values are found."""
 
-    type: Annotated[Literal["random", "grid", "bayesian", "tpe"], BeforeValidator(_lower)]
+    type: Annotated[
+        Literal["random", "grid", "bayesian", "tpe", "cmaes", "gp", "nsgaii", "qmc"],
+        BeforeValidator(_sampling_name),
+    ]
     seed: int | str | None = None
+    constraints: list[str] | None = None
+    population_size: int | None = None
     parameter_space: Annotated[
         list[Parameter], Field(min_length=1, max_length=1000), BeforeValidator(_as_list)
     ]
@@ -107,13 +129,17 @@ class Policy(BaseModel):
     ]
 
 
+MetricName = Annotated[str, Field(min_length=1)]
+GoalName = Annotated[Literal["maximize", "minimize"], BeforeValidator(_lower)]
+
+
 class Sweep(_Part):
     """A file for `run submit-hyperdrive`."""
 
     sampling: Sampling
     policy: Policy | None = None
-    primary_metric_name: Annotated[str, Field(min_length=1)]
-    primary_metric_goal: Annotated[Literal["maximize", "minimize"], BeforeValidator(_lower)]
+    primary_metric_name: MetricName | Annotated[list[MetricName], Field(min_length=1)]
+    primary_metric_goal: GoalName | Annotated[list[GoalName], Field(min_length=1)]
     max_total_runs: Annotated[int, Field(ge=1, le=1000)]
     max_concurrent_runs: Annotated[int, Field(ge=1, le=100)] | None = None
     max_duration_minutes: Annotated[int, Field(ge=1)] = 10080
@@ -176,12 +202,16 @@ def _made(sweep: Sweep, script: ScriptRunConfig) -> HyperDriveConfig:
     space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
     if len(space) != len(sweep.sampling.parameter_space):
         raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")
-    policy, seed = sweep.policy, sweep.sampling.seed
-    properties = None if seed is None else {"seed": seed}
+    policy, goals = sweep.policy, sweep.primary_metric_goal
+    properties = sweep.sampling.model_dump(
+        include={"seed", "constraints", "population_size"}, exclude_none=True
+    )
     return HyperDriveConfig(
-        SAMPLINGS[sweep.sampling.type](space, properties=properties),
+        SAMPLINGS[sweep.sampling.type](space, properties=properties or None),
         sweep.primary_metric_name,
-        PrimaryMetricGoal.from_str(sweep.primary_metric_goal),
+        [PrimaryMetricGoal.from_str(goal) for goal in goals]
+        if isinstance(goals, list)
+        else PrimaryMetricGoal.from_str(goals),
         sweep.max_total_runs,
         max_concurrent_runs=sweep.max_concurrent_runs,
         max_duration_minutes=sweep.max_duration_minutes,

@@ -69,10 +69,10 @@ class Sampling(Frozen):
                     f"parameter_space.{name}: Bayesian sampling takes {', '.join(_BAYESIAN)}, "
                     f"not {each.kind}"
                 )
-        if self.name in ("CMAES", "GP") and not self.guided_parameters:
+        if self.name == "CMAES" and not self.guided_parameters:
             raise ValueError(
-                f"parameter_space: {self.name} goes by numbers that exist in every cell, and there "
-                "are none; TPE goes by choices, too"
+                "parameter_space: CMAES goes by numbers that exist in every cell, and there are "
+                "none; TPE goes by choices, too"
             )
         seed, size = self._property("seed"), self._property("population_size")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | str)):

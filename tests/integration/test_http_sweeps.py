@@ -51,6 +51,19 @@ def sampling(name: str, **space: Any) -> dict[str, Any]:
     return {"sampling": {"name": name, "parameter_space": space}}
 
 
+def propertied(**properties: Any) -> dict[str, Any]:
+    told = sampling("RANDOM", lr=["uniform", [0, 1]])["sampling"]
+    return {"sampling": {**told, "properties": properties}}
+
+
+def ruled(*constraints: str) -> dict[str, Any]:
+    return propertied(constraints=list(constraints))
+
+
+KIND = ["choice", [["a", "b"]]]
+SECOND: dict[str, Any] = {"further_metrics": [{"name": "n", "goal": "minimize"}]}
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -74,6 +87,37 @@ def sampling(name: str, **space: Any) -> dict[str, Any]:
             "truncation_percentage",
         ),
         ({"policy": {"name": "Mercy"}}, "policy"),
+        (sampling("CMAES", kind=["choice", [["a", "b"]]]), "CMAES goes by numbers"),
+        (sampling("RANDOM", lr=["uniform", [0, 1], {}]), "parameter_space.lr: its condition"),
+        (sampling("RANDOM", lr=["uniform", [0, 1], {"kind": []}], kind=KIND), "kind no value"),
+        (sampling("TPE", lr=["uniform", [0, 1], {"kind": "c"}], kind=KIND), "none of the options"),
+        (sampling("TPE", a=["choice", [[1]], {"b": 1}], b=["choice", [[1]], {"a": 1}]), "circle"),
+        (ruled("lr * 2"), "neither true nor false"),
+        (ruled("momentum < 1"), "momentum is no parameter; there are lr"),
+        (ruled("lr < 0"), "reject 10000 cells"),
+        (ruled("1 / (lr - lr) > 0"), "reject 10000 cells"),
+        (ruled("lr < 'a'"), "constraints: \"lr < 'a'\""),
+        (ruled("__import__('os').getpid() > lr"), "has no place"),
+        ({**ruled("lr < 0.5"), "first": [{"lr": 0.75}]}, "first.0: the constraint 'lr < 0.5'"),
+        (propertied(constraints="lr < 1"), "constraints: a list of texts"),
+        (propertied(population_size=1), "properties.population_size"),
+        (propertied(population_size=True), "properties.population_size"),
+        (propertied(seed=[1]), "properties.seed"),
+        ({"further_metrics": [{"name": "m", "goal": "minimize"}]}, "named twice"),
+        ({"further_metrics": [{"name": "n"}]}, "further_metrics.0.goal"),
+        (
+            {"further_metrics": [{"name": f"n{k}", "goal": "minimize"} for k in range(10)]},
+            "9 items",
+        ),
+        (
+            {**SECOND, "policy": {"name": "MedianStopping"}},
+            "policy: MedianStopping compares by one",
+        ),
+        ({**SECOND, **sampling("CMAES", lr=["uniform", [0, 1]])}, "CMAES goes by one metric"),
+        (
+            {**SECOND, **sampling("BayesianOptimization", lr=["uniform", [0, 1]])},
+            "BayesianOptimization goes by one metric",
+        ),
         ({"first": [{"lr": 2}]}, "first.0"),
         ({"first": [{"other": 1}]}, "first.0"),
         ({"resume_from": ["nobody"]}, "nobody"),
@@ -117,9 +161,29 @@ numbers = st.one_of(
 kinds = st.sampled_from(["choice", "uniform", "loguniform", "qnormal", "lognormal", "randint"])
 
 
+conditions = st.one_of(
+    numbers,
+    st.dictionaries(st.sampled_from(["x", "y", "z"]), numbers | st.lists(numbers, max_size=2)),
+)
+
+
+@QUICK
+@given(conditions, st.lists(st.text("xyz01 <>=*/()'", max_size=12) | numbers, max_size=2))
+def test_no_condition_and_no_constraint_makes_the_service_fail(
+    api: TestClient, condition: Any, constraints: list[Any]
+) -> None:
+    import json
+
+    told = sampling("TPE", x=["uniform", [0, 1], condition], y=["choice", [[1, 0.5, ""]]])
+    told["sampling"]["properties"] = {"constraints": constraints}
+    headers = {"Content-Type": "application/json", "Idempotency-Key": ""}
+    answer = api.post("/sweeps", content=json.dumps(sweep("HD_odd", **told)), headers=headers)
+    assert answer.status_code in (201, 404, 409, 422), answer.text
+
+
 @QUICK
 @given(
-    st.sampled_from(["RANDOM", "GRID", "TPE", "BayesianOptimization"]),
+    st.sampled_from(["RANDOM", "GRID", "TPE", "BayesianOptimization", "QMC", "CMAES", "NSGAII"]),
     kinds | st.text(max_size=5),
     st.lists(numbers, max_size=4),
 )
@@ -190,3 +254,55 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
         ("HD_nan_1", -3.0),
         ("HD_nan_0", None),
     ]
+
+
+def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -> None:
+    from dispatcher.store.contract import Point
+    from tests.rigs.waiting import until
+
+    told = sweep("HD_front", max_total_runs=5, max_concurrent_runs=5, **SECOND)
+    assert api.post("/sweeps", json=told).status_code == 201
+    until(lambda: len(api.get("/sweeps/HD_front/trials").json()["trials"]) == 5, "five are made")
+    values = [("m", [9.0, 1.0], "n", [5.0]), ("m", [2.0], "n", [6.0]), ("m", [0.5], "n", [5.5]),
+              ("m", [3.0], "n", [1.0, math.nan]), ("m", [7.0], "n", [])]  # fmt: skip
+    points = [
+        Point(f"HD_front_{number}", 1, name, "scalar", value)
+        for number, (m, ms, n, ns) in enumerate(values)
+        for name, each in ((m, ms), (n, ns))
+        for value in each
+    ]
+    house.store.write(lambda tx: tx.telemetry.add_points(points))
+    rows = api.get("/sweeps/HD_front/front").json()["trials"]
+    assert [(row["run_id"], row["metrics"]) for row in rows] == [
+        ("HD_front_1", {"m": 2.0, "n": 6.0}),
+        ("HD_front_0", {"m": 1.0, "n": 5.0}),
+    ]
+    ranking = api.get("/sweeps/HD_front/ranking?top=4").json()["trials"]
+    assert [row["best_primary_metric"] for row in ranking] == [2.0, 1.0, 0.5, None]
+    plain = {"primary_metric": told["primary_metric"], "resume_from": ["HD_front"]}
+    api.post("/runs/HD_front/cancel")
+    answer = api.post("/sweeps", json=sweep("HD_other", **plain))
+    assert (answer.status_code, "'n' (minimize)" in answer.json()["detail"]) == (422, True)
+
+
+def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
+    api: TestClient, house: House
+) -> None:
+    from dispatcher.store.contract import Point
+    from tests.rigs.waiting import until
+
+    api.post("/sweeps", json=sweep("HD_wide", max_total_runs=3, max_concurrent_runs=3))
+    until(lambda: len(api.get("/sweeps/HD_wide/trials").json()["trials"]) == 3, "three are made")
+    points = [Point(f"HD_wide_{number}", 1, "m", "scalar", 1.0) for number in range(3)]
+    house.store.write(lambda tx: tx.telemetry.add_points(points))
+    api.post("/runs/HD_wide/cancel")
+    rows = api.get("/sweeps/HD_wide/trials").json()["trials"]
+    values = sorted(float(row["hyperparameters"].split(":")[1].strip("} ")) for row in rows)
+    half = ruled(f"lr <= {values[1]}")
+    assert (
+        api.post("/sweeps", json=sweep("HD_half", **half, resume_from=["HD_wide"])).status_code
+        == 201
+    )
+    spec = house.services.sweeps.get("HD_half").spec
+    suggester = house.store.read(lambda tx: house.services.sweeps.suggester(tx, spec))
+    assert sorted(known.values["lr"] for known in suggester._warm) == values[:2]

@@ -11,7 +11,7 @@ from dispatcher.client.sweeps.sampling import BayesianParameterSampling, HyperPa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional, Sequence, Union
 
     from dispatcher.client.experiment import Experiment
     from dispatcher.client.run import Run
@@ -39,8 +39,9 @@ class HyperDriveConfig:
 
     Args:
         hyperparameter_sampling: What is tried.
-        primary_metric_name: The metric that the script logs.
-        primary_metric_goal: Whether it is to be high or low.
+        primary_metric_name: The metric that the script logs. Ours: a list of several, none of
+            which counts more than another; the best is then a front (`run.get_pareto_front()`).
+        primary_metric_goal: Whether it is to be high or low; of several metrics a list as long.
         max_total_runs: From 1 to 1000.
         max_concurrent_runs: From 1 to 100; default: as many as there are in all.
         max_duration_minutes: How long the sweep may take.
@@ -59,8 +60,8 @@ class HyperDriveConfig:
     def __init__(
         self,
         hyperparameter_sampling: HyperParameterSampling,
-        primary_metric_name: str,
-        primary_metric_goal: PrimaryMetricGoal,
+        primary_metric_name: Union[str, Sequence[str]],
+        primary_metric_goal: Union[PrimaryMetricGoal, Sequence[PrimaryMetricGoal]],
         max_total_runs: int,
         max_concurrent_runs: Optional[int] = None,
         max_duration_minutes: int = WEEK,
@@ -76,20 +77,14 @@ class HyperDriveConfig:
         _check_work(estimator, run_config, pipeline)
         _require("hyperparameter_sampling", hyperparameter_sampling, HyperParameterSampling)
         _require("policy", policy or NoTerminationPolicy(), EarlyTerminationPolicy)
-        _require("primary_metric_goal", primary_metric_goal, PrimaryMetricGoal)
-        if not isinstance(primary_metric_name, str) or not primary_metric_name:
-            raise HyperDriveConfigException(
-                f"primary_metric_name is a text, not {primary_metric_name!r}."
-            )
+        metrics = _metrics(primary_metric_name, primary_metric_goal)
         _count("max_total_runs", max_total_runs, MOST_RUNS)
         if max_concurrent_runs is not None:
             _count("max_concurrent_runs", max_concurrent_runs, MOST_AT_ONCE)
         _count("max_duration_minutes", max_duration_minutes, None)
         self._sampling = hyperparameter_sampling
-        self._primary_metric_config = {
-            "name": primary_metric_name,
-            "goal": primary_metric_goal.value.lower(),
-        }
+        self._primary_metric_config, *further = metrics
+        self._further_metrics: List[Dict[str, str]] = further
         self._max_total_runs = max_total_runs
         self._max_concurrent_runs = max_concurrent_runs or max_total_runs
         self._max_duration_minutes = max_duration_minutes
@@ -140,6 +135,10 @@ class HyperDriveConfig:
         bayesian = isinstance(self._sampling, BayesianParameterSampling)
         if bayesian and not isinstance(self._policy, NoTerminationPolicy):
             raise HyperDriveConfigException("policy: Bayesian sampling takes none.")
+        if self._further_metrics and not isinstance(self._policy, NoTerminationPolicy):
+            raise HyperDriveConfigException(
+                "policy: one compares by one metric; with several there is none."
+            )
         if len(self._resume_from) > MOST_PARENTS:
             raise HyperDriveConfigException(
                 f"resume_from has {len(self._resume_from)} sweeps; it takes {MOST_PARENTS} at most."
@@ -181,6 +180,28 @@ def _check_work(estimator: Any, run_config: Any, pipeline: Any) -> None:
         name = "estimator" if estimator is not None else "pipeline"
         raise HyperDriveConfigException(f"{name}: there are none; give run_config.")
     _require("run_config", run_config, ScriptRunConfig)
+
+
+def _metrics(names: Any, goals: Any) -> List[Dict[str, str]]:
+    if not isinstance(names, (list, tuple)):
+        names, goals = [names], [goals]
+    elif not isinstance(goals, (list, tuple)) or len(goals) != len(names) or not names:
+        given = len(goals) if isinstance(goals, (list, tuple)) else 1
+        raise HyperDriveConfigException(
+            f"primary_metric_goal is a list with a goal for each of primary_metric_name: there are "
+            f"{given} for {len(names)}."
+        )
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise HyperDriveConfigException(f"primary_metric_name is a text, not {name!r}.")
+    for goal in goals:
+        _require("primary_metric_goal", goal, PrimaryMetricGoal)
+    if len(set(names)) < len(names):
+        raise HyperDriveConfigException("primary_metric_name names a metric twice.")
+    return [
+        {"name": name, "goal": goal.value.lower()}
+        for name, goal in zip(names, goals)  # noqa: B905
+    ]
 
 
 def _require(name: str, value: Any, kind: type) -> None:

@@ -74,6 +74,31 @@ def qlognormal(mu: float, sigma: float, q: int) -> Expression:
     return ["qlognormal", [*_bell("qlognormal", mu, sigma), _step("qlognormal", q)]]
 
 
+def only_where(expression: Expression, **parents: Any) -> Expression:
+    """Ours: a parameter that exists only where others have certain values.
+
+    `only_where(uniform(0, 1), optimizer="sgd")`, or for several values `optimizer=["sgd", "nag"]`.
+    Where it does not exist the script is not given it. A name that is no Python name is given as
+    `**{"batch-size": 32}`.
+
+    Raises:
+        HyperDriveConfigException: It is no expression, or has a condition already, or names none.
+    """
+    if not isinstance(expression, list) or len(expression) != 2:
+        raise HyperDriveConfigException(
+            f"only_where takes choice(…), uniform(…), … without a condition, not {expression!r}."
+        )
+    if not parents:
+        raise HyperDriveConfigException(
+            'only_where: name a parameter and its values, such as optimizer="sgd".'
+        )
+    condition = {
+        name: list(values) if isinstance(values, (list, tuple, range)) else [values]
+        for name, values in parents.items()
+    }
+    return [*expression, condition]
+
+
 def _span(name: str, low: Any, high: Any, *, or_equal: bool = False) -> List[float]:
     _number(name, "min_value", low)
     _number(name, "max_value", high)

@@ -32,6 +32,7 @@ def config_of(run_id: str, tags: Dict[str, Optional[str]]) -> HyperDriveConfig:
         )
         made._primary_metric_config = {"name": metric["name"], "goal": metric["goal"].lower()}
         PrimaryMetricGoal.from_str(metric["goal"])
+        made._further_metrics = json.loads(tags.get(f"{_OURS}further_metrics_config") or "[]")
         made._policy = (
             EarlyTerminationPolicy(policy["name"], policy.get("properties"))
             if policy["name"] != NoTerminationPolicy.POLICY_NAME

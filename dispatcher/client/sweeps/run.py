@@ -77,6 +77,9 @@ class HyperDriveRun(Run):
     ) -> Optional[Run]:
         """The child with the best value of all that it has logged; None if none has logged any.
 
+        Of a sweep that goes by several metrics: by the first of them, by the last value of each
+        child that has all; `get_pareto_front` is what such a sweep has found.
+
         Args:
             include_failed, include_canceled: Whether those count.
             include_resume_from_runs: Whether children of the sweeps that it goes on from count.
@@ -118,6 +121,20 @@ class HyperDriveRun(Run):
             query.append(("top", top))
         keys = ("run_id", "hyperparameters", "best_primary_metric", "status")
         return [{key: row[key] for key in keys} for row in self._ask("ranking", query)["trials"]]
+
+    def get_pareto_front(self, include_resume_from_runs: bool = True) -> List[Dict[str, Any]]:
+        """Ours: the children that no other is better than in every metric.
+
+        With several metrics the best is a front: who is on it can be bettered in one metric only
+        at the price of another. With one metric it is the best child, and those that equal it.
+
+        Returns:
+            Dicts of `run_id`, `hyperparameters` (JSON), `metrics` (by name) and `status`; the best
+            by the first metric first. Children that lack a metric are not on it.
+        """
+        query = [("include_resumed", int(include_resume_from_runs))]
+        keys = ("run_id", "hyperparameters", "metrics", "status")
+        return [{key: row[key] for key in keys} for row in self._ask("front", query)["trials"]]
 
     def wait_for_completion(
         self,

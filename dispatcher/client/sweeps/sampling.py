@@ -19,9 +19,9 @@ class HyperParameterSampling:
     """A way to find values.
 
     Args:
-        sampling_method_name: Its name in JSON.
+        sampling_method_name: Its name in JSON; beside v1's there are TPE, CMAES, GP, NSGAII, QMC.
         parameter_space: Name → expression, such as `choice(1, 2)`.
-        properties: Further settings.
+        properties: Further settings: `seed`, `constraints`, `population_size`.
         supported_distributions: The expressions that it can do with; default: all.
         distributions_validators: v1's; without a meaning here.
 
@@ -98,13 +98,32 @@ def _check(name: str, space: Any, known: Sequence[str]) -> None:
     for key, expression in space.items():
         if not isinstance(key, str) or not key:
             raise HyperDriveConfigException(f"parameter_space: {key!r} is no parameter's name.")
-        is_one = isinstance(expression, (list, tuple)) and len(expression) == 2
+        is_one = isinstance(expression, (list, tuple)) and len(expression) in (2, 3)
         if not is_one or expression[0] not in _ALL:
             raise HyperDriveConfigException(
                 f"parameter_space: {key} is no expression but {expression!r}; give choice(…), "
                 "uniform(…), …"
             )
+        if len(expression) == 3:
+            _check_condition(key, expression[2], space)
         if expression[0] not in known:
             raise HyperDriveConfigException(
                 f"parameter_space: {key} is a {expression[0]}; {name} takes {', '.join(known)}."
+            )
+
+
+def _check_condition(key: str, condition: Any, space: Dict[str, Any]) -> None:
+    if not isinstance(condition, dict) or not condition:
+        raise HyperDriveConfigException(
+            f"parameter_space: {key}: its condition is a dict such as {{other: [values]}}, not "
+            f"{condition!r}."
+        )
+    for parent, values in condition.items():
+        if parent not in space:
+            raise HyperDriveConfigException(
+                f"parameter_space: {key} exists by {parent!r}, which is no parameter."
+            )
+        if isinstance(values, (list, tuple)) and not values:
+            raise HyperDriveConfigException(
+                f"parameter_space: {key} exists for no value of {parent}."
             )

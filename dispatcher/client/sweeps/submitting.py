@@ -89,6 +89,7 @@ def spec_of(
         "sampling": config._sampling.to_json(),
         "policy": config._policy.to_json(),
         "primary_metric": dict(config._primary_metric_config),
+        "further_metrics": list(config._further_metrics),
         "max_total_runs": config._max_total_runs,
         "max_concurrent_runs": config._max_concurrent_runs,
         "max_duration_minutes": config._max_duration_minutes,

@@ -1,12 +1,13 @@
 """Sweeps: submit, look, steer."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, status
 
 from dispatcher.core.errors import NotAllowed, RunConflict
 from dispatcher.core.lifecycle import Run
-from dispatcher.core.sweeps import Sweep, SweepSpec
+from dispatcher.core.sweeps import Metric, Sweep, SweepSpec
 from dispatcher.server.deps import Caller, S, Services, reach
 from dispatcher.server.schemas import AgainBody, ExtendBody, moment, views
 from dispatcher.services.sweeps import Trial
@@ -41,9 +42,10 @@ def read_trials(
 ) -> dict[str, Any]:
     """The table of trials by number, page by page."""
     reach(services, caller, run_id)
+    metrics = services.sweeps.get(run_id).spec.metrics
     trials = services.sweeps.page(run_id, after=after, limit=limit)
     following = trials[-1].number if len(trials) == limit else None
-    return {"trials": [_row(trial) for trial in trials], "next": following}
+    return {"trials": [_row(trial, metrics) for trial in trials], "next": following}
 
 
 @router.get("/{run_id}/ranking")
@@ -57,14 +59,18 @@ def read_ranking(
     include_resumed: bool = False,
 ) -> dict[str, Any]:
     """The trials by the best value that each has logged, those without one last."""
-    reach(services, caller, run_id)
-    ids = [run_id]
-    if include_resumed:
-        ids += services.sweeps.get(run_id).spec.resume_from
-        for other in ids[1:]:
-            reach(services, caller, other)
+    ids, metrics = _asked(services, caller, run_id, include_resumed)
     trials = services.sweeps.ranked(ids, top=top, reverse=reverse, with_metric=discard_no_metric)
-    return {"trials": [_row(trial) for trial in trials]}
+    return {"trials": [_row(trial, metrics) for trial in trials]}
+
+
+@router.get("/{run_id}/front")
+def read_front(
+    run_id: str, services: S, caller: Caller, include_resumed: bool = False
+) -> dict[str, Any]:
+    """The trials that no other is better than in every metric, best by the first metric first."""
+    ids, metrics = _asked(services, caller, run_id, include_resumed)
+    return {"trials": [_row(trial, metrics) for trial in services.sweeps.front(ids)]}
 
 
 @router.post("/{run_id}/pause")
@@ -119,13 +125,27 @@ def _shown(services: Services, run: Run, sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _row(trial: Trial) -> dict[str, Any]:
+def _asked(
+    services: Services, caller: Caller, run_id: str, include_resumed: bool
+) -> tuple[list[str], Sequence[Metric]]:
+    """The sweeps that are asked for, which the caller may see, and what they go by."""
+    reach(services, caller, run_id)
+    spec = services.sweeps.get(run_id).spec
+    others = spec.resume_from if include_resumed else ()
+    for other in others:
+        reach(services, caller, other)
+    return [run_id, *others], spec.metrics
+
+
+def _row(trial: Trial, metrics: Sequence[Metric]) -> dict[str, Any]:
+    names = [metric.name for metric in metrics]
     return {
         "number": trial.number,
         "run_id": trial.run.id,
         "status": trial.run.shown_status,
         "hyperparameters": trial.hyperparameters,
         "best_primary_metric": trial.best,
+        "metrics": dict(zip(names, trial.scores, strict=False)),
         "logged": trial.logged,
         "started_at": moment(trial.run.started_at),
         "ended_at": moment(trial.run.ended_at),
