@@ -1,4 +1,4 @@
-"""SIGKILL at an exact system call of one thread of the service, by strace.
+"""SIGKILL at an exact system call of one thread of the service or an agent, by strace.
 
 strace counts calls for each thread by itself, so a point names the thread too. The signal comes on
 entering the call: the kill falls between the call before it and this one.
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.rigs import missing
-from tests.rigs.service import Service
 from tests.rigs.waiting import until
 
 PATCHES = Path(__file__).parent / "patches"
@@ -33,9 +32,12 @@ LAUNCHING = ("clone", "clone3", "fork", "vfork")  # an `execve` is not made by t
 
 @dataclass(frozen=True)
 class Point:
-    """The `n`th such call of that thread; of any thread, in a service that is just starting."""
+    """The `n`th such call of that thread; of any thread, in a service that is just starting.
 
-    phase: str  # serve | recover | cold
+    An agent's threads have no names: they are told apart by their order, `#0`, `#1`, …
+    """
+
+    phase: str  # serve | recover | cold | agent
     thread: str
     call: str
     n: int
@@ -45,19 +47,19 @@ class Point:
 
 
 @contextmanager
-def killing(service: Service, point: Point) -> Iterator[None]:
-    """While it holds, the service is killed when it comes to the point."""
+def killing(pid: int, point: Point) -> Iterator[None]:
+    """While it holds, the process is killed when it comes to the point."""
     inject = f"inject={point.call}:signal=SIGKILL:when={point.n}"
-    with tracing(service, point.thread, inject):
+    with tracing(pid, point.thread, inject):
         yield
 
 
 @contextmanager
-def tracing(service: Service, thread: str, inject: str) -> Iterator[None]:
+def tracing(pid: int, thread: str, inject: str) -> Iterator[None]:
     """While it holds, strace does that to the threads of this name; to all for an empty one."""
     call = inject.split("=")[1].split(":")[0]
     options = ["-e", f"trace={call}", "-e", inject, "-o", "/dev/null"]
-    tracer = _attach(service.pid, thread, options)
+    tracer = _attach(pid, thread, options)
     try:
         yield
     finally:
@@ -65,13 +67,14 @@ def tracing(service: Service, thread: str, inject: str) -> Iterator[None]:
 
 
 @contextmanager
-def counting(service: Service, phase: str, found: Counter[Point]) -> Iterator[None]:
+def counting(pid: int, folder: Path, phase: str, found: Counter[Point]) -> Iterator[None]:
     """Count the calls that are made while it holds: of the threads of one name, the most that one
-    of them makes. `n` is 0 in what is found.
+    of them makes. `n` is 0 in what is found. What is counted is written to the folder.
     """
-    path = service.folder / f"calls-{phase}"
+    path = folder / f"calls-{phase}"
+    order = {task: f"#{k}" for k, task in enumerate(_threads(pid, ""))}
     options = ["-Y", "-e", f"trace={','.join((*DURABLE, *LAUNCHING))}", "-o", str(path)]
-    tracer = _attach(service.pid, "", options)
+    tracer = _attach(pid, "", options)
     try:
         yield
     finally:
@@ -80,7 +83,8 @@ def counting(service: Service, phase: str, found: Counter[Point]) -> Iterator[No
     for line in path.read_text(errors="replace").splitlines():
         match = re.match(r"(\d+)(?:<([^>]*)>)?\s+(\w+)\(", line)
         if match:
-            each[match[1], match[2] or match[1], match[3]] += 1
+            name = order.get(int(match[1]), "") if phase == "agent" else match[2] or match[1]
+            each[match[1], name, match[3]] += 1
     for (_, thread, call), n in each.items():
         point = Point(phase, thread, call, 0)
         found[point] = max(found[point], n)
@@ -103,14 +107,14 @@ def _detach(tracer: "subprocess.Popen[bytes]") -> None:
 
 
 def _threads(pid: int, thread: str) -> list[int]:
-    """The threads of that name; all of them for an empty one."""
+    """The threads of that name or of that place in their order; all of them for an empty one."""
     found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
+    for k, task in enumerate(sorted(map(int, os.listdir(f"/proc/{pid}/task")))):
         with suppress(OSError):
             name = Path(f"/proc/{pid}/task/{task}/comm").read_text().strip()
-            main = "main" if int(task) == pid else name
-            if not thread or thread in (name, main):
-                found.append(int(task))
+            main = "main" if task == pid else name
+            if not thread or thread in (name, main, f"#{k}"):
+                found.append(task)
     return found
 
 

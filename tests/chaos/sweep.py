@@ -1,5 +1,5 @@
-"""The service is killed at every call that leaves it; each time it is started again, and what it
-then says is compared with what scripts did.
+"""The service, and an agent, is killed at every call that leaves it and started again; what the
+service then says is compared with what scripts did.
 """
 
 import os
@@ -17,6 +17,8 @@ from tests.chaos.injection import Point, counting, killing
 from tests.chaos.judging import Tally, judge, judge_later
 from tests.chaos.scenario import Scenario, Stage
 from tests.chaos.stages import Kind, leaks, stage
+from tests.rigs.processes import Process
+from tests.rigs.waiting import until
 
 # Between two pages of one commit nothing but SQLite's own log differs, and between two pieces of
 # replies nothing is changed that the commits' own points do not tell apart: of these, some. With
@@ -25,6 +27,7 @@ EVERY = int(os.environ.get("CHAOS_EVERY") or 0)
 STRIDE = {"pwrite64": 12, "sendto": 4}
 TAKE_OVER = {"DISPATCHER_TAKE_OVER": "1"}
 WHOLE = ("target-", "store-writer")  # threads that launch, and that tell of commits
+STARTING = ("recover", "cold")
 Choose = Callable[[Counter[Point]], Sequence[Point]]
 
 
@@ -76,29 +79,35 @@ def sweep(kinds: Sequence[Kind], folder: Path, choose: Choose = every_point) -> 
 
 
 def count(made: Stage) -> Counter[Point]:
-    """The calls of one scenario, of one start in the middle of another, and of one start with
-    nothing there that a service needs to start jobs.
+    """The calls of one scenario, of one start in the middle of another, of one start with nothing
+    there that a service needs to start jobs, and of an agent that starts those of a scenario.
     """
     found: Counter[Point] = Counter()
+    folder = made.service.folder
     scenario = Scenario(made, "count0")
-    with counting(made.service, "serve", found):
+    with counting(made.service.pid, folder, "serve", found):
         scenario.begin()
         scenario.finish()
     scenario = Scenario(made, "count1")
     scenario.begin()
     made.service.kill()
     made.service.spawn(CHAOS_HOLD="1")
-    with counting(made.service, "recover", found):
+    with counting(made.service.pid, folder, "recover", found):
         made.service.wait_healthy()
         scenario.finish()
     scenario = Scenario(made, "count2")
     made.service.kill()
     made.clear()
     made.service.spawn(CHAOS_HOLD="1")
-    with counting(made.service, "cold", found):
+    with counting(made.service.pid, folder, "cold", found):
         made.service.wait_healthy()
         scenario.begin()
     scenario.finish()
+    for agent in made.service.agents(made.wide):
+        scenario = Scenario(made, "count3")
+        with counting(agent.pid, folder, "agent", found):
+            scenario.begin()
+            scenario.finish()
     return _of_all_threads(found)
 
 
@@ -106,7 +115,7 @@ def _of_all_threads(found: Counter[Point]) -> Counter[Point]:
     """In a service that is starting threads are not told apart: they do not exist yet."""
     known: Counter[Point] = Counter()
     for point, n in found.items():
-        whole = point if point.phase == "serve" else replace(point, thread="")
+        whole = replace(point, thread="") if point.phase in STARTING else point
         known[whole] = max(known[whole], n)
     return known
 
@@ -135,8 +144,10 @@ def _work(kind: Kind, folder: Path, points: "queue.SimpleQueue[Point]") -> Tally
 
 
 def play(scenario: Scenario, point: Point) -> bool:
-    """One scenario, and the point in it; whether the service was killed there."""
+    """One scenario, and the point in it; whether the service or the agent was killed there."""
     service = scenario.stage.service
+    if point.phase == "agent":
+        return _play_agent(scenario, point)
     before = service.restarts
     if point.phase == "recover":
         scenario.begin()
@@ -145,11 +156,26 @@ def play(scenario: Scenario, point: Point) -> bool:
         if point.phase == "cold":
             scenario.stage.clear()
         service.spawn(CHAOS_HOLD="1")
-    with service.kept_alive(), killing(service, point):
+    with service.kept_alive(), killing(service.pid, point):
         if point.phase != "recover":
             scenario.begin()
         scenario.finish()
     return service.restarts > before
+
+
+def _only(agents: Sequence[Process]) -> Process | None:
+    """The agent; nothing while there is none, or another one that is about to see that it is."""
+    return agents[0] if len(agents) == 1 else None
+
+
+def _play_agent(scenario: Scenario, point: Point) -> bool:
+    """The agent is killed, and the service starts another one; its jobs go on."""
+    service, target = scenario.stage.service, scenario.stage.wide
+    agent = until(lambda: _only(service.agents(target)), "one agent is there")
+    with killing(agent.pid, point):
+        scenario.begin()
+        scenario.finish()
+    return agent.pid not in [each.pid for each in service.agents(target)]
 
 
 def _judge_again(kind: Kind, tally: Tally, folder: Path, point: Point, scenario: Scenario) -> None:

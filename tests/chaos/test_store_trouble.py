@@ -131,7 +131,7 @@ def test_a_database_that_is_locked_for_long_costs_time_and_nothing_else(tmp_path
 
 def test_a_full_disk_is_refused_and_left_behind(tmp_path: Path) -> None:
     def fill() -> None:
-        with tracing(made.service, "store-writer", "inject=pwrite64:error=ENOSPC"):
+        with tracing(made.service.pid, "store-writer", "inject=pwrite64:error=ENOSPC"):
             time.sleep(FULL)  # the length of the fault itself
 
     with house(tmp_path) as made:
