@@ -121,6 +121,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     sweeper = Sweeper(store)
     services = _services(settings, store, status, access, fleet, sweeper, service_id)
     services.tracking.on_metrics(sweeper.heard)
+    services.mlflow.runs.on_metrics(sweeper.heard)
     engine.start(fleet)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(Parts(*parts), lambda: engine.fence)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.engine import sweeper
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import House, build
+from tests.rigs.waiting import until
 
 OWNER = "owner-token-for-tests"
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -241,7 +244,6 @@ def test_a_bayesian_sweep_goes_on_only_in_the_same_space(api: TestClient, house:
 
 def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> None:
     from dispatcher.store.contract import Point
-    from tests.rigs.waiting import until
 
     api.post("/sweeps", json=sweep("HD_nan", max_total_runs=2))
     until(lambda: len(api.get("/sweeps/HD_nan/trials").json()["trials"]) == 2, "two are made")
@@ -258,7 +260,6 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
 
 def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -> None:
     from dispatcher.store.contract import Point
-    from tests.rigs.waiting import until
 
     told = sweep("HD_front", max_total_runs=5, max_concurrent_runs=5, **SECOND)
     assert api.post("/sweeps", json=told).status_code == 201
@@ -289,7 +290,6 @@ def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
     api: TestClient, house: House
 ) -> None:
     from dispatcher.store.contract import Point
-    from tests.rigs.waiting import until
 
     api.post("/sweeps", json=sweep("HD_wide", max_total_runs=3, max_concurrent_runs=3))
     until(lambda: len(api.get("/sweeps/HD_wide/trials").json()["trials"]) == 3, "three are made")
@@ -306,3 +306,41 @@ def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
     spec = house.services.sweeps.get("HD_half").spec
     suggester = house.store.read(lambda tx: house.services.sweeps.suggester(tx, spec))
     assert sorted(known.values["lr"] for known in suggester._warm) == values[:2]
+
+
+def test_metrics_that_come_by_mlflow_wake_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "LOOK", 3600.0)  # whatever happens, happens because it was woken
+    made = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
+    made.services.catalog.attach("box", {"kind": "local", "cpus": 1})
+    told = sweep("HD_woken", policy={"name": "Bandit", "properties": {"slack_amount": 1}})
+    told["trial"] |= {"target": "box", "command": "sleep 300; true", "cpus": 0}
+    app = create_app(made.services, max_body=4 << 20)
+    try:
+        with TestClient(app, base_url="http://test/api/v1") as client:
+            client.headers["Authorization"] = f"Bearer {OWNER}"
+            client.post("/sweeps", json=told).raise_for_status()
+            until(lambda: len(_trials(client, "HD_woken")) == 2, "two are made")
+            for run_id, value in (("HD_woken_0", 9.0), ("HD_woken_1", 1.0)):
+                metric = {"run_id": run_id, "key": "m", "value": value, "timestamp": 1, "step": 0}
+                url = "http://test/api/2.0/mlflow/runs/log-metric"
+                client.post(url, json=metric).raise_for_status()
+            until(lambda: _trials(client, "HD_woken")[1]["status"] == "Canceled", "it is ended")
+            assert client.get("/runs/HD_woken_1").json()["tags"]["_aml_system_ended_by"] == (
+                "Bandit at interval 1"
+            )
+    finally:
+        made.services.status.cancel("HD_woken")
+        trials = made.services.sweeps.children("HD_woken")
+        until(lambda: all(_is_over(made, run.id) for run in trials), "nothing runs any more")
+        made.close()
+
+
+def _is_over(made: House, run_id: str) -> bool:
+    return made.store.read(lambda tx: tx.runs.get([run_id]))[run_id].terminal
+
+
+def _trials(client: TestClient, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = client.get(f"/sweeps/{name}/trials").json()["trials"]
+    return rows

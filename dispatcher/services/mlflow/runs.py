@@ -67,6 +67,11 @@ class MlflowRuns:
         self._submission = submission
         self._status = status
         self._clock = clock
+        self._listeners: list[Callable[[set[str]], None]] = []
+
+    def on_metrics(self, listener: Callable[[set[str]], None]) -> None:
+        """Call `listener` with the runs whose metrics have come, after the commit."""
+        self._listeners.append(listener)
 
     def create(self, caller: Identity, new: NewRun) -> Seen:
         """Start a run that its client drives. Raises ExperimentNotFound, InvalidSpec."""
@@ -156,6 +161,8 @@ class MlflowRuns:
                     tx.labels.describe(run_id, {"display_name": tags[RUN_NAME_TAG][:256]})
 
         self._store.write(work)
+        for listener in self._listeners if metrics else ():
+            listener({run_id})
 
     def delete_tag(self, caller: Identity, run_id: str, key: str) -> None:
         """Raises RunNotFound; InvalidSpec when there is no such tag."""
