@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 _LOOK_EVERY = 0.02
 
 

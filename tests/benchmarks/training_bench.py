@@ -1,165 +1,242 @@
-"""One real search three ways: a classifier on scikit-learn's digits, with early termination.
+"""One real search by a sweep, by Optuna alone and by Ray Tune: best score, time, what was saved.
 
-The same model, space, epochs and number of trials by a sweep (TPE, ASHA), by Optuna alone (TPE,
-successive halving, one process that keeps everything imported) and by Ray Tune (random, ASHA).
+A neural network on the digits that come with scikit-learn, with the same space, epochs, number of
+trials, trials at once, TPE and successive halving for all. A sweep runs on Docker and Ray at once;
+it is also stopped half-way with its service, and ended half-way and gone on from by another sweep.
+
+What stands before the clock runs: the service, the engine with its image, the cluster; for Ray Tune
+its cluster. What the clock sees: every import, start and restart. So each search has a service of
+its own, which has nothing imported; what one that has run a search takes is told as well.
 """
 
+import json
 import os
+import statistics
 import subprocess
 import sys
-import textwrap
+import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from dispatcher.client.config import RunConfiguration
+from dispatcher.client.run import Run
 from dispatcher.client.script_run_config import ScriptRunConfig
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.expressions import choice, loguniform
 from dispatcher.client.sweeps.policies import EarlyTerminationPolicy
 from dispatcher.client.sweeps.sampling import HyperParameterSampling
-from tests.benchmarks.house import SLOTS, Bench, bench, say
+from tests.benchmarks.house import REPEAT, Bench, bench, say
+from tests.benchmarks.searches.space import ALPHA, BATCH, EPOCHS, HIDDEN, LEARNING_RATE, REDUCTION
+from tests.rigs.dockerd import Dockerd, host_python_image
+from tests.rigs.raycluster import RayCluster
+from tests.rigs.waiting import until
 
 TRIALS = int(os.environ.get("BENCH_COUNT", "30"))
-EPOCHS = 27
-MODEL = """
-import numpy
-from sklearn.datasets import load_digits
-from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import train_test_split
-
-def scores(alpha, eta0, penalty, epochs):
-    x, y = load_digits(return_X_y=True)
-    x, x_test, y, y_test = train_test_split(x / 16, y, random_state=0)
-    model = SGDClassifier(alpha=alpha, eta0=eta0, penalty=penalty, learning_rate="constant",
-                          random_state=0)
-    for _ in range(epochs):
-        model.partial_fit(x, y, classes=numpy.arange(10))
-        yield model.score(x_test, y_test)
-"""
-SCRIPT = """
-import argparse
-from model import scores
-from azureml.core import Run
-
-parser = argparse.ArgumentParser()
-for name, kind in (("alpha", float), ("eta0", float), ("penalty", str), ("epochs", int)):
-    parser.add_argument(f"--{name}", type=kind)
-run = Run.get_context()
-for score in scores(**vars(parser.parse_args())):
-    run.log("accuracy", score)
-"""
-OPTUNA = """
-    import sys, time
-    sys.path.insert(0, {folder!r})
-    import optuna
-    from model import scores
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    begun = time.perf_counter()
-    def objective(trial):
-        best = 0
-        told = scores(trial.suggest_float("alpha", 2e-9, 1, log=True),
-                      trial.suggest_float("eta0", 5e-5, 1, log=True),
-                      trial.suggest_categorical("penalty", ["l1", "l2"]), {epochs})
-        for epoch, score in enumerate(told, 1):
-            best = max(best, score)
-            trial.report(best, epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return best
-    study = optuna.create_study(
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=0),
-        pruner=optuna.pruners.SuccessiveHalvingPruner(reduction_factor=3))
-    study.optimize(objective, n_trials={trials})
-    saved = sum(t.state.name == "PRUNED" for t in study.trials)
-    print("took", time.perf_counter() - begun, study.best_value, saved)
-"""
-TUNE = """
-    import logging, sys, time
-    sys.path.insert(0, {folder!r})
-    import ray
-    from ray import tune
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False,
-             logging_level=logging.ERROR,
-             runtime_env={{"env_vars": {{"PYTHONPATH": {folder!r}}}}})
-    begun = time.perf_counter()
-    def trial(config):
-        from model import scores
-        for score in scores(**config, epochs={epochs}):
-            tune.report({{"accuracy": score}})
-    found = tune.Tuner(
-        trial,
-        param_space={{"alpha": tune.loguniform(2e-9, 1), "eta0": tune.loguniform(5e-5, 1),
-                      "penalty": tune.choice(["l1", "l2"])}},
-        tune_config=tune.TuneConfig(
-            num_samples={trials}, max_concurrent_trials=2, metric="accuracy", mode="max",
-            scheduler=tune.schedulers.ASHAScheduler(max_t={epochs}, reduction_factor=3)),
-        run_config=tune.RunConfig(verbose=0, storage_path={folder!r} + "/tune"),
-    ).fit()
-    told = found.get_dataframe()
-    saved = int((told["training_iteration"] < {epochs}).sum())
-    best = max(max(r.metrics_dataframe["accuracy"]) for r in found)
-    print("took", time.perf_counter() - begun, best, saved)
-"""
+AT_ONCE = 4
+HERE = Path(__file__).parent / "searches"
+IMAGE = "bench/sklearn:1"
+PACKAGES = (
+    *("numpy", "numpy.libs", "scipy", "scipy.libs", "sklearn", "scikit_learn.libs"),
+    *("joblib", "cloudpickle", "loky", "threadpoolctl.py", "narwhals"),
+)
+PRELOAD = ("sklearn.neural_network", "sklearn.datasets", "sklearn.model_selection")
 
 
-def sweep(made: Bench) -> tuple[float, float, int]:
-    """Seconds, the best score, and how many trials were ended early."""
-    source = made.folder("digits", SCRIPT)
-    with open(f"{source}/model.py", "w") as file:
-        file.write(MODEL)
-    config = RunConfiguration()
-    config.target = "bench"
-    config.preload = ("sklearn.linear_model", "sklearn.datasets", "sklearn.model_selection")
-    space = {
-        "alpha": loguniform(-20, 0),
-        "eta0": loguniform(-10, 0),
-        "penalty": choice("l1", "l2"),
-    }
-    begun = time.perf_counter()
-    run = made.experiment.submit(
-        HyperDriveConfig(
-            HyperParameterSampling("TPE", space, {"seed": 0}),
-            "accuracy",
-            PrimaryMetricGoal.MAXIMIZE,
-            max_total_runs=TRIALS,
-            max_concurrent_runs=SLOTS,
-            policy=EarlyTerminationPolicy("ASHA", {"reduction_factor": 3}),
-            run_config=ScriptRunConfig(
-                source, script="run.py", arguments=["--epochs", EPOCHS], run_config=config
-            ),
+@dataclass(frozen=True)
+class Found:
+    """What one search has come to."""
+
+    seconds: float
+    best: float
+    epochs: int
+    ended_early: int
+
+
+class Grounds:
+    """What a sweep runs on: an engine and a cluster. They outlive the searches."""
+
+    def __init__(self) -> None:
+        self.cluster = RayCluster(nodes=1, gpus=0, cpus=AT_ONCE // 2)
+        self.engine = Dockerd()
+        host_python_image(self.engine.client, IMAGE, [name for name in PACKAGES if _has(name)])
+
+    def attach(self, made: Bench) -> list[str]:
+        """Both as targets of a workspace; their names."""
+        made.attach(
+            "box",
+            kind="docker",
+            docker_host=self.engine.url,
+            image=IMAGE,
+            network="none",
+            cpus=AT_ONCE // 2,
+            warm=True,
         )
+        made.attach(
+            "cluster",
+            kind="ray",
+            address=self.cluster.address,
+            node_ip_address=self.cluster.head.address,
+            token=self.cluster.token,
+        )
+        return ["box", "cluster"]
+
+    def stop(self) -> None:
+        self.engine.stop()
+        self.cluster.stop()
+
+
+def config(targets: list[str], trials: int, seed: int, **fields: Any) -> HyperDriveConfig:
+    """The search as a sweep."""
+    how = RunConfiguration()
+    how.target = targets[0]
+    how.preload = PRELOAD
+    how.environment_variables = {"OMP_NUM_THREADS": "1"}
+    space = {
+        "lr": loguniform(*LEARNING_RATE),
+        "alpha": loguniform(*ALPHA),
+        "hidden": choice(*HIDDEN),
+        "batch": choice(*BATCH),
+    }
+    made = HyperDriveConfig(
+        HyperParameterSampling("TPE", space, {"seed": seed}),
+        "accuracy",
+        PrimaryMetricGoal.MAXIMIZE,
+        max_total_runs=trials,
+        max_concurrent_runs=AT_ONCE,
+        policy=EarlyTerminationPolicy("ASHA", {"reduction_factor": REDUCTION}),
+        run_config=ScriptRunConfig(str(HERE), script="trial.py", run_config=how),
+        **fields,
     )
+    made._targets = targets
+    return made
+
+
+def straight(made: Bench, targets: list[str], seed: int) -> Found:
+    """From the first trial to the last."""
+    begun = time.perf_counter()
+    run: Any = made.experiment.submit(config(targets, TRIALS, seed))
     run.wait_for_completion()
+    return _found(made, begun, run)
+
+
+def stopped(made: Bench, targets: list[str], seed: int) -> Found:
+    """The service is stopped half-way; another one, which the next call starts, goes on."""
+    begun = time.perf_counter()
+    run: Any = made.experiment.submit(config(targets, TRIALS, seed))
+    _wait_half(run)
+    made.stop()
+    later: Any = Run.get(made.workspace, run.id)
+    later.wait_for_completion()
+    return _found(made, begun, later)
+
+
+def continued(made: Bench, targets: list[str], seed: int) -> Found:
+    """Half of the trials in one sweep; another sweep learns from them and makes the rest."""
+    begun = time.perf_counter()
+    first: Any = made.experiment.submit(config(targets, TRIALS // 2, seed))
+    first.wait_for_completion()
+    made.stop()
+    rest = config(targets, TRIALS - TRIALS // 2, seed + 1000, resume_from=[first])
+    second: Any = made.experiment.submit(rest)
+    second.wait_for_completion()
+    return _found(made, begun, first, second)
+
+
+def _wait_half(run: Any) -> None:
+    def is_half() -> bool:
+        told = run.progress()["trials"]
+        return sum(told.get(end, 0) for end in ("Completed", "Canceled", "Failed")) >= TRIALS // 2
+
+    until(is_half, "half of the trials have ended", timeout=600)
+
+
+def _found(made: Bench, begun: float, *runs: Any) -> Found:
     took = time.perf_counter() - begun
-    children = run.get_children_sorted_by_primary_metric()
-    saved = sum(child["status"] == "Canceled" for child in children)
-    return took, children[0]["best_primary_metric"], saved
+    rows: list[Any] = []
+    for run in runs:
+        query = [("limit", 1000)]
+        rows += made.workspace.service.get(f"/sweeps/{run.id}/trials", query)["trials"]
+    wrong = [row for row in rows if row["status"] not in ("Completed", "Canceled")]
+    assert not wrong, f"{len(wrong)} have failed: {wrong[0]}"
+    assert len(rows) == TRIALS, len(rows)
+    best = max(row["best_primary_metric"] or 0.0 for row in rows)
+    early = sum(row["status"] == "Canceled" for row in rows)
+    return Found(took, best, sum(row["logged"] for row in rows), early)
 
 
-def other(code: str, folder: str) -> tuple[float, float, int] | None:
-    """The same of a program that prints them; None if it cannot run here."""
-    text = textwrap.dedent(code.format(folder=folder, trials=TRIALS, epochs=EPOCHS))
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=900)
-    told = [line.split() for line in done.stdout.splitlines() if line.startswith("took ")]
-    if not told:
-        print(done.stderr[-1000:], file=sys.stderr)
-        return None
-    return float(told[-1][1]), float(told[-1][2]), int(told[-1][3])
+def other(program: str, seed: int) -> Found:
+    """The search by another program; from its start to its end, if it tells no better."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(HERE / program), *map(str, (seed, TRIALS, AT_ONCE)), folder]
+        begun = time.perf_counter()
+        done = subprocess.run(
+            command,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
+        took = time.perf_counter() - begun
+    if done.returncode:
+        raise RuntimeError(f"{program}: {done.stderr[-2000:]}")
+    return Found(**{"seconds": took, **json.loads(done.stdout.splitlines()[-1])})
 
 
 def main() -> None:
-    with bench(SLOTS) as made:
-        _tell("a sweep (TPE, ASHA)", sweep(made))
-        folder = str(made.root / "digits")
-        _tell("Optuna alone (TPE, successive halving)", other(OPTUNA, folder))
-        _tell("Ray Tune (random, ASHA)", other(TUNE, folder))
+    grounds = Grounds()
+    try:
+        both = [_afresh(grounds, seed) for seed in range(REPEAT)]
+        _tell("a sweep on Docker and Ray at once", [cold for cold, _ in both])
+        _tell("  once more by the same service", [warm for _, warm in both])
+        ways: tuple[tuple[str, Callable[..., Found]], ...] = (
+            ("  its service stopped half-way and started again", stopped),
+            ("  in two sweeps, the second goes on from the first", continued),
+        )
+        for name, way in ways:
+            _tell(name, [_once(grounds, way, seed) for seed in range(REPEAT)])
+    finally:
+        grounds.stop()
+    _tell("a sweep on the machine itself", [_local(seed) for seed in range(REPEAT)])
+    _tell("Optuna alone", [other("by_optuna.py", seed) for seed in range(REPEAT)])
+    _tell("Ray Tune", [other("by_tune.py", seed) for seed in range(REPEAT)])
 
 
-def _tell(what: str, found: tuple[float, float, int] | None) -> None:
-    if found is None:
-        say(f"{TRIALS} trials by {what}", "could not run")
-        return
-    took, best, saved = found
-    say(f"{TRIALS} trials by {what}", f"best {best:.4f} in {took:.1f} s", f"{saved} ended early")
+def _afresh(grounds: Grounds, seed: int) -> tuple[Found, Found]:
+    with bench(AT_ONCE) as made:
+        targets = grounds.attach(made)
+        return straight(made, targets, seed), straight(made, targets, seed)
+
+
+def _once(grounds: Grounds, way: Callable[..., Found], seed: int) -> Found:
+    with bench(AT_ONCE) as made:
+        return way(made, grounds.attach(made), seed)
+
+
+def _local(seed: int) -> Found:
+    with bench(AT_ONCE) as made:
+        return straight(made, ["bench"], seed)
+
+
+def _tell(what: str, found: list[Found]) -> None:
+    def middle(of: Callable[[Found], float]) -> float:
+        return statistics.median(of(each) for each in found)
+
+    saved = 1 - middle(lambda each: each.epochs) / (TRIALS * EPOCHS)
+    early = middle(lambda each: each.ended_early)
+    say(
+        f"{TRIALS} trials by {what}" if not what.startswith(" ") else what,
+        f"best {middle(lambda each: each.best):.4f} in {middle(lambda each: each.seconds):.1f} s",
+        f"{early:.0f} ended early, {saved:.0%} of the epochs saved",
+    )
+
+
+def _has(package: str) -> bool:
+    import sysconfig
+
+    return Path(sysconfig.get_path("purelib"), package).exists()
 
 
 if __name__ == "__main__":

@@ -86,8 +86,9 @@ def _add_packages(tar: tarfile.TarFile, names: tuple[str, ...]) -> None:
     for name in names:
         tar.add(f"{here}/{name}", f"{there}/{name}".lstrip("/"), filter=_without_bytecode)
     compiled = [str(p) for name in names for p in Path(here, name).rglob("*.so*")]
+    there_already = set(tar.getnames())
     for path in _libraries(compiled):
-        if not path.startswith(f"{here}/"):
+        if not path.startswith(f"{here}/") and path.lstrip("/") not in there_already:
             tar.add(os.path.realpath(path), path.lstrip("/"))
 
 
