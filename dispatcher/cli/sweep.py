@@ -84,6 +84,8 @@ def show(
     scope.note(f"{told['status']}{paused}: {made} of {total} trials, {told['trials']}")
     if not scope.wants_result:
         return Shown(trials, COLUMNS)
+    if told["spec"]["further_metrics"]:
+        return Shown({**told, "front": run._ask("front", [])["trials"], "table": trials})
     best = trials[0] if trials and trials[0]["best_primary_metric"] is not None else None
     return Shown({**told, "best": best, "table": trials})
 

@@ -283,7 +283,11 @@ class Sweeper:
 
     def _end(self, book: Book) -> None:
         best = self._parts.sweeps.ranked([book.run.id], top=1, with_metric=True)
-        self._say(book, f"the sweep is over after {len(book.entries)} trials; {_words(best)}")
+        words = _words(best)
+        if best and book.sweep.spec.further_metrics:
+            front = self._parts.sweeps.front([book.run.id])
+            words = f"{len(front)} are on the front, {best[0].run.id} the first of them"
+        self._say(book, f"the sweep is over after {len(book.entries)} trials; {words}")
         self._flush(book)
         facts: dict[str, str | None] = {"best_metric_status": "Succeeded" if best else "NoMetric"}
         if best:

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dispatcher.core.space import Values
 from dispatcher.core.sweeps import SweepSpec
-from dispatcher.services.studies import Coordinates, laid_out
+from dispatcher.services.studies import PATIENCE, Coordinates, laid_out
 from dispatcher.services.suggesting import Known, Trials
 
 POPULATION = 50  # Optuna's for NSGA-II
@@ -38,6 +38,8 @@ def guide(spec: SweepSpec, warm: Sequence[Known]) -> "Bred":
 
 class Bred(ABC):
     """Follows the generations of a sweep."""
+
+    patience = PATIENCE
 
     def __init__(self, spec: SweepSpec, warm: Sequence[Known], usual_size: int) -> None:
         self._spec, self._size = spec, spec.sampling.population_size or usual_size

@@ -28,6 +28,9 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
+PATIENCE = 20
+
+
 class Shelf(InMemoryStorage):
     """A storage with trials that are there already."""
 
@@ -101,6 +104,7 @@ class Fitted:
     def __init__(self, spec: SweepSpec, warm: Sequence[Known]) -> None:
         self._spec, self._space = spec, spec.sampling.space
         is_gp = spec.sampling.name == "GP"
+        self.patience = 2 if is_gp else PATIENCE  # it takes some tenths of a second each time
         names = spec.sampling.guided_parameters if is_gp else self._space.order
         self._coordinates = Coordinates(self._space, names)
         self._groups = _groups(self._space, list(self._coordinates.distributions))

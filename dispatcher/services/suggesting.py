@@ -28,7 +28,6 @@ from dispatcher.core.sweeps import BRED, GUIDED, SweepSpec
 SEEN = 200
 STARTUP = 10  # so many trials are random before the first one is fitted
 DRAWS = 10_000  # so many are drawn for one cell, before a space is said to reject all
-GUIDED_DRAWS = 20  # so many of them by a sampler that learns; the rest at random
 MOST_DIMENSIONS = 21_201  # scipy's table for Sobol's sequence
 BLOCK = 256
 
@@ -95,7 +94,12 @@ class Suggested:
 
 
 class Guide(Protocol):
-    """A sampler that goes by results."""
+    """A sampler that goes by results.
+
+    It is asked `patience` times for a cell that no constraint rejects, then one is drawn at random.
+    """
+
+    patience: int
 
     def begin(self, trials: Trials) -> bool:
         """Look at the trials before a batch; whether there is enough to go by."""
@@ -250,7 +254,7 @@ class Suggester:
         return cells
 
     def _asked(self, guide: Guide, ordinal: int) -> dict[str, Any]:
-        for attempt in range(GUIDED_DRAWS):
+        for attempt in range(guide.patience):
             again = f":{attempt}" if attempt else ""
             seed = _number(f"{self._spec.seed}:{ordinal}{again}")
             cell = self._space.at(guide.ask(seed, self._units(ordinal, attempt)))

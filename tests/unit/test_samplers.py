@@ -1,5 +1,6 @@
 """Samplers: what they suggest lies in the space, follows from the trials alone, and gets better."""
 
+import json
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from dispatcher.core.lifecycle import Status
 from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
 from dispatcher.engine.sweep_book import Book, load
 from dispatcher.services.suggesting import (
+    SEEN,
     NoTrials,
     Suggester,
     check_installed,
@@ -38,6 +40,7 @@ SPACE = {
     "steps": ["quniform", [0, 8, 2], {"kind": ["c"]}],
     "deep": ["choice", [[1, 2]], {"kind": ["b"], "n": [0, 1, 2, 3]}],
 }
+NONE: dict[str, Any] = {"parents": []}
 FURTHER = Metric(name="n", goal="minimize")
 
 
@@ -361,3 +364,31 @@ def test_gaussian_processes_need_torch_and_say_how_it_is_installed(
     with pytest.raises(InvalidSpec, match=r"sampling\.name: GP needs torch.*pip install torch"):
         check_installed(sampled("GP"))
     check_installed(sampled("TPE"))
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_what_is_looked_at_does_not_grow_with_the_sweep(name: str) -> None:
+    from dispatcher.core.sweeps import Cell
+
+    space = {"x": ["uniform", [0, 1]], "y": ["uniform", [0, 1]]}
+    sweep = sampled(name, space, {"population_size": 10})
+    book = Book(Sweep("HD", sweep), PARENT, Suggester(sweep))
+    for number in range(3_000):
+        cell = Cell(number, f"k{number}#0", {"x": number / 3_000, "y": 0.5})
+        if name != "TPE":
+            noted = {"generation": number // 10, "parents": list(range(number - 10, number))}
+            cell = replace(cell, generation=json.dumps(noted if number >= 10 else noted | NONE))
+        run = made(sweep, cell)
+        book.put(replace(run, status=Status.COMPLETED, version=2))
+        book.read(book.entries[run.id], [(1, float(number % 97), None, 0)])
+    known = book.known()
+    assert len(known) == SEEN
+    assert sum(each.scores == (96.0,) for each in known) >= 3_000 // 97
+    assert {each.number for each in known} >= set(range(2_900, 3_000))
+    assert len(book.generation(7)) == (0 if name == "TPE" else 10)
+    looked: list[int] = []
+    book.cells(1, 0)
+    plain = book.generation
+    book.generation = lambda generation: looked.append(generation) or plain(generation)  # type: ignore[func-returns-value, method-assign]
+    book.cells(1, 0)
+    assert len(looked) <= 4
