@@ -115,7 +115,7 @@ class RunChildren(RunRecord):
         """Submit a child and return at once.
 
         Args:
-            config: A ScriptRunConfig.
+            config: A ScriptRunConfig, or a HyperDriveConfig: a sweep.
             tags: Tags of the child.
             key: Names the child durably within this run: a run that is started again gets the
                 child that is there. Default inside a submitted run: call site, count and

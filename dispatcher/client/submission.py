@@ -47,7 +47,8 @@ def submit(
     if not configs:
         return []
     if len(configs) == 1 and hasattr(configs[0], "submit_to"):
-        return [configs[0].submit_to(experiment, tags, run_id, parent_id, **extras)]
+        told = {**extras, "key": keys[0]} if keys and keys[0] is not None else extras
+        return [configs[0].submit_to(experiment, tags, run_id, parent_id, **told)]
     from dispatcher.client.run_tags import as_texts
 
     specs = _specs(experiment, configs, run_id)
@@ -161,19 +162,31 @@ def _ids(experiment: str) -> Callable[[], str]:
 
 
 def _give_keys(specs: Sequence[Spec], parent_id: str, keys: Sequence[Optional[str]]) -> None:
+    if len(keys) != len(specs):
+        raise TypeError(f"{len(keys)} keys for {len(specs)} configurations")
+    for spec, key in zip(specs, keys):  # noqa: B905  (3.8 has no `strict`)
+        give_key(spec, parent_id, key, spec)
+
+
+def give_key(spec: Spec, parent_id: str, key: Optional[str], configuration: Spec) -> None:
+    """Name a child durably within its parent: by a key that was given, or inside a submitted run
+    by one that is made.
+
+    Args:
+        spec: The child's.
+        parent_id: The run that it is below.
+        key: What the caller calls it.
+        configuration: What the child does.
+    """
     from dispatcher.client import child_keys
     from dispatcher.client.context import submitted_run
 
-    if len(keys) != len(specs):
-        raise TypeError(f"{len(keys)} keys for {len(specs)} configurations")
     run = submitted_run()
-    inside = run is not None and run.id == parent_id
-    for spec, key in zip(specs, keys):  # noqa: B905  (3.8 has no `strict`)
-        if key is None and not inside:
-            continue
-        hashed = child_keys.configuration_hash(spec)
-        spec["key"] = key if key is not None else child_keys.next_key(hashed)
-        spec["key_hash"] = hashed if spec["key"] is not None else None
+    if key is None and (run is None or run.id != parent_id):
+        return
+    hashed = child_keys.configuration_hash(configuration)
+    spec["key"] = key if key is not None else child_keys.next_key(hashed)
+    spec["key_hash"] = hashed if spec["key"] is not None else None
 
 
 def _in_common(specs: Sequence[Spec]) -> Dict[str, Any]:

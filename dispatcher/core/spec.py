@@ -63,6 +63,7 @@ def _folder_below(path: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(clean)]
 Name = Annotated[str, StringConstraints(max_length=256), AfterValidator(clean)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(clean)]
+ChildKey = Annotated[str, StringConstraints(max_length=1024), AfterValidator(clean)]
 Argument = Annotated[
     str,
     BeforeValidator(_as_text),
@@ -161,7 +162,7 @@ class RunSpec(Frozen):
     id: RunId
     experiment: ExperimentName
     parent_id: RunId | None = None
-    key: Annotated[str, StringConstraints(max_length=1024), AfterValidator(clean)] | None = None
+    key: ChildKey | None = None
     key_hash: Name | None = None
     type: Name | None = None
     name: Name | None = None

@@ -21,6 +21,7 @@ from dispatcher.core.grid import Grid
 from dispatcher.core.policies import Goal, NoTermination, Policy
 from dispatcher.core.space import Space
 from dispatcher.core.spec import (
+    ChildKey,
     ExperimentName,
     Frozen,
     Key,
@@ -123,6 +124,8 @@ class SweepSpec(Frozen):
     id: RunId
     experiment: ExperimentName
     parent_id: RunId | None = None
+    key: ChildKey | None = None
+    key_hash: Name | None = None
     display_name: Name | None = None
     tags: Tags = {}  # noqa: RUF012
     properties: Properties = {}  # noqa: RUF012

@@ -64,9 +64,10 @@ class SweepService:
         self._poke = poke
 
     def submit(self, spec: SweepSpec) -> Run:
-        """Accept a sweep. One that is there already, with the same content, answers its run.
+        """Accept a sweep. One that is there already, with the same content or under the same key of
+        its parent, answers its run.
 
-        Raises InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict.
+        Raises InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict, KeyConflict.
         """
         self._check_parents(spec)
         check_installed(spec)
@@ -77,6 +78,8 @@ class SweepService:
             id=spec.id,
             experiment=spec.experiment,
             parent_id=spec.parent_id,
+            key=spec.key,
+            key_hash=spec.key_hash,
             type=TYPE,
             display_name=spec.display_name,
             interactive=True,
@@ -86,6 +89,8 @@ class SweepService:
         )
 
         def keep(tx: Transaction) -> None:
+            if spec.parent_id and spec.key and tx.runs.by_key(spec.parent_id, [spec.key]):
+                return  # an earlier attempt of the parent has made it
             known = tx.sweeps.get([spec.id]).get(spec.id)
             if known is not None and known.spec != spec:
                 raise RunConflict(f"sweep {spec.id!r} is there already, with another content")

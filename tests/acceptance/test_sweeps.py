@@ -67,6 +67,29 @@ if number % 2 and not os.path.exists(sys.argv[1]):
 """
 
 
+# Its first attempt fails once the sweep is submitted; the second one finds that sweep.
+PARENT = """
+import os, sys
+from azureml.core import Run, ScriptRunConfig
+from azureml.train.hyperdrive import (
+    GridParameterSampling, HyperDriveConfig, PrimaryMetricGoal, choice
+)
+
+with open("note.txt", "w") as file:  # the folder is another one the next time
+    file.write(os.environ["DISPATCHER_ATTEMPT"])
+run = Run.get_context()
+script = ScriptRunConfig(".", "train.py", ["--epochs", 1, "--size", 1], compute_target="local")
+for rates in ((1, 2), (1, 2), (3,)):
+    sweep = run.submit_child(HyperDriveConfig(
+        GridParameterSampling({"lr": choice(*rates)}), "loss", PrimaryMetricGoal.MINIMIZE, 9,
+        run_config=script))
+    print("sweep", sweep.id, flush=True)
+if os.environ["DISPATCHER_ATTEMPT"] == "1":
+    sys.exit(3)
+sweep.wait_for_completion()
+"""
+
+
 def sweep(desk: Desk, sampling: Any, total: int, **fields: Any) -> HyperDriveConfig:
     script = desk.config(desk.source("train", main=TRAIN), "--epochs", 2, cpus=0.1)
     told = {"primary_metric_name": "loss", "primary_metric_goal": PrimaryMetricGoal.MINIMIZE}
@@ -313,3 +336,31 @@ def test_a_sweep_on_a_target_that_is_not_there_is_refused(shared: Desk) -> None:
     config.run_config.run_config.target = "moon"
     with pytest.raises(ExperimentExecutionException, match="moon"):
         shared.experiment.submit(config)
+
+
+def test_a_parent_that_is_started_again_finds_its_sweeps(shared: Desk) -> None:
+    config = shared.config(shared.source("starts_sweeps", main=PARENT, train=TRAIN))
+    config.run_config.max_retries = {"user": 1}
+    parent = shared.experiment.submit(config)
+    parent.wait_for_completion(timeout=120)
+    assert shared.view(parent.id)["attempt"] == 2
+    sweeps = list(parent.get_children(type="hyperdrive"))
+    assert len(sweeps) == 3  # of two that are alike each is one of its own
+    for found in sweeps:
+        found.wait_for_completion(timeout=60)
+    trials = sorted(len(each.get_hyperparameters()) for each in sweeps)
+    assert trials == [1, 2, 2]
+
+
+def test_a_key_names_a_sweep_within_its_parent(shared: Desk) -> None:
+    parent = shared.experiment.start_logging()
+    space = {"lr": choice(1), "size": choice(1)}
+    config = sweep(shared, GridParameterSampling(space), 1)
+    first = parent.submit_child(config, key="tuning")
+    assert parent.submit_child(config, key="tuning").id == first.id
+    other = sweep(shared, GridParameterSampling(space), 2)
+    with pytest.raises(ExperimentExecutionException, match=r"'tuning'.*another configuration"):
+        parent.submit_child(other, key="tuning")
+    first.wait_for_completion(timeout=60)
+    assert [child.id for child in parent.get_children()] == [first.id]
+    parent.complete()

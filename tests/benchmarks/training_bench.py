@@ -14,9 +14,11 @@ import os
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +62,14 @@ class Grounds:
 
     def __init__(self) -> None:
         self.cluster = RayCluster(nodes=1, gpus=0, cpus=AT_ONCE // 2)
-        self.engine = Dockerd()
-        host_python_image(self.engine.client, IMAGE, [name for name in PACKAGES if _has(name)])
+        self._stack = ExitStack()
+        self._stack.callback(self.cluster.stop)
+        with self._stack:
+            self.engine = Dockerd()
+            self._stack.callback(self.engine.stop)
+            present = [name for name in PACKAGES if _has(name)]
+            host_python_image(self.engine.client, IMAGE, present)
+            self._stack = self._stack.pop_all()  # all is well: `stop` ends them
 
     def attach(self, made: Bench) -> list[str]:
         """Both as targets of a workspace; their names."""
@@ -84,8 +92,7 @@ class Grounds:
         return ["box", "cluster"]
 
     def stop(self) -> None:
-        self.engine.stop()
-        self.cluster.stop()
+        self._stack.close()
 
 
 def config(targets: list[str], trials: int, seed: int, **fields: Any) -> HyperDriveConfig:
@@ -234,8 +241,6 @@ def _tell(what: str, found: list[Found]) -> None:
 
 
 def _has(package: str) -> bool:
-    import sysconfig
-
     return Path(sysconfig.get_path("purelib"), package).exists()
 
 

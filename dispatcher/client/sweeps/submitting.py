@@ -26,19 +26,25 @@ def submit(
     tags: Optional[Dict[str, Any]] = None,
     run_id: Optional[str] = None,
     parent_id: Optional[str] = None,
+    key: Optional[str] = None,
     **extras: Any,
 ) -> HyperDriveRun:
     """Submit a sweep and return its run at once.
 
+    Below a run, `key` names it durably, as `Run.submit_child` says.
+
     Raises:
         ExperimentExecutionException: The service refuses; its text says what.
     """
+    from dispatcher.client import submission
     from dispatcher.client.listing import of
 
     unknown = extras.keys() - set(_EXTRAS)
     if unknown:
         raise TypeError(f"a sweep takes no {', '.join(sorted(unknown))}")
     spec = spec_of(config, experiment, tags, run_id, parent_id, extras)
+    if parent_id is not None:
+        submission.give_key(spec, parent_id, key, _configuration(spec))
     try:
         record = experiment.workspace.service.post("/sweeps", spec)
     except ServiceException as error:
@@ -97,6 +103,12 @@ def spec_of(
         "targets": list(config._targets),
         "first": [_cell(child) for child in config._resume_child_runs],
     }
+
+
+def _configuration(spec: Dict[str, Any]) -> Dict[str, Any]:
+    """What a sweep does, whatever it and its trials are called."""
+    named = ("id", "properties", "snapshot")
+    return {**spec, "trial": {k: v for k, v in spec["trial"].items() if k not in named}}
 
 
 def _cell(child: Any) -> Dict[str, Any]:
