@@ -2,9 +2,11 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from dispatcher.cli import main
@@ -26,6 +28,16 @@ FILE: dict[str, Any] = {
     "max_total_runs": 20,
     "max_concurrent_runs": 3,
 }
+
+# Every other trial logs nothing that is a number.
+ODD = """
+import sys
+from azureml.core import Run
+
+steps = float(sys.argv[sys.argv.index("--steps") + 1])
+run = Run.get_context()
+run.log("loss", steps if int(run.id.rpartition("_")[2]) % 2 else float("nan"))
+"""
 
 
 def cli(*words: object) -> Answer:
@@ -68,12 +80,65 @@ def test_a_sweep_of_a_file_is_shown_exported_and_drawn(
     assert [(row["param.lr"], row["param.size"]) for row in rows] == [
         (str(lr), str(size)) for lr in (1, 2) for size in (1, 2, 3)
     ]
+    assert cli("export", sweep, tmp_path / "out.parquet").code == 0
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table.column("param.lr").to_pylist() == [1, 1, 1, 2, 2, 2]
+    assert table.column("best_primary_metric").to_pylist() == [2.0, 3.0, 4.0, 3.0, 5.0, 7.0]
+    assert str(table.schema.field("best_primary_metric").type) == "double"
     drawn = cli("plot", sweep, "-o", "json").json()["plots"]
     assert [Path(name).stem for name in drawn] == [
         *("history", "parallel_coordinate", "importances"),
     ]
     names = shared.workspace.get_run(sweep).get_file_names()
     assert set(drawn) <= set(names)
+    here = cli("plot", sweep, "-d", tmp_path / "plots", "-o", "json").json()["plots"]
+    pages = [Path(name).read_text() for name in here]
+    assert len(pages) == 3
+    assert all("lr" in page and "Plotly.newPlot" in page for page in pages[1:])
+
+
+def test_a_table_of_any_values_is_exported_and_drawn(shared: Desk, tmp_path: Path) -> None:
+    options = [1, 2.5, "adam", True, [1, 2], {"a": None}]
+    space = {"what": ["choice", [options]], "rate": ["lognormal", [0, 1]]}
+    space["steps"] = ["randint", [5]]
+    told = {
+        **FILE,
+        "script": None,
+        "command": f"{sys.executable} odd.py",
+        "sampling": {"type": "random", "seed": 3, "parameter_space": space},
+        "max_total_runs": 12,
+    }
+    (tmp_path / "odd.py").write_text(ODD)
+    (tmp_path / "odd.yaml").write_text(json.dumps(told))
+    sweep = cli("submit", tmp_path / "odd.yaml", "--async", "-o", "json").json()["run_id"]
+    shared.workspace.get_run(sweep).wait_for_completion(timeout=120)
+    assert cli("export", sweep, tmp_path / "odd.parquet").code == 0
+    table = pyarrow.parquet.read_table(tmp_path / "odd.parquet")
+    assert table.num_rows == 12
+    assert set(table.column("param.what").to_pylist()) <= {
+        *("1", "2.5", "adam", "True", "[1, 2]", '{"a": null}')
+    }
+    assert None in table.column("best_primary_metric").to_pylist()
+    assert len(cli("plot", sweep, "-d", tmp_path / "plots", "-o", "json").json()["plots"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "reason"),
+    [
+        ("pyarrow", ("export", "{sweep}", "out.parquet"), "pip install pyarrow"),
+        ("plotly", ("plot", "{sweep}"), "compute-target-dispatcher[plots]"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_command_that_installs_it(
+    shared: Desk, file: Path, monkeypatch: pytest.MonkeyPatch, module: str, words: Any, reason: str
+) -> None:
+    one = {"type": "grid", "parameter_space": {"lr": ["choice", [1]], "size": ["choice", [1]]}}
+    file.write_text(json.dumps({**FILE, "sampling": one}))
+    sweep = cli("submit", file, "--async", "-o", "json").json()["run_id"]
+    shared.workspace.get_run(sweep).wait_for_completion(timeout=60)
+    monkeypatch.setitem(sys.modules, module, None)  # what an import of it fails on
+    answer = cli(*(word.format(sweep=sweep) for word in words))
+    assert (answer.code, reason in answer.err) == (2, True), answer.err
 
 
 def test_a_sweep_is_steered(shared: Desk, file: Path) -> None:

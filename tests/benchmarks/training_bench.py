@@ -17,7 +17,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,22 +193,28 @@ def other(program: str, seed: int) -> Found:
 
 
 def main() -> None:
+    found: dict[str, list[Found]] = {}
     grounds = Grounds()
     try:
-        both = [_afresh(grounds, seed) for seed in range(REPEAT)]
-        _tell("a sweep on Docker and Ray at once", [cold for cold, _ in both])
-        _tell("  once more by the same service", [warm for _, warm in both])
-        ways: tuple[tuple[str, Callable[..., Found]], ...] = (
-            ("  its service stopped half-way and started again", stopped),
-            ("  in two sweeps, the second goes on from the first", continued),
-        )
-        for name, way in ways:
-            _tell(name, [_once(grounds, way, seed) for seed in range(REPEAT)])
+        for seed in range(REPEAT):
+            for name, one in each_way(grounds, seed):
+                found.setdefault(name, []).append(one)
     finally:
         grounds.stop()
-    _tell("a sweep on the machine itself", [_local(seed) for seed in range(REPEAT)])
-    _tell("Optuna alone", [other("by_optuna.py", seed) for seed in range(REPEAT)])
-    _tell("Ray Tune", [other("by_tune.py", seed) for seed in range(REPEAT)])
+    for name, each in found.items():
+        _tell(name, each)
+
+
+def each_way(grounds: Grounds, seed: int) -> Iterator[tuple[str, Found]]:
+    """All of them in turn, so that they see the same machine."""
+    cold, warm = _afresh(grounds, seed)
+    yield "by a sweep on Docker and Ray at once", cold
+    yield "  once more by the same service", warm
+    yield "  stopped half-way with its service", _once(grounds, stopped, seed)
+    yield "  in two sweeps, one after the other", _once(grounds, continued, seed)
+    yield "by a sweep on the machine itself", _local(seed)
+    yield "by Optuna alone", other("by_optuna.py", seed)
+    yield "by Ray Tune", other("by_tune.py", seed)
 
 
 def _afresh(grounds: Grounds, seed: int) -> tuple[Found, Found]:
@@ -234,7 +240,7 @@ def _tell(what: str, found: list[Found]) -> None:
     saved = 1 - middle(lambda each: each.epochs) / (TRIALS * EPOCHS)
     early = middle(lambda each: each.ended_early)
     say(
-        f"{TRIALS} trials by {what}" if not what.startswith(" ") else what,
+        what if what.startswith(" ") else f"{TRIALS} trials {what}",
         f"best {middle(lambda each: each.best):.4f} in {middle(lambda each: each.seconds):.1f} s",
         f"{early:.0f} ended early, {saved:.0%} of the epochs saved",
     )
