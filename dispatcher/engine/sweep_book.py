@@ -8,6 +8,7 @@ into some megabytes.
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from dispatcher.core.lifecycle import Run, Status
@@ -48,6 +49,7 @@ class Entry:
     generation: int | None = None
     parents: tuple[int, ...] = ()
     note: str | None = None  # the two as the trial has them
+    seen: Known | None = None  # as a sampler sees it, made when it is asked for
     marks: dict[int, Mark] = field(default_factory=dict)
     due: int = 0  # the last interval at which the policy is applied to it
 
@@ -98,6 +100,7 @@ class Book:
         if entry.attempt != run.attempt:
             self._start_over(entry, run.attempt)
         entry.version, entry.status, entry.open = run.version, run.status, not run.terminal
+        entry.seen = None
         if entry.open:
             self.open[run.id] = entry
             self._failed.pop(entry.key, None)
@@ -110,6 +113,8 @@ class Book:
         entry = self.entries.get(run_id)
         if entry is None or not self.watches:
             return False
+        if entry.open and isinstance(self.sweep.spec.policy, NoTermination):
+            return False  # a sampler learns from those that have ended, and then it is read
         self.unread[run_id] = entry
         return True
 
@@ -228,7 +233,7 @@ class Book:
             insort(self._numbers, (entry.number, entry.id))
         elif not scores:
             del self._numbers[bisect_left(self._numbers, (entry.number, entry.id))]
-        entry.scores = scores
+        entry.scores, entry.seen = scores, None
 
     def _note_end(self, entry: Entry) -> None:
         if entry.status is Status.FAILED and not self._has_later_try(entry):
@@ -242,11 +247,15 @@ class Book:
     def known(self) -> list[Known]:
         """The trials that a sampler learns from: the best, the latest, and those that go on."""
         best = SEEN // 4 // max(1, len(self._scored))
-        ids = {run_id for ranked in self._scored for _, _, run_id in ranked[-best:]}
+        ids: set[str] = set()
+        for ranked in self._scored:
+            ended = (run_id for _, _, run_id in reversed(ranked) if run_id not in self.open)
+            ids.update(islice(ended, best))
         for _, run_id in reversed(self._numbers):
             if len(ids) >= SEEN:
                 break
-            ids.add(run_id)
+            if run_id not in self.open:
+                ids.add(run_id)
         entries = [self.entries[run_id] for run_id in ids.union(self.open)]
         return [_known(entry) for entry in sorted(entries, key=lambda each: each.number)]
 
@@ -270,9 +279,11 @@ def load(sweep: Sweep, run: Run, suggester: Suggester, trials: Iterable[Run]) ->
 
 
 def _known(entry: Entry) -> Known:
-    return Known(
-        entry.number, entry.values, entry.scores, entry.open, entry.generation, entry.parents
-    )
+    if entry.seen is None:
+        entry.seen = Known(
+            entry.number, entry.values, entry.scores, entry.open, entry.generation, entry.parents
+        )
+    return entry.seen
 
 
 def _tried(key: str) -> str:

@@ -36,13 +36,13 @@ class Shelf(InMemoryStorage):
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
         super().__init__()
-        self._ready = trials
+        self.ready = trials
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Any = None
     ) -> list[FrozenTrial]:
         """Those on the shelf; the one that is asked for is not among them."""
-        return [each for each in self._ready if states is None or each.state in states]
+        return [each for each in self.ready if states is None or each.state in states]
 
 
 def laid_out(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> tuple[Any, int]:
@@ -111,6 +111,7 @@ class Fitted:
         self._warm = [self._coordinates.frozen(each) for each in warm]
         self._made: dict[int, tuple[Known, FrozenTrial]] = {}
         self._trials: list[FrozenTrial] = []
+        self._study, self._asked = laid_out(spec, ())  # one for all: neither sampler keeps to it
 
     def begin(self, trials: Trials) -> bool:
         """Whether enough have ended."""
@@ -122,13 +123,13 @@ class Fitted:
     def ask(self, seed: int, drawn: dict[str, float]) -> dict[str, float]:
         """Group by group: parameters that exist under the same condition are drawn together."""
         sampler, units = self._sampler(seed), dict(drawn)
-        study, trial_id = laid_out(self._spec, self._trials)
-        trial = study._storage.get_trial(trial_id)
+        self._study._storage.ready = self._trials
+        trial = self._study._storage.get_trial(self._asked)
         for names in self._groups:
             if names[0] not in self._space.at(units):
                 continue
             wanted = {name: self._coordinates.distributions[name] for name in names}
-            found = sampler.sample_relative(study, trial, wanted)
+            found = sampler.sample_relative(self._study, trial, wanted)
             units |= self._coordinates.units(found)
         return units
 
@@ -145,7 +146,9 @@ class Fitted:
 
     def _frozen(self, trial: Known) -> tuple[Known, FrozenTrial]:
         made = self._made.get(trial.number)
-        if made is not None and (made[0].scores, made[0].open) == (trial.scores, trial.open):
+        if made is not None and (
+            made[0] is trial or (made[0].scores, made[0].open) == (trial.scores, trial.open)
+        ):
             return made
         return trial, self._coordinates.frozen(trial)
 

@@ -57,6 +57,7 @@ class Drive:
         self.luck = random.Random(seed)
         self.runs: dict[str, Any] = {}
         self.logged: dict[str, tuple[float, ...]] = {}
+        self.early: dict[str, tuple[float, ...]] = {}  # so far, of those that run
         self.book = self.afresh()
 
     def afresh(self) -> Book:
@@ -64,7 +65,7 @@ class Drive:
         book = load(
             Sweep("HD", self.sweep), PARENT, Suggester(self.sweep), list(self.runs.values())
         )
-        for run_id, values in self.logged.items():
+        for run_id, values in (self.early | self.logged).items():
             self._read(book, run_id, values)
         return book
 
@@ -74,7 +75,10 @@ class Drive:
             run = made(self.sweep, cell)
             self.runs[run.id] = run
             self.book.put(run)
+        early = self.luck.choice(list(self.book.open))
+        self.early[early] = self.score(self.book.entries[early].values)
         run_id = self.luck.choice(list(self.book.open))
+        self.early.pop(run_id, None)
         fails = self.luck.random() < 0.1
         if not fails:
             self.logged[run_id] = self.score(self.book.entries[run_id].values)
