@@ -163,7 +163,9 @@ class SqlRuns:
         ]
 
     def _runs(self, statement: "Select[Any]") -> list[Run]:
-        return [run_of(dict(row)) for row in self._connection.execute(statement).mappings()]
+        found = self._connection.execute(statement)
+        names = tuple(found.keys())
+        return [run_of(dict(zip(names, row, strict=True))) for row in found]
 
     def _versions(self, ids: Collection[str]) -> dict[str, int]:
         versions: dict[str, int] = {}

@@ -5,10 +5,11 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Outcome:
     doubled: list[str]  # attempts that were started twice
     unfinished: list[str]  # trials that are Completed, and have not come to their end
     overtaken: list[str]  # what an attempt did after the next one had started
+    at_once: int  # trials that were open at the most
     redone: int  # trials that were killed between their end and its record, and ran again
 
     def done_once(self, count: int) -> bool:
@@ -90,6 +92,7 @@ class Sweeping:
             [f"{effect}" for effect, n in Counter(did).items() if n > 1],
             [row["run_id"] for row in completed if not ends[row["run_id"]]],
             list(_overtaken(did)),
+            _most_at_once(self.runs()),
             sum(n > 1 for n in ends.values()),
         )
 
@@ -103,6 +106,17 @@ class Sweeping:
             rows += page["trials"]
             after = page["next"]
         return rows
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The trials as runs."""
+        found: list[dict[str, Any]] = []
+        after: list[tuple[str, str]] = []
+        while True:
+            page = self.service.transport.get("/runs", [("parent", self.id), *after])
+            found += page["runs"]
+            if not page.get("next"):
+                return found
+            after = [("cursor", page["next"])]
 
     def over(self) -> bool:
         return bool(self.service.view(self.id)["terminal"])
@@ -151,6 +165,12 @@ def workers(service: Service) -> Iterator[tuple[str, int]]:
             yield ("forker" if process.parent in agents else "shim"), pid
         else:
             yield "trial", pid
+
+
+def _most_at_once(runs: Sequence[Mapping[str, Any]]) -> int:
+    made = [(run["created_at"], 1) for run in runs]
+    steps = sorted([*made, *((run["ended_at"], -1) for run in runs)])
+    return max(accumulate(step for _, step in steps))
 
 
 def _overtaken(did: Sequence[Effect]) -> Iterator[str]:

@@ -17,11 +17,12 @@ from tests.chaos.sweeping import VICTIMS, Sweeping, kill, run_grid
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 KILLS = 60
+AT_ONCE = 3
 
 
 def test_two_hundred_cells_are_completed_once_each(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
-    sweeping = run_grid(tmp_path, (2, 4, 25), seconds=0.8, at_once=3)
+    sweeping = run_grid(tmp_path, (2, 4, 25), seconds=0.8, at_once=AT_ONCE)
     try:
         with sweeping.service.kept_alive():
             killed = kill(sweeping, random.Random(seed), 60, (0.0, 0.5))
@@ -34,6 +35,7 @@ def test_two_hundred_cells_are_completed_once_each(tmp_path: Path) -> None:
         assert killed.total() >= KILLS
         assert set(killed) == set(VICTIMS)
         assert outcome.done_once(200), outcome
+        assert outcome.at_once <= AT_ONCE
     finally:
         sweeping.service.close()
 

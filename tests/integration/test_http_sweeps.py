@@ -1,8 +1,10 @@
 """Sweeps over HTTP: what cannot be is refused by its field's name; the table pages."""
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.core.sweeps import SweepSpec
 from dispatcher.engine import sweeper
+from dispatcher.server import wiring
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import House, build
@@ -335,6 +339,42 @@ def test_metrics_that_come_by_mlflow_wake_the_sweep(
         trials = made.services.sweeps.children("HD_woken")
         until(lambda: all(_is_over(made, run.id) for run in trials), "nothing runs any more")
         made.close()
+
+
+def test_when_the_time_is_over_nothing_starts_and_what_runs_is_canceled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [0.0]
+    clock = SimpleNamespace(time=lambda: time.time() + passed[0], monotonic=time.monotonic)
+    monkeypatch.setattr(wiring, "time", clock)
+    made = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
+    made.services.catalog.attach("box", {"kind": "local", "cpus": 8})
+    told = sweep("HD_timed", max_total_runs=10_000, max_concurrent_runs=8, max_duration_minutes=60)
+    told |= sampling("RANDOM", n=["randint", [1 << 40]])
+    # Every fourth trial stays; the others come and go.
+    told["trial"] |= {"target": "box", "command": "sh -c '[ $(($2 % 4)) -gt 0 ] || sleep 300' x"}
+    try:
+        made.services.sweeps.submit(SweepSpec.model_validate(told))
+        until(lambda: _count(made, "HD_timed", "Completed") >= 10, "some have come and gone")
+        passed[0] = 3600.0
+        until(lambda: _is_over(made, "HD_timed"), "the sweep is over")
+        trials = made.services.sweeps.children("HD_timed")
+        assert {run.status for run in trials} == {"Completed", "Canceled"}
+        [sweep_run] = made.store.read(lambda tx: tx.runs.get(["HD_timed"])).values()
+        assert sweep_run.status == "Completed"
+        # But for the one step that the clock may have been put forward in.
+        late = [run for run in trials if run.created_at >= sweep_run.created_at + 3600]
+        assert len(late) <= 8
+    finally:
+        made.services.status.cancel("HD_timed")
+        trials = made.services.sweeps.children("HD_timed")
+        until(lambda: all(_is_over(made, run.id) for run in trials), "nothing runs any more")
+        made.close()
+
+
+def _count(made: House, sweep_id: str, status: str) -> int:
+    counts = made.store.read(lambda tx: tx.runs.children_by_status([sweep_id]))
+    return dict(counts.get(sweep_id, {})).get(status, 0)
 
 
 def _is_over(made: House, run_id: str) -> bool:
