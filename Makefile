@@ -40,7 +40,7 @@ demo: $(READY)  ## Run the example from start to end.
 	$(BIN)/python -m examples.fruit.demo
 
 lock: $(READY)  ## Work out requirements.lock afresh from pyproject.toml.
-	build/tools/bin/uv pip compile pyproject.toml --all-extras --no-emit-package \
+	build/tools/bin/uv pip compile pyproject.toml --extra dev --no-emit-package \
 	    compute-target-dispatcher --universal --generate-hashes --no-header --upgrade \
 	    --quiet -o requirements.lock
 

@@ -268,7 +268,8 @@ def check_installed(spec: SweepSpec) -> None:
     if spec.sampling.name == "GP" and importlib.util.find_spec("torch") is None:
         raise InvalidSpec(
             "sampling.name: GP needs torch where the service runs, and it is not installed: "
-            "pip install torch, and start the service again; TPE needs nothing"
+            "pip install 'compute-target-dispatcher[gp]', and start the service again; TPE needs "
+            "nothing"
         )
 
 

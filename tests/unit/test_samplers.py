@@ -1,5 +1,6 @@
 """Samplers: what they suggest lies in the space, follows from the trials alone, and gets better."""
 
+import importlib.util
 import json
 import math
 import random
@@ -365,7 +366,7 @@ def test_gaussian_processes_need_torch_and_say_how_it_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(InvalidSpec, match=r"sampling\.name: GP needs torch.*pip install torch"):
+    with pytest.raises(InvalidSpec, match=r"sampling\.name: GP needs torch.*pip install 'compute"):
         check_installed(sampled("GP"))
     check_installed(sampled("TPE"))
 
@@ -396,3 +397,18 @@ def test_what_is_looked_at_does_not_grow_with_the_sweep(name: str) -> None:
     book.generation = lambda generation: looked.append(generation) or plain(generation)  # type: ignore[func-returns-value, method-assign]
     book.cells(1, 0)
     assert len(looked) <= 4
+
+
+def test_gaussian_processes_come_closer_where_torch_is_and_are_refused_where_it_is_not() -> None:
+    sweep = sampled("GP", {"x": ["uniform", [-5, 5]], "kind": ["choice", [["a", "b"]]]})
+    if importlib.util.find_spec("torch") is None:
+        with pytest.raises(InvalidSpec, match=r"pip install 'compute-target-dispatcher\[gp\]'"):
+            check_installed(sweep)
+        return
+    drive = Drive(sweep, lambda cell: (-abs(cell["x"] - 2) - (cell["kind"] == "b"),), at_once=2)
+    for _ in range(25):
+        drive.step()
+    assert drive.afresh().cells(1, 0) == drive.book.cells(1, 0)
+    late = drive.cells()[-8:]
+    assert sum(abs(cell["x"] - 2) < 1.5 for cell in late) >= 4
+    assert all(-5 <= cell["x"] <= 5 for cell in late)
