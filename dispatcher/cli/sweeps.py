@@ -1,6 +1,6 @@
 """v1's sweep files (`hdconfig.yml`): read into the SDK's HyperDriveConfig, their mistakes named."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -188,14 +188,18 @@ def _mistakes_of(file: Path) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
-        )
-        raise UserErrorException(f"{file}: {wrong}") from error
+        wrong = dict.fromkeys(f"{_place(each['loc'])}: {each['msg']}" for each in error.errors())
+        raise UserErrorException(f"{file}: {'; '.join(wrong)}") from error
     except HyperDriveConfigException as error:
         raise UserErrorException(f"{file}: {error.message}") from error
     except TypeError as error:
         raise UserErrorException(f"{file}: {error}") from error
+
+
+def _place(parts: Sequence[Any]) -> str:
+    """Where in the file it is: without pydantic's words for the alternatives of a field."""
+    told = [str(part) for part in parts]
+    return ".".join(part for part in told if "[" not in part and not part.startswith("constrained"))
 
 
 def _made(sweep: Sweep, script: ScriptRunConfig) -> HyperDriveConfig:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # a loaded machine takes some tens of them
 _LOOK_EVERY = 0.02
 
 
@@ -77,8 +77,7 @@ def find_or_start(data_folder: str, told: Optional[Mapping[str, str]] = None) ->
         address = find(data_folder)
         if address is not None:
             return address
-        starter = None if _is_locked(data_folder) else _start(data_folder, told or {})
-        return _wait_until_healthy(data_folder, starter)
+        return _start_until_healthy(data_folder, told or {})
 
 
 def is_healthy(address: Address, timeout: float = 2.0) -> bool:
@@ -163,13 +162,19 @@ def _require_server() -> None:
             )
 
 
-def _wait_until_healthy(data_folder: str, starter: Optional[subprocess.Popen[bytes]]) -> Address:
+def _start_until_healthy(data_folder: str, told: Mapping[str, str]) -> Address:
+    """Wait for the service that there is, and start one as soon as there is none: the one that
+    holds the folder may be coming up, or may be on its way out.
+    """
     deadline = time.monotonic() + START_SECONDS
+    starter: Optional[subprocess.Popen[bytes]] = None
     while time.monotonic() < deadline:
         address = find(data_folder)
         if address is not None:
             _forget(starter)
             return address
+        if starter is None and not _is_locked(data_folder):
+            starter = _start(data_folder, told)
         if starter is None:
             time.sleep(_LOOK_EVERY)
             continue

@@ -102,11 +102,14 @@ def _unknown(request: Request, error: Exception) -> JSONResponse:
 
 def _sentence(found: Any) -> str:
     where = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path"))
+    message = found["msg"].removeprefix("Value error, ")
+    if not where:
+        return str(message)  # it is of the body as a whole, and names the field itself
     given = found.get("input")
     value = repr(given)
     size = len(given) if isinstance(given, str | list | dict) else len(value)
     shown = value if len(value) <= 120 else f"{value[:100]}… (length {size})"
-    return f"{where}: {shown}: {found['msg']}"
+    return f"{where}: {shown}: {message}"
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:

@@ -168,6 +168,8 @@ def test_a_sweep_is_steered(shared: Desk, file: Path) -> None:
         ({"source_directory": "nowhere"}, "nowhere"),
         ({"policy": {"type": "asha", "colour": 1}}, "colour"),
         ({"max_total_runs": 0}, "max_total_runs"),
+        ({"primary_metric_goal": "up"}, "primary_metric_goal: Input should be 'maximize'"),
+        ({"primary_metric_name": None}, "primary_metric_name: Input should be"),
         ({"colour": 1}, "colour"),
     ],
 )

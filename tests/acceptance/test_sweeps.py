@@ -364,3 +364,14 @@ def test_a_key_names_a_sweep_within_its_parent(shared: Desk) -> None:
     first.wait_for_completion(timeout=60)
     assert [child.id for child in parent.get_children()] == [first.id]
     parent.complete()
+
+
+def test_a_cell_of_another_space_is_refused_by_its_place(shared: Desk) -> None:
+    space = {"lr": choice(1), "size": choice(1)}
+    first = shared.experiment.submit(sweep(shared, GridParameterSampling(space), 1))
+    first.wait_for_completion(timeout=60)
+    [child] = first.get_children()
+    other = GridParameterSampling({"rate": choice(1)})
+    with pytest.raises(ExperimentExecutionException) as told:
+        shared.experiment.submit(sweep(shared, other, 1, resume_child_runs=[child]))
+    assert told.value.message == "first.0: a cell names rate, not lr, size"

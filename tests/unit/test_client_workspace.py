@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -179,6 +180,25 @@ def test_a_service_that_was_killed_is_started_anew(data: Path) -> None:
     assert service.find(str(data)) is None
     assert service.find_or_start(str(data)).url != first.url
     assert len(starts(data)) == 2
+
+
+def test_a_service_on_its_way_out_is_followed_by_a_new_one(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    leaving = (data / "service.lock").open("w")  # it has withdrawn its address, and is not gone yet
+    fcntl.flock(leaving, fcntl.LOCK_EX)
+    is_locked = service._is_locked
+    seen: list[bool] = []
+
+    def look(folder: str) -> bool:
+        seen.append(is_locked(folder))
+        leaving.close()
+        return seen[-1]
+
+    monkeypatch.setattr(service, "_is_locked", look)
+    assert service.find_or_start(str(data)).url
+    assert (seen[0], len(starts(data))) == (True, 1)
 
 
 def test_a_service_that_does_not_come_up_shows_its_log(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from dispatcher.cli.sweeps import file_of, made_of
@@ -153,3 +154,12 @@ def test_a_condition_is_given_to_an_expression_once() -> None:
     ):
         with pytest.raises(HyperDriveConfigException, match=reason):
             HyperParameterSampling("TPE", space)
+
+
+def test_options_are_what_json_has_and_numbers_of_numpy_are_pythons() -> None:
+    for told in (choice(numpy.array([1, 2])), choice(*numpy.array([1, 2])), choice(range(1, 3))):
+        assert json.dumps(told) == '["choice", [[1, 2]]]'
+    assert choice(None, "a", {"b": [1]}) == ["choice", [[None, "a", {"b": [1]}]]]
+    for wrong in (float("nan"), float("inf"), object(), {1}):
+        with pytest.raises(HyperDriveConfigException, match="is no option"):
+            choice(wrong)

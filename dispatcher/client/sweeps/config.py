@@ -150,8 +150,14 @@ class HyperDriveConfig:
             )
 
     def _check_parents(self) -> None:
+        from dispatcher.client.run import Run
         from dispatcher.client.sweeps.run import HyperDriveRun
 
+        for child in self._resume_child_runs:
+            if not isinstance(child, Run):
+                raise HyperDriveConfigException(
+                    f"resume_child_runs takes Runs, not {child!r}."[:300]
+                )
         ids = []
         for parent in self._resume_from:
             if not isinstance(parent, HyperDriveRun):

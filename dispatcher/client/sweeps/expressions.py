@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from dispatcher.client.sweeps.errors import HyperDriveConfigException
 
 TYPE_CHECKING = False
@@ -17,13 +19,14 @@ def choice(*options: Any) -> Expression:
     Raises:
         HyperDriveConfigException: There is none, or a list stands beside others.
     """
+    options = tuple(_plain(option) for option in options)
     has_list = any(isinstance(option, (list, tuple, range)) for option in options)
     if has_list and len(options) > 1:
         raise HyperDriveConfigException("choice takes options or one list of them, not both.")
     found = list(options[0]) if has_list else list(options)
     if not found:
         raise HyperDriveConfigException("choice needs at least one option.")
-    return ["choice", [found]]
+    return ["choice", [[_option(each) for each in found]]]
 
 
 def randint(upper: int) -> Expression:
@@ -97,6 +100,23 @@ def only_where(expression: Expression, **parents: Any) -> Expression:
         for name, values in parents.items()
     }
     return [*expression, condition]
+
+
+def _option(value: Any) -> Any:
+    """An option as JSON has it: numbers of numpy and the like are Python's afterwards."""
+    plain = _plain(value)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise HyperDriveConfigException(
+            f"choice: {value!r:.200} is no option: a text, a finite number, True, False, None, or "
+            "a list or dict of these is."
+        ) from error
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _span(name: str, low: Any, high: Any, *, or_equal: bool = False) -> List[float]:
