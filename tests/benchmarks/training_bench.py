@@ -201,8 +201,8 @@ def main() -> None:
                 found.setdefault(name, []).append(one)
     finally:
         grounds.stop()
-    for name, each in found.items():
-        _tell(name, each)
+        for name, each in found.items():
+            _tell(name, each)
 
 
 def each_way(grounds: Grounds, seed: int) -> Iterator[tuple[str, Found]]:
