@@ -25,8 +25,9 @@ from dispatcher.engine.leading import keep_leading
 from dispatcher.engine.sweep_book import Book, Entry, load
 from dispatcher.services.status import Fence, Fenced, StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.sweeps import OURS, SweepService, Trial, all_trials
+from dispatcher.services.sweeps import OURS, SweepService
 from dispatcher.services.tracking import Chunk, TrackingService
+from dispatcher.services.trials import Trial, all_trials
 from dispatcher.store.contract import Store, Transaction
 
 log = logging.getLogger(__name__)

@@ -5,10 +5,8 @@ of it, and poke the driver.
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from heapq import nlargest
+from dataclasses import replace
 from typing import Any
 
 from dispatcher.core.errors import InvalidSpec, RunConflict, RunNotFound
@@ -18,39 +16,20 @@ from dispatcher.core.policies import orient
 from dispatcher.core.space import config_hash
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import (
-    GENERATION,
-    HYPERPARAMETERS,
     MAX_TOTAL,
     TYPE,
     Cell,
-    Metric,
     Sweep,
     SweepSpec,
     trial_spec,
 )
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.suggesting import Known, Suggester, check_installed, some_cell
-from dispatcher.store.contract import RunQuery, Store, Transaction
+from dispatcher.services.trials import Trial, all_trials, cell_of, first_trials, front, trials_of
+from dispatcher.store.contract import Store, Transaction
 
 OURS = "_aml_system_"
-PAGE = 1_000
 MAX_RETRIES = 10
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A trial as a table shows it. `best` is the best of all that it logged, None if it did not.
-
-    Where a sweep goes by several metrics `scores` has the last of each, and `best` is the first of
-    them; a trial that lacks one has neither.
-    """
-
-    run: Run
-    number: int
-    hyperparameters: str
-    best: float | None
-    logged: int
-    scores: tuple[float, ...] = ()
 
 
 class SweepService:
@@ -165,7 +144,7 @@ class SweepService:
 
         def work(tx: Transaction) -> list[Trial]:
             ids = [f"{run_id}_{number}" for number in range(after + 1, after + 1 + limit)]
-            return _trials(tx, sweep, list(tx.runs.get(ids).values()))
+            return trials_of(tx, sweep, list(tx.runs.get(ids).values()))
 
         return sorted(self._store.read(work), key=lambda trial: trial.number)
 
@@ -179,13 +158,13 @@ class SweepService:
 
         def work(tx: Transaction) -> list[Trial]:
             if top is not None and not reverse and not sweeps[0].spec.further_metrics:
-                found = [trial for sweep in sweeps for trial in _first(tx, sweep, top)]
+                found = [trial for sweep in sweeps for trial in first_trials(tx, sweep, top)]
                 if sum(trial.best is not None for trial in found) >= top:
                     return found
             return [
                 trial
                 for sweep in sweeps
-                for trial in _trials(tx, sweep, all_trials(tx, sweep.run_id))
+                for trial in trials_of(tx, sweep, all_trials(tx, sweep.run_id))
             ]
 
         trials = self._store.read(work)
@@ -199,7 +178,9 @@ class SweepService:
         sweeps = [self.get(run_id) for run_id in run_ids]
         trials = self._store.read(
             lambda tx: [
-                trial for each in sweeps for trial in _trials(tx, each, all_trials(tx, each.run_id))
+                trial
+                for each in sweeps
+                for trial in trials_of(tx, each, all_trials(tx, each.run_id))
             ]
         )
         return front(trials, sweeps[0].spec.metrics)
@@ -209,7 +190,7 @@ class SweepService:
         done: set[str] = set()
         warm: list[Known] = []
         for parent in tx.sweeps.get(spec.resume_from).values():
-            for trial in _trials(tx, parent, all_trials(tx, parent.run_id)):
+            for trial in trials_of(tx, parent, all_trials(tx, parent.run_id)):
                 cell = cell_of(trial.run)
                 if not spec.sampling.space.has(cell):
                     continue
@@ -277,135 +258,6 @@ def system_tags(spec: SweepSpec) -> dict[str, str | None]:
     texts[f"{OURS}max_concurrent_jobs"] = str(spec.max_concurrent_runs)
     texts[f"{OURS}max_duration_minutes"] = f"{spec.max_duration_minutes:g}"
     return texts
-
-
-def all_trials(tx: Transaction, run_id: str) -> list[Run]:
-    """All trials of a sweep, by number."""
-    found: list[Run] = []
-    before: int | None = None
-    while True:
-        page = tx.runs.query(RunQuery(parent=run_id, limit=PAGE, before_seq=before))
-        found += page
-        if len(page) < PAGE:
-            return sorted(
-                (run for run in found if number_of(run) is not None),
-                key=lambda run: number_of(run) or 0,
-            )
-        before = page[-1].seq
-
-
-def number_of(run: Run) -> int | None:
-    """The number of a trial; None for another child that someone gave the sweep."""
-    stem, _, number = run.id.rpartition("_")
-    is_trial = stem == run.spec.parent_id and number.isdecimal() and run.spec.key is not None
-    return int(number) if is_trial and HYPERPARAMETERS in run.spec.properties else None
-
-
-def cell_of(run: Run) -> Mapping[str, Any]:
-    """The values that a trial tries."""
-    found: Mapping[str, Any] = json.loads(run.spec.properties[HYPERPARAMETERS] or "{}")
-    return found
-
-
-def generation_of(run: Run) -> tuple[int, tuple[int, ...], str] | None:
-    """Of which generation a trial is, the numbers of those it follows from, and both as noted."""
-    note = run.spec.properties.get(GENERATION)
-    if note is None:
-        return None
-    noted = json.loads(note)
-    return int(noted["generation"]), tuple(noted.get("parents", ())), note
-
-
-def final_scores(lasts: Mapping[str, float], metrics: Sequence[Metric]) -> tuple[float, ...]:
-    """The last of each metric; none unless all are there and numbers."""
-    values = [lasts.get(metric.name, math.nan) for metric in metrics]
-    return tuple(values) if all(map(math.isfinite, values)) else ()
-
-
-def front(trials: Sequence[Trial], metrics: Sequence[Metric]) -> list[Trial]:
-    """Those that no other is better than in a metric without being worse in another."""
-    marks = {
-        trial.run.id: tuple(orient(v, m.goal) for v, m in zip(trial.scores, metrics, strict=True))
-        for trial in trials
-        if trial.scores
-    }
-    found: list[Trial] = []
-    best: list[tuple[float, ...]] = []
-    scored = [trial for trial in trials if trial.scores]
-    # Whoever is better than a trial in all comes before it, so it is compared with the front alone.
-    for trial in sorted(scored, key=lambda each: marks[each.run.id], reverse=True):
-        mark = marks[trial.run.id]
-        if not any(_dominates(other, mark) for other in best):
-            found.append(trial)
-            best.append(mark)
-    return found
-
-
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
-
-
-def best_of(values: Sequence[Any], goal: str) -> float | None:
-    """The best of what was logged; None if none of it is a finite number."""
-    numbers = [
-        float(v)
-        for v in values
-        if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
-    ]
-    if not numbers:
-        return None
-    return max(numbers) if goal == "maximize" else min(numbers)
-
-
-def _trials(tx: Transaction, sweep: Sweep, runs: Sequence[Run]) -> list[Trial]:
-    metrics = sweep.spec.metrics
-    ids, attempts = [run.id for run in runs], {run.id: run.attempt for run in runs}
-    points = [tx.telemetry.points(ids, metric.name, attempts) for metric in metrics]
-    trials = []
-    for run in runs:
-        logged = [
-            [point.value for point in each.get(run.id, ()) if point.kind == "scalar"]
-            for each in points
-        ]
-        scores = _scores(logged, metrics)
-        best = scores[0] if scores else None
-        cell = run.spec.properties.get(HYPERPARAMETERS) or "{}"
-        trials.append(Trial(run, number_of(run) or 0, cell, best, len(logged[0]), scores))
-    return trials
-
-
-def _scores(logged: Sequence[Sequence[Any]], metrics: Sequence[Metric]) -> tuple[float, ...]:
-    if len(metrics) == 1:
-        best = best_of(logged[0], metrics[0].goal)
-        return () if best is None else (best,)
-    pairs = zip(metrics, logged, strict=True)
-    return final_scores({metric.name: _real(values[-1:]) for metric, values in pairs}, metrics)
-
-
-def _real(values: Sequence[Any]) -> float:
-    is_number = bool(values) and isinstance(values[0], int | float)
-    return float(values[0]) if is_number and not isinstance(values[0], bool) else math.nan
-
-
-def _first(tx: Transaction, sweep: Sweep, top: int) -> list[Trial]:
-    """The best trials alone, found by what was logged: ten thousand runs need not be read. None
-    if a trial among them has begun anew since.
-    """
-    metric = sweep.spec.primary_metric
-    made = sum(tx.runs.children_by_status([sweep.run_id]).get(sweep.run_id, {}).values())
-    ids = [f"{sweep.run_id}_{number}" for number in range(made)]
-    scores: list[tuple[float, str, int]] = []
-    for run_id, points in tx.telemetry.points(ids, metric.name).items():
-        attempt = max(point.attempt for point in points)
-        values = [p.value for p in points if p.attempt == attempt and p.kind == "scalar"]
-        best = best_of(values, metric.goal)
-        if best is not None:
-            scores.append((orient(best, metric.goal), run_id, attempt))
-    chosen = nlargest(top, scores, key=lambda score: score[0])
-    runs = tx.runs.get([run_id for _, run_id, _ in chosen])
-    if any(run_id not in runs or runs[run_id].attempt != attempt for _, run_id, attempt in chosen):
-        return []
-    return _trials(tx, sweep, [runs[run_id] for _, run_id, _ in chosen])
 
 
 def _check_parent(spec: SweepSpec, parent: SweepSpec) -> None:

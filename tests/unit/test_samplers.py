@@ -23,7 +23,7 @@ from dispatcher.services.suggesting import (
     check_installed,
     some_cell,
 )
-from dispatcher.services.sweeps import Trial, front
+from dispatcher.services.trials import Trial, front
 from tests.unit.test_sweeps import PARENT, made, spec
 
 Score = Callable[[Mapping[str, Any]], tuple[float, ...]]

@@ -10,7 +10,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Metric, Sweep, SweepSpec
 from dispatcher.server.deps import Caller, S, Services, reach
 from dispatcher.server.schemas import AgainBody, ExtendBody, moment, views
-from dispatcher.services.sweeps import Trial
+from dispatcher.services.trials import Trial
 
 router = APIRouter(prefix="/sweeps", tags=["sweeps"])
 
