@@ -182,6 +182,9 @@ def _start_until_healthy(data_folder: str, told: Mapping[str, str]) -> Address:
             code = starter.wait(timeout=_LOOK_EVERY)
         except subprocess.TimeoutExpired:
             continue
+        if _is_locked(data_folder):  # somebody else's service was quicker: wait for that
+            starter = None
+            continue
         raise ServerUnreachable(
             f"The service ended with exit code {code} while starting.{_log_end(data_folder)}"
         )

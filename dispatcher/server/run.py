@@ -13,6 +13,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from dispatcher.core.errors import DispatcherError
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import build
+
+LOCK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +85,20 @@ def _alone(settings: Settings) -> list[Path]:
 
 
 def _lock(path: Path) -> int:
+    """Hold the lock. Clients that look whether a service lives have it for an instant, too."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        place = path.parent if path.name == "service.lock" else path.with_suffix("")
-        raise AlreadyRunning(
-            f"a service is already running on {place}; stop it with: dispatcher server stop"
-        ) from error
-    return descriptor
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                place = path.parent if path.name == "service.lock" else path.with_suffix("")
+                raise AlreadyRunning(
+                    f"a service is already running on {place}; stop it with: dispatcher server stop"
+                ) from error
+        time.sleep(LOCK_SECONDS / 20)
 
 
 def _tcp(settings: Settings) -> socket.socket:

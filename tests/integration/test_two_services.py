@@ -1,9 +1,11 @@
 """Two services on one data folder, or on one database, by mistake or to be safe."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.engine.loop import LEASE_SECONDS
+from dispatcher.server import run
 from tests.chaos.effects import Effects
 from tests.chaos.racing import Track
 from tests.rigs.postgres import Postgres
@@ -61,6 +64,19 @@ def test_a_second_service_on_a_folder_is_refused_and_the_first_goes_on(make: Mak
     assert f"a service is already running on {service.data}" in _refused(service.data)
 
     assert service.is_healthy()
+
+
+def test_who_only_looks_whether_a_service_lives_keeps_none_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "LOCK_SECONDS", 30.0)
+    path = tmp_path / "service.lock"
+    with path.open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        over = threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN))
+        over.start()
+        os.close(run._lock(path))
+        over.join()
 
 
 def test_a_second_service_on_a_database_file_is_refused(make: Make, tmp_path: Path) -> None:
