@@ -5,6 +5,7 @@ service then says is compared with what scripts did.
 import os
 import queue
 import random
+import re
 import secrets
 import time
 from collections import Counter
@@ -23,6 +24,8 @@ from tests.rigs.waiting import until
 # Between two pages of one commit nothing but SQLite's own log differs, and between two pieces of
 # replies nothing is changed that the commits' own points do not tell apart: of these, some. With
 # CHAOS_EVERY=1 the others are taken, too, after them; with CHAOS_EVERY=2 every second point of all.
+# CHAOS_DONE names the `progress` of a sweep that was ended early: what it has tried is left out.
+DONE = os.environ.get("CHAOS_DONE")
 EVERY = int(os.environ.get("CHAOS_EVERY") or 0)
 STRIDE = {"pwrite64": 12, "sendto": 4}
 TAKE_OVER = {"DISPATCHER_TAKE_OVER": "1"}
@@ -43,7 +46,15 @@ def every_point(found: Counter[Point]) -> list[Point]:
             kind.append(Point(point.phase, point.thread, point.call, n))
     for points in (first, others):
         random.Random(0).shuffle(points)
-    return [*first, *others][::EVERY] if EVERY else first
+    chosen = [*first, *others][::EVERY] if EVERY else first
+    done = _tried(Path(DONE)) if DONE else frozenset()
+    return [point for point in chosen if str(point) not in done]
+
+
+def _tried(progress: Path) -> frozenset[str]:
+    """The points that have a row: their name stands before its first two numbers."""
+    rows = (re.match(r"(.*?)\s+\d+\s+\d+\s", row) for row in progress.read_text().splitlines())
+    return frozenset(row[1] for row in rows if row)
 
 
 def sample(wanted: int) -> Choose:
