@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
@@ -13,6 +13,7 @@ from dispatcher.client.run import Run
 
 COLOURS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan"}
 MAX_SHOWN = 200
+OF_THE_TARGET = "docker"  # a warning that is the same for all runs on a target: told once, below
 
 
 def print_tree(run: Run) -> None:
@@ -36,7 +37,7 @@ def follow(run: Run, timeout: float | None = None) -> None:
                 live.update(_tree(run), refresh=True)
 
 
-def _tree(run: Run) -> Tree:
+def _tree(run: Run) -> Group:
     service = run.experiment.workspace.service
     records = [service.get(f"/runs/{run.id}")]
     pairs: list[tuple[str, str | int]] = [
@@ -50,7 +51,13 @@ def _tree(run: Run) -> Tree:
         children.setdefault(record["parent_id"], []).append(record)
     root = Tree(_line(records[0]))
     _grow(root, records[0]["id"], children)
-    return root
+    notes = [
+        warning["message"]
+        for record in records
+        for warning in record["warnings"]
+        if warning["source"] == OF_THE_TARGET
+    ]
+    return Group(root, *(Text(note, style="dim") for note in dict.fromkeys(notes)))
 
 
 def _grow(tree: Tree, run_id: str, children: dict[str | None, list[dict[str, Any]]]) -> None:
@@ -63,7 +70,8 @@ def _line(record: dict[str, Any]) -> Text:
     line = Text(f"{record['display_name'] or record['id']}  ")
     line.append(status, style=COLOURS.get(status, "white"))
     for warning in record["warnings"]:
-        line.append(f" ({warning['message']})", style="red")
+        if warning["source"] != OF_THE_TARGET:
+            line.append(f" ({warning['message']})", style="red")
     line.append(f"  on {record['target']}")
     if record["gpus"]:
         line.append(f"  GPU {','.join(record['gpus'])}")
