@@ -25,7 +25,8 @@ from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
 from dispatcher.services.status import Fence, StatusService
-from dispatcher.store.contract import Change, Holder, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Change, Holder
 
 log = logging.getLogger(__name__)
 

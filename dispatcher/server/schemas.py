@@ -13,7 +13,8 @@ from dispatcher.core.lifecycle import TERMINAL, Run, Slot
 from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
 from dispatcher.core.verdicts import judge
 from dispatcher.services.spool_lines import sound
-from dispatcher.store.contract import Point, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Point
 
 MOST_IN_COMMON = 256 << 20
 # What a run is told of those above it: nothing of how they run, and no token.

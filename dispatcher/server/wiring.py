@@ -41,7 +41,7 @@ from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.blobs import Blobs, Logs
-from dispatcher.store.contract import Holder
+from dispatcher.store.records import Holder
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.uploads import Uploads
 from targets.base import Target

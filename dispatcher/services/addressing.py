@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from dispatcher.core.lifecycle import Run
 from dispatcher.services.spool_lines import Label
-from dispatcher.store.contract import Point, Transaction
+from dispatcher.store.contract import Transaction
+from dispatcher.store.records import Point
 
 Said = tuple[str, Point | Label]  # sender, what it says
 Refused = dict[str, tuple[int, str]]  # by sender: how many lines, and why the first

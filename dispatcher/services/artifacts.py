@@ -10,7 +10,8 @@ from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
 from dispatcher.core.lifecycle import Run
 from dispatcher.store.blobs import Blobs
-from dispatcher.store.contract import Artifact, Store
+from dispatcher.store.contract import Store
+from dispatcher.store.records import Artifact
 from dispatcher.store.uploads import Uploads
 
 MAX_AT_ONCE = 2_000

@@ -8,7 +8,8 @@ from dispatcher.core.errors import Conflict, ExperimentNotFound, InvalidSpec, Ta
 from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.requests import default_gpus, request_of
-from dispatcher.store.contract import Experiment, RunQuery, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Experiment, RunQuery
 
 PING_SECONDS = 30.0
 ATTACH_SECONDS = 5.0

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dispatcher.core.errors import InvalidSpec, NotFound
-from dispatcher.store.contract import RegisteredEnvironment, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import RegisteredEnvironment
 
 MAX_DEFINITION = 1024 * 1024
 _NOT_CONTENT = ("name", "version", "assetId")

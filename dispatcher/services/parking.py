@@ -16,7 +16,8 @@ from dispatcher.core.waiting import Party, never_ending
 from dispatcher.services.catalog import TargetBook
 from dispatcher.services.requests import held, queued
 from dispatcher.services.status import StatusService
-from dispatcher.store.contract import RunQuery, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import RunQuery
 
 
 class ParkingService:

@@ -23,7 +23,8 @@ from dispatcher.core.lifecycle import (
     step,
 )
 from dispatcher.core.reconciliation import consequences
-from dispatcher.store.contract import Change, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Change
 
 Clock = Callable[[], float]
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from dispatcher.services.addressing import Refused, Said, deliver
 from dispatcher.services.spool_lines import read_lines
 from dispatcher.store.blobs import Logs
-from dispatcher.store.contract import Point, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Point
 
 Stream = tuple[str, int, str]  # run, attempt, stream
 MOST_NAMED = 10_000  # senders whose refused lines are remembered to have been told

@@ -10,7 +10,8 @@ from typing import Any
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.policies import orient
 from dispatcher.core.sweeps import GENERATION, HYPERPARAMETERS, Metric, Sweep
-from dispatcher.store.contract import RunQuery, Transaction
+from dispatcher.store.contract import Transaction
+from dispatcher.store.records import RunQuery
 
 PAGE = 1_000
 

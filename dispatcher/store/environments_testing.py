@@ -1,6 +1,7 @@
 """`EnvironmentContract`: what every store keeps of registered environments."""
 
-from dispatcher.store.contract import RegisteredEnvironment, Store
+from dispatcher.store.contract import Store
+from dispatcher.store.records import RegisteredEnvironment
 
 
 def version(name: str, number: int) -> RegisteredEnvironment:

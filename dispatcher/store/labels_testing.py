@@ -4,7 +4,8 @@ import math
 import random
 from typing import Any
 
-from dispatcher.store.contract import Point, RunQuery, Store
+from dispatcher.store.contract import Store
+from dispatcher.store.records import Point, RunQuery
 from dispatcher.store.testing import add, ids, make
 
 

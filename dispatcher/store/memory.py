@@ -8,24 +8,23 @@ from typing import Any, TypeVar
 from dispatcher.core.errors import PropertyConflict, RunConflict
 from dispatcher.core.lifecycle import Run
 from dispatcher.store.codec import bucket, event_data
-from dispatcher.store.contract import (
-    Change,
-    Latest,
-    Number,
-    OnCommit,
-    Point,
-    RecordedEvent,
-    RunQuery,
-    RunSearch,
-    Sample,
-    wanted,
-)
+from dispatcher.store.contract import OnCommit, wanted
 from dispatcher.store.memory_environments import MemoryEnvironments
 from dispatcher.store.memory_params import MemoryParams, MemoryRecords
 from dispatcher.store.memory_registry import MemoryArtifacts, MemoryRegistry, MemorySweeps
 from dispatcher.store.memory_search import find
 from dispatcher.store.memory_state import Pairs, State
 from dispatcher.store.numbers import newest, number
+from dispatcher.store.records import (
+    Change,
+    Latest,
+    Number,
+    Point,
+    RecordedEvent,
+    RunQuery,
+    RunSearch,
+    Sample,
+)
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Registered environments of the store in memory."""
 
-from dispatcher.store.contract import RegisteredEnvironment
 from dispatcher.store.memory_state import State
+from dispatcher.store.records import RegisteredEnvironment
 
 
 class MemoryEnvironments:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from dispatcher.core.errors import ParamConflict
-from dispatcher.store.contract import Record
 from dispatcher.store.memory_state import State
+from dispatcher.store.records import Record
 
 
 class MemoryParams:

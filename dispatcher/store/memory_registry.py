@@ -6,8 +6,8 @@ from typing import Any
 
 from dispatcher.core.errors import ArtifactConflict
 from dispatcher.core.sweeps import Sweep
-from dispatcher.store.contract import Artifact, Experiment, Holder
 from dispatcher.store.memory_state import State
+from dispatcher.store.records import Artifact, Experiment, Holder
 
 
 class MemoryArtifacts:

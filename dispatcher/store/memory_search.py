@@ -5,10 +5,10 @@ from typing import Any
 
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.search import Clause, Order, holds, sort_key
-from dispatcher.store.contract import RunSearch
 from dispatcher.store.memory_params import MemoryParams
 from dispatcher.store.memory_state import State
 from dispatcher.store.numbers import newest
+from dispatcher.store.records import RunSearch
 from dispatcher.store.words import DELETED, MLFLOW_STATUS, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
 

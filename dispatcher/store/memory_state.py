@@ -6,7 +6,7 @@ from typing import Any
 
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Sweep
-from dispatcher.store.contract import (
+from dispatcher.store.records import (
     Artifact,
     Experiment,
     Point,

@@ -6,7 +6,7 @@ A metric of Azure ML may be anything; what MLflow shows, searches and sorts are 
 import math
 from collections.abc import Iterable, Sequence
 
-from dispatcher.store.contract import Latest, Number, Point
+from dispatcher.store.records import Latest, Number, Point
 
 Key = tuple[str, str]  # run, metric
 LOWEST = -1.7976931348623157e308

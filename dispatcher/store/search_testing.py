@@ -8,7 +8,8 @@ import pytest
 from dispatcher.core.lifecycle import Placed, Started
 from dispatcher.core.scheduling import Share
 from dispatcher.core.search import Clause, Order
-from dispatcher.store.contract import Point, Record, RunSearch, Store
+from dispatcher.store.contract import Store
+from dispatcher.store.records import Point, Record, RunSearch
 from dispatcher.store.testing import add, change, ids, make
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from dispatcher.core.errors import ArtifactConflict
-from dispatcher.store.contract import Artifact
+from dispatcher.store.records import Artifact
 from dispatcher.store.rows import ArtifactRow
 from dispatcher.store.sql_runs import chunks
 

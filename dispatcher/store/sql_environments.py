@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, tuple_
 
-from dispatcher.store.contract import RegisteredEnvironment
+from dispatcher.store.records import RegisteredEnvironment
 from dispatcher.store.rows import EnvironmentRow
 from dispatcher.store.sql_runs import insert_missing
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal_column, or_, select
 
-from dispatcher.store.contract import RunQuery
+from dispatcher.store.records import RunQuery
 from dispatcher.store.rows import INDEXED, VALUE_START, PropertyRow, RunRow, TagRow
 
 RUNS = RunRow.__table__  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
 from dispatcher.core.errors import ParamConflict
-from dispatcher.store.contract import Record
+from dispatcher.store.records import Record
 from dispatcher.store.rows import ParamRow, RecordRow
 from dispatcher.store.sql_runs import RUNS, chunks
 

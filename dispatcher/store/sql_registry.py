@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from dispatcher.store.contract import Experiment, Holder
+from dispatcher.store.records import Experiment, Holder
 from dispatcher.store.rows import AnswerRow, ExperimentRow, LeaseRow, MetaRow, TargetRow
 from dispatcher.store.sql_runs import insert_missing
 

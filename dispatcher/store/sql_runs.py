@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from dispatcher.core.lifecycle import TERMINAL, Run
 from dispatcher.store.codec import event_data, moving, path_of, row_of, run_of
-from dispatcher.store.contract import Change, RecordedEvent, RunQuery, RunSearch
+from dispatcher.store.records import Change, RecordedEvent, RunQuery, RunSearch
 from dispatcher.store.rows import CounterRow, EventRow, PropertyRow, RunRow, TagRow
 from dispatcher.store.sql_listing import below, listing
 from dispatcher.store.sql_search import searching

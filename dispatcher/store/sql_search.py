@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, String, and_, case, cast, func, not_, or_, select
 
 from dispatcher.core.search import Clause, Order
-from dispatcher.store.contract import RunSearch
+from dispatcher.store.records import RunSearch
 from dispatcher.store.rows import LatestRow, ParamRow, RecordRow
 from dispatcher.store.sql_listing import RARE, RUNS, TAGS, count_of, having, in_no_index
 from dispatcher.store.words import DELETED, MLFLOW_STATUS, PARENT_TAG, RUN_NAME_TAG, USER_TAG

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from dispatcher.store.contract import Latest, Number, Point, Sample
 from dispatcher.store.numbers import LOWEST, newest, newest_of
+from dispatcher.store.records import Latest, Number, Point, Sample
 from dispatcher.store.rows import LatestRow, PointRow, StreamRow
 from dispatcher.store.sql_runs import chunks
 

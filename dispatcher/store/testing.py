@@ -24,16 +24,8 @@ from dispatcher.core.policies import MedianStopping
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
-from dispatcher.store.contract import (
-    Artifact,
-    Change,
-    Holder,
-    Latest,
-    Point,
-    Record,
-    RunQuery,
-    Store,
-)
+from dispatcher.store.contract import Store
+from dispatcher.store.records import Artifact, Change, Holder, Latest, Point, Record, RunQuery
 
 EVIDENCE = Evidence(exit_code=0, started_at=1.0, ended_at=2.0, receipt=({"pid": 1, "signal": 15},))
 

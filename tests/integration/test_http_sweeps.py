@@ -247,7 +247,7 @@ def test_a_bayesian_sweep_goes_on_only_in_the_same_space(api: TestClient, house:
 
 
 def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> None:
-    from dispatcher.store.contract import Point
+    from dispatcher.store.records import Point
 
     api.post("/sweeps", json=sweep("HD_nan", max_total_runs=2))
     until(lambda: len(api.get("/sweeps/HD_nan/trials").json()["trials"]) == 2, "two are made")
@@ -263,7 +263,7 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
 
 
 def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -> None:
-    from dispatcher.store.contract import Point
+    from dispatcher.store.records import Point
 
     told = sweep("HD_front", max_total_runs=5, max_concurrent_runs=5, **SECOND)
     assert api.post("/sweeps", json=told).status_code == 201
@@ -293,7 +293,7 @@ def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -
 def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
     api: TestClient, house: House
 ) -> None:
-    from dispatcher.store.contract import Point
+    from dispatcher.store.records import Point
 
     api.post("/sweeps", json=sweep("HD_wide", max_total_runs=3, max_concurrent_runs=3))
     until(lambda: len(api.get("/sweeps/HD_wide/trials").json()["trials"]) == 3, "three are made")

@@ -12,10 +12,10 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
-from dispatcher.store.contract import Latest, Point
 from dispatcher.store.environments_testing import EnvironmentContract
 from dispatcher.store.labels_testing import LabelContract
 from dispatcher.store.memory import MemoryStore
+from dispatcher.store.records import Latest, Point
 from dispatcher.store.search_testing import SearchContract
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.testing import StoreContract

@@ -17,7 +17,8 @@ from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.store.blobs import Blobs
-from dispatcher.store.contract import Holder, Store
+from dispatcher.store.contract import Store
+from dispatcher.store.records import Holder
 from targets.testing import FakeTarget
 
 

@@ -8,7 +8,7 @@ from dispatcher.core.errors import InvalidSpec
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.mlflow import bodies
 from dispatcher.server.mlflow.render import answer
-from dispatcher.store.contract import Record
+from dispatcher.store.records import Record
 
 router = APIRouter(prefix="/runs")
 

@@ -14,7 +14,7 @@ from fastapi import Response
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.services.mlflow.experiments import TITLE_TAG, shown_name
 from dispatcher.services.mlflow.runs import Seen
-from dispatcher.store.contract import Experiment, Record, Sample
+from dispatcher.store.records import Experiment, Record, Sample
 from dispatcher.store.words import (
     DELETED,
     MLFLOW_STATUS,

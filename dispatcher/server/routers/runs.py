@@ -21,7 +21,7 @@ from dispatcher.server.schemas import (
     with_ancestors,
 )
 from dispatcher.services.access import Identity
-from dispatcher.store.contract import RunQuery
+from dispatcher.store.records import RunQuery
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])

@@ -16,8 +16,9 @@ from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.models import MODEL, model_of
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.blobs import Blobs
-from dispatcher.store.contract import Artifact, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.incoming import Incoming
+from dispatcher.store.records import Artifact
 
 LAST = "\U0010ffff"
 PIECE = 1000

@@ -14,7 +14,8 @@ from typing import Any
 from dispatcher.core.errors import Conflict, ExperimentNotFound, NotAllowed
 from dispatcher.core.search import Clause, Order, holds, sort_key
 from dispatcher.services.access import Identity
-from dispatcher.store.contract import Experiment, Store, Transaction, View
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Experiment, View
 
 DEFAULT, DEFAULT_ID = "Default", "0"
 TITLE_TAG = "mlflow.experimentName"

@@ -15,7 +15,8 @@ from dispatcher.core.search import Clause, Order, holds, sort_key
 from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.experiments import by_id
 from dispatcher.services.mlflow.runs import run_of
-from dispatcher.store.contract import Record, Store, Transaction
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Record
 
 MODEL = "model"
 

@@ -15,16 +15,8 @@ from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, default
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.store.contract import (
-    Experiment,
-    Latest,
-    Number,
-    Record,
-    RunSearch,
-    Sample,
-    Store,
-    Transaction,
-)
+from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.records import Experiment, Latest, Number, Record, RunSearch, Sample
 from dispatcher.store.words import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
 SHOWN = ("dataset", "input", "output", "mlmodel", DELETED)

@@ -9,8 +9,8 @@ from typing import Any
 from alembic import op
 from sqlalchemy import insert, select
 
-from dispatcher.store.contract import Point
 from dispatcher.store.numbers import newest
+from dispatcher.store.records import Point
 from dispatcher.store.rows import LatestRow, ParamRow, PointRow, RecordRow
 
 revision = "0003"
