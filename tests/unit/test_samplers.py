@@ -4,7 +4,7 @@ import importlib.util
 import json
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,95 +14,17 @@ from hypothesis import strategies as st
 
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Status
-from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
-from dispatcher.engine.sweep_book import Book, load
+from dispatcher.core.sweeps import Metric, Sweep
+from dispatcher.engine.sweep_book import Book
 from dispatcher.services.suggesting import (
     SEEN,
     NoTrials,
     Suggester,
     check_installed,
-    some_cell,
 )
 from dispatcher.services.trials import Trial, front
-from tests.unit.test_sweeps import PARENT, made, spec
-
-Score = Callable[[Mapping[str, Any]], tuple[float, ...]]
-LEARN = ["TPE", "CMAES", "NSGAII"]
-ALL = ["RANDOM", "QMC", *LEARN]
-SPACE = {
-    "x": ["uniform", [-1, 3]],
-    "log": ["loguniform", [-5, 0]],
-    "q": ["quniform", [0, 20, 5]],
-    "ql": ["qloguniform", [0, 4, 2]],
-    "bell": ["qnormal", [0, 4, 3]],
-    "n": ["randint", [7]],
-    "kind": ["choice", [["a", "b", "c"]]],
-    "rate": ["uniform", [0, 1], {"kind": ["a", "b"]}],
-    "steps": ["quniform", [0, 8, 2], {"kind": ["c"]}],
-    "deep": ["choice", [[1, 2]], {"kind": ["b"], "n": [0, 1, 2, 3]}],
-}
-NONE: dict[str, Any] = {"parents": []}
-FURTHER = Metric(name="n", goal="minimize")
-
-
-def sampled(name: str, space: Any = None, properties: Any = None, **fields: Any) -> SweepSpec:
-    sampling = Sampling(name=name, parameter_space=space or SPACE, properties=properties)  # type: ignore[arg-type]
-    return spec(sampling=sampling, **{"max_total_runs": 100_000, **fields})
-
-
-class Drive:
-    """A sweep whose trials take turns to end, some of them never."""
-
-    def __init__(self, sweep: SweepSpec, score: Score, at_once: int = 4, seed: int = 1) -> None:
-        self.sweep, self.score, self.at_once = sweep, score, at_once
-        self.luck = random.Random(seed)
-        self.runs: dict[str, Any] = {}
-        self.logged: dict[str, tuple[float, ...]] = {}
-        self.early: dict[str, tuple[float, ...]] = {}  # so far, of those that run
-        self.book = self.afresh()
-
-    def afresh(self) -> Book:
-        """What a service that starts knows: the trials alone."""
-        book = load(
-            Sweep("HD", self.sweep), PARENT, Suggester(self.sweep), list(self.runs.values())
-        )
-        for run_id, values in (self.early | self.logged).items():
-            self._read(book, run_id, values)
-        return book
-
-    def step(self) -> None:
-        """Fill up, and let one of those that run end."""
-        for cell in self.book.cells(self.at_once - len(self.book.open), 0):
-            run = made(self.sweep, cell)
-            self.runs[run.id] = run
-            self.book.put(run)
-        early = self.luck.choice(list(self.book.open))
-        self.early[early] = self.score(self.book.entries[early].values)
-        run_id = self.luck.choice(list(self.book.open))
-        self.early.pop(run_id, None)
-        fails = self.luck.random() < 0.1
-        if not fails:
-            self.logged[run_id] = self.score(self.book.entries[run_id].values)
-            self._read(self.book, run_id, self.logged[run_id])
-        status = Status.FAILED if fails else Status.COMPLETED
-        self.runs[run_id] = replace(self.runs[run_id], status=status, version=2)
-        self.book.put(self.runs[run_id])
-
-    def cells(self) -> list[Mapping[str, Any]]:
-        entries = sorted(self.book.entries.values(), key=lambda each: each.number)
-        return [entry.values for entry in entries]
-
-    def _read(self, book: Book, run_id: str, values: tuple[float, ...]) -> None:
-        for metric, value in zip(self.sweep.metrics, values, strict=True):
-            book.read(book.entries[run_id], [(1, value, None, 0)], metric.name)
-
-
-def hill(cell: Mapping[str, Any]) -> tuple[float, ...]:
-    return (-((cell["x"] - 1) ** 2) - (cell["kind"] == "c") - abs(cell["q"] - 10) / 10,)
-
-
-def valley(cell: Mapping[str, Any]) -> tuple[float, ...]:
-    return (cell["x"], (cell["x"] - 1) ** 2 + cell["n"])
+from tests.unit.driven import ALL, FURTHER, LEARN, NONE, Drive, hill, sampled, valley
+from tests.unit.test_sweeps import PARENT, made
 
 
 @pytest.mark.parametrize("name", LEARN)
@@ -200,105 +122,6 @@ def test_two_metrics_are_both_served(name: str) -> None:
         drive.step()
     sums = [sum(score(cell)) for cell in drive.cells()]  # 2 at least, between the two
     assert sum(each < 10 for each in sums[-80:]) >= 3 * (1 + sum(each < 10 for each in sums[:40]))
-
-
-def test_a_sobol_sequence_covers_the_space_better_than_chance_whatever_was_killed() -> None:
-    from scipy.stats import qmc
-
-    space = {f"x{k}": ["uniform", [0, 1]] for k in range(4)}
-    found = {}
-    for name in ("QMC", "RANDOM"):
-        suggester = Suggester(sampled(name, space))
-        cells = suggester.suggest(range(256), (), NoTrials())
-        found[name] = [list(each.values.values()) for each in cells]
-        for ordinal in (0, 100, 255, 7):  # another service, another order
-            [again] = Suggester(sampled(name, space)).suggest([ordinal], (), NoTrials())
-            assert again == cells[ordinal]
-            assert suggester.suggest([ordinal], (), NoTrials()) == [cells[ordinal]]
-    assert qmc.discrepancy(found["QMC"]) < qmc.discrepancy(found["RANDOM"]) / 5
-    other = sampled("QMC", space, {"seed": 1})
-    assert Suggester(other).suggest([0], (), NoTrials()) != [
-        Suggester(sampled("QMC", space)).suggest([0], (), NoTrials())[0]
-    ]
-
-
-def test_draws_of_a_sobol_sequence_match_every_distribution_more_closely_than_asked() -> None:
-    count = 2048
-    cells = [
-        each.values for each in Suggester(sampled("QMC")).suggest(range(count), (), NoTrials())
-    ]
-    for name, expression in sampled("QMC").sampling.space.parameters.items():
-        values = [cell[name] for cell in cells if name in cell]
-        reference = [expression.value((k + 0.5) / 10_000) for k in range(10_000)]
-        if expression.is_choice:
-            continue
-        for q in (0.1, 0.5, 0.9):
-            border = sorted(reference)[int(q * 10_000)]
-            share = sum(value <= border for value in values) / len(values)
-            expected = sum(value <= border for value in reference) / 10_000
-            # Five sigmas of independent draws: by chance once in a million.
-            assert abs(share - expected) < 5 * math.sqrt(0.25 / len(values)), (name, q)
-
-
-RULES = ["x * x <= 1 + log", "n + q / 5 < 8", "kind != 'c' or steps >= 4"]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_what_a_constraint_rejects_is_never_tried(name: str) -> None:
-    drive = Drive(sampled(name, None, {"constraints": RULES}), hill, at_once=6)
-    for _ in range(50):
-        drive.step()
-    for cell in drive.cells():
-        assert cell["x"] ** 2 <= 1 + cell["log"]
-        assert cell["n"] + cell["q"] / 5 < 8
-        assert cell["kind"] != "c" or cell["steps"] >= 4
-    assert drive.afresh().cells(4, 0) == drive.book.cells(4, 0)
-
-
-def test_draws_under_a_constraint_are_the_others_without_those_it_rejects() -> None:
-    space = {"x": ["uniform", [0, 1]]}
-    suggester = Suggester(sampled("RANDOM", space, {"constraints": ["x < 0.25"]}))
-    values = sorted(4 * each.values["x"] for each in suggester.suggest(range(5000), (), NoTrials()))
-    n = len(values)
-    distance = max(max((k + 1) / n - v, v - k / n) for k, v in enumerate(values))
-    assert distance < math.sqrt(math.log(2e6) / (2 * n))  # once in a million
-
-
-def test_a_grid_leaves_out_what_is_rejected_and_ends() -> None:
-    space = {"a": ["choice", [list(range(10))]], "b": ["choice", [list(range(10))]]}
-    sweep = sampled("GRID", space, {"constraints": ["a + b == 9 or a * b > 70"]})
-    wanted = {(a, b) for a in range(10) for b in range(10) if a + b == 9 or a * b > 70}
-    drive = Drive(sweep, lambda _: (1.0,), at_once=3)
-    while drive.book.suggester.left(drive.book._replicas) or drive.book.open:
-        next_ones = drive.afresh().cells(3 - len(drive.book.open), 0)
-        drive.step()
-        assert all(f"HD_{cell.number}" in drive.runs for cell in next_ones)
-        assert all(drive.book.entries[f"HD_{c.number}"].key == c.key for c in next_ones)
-    assert {(cell["a"], cell["b"]) for cell in drive.cells()} == wanted
-    assert len(drive.cells()) == len(wanted)
-
-
-@pytest.mark.parametrize(
-    ("name", "space", "rule", "what"),
-    [
-        ("RANDOM", {"x": ["uniform", [0, 1]]}, "x > 2", "10000 cells drawn at random"),
-        ("TPE", {"x": ["uniform", [0, 1]]}, "1 / (x - x) > 0", "10000 cells drawn at random"),
-        ("QMC", {"x": ["uniform", [0, 1]]}, "x > 2", "10000 cells drawn at random"),
-        ("GRID", {"x": ["choice", [[0, 1]]]}, "x > 2", "2 cells of the grid"),
-        (
-            "GRID",
-            {f"x{k}": ["choice", [list(range(1000))]] for k in range(10)},
-            "x0 > 1000",
-            "100001 cells of the grid in a row",
-        ),
-    ],
-)
-def test_a_space_of_which_nothing_is_left_is_refused(
-    name: str, space: Any, rule: str, what: str
-) -> None:
-    with pytest.raises(InvalidSpec, match="constraints: they reject") as refused:
-        some_cell(sampled(name, space, {"constraints": [rule]}))
-    assert what in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["TPE", "CMAES", "NSGAII"])
