@@ -48,14 +48,17 @@ class Server:
 
     def serve(self) -> None:
         """Answer until `close`."""
+        is_deaf = False
         while not self._closed:
             try:
                 connection, _ = self._listener.accept()
             except OSError as error:
-                if not self._closed:
+                if not self._closed and not is_deaf:
                     log.warning("nobody new can be heard: %s", error)
-                    time.sleep(_PAUSE)  # no descriptor is free; one will be
+                is_deaf = True
+                time.sleep(_PAUSE)  # until a descriptor is free: nothing tells of that
                 continue
+            is_deaf = False
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     @property

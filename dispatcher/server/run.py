@@ -13,11 +13,11 @@ import secrets
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from dispatcher.core.errors import DispatcherError
 from dispatcher.server.app import create_app
@@ -87,18 +87,20 @@ def _alone(settings: Settings) -> list[Path]:
 def _lock(path: Path) -> int:
     """Hold the lock. Clients that look whether a service lives have it for an instant, too."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                place = path.parent if path.name == "service.lock" else path.with_suffix("")
-                raise AlreadyRunning(
-                    f"a service is already running on {place}; stop it with: dispatcher server stop"
-                ) from error
-        time.sleep(LOCK_SECONDS / 20)
+    patience = Retrying(
+        retry=retry_if_exception_type(BlockingIOError),
+        stop=stop_after_delay(LOCK_SECONDS),
+        wait=wait_fixed(LOCK_SECONDS / 20),
+        reraise=True,
+    )
+    try:
+        patience(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        place = path.parent if path.name == "service.lock" else path.with_suffix("")
+        raise AlreadyRunning(
+            f"a service is already running on {place}; stop it with: dispatcher server stop"
+        ) from error
+    return descriptor
 
 
 def _tcp(settings: Settings) -> socket.socket:

@@ -19,8 +19,6 @@ import time
 import zipfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     while not Path({folder!r}, "go").exists():
