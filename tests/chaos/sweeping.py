@@ -150,6 +150,32 @@ def kill(
     return killed
 
 
+def calm_and_wild(
+    make: type[Service], folder: Path, count: int, seconds: float, limit: float
+) -> tuple[Outcome, Outcome]:
+    """Two random sweeps of one seed: one is left alone; of the other all processes are killed for
+    so many `seconds`, and it has to end within `limit`.
+    """
+    luck = random.randrange(10**6)
+    space = {"lr": ["loguniform", [-6, -1]], "n": ["qnormal", [50, 20, 5]]}
+    sampling = {"name": "RANDOM", "parameter_space": space, "properties": {"seed": 7}}
+    service = make(folder)
+    try:
+        service.start()
+        service.attach("local", kind="local", cpus=4)
+        calm, wild = (Sweeping(service, Effects(folder / name), name) for name in ("calm", "wild"))
+        calm.submit(sampling, count, 0, 4)
+        first = calm.outcome()
+        wild.submit(sampling, count, 0.5, 2)
+        with service.kept_alive():
+            killed = kill(wild, random.Random(luck), seconds, (0.0, 0.5))
+        second = wild.outcome(limit)
+        print(f"\nseed {luck}: killed {dict(killed)}; {len(second.cells)} cells")
+        return first, second
+    finally:
+        service.close()
+
+
 def workers(service: Service) -> Iterator[tuple[str, int]]:
     """What of the service's own processes is alive but itself, and as what."""
     members = {process.pid: process for process in service.members()}

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.effects import Effects
 from tests.chaos.injection import PATCHES
 from tests.chaos.nursery import NursedService
-from tests.chaos.sweeping import VICTIMS, Sweeping, kill, run_grid
+from tests.chaos.sweeping import VICTIMS, calm_and_wild, kill, run_grid
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -54,24 +53,6 @@ def test_a_driver_that_forgets_is_found(tmp_path: Path) -> None:
 
 
 def test_a_seed_says_what_is_tried_whatever_is_killed(tmp_path: Path) -> None:
-    seed = random.randrange(10**6)
-    space = {"lr": ["loguniform", [-6, -1]], "n": ["qnormal", [50, 20, 5]]}
-    sampling = {"name": "RANDOM", "parameter_space": space, "properties": {"seed": 7}}
-    service = NursedService(tmp_path)
-    try:
-        service.start()
-        service.attach("local", kind="local", cpus=4)
-        calm, wild = (
-            Sweeping(service, Effects(tmp_path / name), name) for name in ("calm", "wild")
-        )
-        calm.submit(sampling, 100, 0, 4)
-        expected = calm.outcome().cells
-        wild.submit(sampling, 100, 0.5, 2)
-        with service.kept_alive():
-            killed = kill(wild, random.Random(seed), 60, (0.0, 0.5))
-        outcome = wild.outcome(600)
-        print(f"\nseed {seed}: killed {dict(killed)}; {len(outcome.cells)} cells")
-        assert outcome.cells == outcome.completed == expected
-        assert expected.total() == 100
-    finally:
-        service.close()
+    calm, wild = calm_and_wild(NursedService, tmp_path, count=100, seconds=60, limit=600)
+    assert wild.cells == wild.completed == calm.cells
+    assert calm.cells.total() == 100
