@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ class AgentConnection:
     def __init__(self, path: Path, start: Callable[[], None], setting: Mapping[str, Any]) -> None:
         self._path, self._start, self._setting = path, start, setting
         self._report: Report | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # one call is sent at a time
+        self._state = threading.Lock()  # that a connection is there, and who waits for its answers
         self._socket: socket.socket | None = None
         self._pending: dict[int, Future[dict[str, Any]]] = {}
         self._next = 0
@@ -61,17 +63,16 @@ class AgentConnection:
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """One call and its answer. Raises TargetUnavailable."""
         with self._lock:
-            if self._socket is None:
-                self._connect()
-            future = self._send(op, fields)
+            future = self._send(self._socket or self._connect(), op, fields)
         return self._result(future, op)
 
     def close(self) -> None:
-        with self._lock:
-            if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
+        with self._lock, suppress(OSError):  # it is closed already
+            connection = self._socket
+            if connection is not None:
+                connection.shutdown(socket.SHUT_RDWR)
 
-    def _connect(self) -> None:
+    def _connect(self) -> socket.socket:
         try:
             found = self._dial()
         except OSError:
@@ -86,12 +87,16 @@ class AgentConnection:
         threading.Thread(
             target=self._listen, args=(found,), name="agent-events", daemon=True
         ).start()
-        greetings = [self._send("hello", {}), self._send("configure", dict(self._setting))]
+        greetings = [
+            self._send(found, "hello", {}),
+            self._send(found, "configure", dict(self._setting)),
+        ]
         if self._report is not None:
-            greetings.append(self._send("subscribe", {}))
+            greetings.append(self._send(found, "subscribe", {}))
         self.hello = self._result(greetings[0], "hello")
         for greeting in greetings[1:]:
             self._result(greeting, "configure")
+        return found
 
     def _dial(self) -> socket.socket:
         """A new connection. Raises OSError."""
@@ -101,16 +106,20 @@ class AgentConnection:
         """What the agent says of a job. Raises ValueError if it makes no sense."""
         return Observation.of(record)
 
-    def _send(self, op: str, fields: Mapping[str, Any]) -> "Future[dict[str, Any]]":
-        assert self._socket is not None
-        self._next += 1
+    def _send(
+        self, connection: socket.socket, op: str, fields: Mapping[str, Any]
+    ) -> "Future[dict[str, Any]]":
         future: Future[dict[str, Any]] = Future()
-        self._pending[self._next] = future
+        self._next += 1
         line = json.dumps({"id": self._next, "op": op, **fields}).encode() + b"\n"
+        with self._state:
+            if self._socket is not connection:
+                raise TargetUnavailable("the node agent is gone")
+            self._pending[self._next] = future
         try:
-            self._socket.sendall(line)
+            connection.sendall(line)
         except OSError as error:
-            self._lost(self._socket)
+            self._lost(connection)
             raise TargetUnavailable(f"the node agent is gone: {error}") from error
         return future
 
@@ -146,11 +155,12 @@ class AgentConnection:
 
     def _lost(self, connection: socket.socket) -> None:
         """Whoever waits for an answer is told; the engine is told that something has changed."""
-        if self._socket is not connection:
-            return
-        self._socket = None
+        with self._state:
+            if self._socket is not connection:
+                return
+            self._socket = None
+            pending, self._pending = self._pending, {}
         connection.close()
-        pending, self._pending = self._pending, {}
         for future in pending.values():
             if not future.done():
                 future.set_exception(TargetUnavailable("the node agent is gone"))

@@ -1,0 +1,91 @@
+"""A target's connection to a node agent: lost at any moment, it says so to whoever asks."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from targets.agents import AgentConnection
+from targets.base import TargetUnavailable
+from tests.rigs.waiting import until
+
+Hook = Callable[[], None]
+
+
+class Watched(socket.socket):
+    """One end of a pair. `before` is called when something is sent."""
+
+    before: Hook | None = None
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # type: ignore[override]
+        if self.before is not None:
+            self.before()
+        super().sendall(data, flags)
+
+
+class Paired(AgentConnection):
+    """Dials an agent that is a thread of the test's."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"), lambda: None, {})
+        self.dialled: list[Watched] = []
+
+    def _dial(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self.dialled.append(Watched(fileno=ours.detach()))
+        threading.Thread(target=_answer, args=(theirs,), daemon=True).start()
+        return self.dialled[-1]
+
+
+def _answer(connection: socket.socket) -> None:
+    with connection, connection.makefile("rwb") as lines:
+        for line in lines:
+            request = json.loads(line)
+            if request["op"] == "keep waiting":
+                continue
+            lines.write(json.dumps({"id": request["id"], "ok": True}).encode() + b"\n")
+            lines.flush()
+
+
+@pytest.fixture
+def agent() -> Iterator[Paired]:
+    one = Paired()
+    one.ask("hello")
+    yield one
+    one.close()
+
+
+def test_a_connection_that_is_lost_while_a_call_is_sent_is_unavailable_and_made_anew(
+    agent: Paired,
+) -> None:
+    [connection] = agent.dialled
+
+    def lose() -> None:
+        connection.shutdown(socket.SHUT_RDWR)
+        until(lambda: not agent.is_connected, "who listens has noticed")
+        until(lambda: connection.fileno() == -1, "and has closed it")
+
+    connection.before = lose
+    with pytest.raises(TargetUnavailable, match="the node agent is gone"):
+        agent.ask("hello")
+    assert not agent.is_connected
+    assert agent.ask("hello")["ok"]
+    assert len(agent.dialled) == 2
+
+
+def test_who_waits_for_an_answer_is_told_when_the_connection_is_lost(agent: Paired) -> None:
+    [connection] = agent.dialled
+    future = agent._send(connection, "keep waiting", {})
+    agent._lost(connection)
+    with pytest.raises(TargetUnavailable):
+        future.result(5)
+    with pytest.raises(TargetUnavailable, match="gone"):
+        agent._send(connection, "hello", {})
+
+
+def test_it_may_be_closed_after_it_was_lost(agent: Paired) -> None:
+    agent.dialled[0].close()
+    agent.close()
