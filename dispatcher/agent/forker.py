@@ -91,6 +91,7 @@ def _warm_up(place: Place) -> None:
         shim.run()
         shim.release()
     scratch.group.end()
+    compile("", "<warm-up>", "exec")  # the first one in a process makes the classes of syntax trees
     processes.become_subreaper(False)
     os.chdir("/")
     _delete(folder)
