@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 log = logging.getLogger(__name__)
-LIVES_LONG = 0.03  # seconds
+LIVES_LONG = 0.1  # seconds
 _PAUSE = 0.1
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import Event, Run, Slot, Status
 from dispatcher.core.scheduling import Share
-from dispatcher.core.spec import RunSpec
+from dispatcher.store import specs
 
 _STATE = ("placement", "evidence", "error", "retries", "slot", "waits_for", "not_responding_since")
 
@@ -43,7 +43,7 @@ def row_of(run: Run) -> dict[str, Any]:
         "display_name": run.display_name,
         "description": run.description,
         "child_policy": run.child_policy,
-        "spec": spec.model_dump_json(exclude_defaults=True),
+        "spec": specs.write(spec),
         **moving(run),
     }
 
@@ -77,7 +77,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
     evidence = state.get("evidence")
     return Run(
         id=row["id"],
-        spec=RunSpec.model_validate_json(row["spec"]),
+        spec=specs.read(row["spec"]),
         status=Status(row["status"]),
         version=row["version"],
         attempt=row["attempt"],

@@ -23,7 +23,6 @@ COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
 TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
 CHUNK = 500  # ids in one IN (…)
-ONE_BY_ONE = 8  # below that, an update that says what it hit is cheaper than a look before it
 _ADD_RUNS, _ADD_EVENTS = insert(RUNS), insert(EVENTS)
 _ENDED = [status.value for status in TERMINAL]
 
@@ -96,18 +95,15 @@ class SqlRuns:
     def save(self, changes: Sequence[Change]) -> set[str]:
         if not changes:
             return set()
-        if self._connection.dialect.name == "sqlite" and len(changes) > ONE_BY_ONE:
-            # It has the write lock, so nobody moves between the look and the update.
-            before = self._versions([change.before.id for change in changes])
-            fit = [c for c in changes if before.get(c.before.id) == c.before.version]
-            self._save_all(fit)
+        if self._saved(changes) == len(changes):
+            lost = set[str]()
         else:
-            fit = [change for change in changes if self._save_all([change])]
-        lost = {c.before.id for c in changes} - {c.before.id for c in fit}
-        rows = [row for change in fit for row in _events(change)]
+            lost = self._moved(changes)
+            changes = [change for change in changes if change.before.id not in lost]
+        rows = [row for change in changes for row in _events(change)]
         if rows:
             self._connection.execute(_ADD_EVENTS, rows)
-        self._touched.update((change.after.id, change.after) for change in fit)
+        self._touched.update((change.after.id, change.after) for change in changes)
         return lost
 
     def owed(self) -> list[Run]:
@@ -167,20 +163,22 @@ class SqlRuns:
         names = tuple(found.keys())
         return [run_of(dict(zip(names, row, strict=True))) for row in found]
 
-    def _versions(self, ids: Collection[str]) -> dict[str, int]:
-        versions: dict[str, int] = {}
-        for some in chunks(ids):
-            statement = select(RUNS.c.id, RUNS.c.version).where(RUNS.c.id.in_(some))
-            versions.update((row[0], row[1]) for row in self._connection.execute(statement))
-        return versions
-
-    def _save_all(self, changes: Sequence[Change]) -> int:
-        if not changes:
-            return 0
+    def _saved(self, changes: Sequence[Change]) -> int:
+        """Save those whose run has not moved; how many that were."""
         rows = [
             {**moving(c.after), "b_id": c.before.id, "b_version": c.before.version} for c in changes
         ]
-        return self._connection.execute(_SAVE, rows).rowcount
+        if self._connection.dialect.supports_sane_multi_rowcount:
+            return self._connection.execute(_SAVE, rows).rowcount
+        return sum(self._connection.execute(_SAVE, row).rowcount for row in rows)
+
+    def _moved(self, changes: Sequence[Change]) -> set[str]:
+        """Those whose run had moved when it was to be saved: its next event is there already."""
+        there = set[tuple[str, int]]()
+        for some in chunks(change.before.id for change in changes):
+            statement = select(EVENTS.c.run_id, EVENTS.c.version).where(EVENTS.c.run_id.in_(some))
+            there.update((row[0], row[1]) for row in self._connection.execute(statement))
+        return {c.before.id for c in changes if (c.before.id, c.before.version + 1) in there}
 
     def _count(self, name: str, by: int) -> int:
         """Add to a counter; its new value. The row's lock orders those who count at once."""
