@@ -35,7 +35,8 @@ class LocalTarget:
 
     def capacity(self) -> Capacity:
         cpus = self._config.cpus or float(os.cpu_count() or 1)
-        return Capacity((Node(NODE, cpus, self._config.gpus, self._config.memory_mb),))
+        node = Node(NODE, cpus, self._config.gpus, self._config.memory_mb)
+        return Capacity((node,), queues=True)
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         self._agent.submit([self._adapted(job) for job in jobs])

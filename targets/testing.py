@@ -25,6 +25,8 @@ class FakeTarget:
         self.launches: list[str] = []
         self.away = False
         self.refuses: dict[str, str] = {}
+        self._given: dict[str, Job] = {}
+        self._line: list[str] = []  # ahead of their turn, where the capacity says that it queues
         self._capacity = capacity or Capacity((Node("fake", 8),))
         self._report: Report | None = None
 
@@ -38,10 +40,8 @@ class FakeTarget:
         for job in jobs:
             if job.run_id in self.refuses:
                 failures[job.name] = LaunchRefused(self.refuses[job.run_id])
-            elif job.name not in self.jobs:
-                self.launches.append(job.name)
-                self.jobs[job.name] = Observation(State.ALIVE, started_at=1.0)
-                self._tell(job.name)
+            elif job.name not in self.jobs or (job.name in self._line and job.room is None):
+                self._take(job)
         return failures
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
@@ -51,7 +51,7 @@ class FakeTarget:
     def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
         self._answer()
         for name in names:
-            if self.jobs.get(name, ABSENT).state in (State.ALIVE, State.ABSENT):
+            if self.jobs.get(name, ABSENT).state in (State.ALIVE, State.ABSENT, State.CREATED):
                 self.end(name, Evidence(signal=15, reason="stopped"))
 
     def remove(self, names: Collection[str]) -> None:
@@ -71,6 +71,8 @@ class FakeTarget:
         started = self.jobs.get(name, ABSENT).started_at
         self.jobs[name] = Observation(State.EXITED, started, evidence)
         self._tell(name)
+        while self._line and self._has_room(self._line[0]):
+            self._start(self._line[0])
 
     def lose(self, name: str) -> None:
         """The job and its record are gone; its durable claim is all that is left."""
@@ -78,6 +80,32 @@ class FakeTarget:
 
     def alive(self) -> set[str]:
         return {name for name, seen in self.jobs.items() if seen.state is State.ALIVE}
+
+    def _take(self, job: Job) -> None:
+        self._given[job.name] = job
+        if job.room is not None and not self._has_room(job.name):
+            self.jobs[job.name] = Observation(State.CREATED)
+            self._line.append(job.name)
+        else:
+            self._start(job.name)
+
+    def _start(self, name: str) -> None:
+        if name in self._line:
+            self._line.remove(name)
+        if self.jobs.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
+            self.launches.append(name)
+            self.jobs[name] = Observation(State.ALIVE, started_at=1.0)
+            self._tell(name)
+
+    def _has_room(self, name: str) -> bool:
+        """Whether it can start; one that has ended in the line is let go."""
+        job = self._given[name]
+        taken = sum(self._given[other].cpus for other in self.alive())
+        return (
+            self.jobs.get(name, ABSENT).state is State.EXITED
+            or job.room is None
+            or (taken + job.cpus <= job.room)
+        )
 
     def _tell(self, name: str) -> None:
         if self._report is not None:

@@ -42,6 +42,7 @@ class Following:
         shipper: What follows their telemetry, and says when their end may be told.
         cgroups: What control groups can do here.
         call: Does something in the agent's thread.
+        on_end: Called when a job has ended, or is gone.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Following:
         shipper: Shipper,
         cgroups: Cgroups,
         call: Callable[[Callable[[], None]], None],
+        on_end: Callable[[], None],
     ) -> None:
         self._root, self._book, self._shipper = root, book, shipper
-        self._cgroups, self._call = cgroups, call
+        self._cgroups, self._call, self._on_end = cgroups, call, on_end
         self._burying: Set[str] = set()
         self._looks = 0
 
@@ -105,6 +107,7 @@ class Following:
     def _hear_end(self, entry: Entry) -> None:
         record = read_json(f"{self._root.job(entry.name)}/exit.json")
         if record is not None and self._book.ended(entry, record):
+            self._on_end()
             self._shipper.finish(entry.name, entry.job)
 
     def shims_ended(self, names: List[str]) -> None:
@@ -116,6 +119,7 @@ class Following:
             self.examine(name)
             if entry.state == lookout.CREATED and not self._root.is_claimed(name):
                 self._book.drop(name)  # it died before its claim: nothing has started
+                self._on_end()
 
     def examine(self, name: str) -> None:
         """Look at a job, and take in what is seen."""
@@ -147,12 +151,14 @@ class Following:
         elif seen.state == lookout.EXITED and seen.record is not None:
             entry.pid = entry.pid or seen.started.get("pid")
             if self._book.ended(entry, seen.record):
+                self._on_end()
                 self._shipper.finish(entry.name, entry.job)
         elif seen.state == lookout.LOST and entry.name not in self._burying:
             self._burying.add(entry.name)
             threading.Thread(target=self._bury, args=(entry, seen.started), daemon=True).start()
         elif seen.state == lookout.REMOVED:
             self._book.drop(entry.name)  # somebody has deleted its folder
+            self._on_end()
 
     def _bury(self, entry: Entry, started: Dict[str, Any]) -> None:
         """End what a dead shim has left alive, however long that takes; then write it down."""

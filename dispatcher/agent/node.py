@@ -129,6 +129,8 @@ class NodeAgent:
     def submit(self, jobs: Iterable[Mapping[str, Any]]) -> None:
         """Take jobs to start, in this order; one whose name was ever started is left as it is.
 
+        One that waits for room (line.py) starts at once if it comes again without `room`.
+
         Raises:
             ValueError: A name that cannot be one; then none of them is taken.
         """
@@ -136,8 +138,12 @@ class NodeAgent:
         new = []
         with self._lock:
             for name, job in taken:
-                if name not in self._book and not self.root.is_claimed(name):
+                known = self._book.get(name)
+                if known is None and not self.root.is_claimed(name):
                     self._book.add(Entry(name, job))
+                    new.append(name)
+                elif known is not None and known.job.get("room") and job.get("room") is None:
+                    known.job = {**known.job, "room": None}
                     new.append(name)
         self._placing.launch(new)
 
@@ -206,7 +212,12 @@ class NodeAgent:
         self._shipper = Shipper(Sources(self.root), self._book.publish, self._shipped)
         self._snapshots = Snapshots(self.root.snapshots, self._snapshot_is_here)
         self._following = Following(
-            self.root, self._book, self._shipper, self.cgroups, self._loop.call
+            self.root,
+            self._book,
+            self._shipper,
+            self.cgroups,
+            self._loop.call,
+            lambda: self._placing.move_up(),
         )
         self._build_logs = BuildLogs(self.root.builds)
         self._environments = Environments(
@@ -268,6 +279,7 @@ class NodeAgent:
         if not self._lease.keep():
             self._following.wake_shims()
         self._following.look_around(self._forkers.keys())
+        self._placing.move_up()
         self._shipper.tell_overdue()
 
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:

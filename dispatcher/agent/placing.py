@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 
 from dispatcher.agent.folders import Root, write_json
 from dispatcher.agent.forkers import Forkers
+from dispatcher.agent.line import Line
 from dispatcher.agent.lookout import CREATED, withdraw
 from dispatcher.agent.starts import Key, key_of, own_modules, why_fresh
 
@@ -53,6 +54,7 @@ class Placing:
         self._book, self._loop, self._snapshots = book, loop, snapshots
         self._preparing = preparing
         self._examine = examine
+        self._line = Line(book, self._place)
         self._queue: Deque[str] = deque()
         self._for_snapshot: Dict[str, List[str]] = defaultdict(list)
         self._for_forker: Dict[Key, List[str]] = defaultdict(list)
@@ -63,6 +65,7 @@ class Placing:
     def start(self, forkers: Forkers) -> None:
         """Begin; the plain fork server is started at once, because any job may need it."""
         self._forkers = forkers
+        self._line.adopt()
         forkers.get(self._plain)
 
     def launch(self, names: List[str]) -> None:
@@ -96,6 +99,10 @@ class Placing:
                 entry.key = None
         self.launch([*self._for_forker.pop(key, []), *again])
 
+    def move_up(self) -> None:
+        """A job has ended: those that came ahead of their turn may have room now."""
+        self._line.move_up()
+
     def _work(self) -> None:
         for _ in range(min(_AT_ONCE, len(self._queue))):
             entry = self._book.get(self._queue.popleft())
@@ -105,6 +112,8 @@ class Placing:
             self._loop.call(self._work)  # what was heard meanwhile comes first
 
     def _place(self, entry: Entry) -> None:
+        if entry.job.get("room") is None:
+            self._line.takes(entry)  # its turn has come, however long it is prepared
         if entry.job.get("environment") is not None and not self._preparing.is_ready(entry):
             return
         job = entry.job
@@ -114,7 +123,7 @@ class Placing:
             self._snapshots.want(snapshot)
             return
         key = self._choose(entry)
-        if key is None:
+        if key is None or self._line.must_wait(entry):
             return
         try:
             folder = self._root.job(entry.name)
@@ -164,6 +173,7 @@ class Placing:
             self._refuse(entry.name, "cannot start: this node's fork server does not start")
             return
         entry.key = key
+        self._line.takes(entry)
         start = "fork" if entry.forks else "fresh"
         forker.order({"name": entry.name, "start": start, "note": entry.note})
 

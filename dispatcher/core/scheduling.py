@@ -37,9 +37,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a target has, or has left, by node."""
+    """What a target has, or has left, by node.
+
+    `queues`: its nodes take jobs ahead of their turn, and start each when it has room.
+    """
 
     nodes: tuple[Node, ...] = ()
+    queues: bool = False
 
     def describe(self) -> str:
         gpus = sum(len(node.gpus) for node in self.nodes)

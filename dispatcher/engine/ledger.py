@@ -28,7 +28,7 @@ class Ledger:
         self._owner: dict[str, str] = {}  # job name -> run id
         self._seen: dict[str, Observation] = {}
         self._busy: dict[str, str] = {}  # job name -> verb of the call under way
-        self._by_target: dict[str, set[str]] = {}
+        self._by_target: dict[str, dict[str, None]] = {}  # in the order of their placing
 
     def get(self, run_id: str) -> Run | None:
         return self._runs.get(run_id)
@@ -55,7 +55,7 @@ class Ledger:
             self.drop(run.id)
             return True
         self._runs[run.id] = run
-        self._by_target.setdefault(run.spec.target, set()).add(run.id)
+        self._by_target.setdefault(run.spec.target, {})[run.id] = None
         for name in run.job_names:
             self._owner[name] = run.id
         return True
@@ -63,7 +63,7 @@ class Ledger:
     def drop(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
         if run is not None:
-            self._by_target[run.spec.target].discard(run_id)
+            self._by_target[run.spec.target].pop(run_id, None)
             self._forget_jobs(run)
 
     def replace(self, runs: Sequence[Run]) -> None:

@@ -35,6 +35,7 @@ LOOK = 2.0
 # GATHER, for one commit. A quarter of the service's work in a fan-out; a FEW runs never wait.
 BURST = 0.020
 GATHER = 0.003
+GATHER_AHEAD = 0.030  # while nodes have work ahead, and none of them waits for the next turn
 FEW = 2
 LEASE = "engine"
 LEASE_SECONDS = 10.0
@@ -147,7 +148,7 @@ class Engine:
         try:
             item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
             if item is not None and self._is_burst():
-                time.sleep(GATHER)
+                time.sleep(GATHER_AHEAD if self._placer.is_ahead else GATHER)
             while True:
                 if item is not None:
                     items.append(item)

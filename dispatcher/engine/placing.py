@@ -1,17 +1,28 @@
-"""Who is placed now: the queue's head and the free resources of each target, handed to `plan`."""
+"""Who is placed now: the queue's head and the free resources of each target, handed to `plan`.
+
+Where runs are short, most of a slot's time would go by between the end of one run and the start of
+the next. So on targets whose nodes can queue, as much more is placed *ahead* as takes SPAN to run:
+the node starts each when it has room. Nothing is placed ahead while a parent there waits, because
+it gets its slot back before all others.
+"""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.scheduling import Capacity, Plan, nothing_left, plan, subtract
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.window import SIZE, Window
-from dispatcher.services.requests import default_gpus, held, queued, slot_back
+from dispatcher.services.requests import default_gpus, held, in_line, queued, slot_back
 from dispatcher.store.contract import Store
 
 # Looked at beyond what fills the target: smaller ones that may use what the first cannot.
 LOOK_PAST = 32
+SHORT = 1.0  # seconds; longer runs are never placed ahead
+SPAN = 0.1  # seconds of work for each CPU that are placed ahead
+MOST_AHEAD = 4  # runs for each CPU
+RECENT = 0.2  # the weight of the last run in the mean duration
 
 
 class Placer:
@@ -21,9 +32,12 @@ class Placer:
         self._store, self._fleet, self._ledger = store, fleet, ledger
         self._windows: dict[str, Window] = {}
         self._dirty: set[str] = set()
+        self._seconds: dict[str, float] = {}  # by target: how long its runs take of late
+        self.is_ahead = False  # whether nodes have work ahead, and there is more to come
 
     def clear(self) -> None:
         self._windows.clear()
+        self._seconds.clear()
 
     def look(self) -> None:
         """Read the head of every queue anew."""
@@ -56,9 +70,26 @@ class Placer:
     def queued_run(self, target: str, run_id: str) -> Run | None:
         return next((run for run in self._windows.get(target, ()) if run.id == run_id), None)
 
+    def took(self, target: str, seconds: float) -> None:
+        """A run there has taken so long."""
+        mean = self._seconds.get(target, seconds)
+        self._seconds[target] = mean + RECENT * (seconds - mean)
+
+    def line(self, target: str) -> dict[str, float]:
+        """The runs that are placed there ahead of their turn, and the CPUs that they have to share
+        with what runs.
+        """
+        present = self._fleet.present(target)
+        if present is None or not present.queues:
+            return {}
+        cpus = {node.name: node.cpus for node in present.nodes}
+        line = in_line(self._ledger.of_target(target), present)
+        placed = (run for run in self._ledger.of_target(target) if run.id in line)
+        return {run.id: cpus.get(run.placement[0].node, 0.0) for run in placed}
+
     def plans(self) -> Iterable[tuple[Plan, dict[str, Run]]]:
         """A plan for each target at which something has changed since the last call."""
-        dirty, self._dirty = self._dirty, set()
+        dirty, self._dirty, self.is_ahead = self._dirty, set(), False
         for target in dirty:
             present, capacity = self._fleet.present(target), self._fleet.capacity(target)
             if present is None or capacity is None:
@@ -67,7 +98,8 @@ class Placer:
             if window is None or window.low:
                 window = self._fill(target)
             returning = [r for r in self._ledger.of_target(target) if _wants_slot(r)]
-            free = self._free(target, present)
+            stretched = self._with_ahead(target, present)
+            free = self._free(target, stretched)
             if (not len(window) and not returning) or (
                 nothing_left(free) and not window.weightless
             ):
@@ -76,7 +108,17 @@ class Placer:
             runs = {run.id: run for run in [*returning, *head]}
             gpus = default_gpus(self._fleet.config(target), capacity)
             queue = [*map(slot_back, returning), *(queued(run, gpus) for run in head)]
-            yield plan(queue, {target: free}, {target: capacity}, reasons=False), runs
+            made = plan(queue, {target: free}, {target: capacity}, reasons=False)
+            self.is_ahead |= stretched is not present and len(made.placements) < len(window)
+            yield made, runs
+
+    def _with_ahead(self, target: str, present: Capacity) -> Capacity:
+        seconds = self._seconds.get(target, SHORT)
+        parents = (run for run in self._ledger.of_target(target) if run.waits_for)
+        if not present.queues or seconds >= SHORT or next(parents, None) is not None:
+            return present
+        times = 1 + min(MOST_AHEAD, max(1, round(SPAN / max(seconds, 0.001))))
+        return Capacity(tuple(replace(node, cpus=node.cpus * times) for node in present.nodes))
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:
         holders = ((run.placement, held(run)) for run in self._ledger.of_target(target))

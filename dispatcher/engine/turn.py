@@ -4,10 +4,20 @@ recorded.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dispatcher.core.jobs import Evidence, Job, Observation, State
-from dispatcher.core.lifecycle import Event, Failed, Placed, Run, SlotTaken, Status, step
+from dispatcher.core.lifecycle import (
+    Event,
+    Exited,
+    Failed,
+    Placed,
+    Run,
+    Slot,
+    SlotTaken,
+    Status,
+    step,
+)
 from dispatcher.core.reconciliation import NOT_STARTED, Action, settle
 from dispatcher.core.scheduling import Plan
 from dispatcher.core.verdicts import Verdict, error_of
@@ -42,6 +52,7 @@ class Turn:
         self._dirty: dict[str, None] = {}
         self._asked: set[str] = set()
         self._unsure: set[str] = set()  # targets that may have changed unseen
+        self._roomier: set[str] = set()  # targets that have more room than their nodes know
         self._moves: list[Move] = []
         self._actions: dict[str, Action] = {}
 
@@ -49,6 +60,8 @@ class Turn:
         """A run as someone committed it."""
         if self._ledger.put(run):
             self._dirty[run.id] = None
+        if run.slot is Slot.LENT:
+            self._roomier.add(run.spec.target)
 
     def take(self, message: Message) -> None:
         match message:
@@ -62,6 +75,7 @@ class Turn:
                 self._returned(message)
             case Resized(target):
                 self._placer.freed(target)
+                self._roomier.add(target)
 
     def moves(self) -> list[Move]:
         """What is to be recorded, in one commit."""
@@ -91,6 +105,7 @@ class Turn:
 
     def act(self, jobs_for: JobsFor) -> None:
         """Ask the targets for what the runs are owed now."""
+        self._call_up()
         for target, work in self._work().items():
             member = self._fleet[target]
             if member is None:
@@ -105,6 +120,14 @@ class Turn:
                 member.remove(work.remove)
             if work.poll:
                 member.poll(work.poll)
+
+    def _call_up(self) -> None:
+        """What is in line at a node that has more room than it knows is launched without a line."""
+        for target in self._roomier:
+            line = self._placer.line(target)
+            for run in self._ledger.of_target(target):
+                if run.status in NOT_STARTED and run.id not in line:
+                    self._actions.setdefault(run.id, Action.LAUNCH)
 
     def _see(self, jobs: Mapping[str, Observation]) -> None:
         for name, observation in jobs.items():
@@ -132,10 +155,17 @@ class Turn:
         after, events, action = settle(run, seen, self.now)
         if events:
             self._moves.append((run, after, tuple(events)))
+            for event in events:
+                if isinstance(event, Exited):
+                    self._took(run, event.evidence)
         if action is not None:
             self._actions[run.id] = action
         else:
             self._actions.pop(run.id, None)
+
+    def _took(self, run: Run, evidence: Evidence) -> None:
+        if evidence.started_at is not None and evidence.ended_at is not None:
+            self._placer.took(run.spec.target, evidence.ended_at - evidence.started_at)
 
     def _apply_to_ledger(self) -> None:
         """Plan with the runs as they will be: what ends in this commit is free in this commit."""
@@ -171,9 +201,10 @@ class Turn:
 
     def _launch(self, member: Member, runs: Sequence[Run], jobs_for: JobsFor) -> None:
         jobs: list[Job] = []
+        line = self._placer.line(member.name)
         for run in runs:
             try:
-                jobs.extend(jobs_for(run))
+                jobs.extend(replace(job, room=line.get(run.id)) for job in jobs_for(run))
             except Exception as error:  # this run alone is at fault: it must not hold up the others
                 log.exception("no job can be made of the run", extra={"run": run.id})
                 self._see(dict.fromkeys(run.job_names, _cannot_start(error, self.now)))

@@ -3,7 +3,7 @@
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.scheduling import plan, subtract
 from dispatcher.services.catalog import TargetBook
-from dispatcher.services.requests import default_gpus, held, queued, slot_back
+from dispatcher.services.requests import default_gpus, held, in_line, queued, slot_back
 from dispatcher.store.contract import Store, Transaction
 
 AHEAD = 1000
@@ -28,13 +28,22 @@ class ExplainService:
             names = ", ".join(run.waits_for[:3])
             return f"waits for {len(run.waits_for)} runs ({names}); its slot is lent"
         if run.status is Status.PROVISIONING:
-            return f"placed on {', '.join(share.node for share in run.placement)}, starting"
+            return self._store.read(lambda tx: self._placed(tx, run))
         if run.status is Status.PREPARING:
             name = run.spec.environment.name if run.spec.environment else ""
             return f"its environment {name} is being built on {run.placement[0].node}"
         if run.status is Status.CANCEL_REQUESTED:
             return "being stopped: its processes get their grace"
         return None
+
+    def _placed(self, tx: Transaction, run: Run) -> str:
+        where = ", ".join(share.node for share in run.placement)
+        present = self._book.present(run.spec.target)
+        if present is not None and present.queues:
+            placed = [other for other in tx.runs.owed() if other.spec.target == run.spec.target]
+            if run.id in in_line(placed, present):
+                return f"in line on {where}, ahead of its turn: it starts as soon as a run there ends"
+        return f"placed on {where}, starting"
 
     def _queued(self, tx: Transaction, run: Run) -> str:
         target = run.spec.target

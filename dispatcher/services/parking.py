@@ -11,6 +11,7 @@ from typing import Any
 
 from dispatcher.core.errors import Conflict, WaitCycle
 from dispatcher.core.lifecycle import Run, Slot, SlotLent, SlotTaken, SlotWanted, Status, WaitNoted
+from dispatcher.core.reconciliation import NOT_STARTED
 from dispatcher.core.scheduling import Capacity, ResourceRequest
 from dispatcher.core.waiting import Party, never_ending
 from dispatcher.services.catalog import TargetBook
@@ -73,16 +74,25 @@ class ParkingService:
                 for r in tx.runs.query(RunQuery(parent=run_id, limit=100))
                 if not r.terminal
             )
-        parties = {run.id: _party(run) for run in runs.values() if not run.spec.interactive}
+        parties = {
+            run.id: _party(run, starts=not self._may_be_in_line(run))
+            for run in runs.values()
+            if not run.spec.interactive
+        }
         mine = held(waiter) if not lends else _lent(waiter)
         parties[waiter.id] = Party(queued(waiter), waiter.placement, mine, tuple(waits_for))
         names = {party.request.target for party in parties.values()}
         known = {name: self._book.capacity(name) for name in names}
         return parties, {name: capacity for name, capacity in known.items() if capacity is not None}
 
+    def _may_be_in_line(self, run: Run) -> bool:
+        """Whether it may have been placed ahead, so that it is no nearer to its start for that."""
+        present = self._book.present(run.spec.target)
+        return run.status in NOT_STARTED and present is not None and present.queues
 
-def _party(run: Run) -> Party:
-    placed = run.placement if run.holds else ()
+
+def _party(run: Run, *, starts: bool) -> Party:
+    placed = run.placement if run.holds and starts else ()
     return Party(queued(run), placed, held(run), run.waits_for)
 
 

@@ -1,9 +1,11 @@
 """What a run asks of its target, as the scheduler sees it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dispatcher.core.lifecycle import Run, Slot
+from dispatcher.core.reconciliation import NOT_STARTED
 from dispatcher.core.scheduling import Capacity, Order, ResourceRequest
 from dispatcher.core.spec import RunSpec
 
@@ -63,3 +65,29 @@ def held(run: Run) -> ResourceRequest | None:
         run.id, run.spec.target, request.order, cpus=0, gpus=request.gpus,
         memory_mb=request.memory_mb, members=request.members,
     )  # fmt: skip
+
+
+def in_line(runs: Iterable[Run], capacity: Capacity) -> set[str]:
+    """Those that were placed ahead of their turn: what was placed before leaves them no CPUs.
+
+    `runs`: all that are placed there, in the order of their placing.
+    """
+    left = Counter({node.name: node.cpus for node in capacity.nodes})
+    holders = [(run, request.cpus) for run in runs if (request := held(run)) is not None]
+    for run, cpus in holders:
+        if run.status not in NOT_STARTED:
+            left.subtract({node: cpus * n for node, n in _members(run).items()})
+    line, closed = set[str](), set[str]()
+    for run, cpus in holders:
+        if run.status in NOT_STARTED and cpus:
+            members = _members(run)
+            if any(node in closed or left[node] < cpus * n for node, n in members.items()):
+                line.add(run.id)
+                closed.update(members)
+            else:
+                left.subtract({node: cpus * n for node, n in members.items()})
+    return line
+
+
+def _members(run: Run) -> Counter[str]:
+    return Counter(share.node for share in run.placement)

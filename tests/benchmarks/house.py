@@ -18,7 +18,7 @@ from dispatcher.client.experiment import Experiment
 from dispatcher.client.workspace import Workspace
 
 REPEAT = int(os.environ.get("BENCH_REPEAT", "3"))
-SLOTS = 4  # more than there are cores: the next script starts while the service thinks
+SLOTS = float(os.environ.get("SLOTS") or os.cpu_count() or 1)  # as a target has by default
 
 
 class Bench:
