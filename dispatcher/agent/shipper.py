@@ -46,7 +46,9 @@ class Shipper:
         self, sources: Sources, tell: Callable[[str], None], on_complete: Callable[[str], None]
     ) -> None:
         self._sources, self._tell, self._on_complete = sources, tell, on_complete
-        self._lock = threading.Condition()
+        lock = threading.RLock()
+        self._lock = threading.Condition(lock)  # there is something to do
+        self._fewer = threading.Condition(lock)  # the service has all of one more
         self._jobs: Dict[str, Followed] = {}
         self._service: Optional[Service] = None
         self._log_limit = DEFAULT_LOG_LIMIT
@@ -156,7 +158,7 @@ class Shipper:
                 taking = any(job.owes_files for job in self._jobs.values())
                 if left <= 0 and not (taking and not self._keeper.is_silent(TELL_AFTER)):
                     return False
-                self._lock.wait(max(left, LOOK_EVERY))
+                self._fewer.wait(max(left, LOOK_EVERY))
         return True
 
     def close(self) -> None:
@@ -274,7 +276,7 @@ class Shipper:
             self._mark(job)
             with self._lock:
                 self._jobs.pop(job.name, None)
-                self._lock.notify_all()
+                self._fewer.notify_all()
         if not job.told:
             job.told = True
             self._tell(job.name)

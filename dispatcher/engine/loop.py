@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Event, Run
-from dispatcher.engine.fleet import Called, Fleet, Message
+from dispatcher.engine.fleet import Called, Fleet, Message, Seen
 from dispatcher.engine.leading import keep_leading
 from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
@@ -35,7 +35,7 @@ LOOK = 2.0
 # GATHER, for one commit. A quarter of the service's work in a fan-out; a FEW runs never wait.
 BURST = 0.020
 GATHER = 0.003
-GATHER_AHEAD = 0.030  # while nodes have work ahead, and none of them waits for the next turn
+GATHER_AHEAD = 0.050  # of what comes from nodes that have work ahead
 FEW = 2
 LEASE = "engine"
 LEASE_SECONDS = 10.0
@@ -147,16 +147,30 @@ class Engine:
         items: list[Message | Committed] = []
         try:
             item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
-            if item is not None and self._is_burst():
-                time.sleep(GATHER_AHEAD if self._placer.is_ahead else GATHER)
-            while True:
-                if item is not None:
-                    items.append(item)
-                item = self._inbox.get_nowait()
         except queue.Empty:
-            while not self._lazy.empty():
-                items.insert(0, self._lazy.get())
-            return items
+            item = None
+        if item is not None:
+            items.append(item)
+            if self._is_burst():
+                time.sleep(GATHER)
+        self._take_in(items)
+        patience = time.monotonic() + GATHER_AHEAD
+        while items and all(map(self._can_wait, items)) and time.monotonic() < patience:
+            time.sleep(GATHER)
+            self._take_in(items)
+        while not self._lazy.empty():
+            items.insert(0, self._lazy.get())
+        return items
+
+    def _take_in(self, items: list[Message | Committed]) -> None:
+        while not self._inbox.empty():
+            item = self._inbox.get_nowait()
+            if item is not None:
+                items.append(item)
+
+    def _can_wait(self, item: Message | Committed) -> bool:
+        """Whether nothing stands still for it: its node goes on with what it has ahead."""
+        return isinstance(item, Seen) and bool(item.jobs) and item.target in self._placer.ahead
 
     def _is_burst(self) -> bool:
         if time.monotonic() - self._turned_at >= BURST:

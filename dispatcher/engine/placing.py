@@ -20,8 +20,8 @@ from dispatcher.store.contract import Store
 # Looked at beyond what fills the target: smaller ones that may use what the first cannot.
 LOOK_PAST = 32
 SHORT = 1.0  # seconds; longer runs are never placed ahead
-SPAN = 0.1  # seconds of work for each CPU that are placed ahead
-MOST_AHEAD = 4  # runs for each CPU
+SPAN = 0.2  # seconds of work for each CPU that are placed ahead
+MOST_AHEAD = 8  # runs for each CPU
 RECENT = 0.2  # the weight of the last run in the mean duration
 
 
@@ -33,7 +33,7 @@ class Placer:
         self._windows: dict[str, Window] = {}
         self._dirty: set[str] = set()
         self._seconds: dict[str, float] = {}  # by target: how long its runs take of late
-        self.is_ahead = False  # whether nodes have work ahead, and there is more to come
+        self.ahead: set[str] = set()  # targets whose nodes have work ahead, and more is to come
 
     def clear(self) -> None:
         self._windows.clear()
@@ -89,7 +89,8 @@ class Placer:
 
     def plans(self) -> Iterable[tuple[Plan, dict[str, Run]]]:
         """A plan for each target at which something has changed since the last call."""
-        dirty, self._dirty, self.is_ahead = self._dirty, set(), False
+        dirty, self._dirty = self._dirty, set()
+        self.ahead -= dirty
         for target in dirty:
             present, capacity = self._fleet.present(target), self._fleet.capacity(target)
             if present is None or capacity is None:
@@ -109,7 +110,8 @@ class Placer:
             gpus = default_gpus(self._fleet.config(target), capacity)
             queue = [*map(slot_back, returning), *(queued(run, gpus) for run in head)]
             made = plan(queue, {target: free}, {target: capacity}, reasons=False)
-            self.is_ahead |= stretched is not present and len(made.placements) < len(window)
+            if stretched is not present and len(made.placements) < len(window):
+                self.ahead.add(target)
             yield made, runs
 
     def _with_ahead(self, target: str, present: Capacity) -> Capacity:

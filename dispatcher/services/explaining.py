@@ -42,7 +42,7 @@ class ExplainService:
         if present is not None and present.queues:
             placed = [other for other in tx.runs.owed() if other.spec.target == run.spec.target]
             if run.id in in_line(placed, present):
-                return f"in line on {where}, ahead of its turn: it starts as soon as a run there ends"
+                return f"in line on {where}: it starts as soon as runs there leave it room"
         return f"placed on {where}, starting"
 
     def _queued(self, tx: Transaction, run: Run) -> str:

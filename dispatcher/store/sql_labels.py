@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from dispatcher.core.errors import PropertyConflict
+from dispatcher.store import bulk
 from dispatcher.store.sql_runs import PROPERTIES, RUNS, TAGS, chunks
 
 
@@ -69,8 +70,7 @@ class SqlLabels:
             for run_id, pairs in labels.items()
             for key, value in pairs.items()
         ]
-        if rows:
-            self._connection.execute(insert(table), rows)
+        bulk.add(self._connection, table, rows)
 
     def _insert(self, table: Any, run_id: str, pairs: Mapping[str, str | None]) -> None:
         self._add_all(table, {run_id: pairs})

@@ -6,11 +6,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from dispatcher.core.lifecycle import TERMINAL, Run
+from dispatcher.store import bulk
 from dispatcher.store.codec import event_data, moving, path_of, row_of, run_of
 from dispatcher.store.records import Change, RecordedEvent, RunQuery, RunSearch
 from dispatcher.store.rows import CounterRow, EventRow, PropertyRow, RunRow, TagRow
@@ -23,7 +24,6 @@ COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
 TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
 CHUNK = 500  # ids in one IN (…)
-_ADD_RUNS, _ADD_EVENTS = insert(RUNS), insert(EVENTS)
 _ENDED = [status.value for status in TERMINAL]
 
 _SAVE = (
@@ -65,11 +65,9 @@ class SqlRuns:
             replace(run, seq=last - len(runs) + 1 + k, number=next(numbers[run.spec.experiment]))
             for k, run in enumerate(runs)
         ]
-        self._connection.execute(_ADD_RUNS, [row_of(run) for run in stored])
-        self._connection.execute(
-            _ADD_EVENTS,
-            [_event(run, run.version, "Submitted", run.created_at, {}) for run in stored],
-        )
+        bulk.add(self._connection, RUNS, [row_of(run) for run in stored])
+        accepted = [_event(run, run.version, "Submitted", run.created_at, {}) for run in stored]
+        bulk.add(self._connection, EVENTS, accepted)
         self._touched.update((run.id, run) for run in stored)
         return stored
 
@@ -100,9 +98,7 @@ class SqlRuns:
         else:
             lost = self._moved(changes)
             changes = [change for change in changes if change.before.id not in lost]
-        rows = [row for change in changes for row in _events(change)]
-        if rows:
-            self._connection.execute(_ADD_EVENTS, rows)
+        bulk.add(self._connection, EVENTS, [row for each in changes for row in _events(each)])
         self._touched.update((change.after.id, change.after) for change in changes)
         return lost
 
