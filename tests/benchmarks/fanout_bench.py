@@ -58,15 +58,17 @@ def compare(
     script: str = "",
     preload: tuple[str, ...] = (),
 ) -> None:
-    """One line: the ratio to the floor, both measured alternately."""
+    """One line: the ratio to the floor, which is measured before and after."""
     path = Path(made.folder("numpy" if preload else "trivial", script)) / "run.py"
     fan_out(made, script, 20, method, preload)
     least = min(count, 400)
     floors: list[float] = []
 
     def one() -> float:
-        floors.append(floor(str(path), least) * count / least)
-        return fan_out(made, script, count, method, preload) / floors[-1]
+        before = floor(str(path), least)
+        took = fan_out(made, script, count, method, preload)
+        floors.append((before + floor(str(path), least)) / 2 * count / least)
+        return took / floors[-1]
 
     ratio = median(one)
     what = f"{count} scripts {'importing numpy ' if preload else ''}started {method}"
