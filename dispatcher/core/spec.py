@@ -43,12 +43,11 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float | bool) else value
 
 
+_DRIVE, _SLASH = re.compile(r"[A-Za-z]:"), re.compile(r"[/\\]")
+
+
 def _below(path: str) -> str:
-    if (
-        path.startswith(("/", "\\"))
-        or re.match(r"[A-Za-z]:", path)
-        or ".." in re.split(r"[/\\]", path)
-    ):
+    if path.startswith(("/", "\\")) or _DRIVE.match(path) or ".." in _SLASH.split(path):
         raise ValueError("must be a path below the source directory, without '..'")
     return path
 

@@ -5,13 +5,14 @@ was checked when it was accepted, so the same text is the same spec.
 """
 
 import threading
+from collections import OrderedDict
 
 from dispatcher.core.spec import RunSpec
 
 KEPT = 4096
 LONGEST = 8 * 1024  # characters; a longer one, which may hold a megabyte, is checked again
 
-_known: dict[str, RunSpec] = {}
+_known: OrderedDict[str, RunSpec] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -36,5 +37,5 @@ def _keep(text: str, spec: RunSpec) -> None:
         return
     with _lock:
         if len(_known) >= KEPT:
-            del _known[next(iter(_known))]  # the oldest one
+            _known.popitem(last=False)  # the oldest one
         _known[text] = spec
