@@ -99,6 +99,8 @@ def _clean_up(run: Run, seen: Observation) -> Action | Event | None:
 
 
 def _cancel(run: Run, seen: Observation, now: float) -> Action | Event | None:
+    if seen.state is State.ALIVE and run.started_at is None:
+        return Started(seen.started_at or now)
     if seen.state in (State.ALIVE, State.CREATED, State.ABSENT):
         return Action.STOP  # one that is absent may still be on its way: it is withdrawn
     if seen.state is State.EXITED and run.evidence is None and seen.evidence is not None:

@@ -95,6 +95,18 @@ class StatusService:
 
         return self._store.write(work)
 
+    def unstarted(self, run_id: str) -> list[str]:
+        """Of the canceled ones among the run and all below it, those that are placed and may start
+        yet, until their target has withdrawn them.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            runs = [*tx.runs.get([run_id]).values(), *tx.runs.open_below(run_id)]
+            asked = (run for run in runs if run.status is Status.CANCEL_REQUESTED)
+            return [run.id for run in asked if run.started_at is None]
+
+        return self._store.read(work)
+
     def finish(self, run_id: str, error: Mapping[str, Any] | None) -> Run:
         """The driver of a run says that it has completed (no error) or failed."""
         now = self._clock()

@@ -121,3 +121,38 @@ def test_none_of_a_tree_starts_after_its_cancel_was_acknowledged(
         assert child.get_status() == "Canceled"
     started = [float(line.split()[1]) for line in effects.read_text().splitlines()]
     assert all(moment < acknowledged for moment in started)
+
+
+SHORT_FAMILY = """
+import sys, time
+from dispatcher import Run, RunConfiguration, ScriptRunConfig
+run = Run.get_context()
+config = RunConfiguration()
+config.target, config.start_method = "two", "fork"
+of = [ScriptRunConfig(".", "child.py", [sys.argv[1], k], config) for k in range(400)]
+run.submit_children(of)
+time.sleep(300)
+"""
+SHORT_CHILD = """
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+os.write(fd, f"{sys.argv[2]} {time.time()}\\n".encode())
+"""
+
+
+@pytest.mark.parametrize("after", [10, 30, 60])
+def test_none_that_was_sent_ahead_starts_after_the_cancel_was_acknowledged(
+    shared: Desk, tmp_path: Path, after: int
+) -> None:
+    shared.attach("two", kind="local", cpus=2)
+    effects = tmp_path / "effects"
+    source = shared.source("short", main=SHORT_FAMILY, child=SHORT_CHILD)
+    parent = shared.submit(source, effects, target="local")
+    until(lambda: effects.exists() and len(effects.read_text().splitlines()) >= after, "they run")
+    parent.cancel()
+    acknowledged = time.time()
+    statuses = parent.wait_for_children(timeout=30)
+    assert set(statuses.values()) == {"Completed", "Canceled"}
+    started = [float(line.split()[1]) for line in effects.read_text().splitlines()]
+    assert after <= len(started) < 400
+    assert all(moment < acknowledged for moment in started)

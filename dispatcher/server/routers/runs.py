@@ -1,5 +1,6 @@
 """Runs: submit, read, wait, list, change."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, status
@@ -25,6 +26,7 @@ from dispatcher.store.records import RunQuery
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
+WITHDRAWN_WITHIN = 2.0  # seconds
 Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
@@ -146,10 +148,23 @@ def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dic
 
 
 @router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
-    """Ask for the run and its descendants to be canceled. Asking twice is fine."""
-    reach(services, caller, run_id)
-    return _view(services, services.status.cancel(run_id))
+async def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+    """Ask for the run and its descendants to be canceled. Asking twice is fine.
+
+    It answers once those that were placed and had not started are withdrawn, so that none starts
+    after the answer; a target that does not answer is waited for no longer than WITHDRAWN_WITHIN.
+    """
+
+    def cancel() -> list[str]:
+        reach(services, caller, run_id)
+        services.status.cancel(run_id)
+        return services.status.unstarted(run_id)
+
+    unstarted = await asyncio.to_thread(cancel)
+    await services.waiters.until(
+        unstarted, lambda run: run.terminal or run.started_at is not None, WITHDRAWN_WITHIN
+    )
+    return await asyncio.to_thread(lambda: _view(services, services.status.get(run_id)))
 
 
 @router.post("/{run_id}/park")
