@@ -36,7 +36,8 @@ class LocalTarget:
     def capacity(self) -> Capacity:
         cpus = self._config.cpus or float(os.cpu_count() or 1)
         node = Node(NODE, cpus, self._config.gpus, self._config.memory_mb)
-        return Capacity((node,), queues=True)
+        # An agent outlives an upgrade: one of a release that knew no line would start all at once.
+        return Capacity((node,), queues=bool(self._agent.hello.get("line")))
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         self._agent.submit([self._adapted(job) for job in jobs])

@@ -106,6 +106,7 @@ class NodeAgent:
             "cpus": len(os.sched_getaffinity(0)),
             "cgroup": self.cgroups.kill is not None,
             "memory_limits": self.cgroups.can_limit_memory,
+            "line": True,
         }
 
     def configure(

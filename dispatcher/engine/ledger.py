@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 from dispatcher.core.jobs import ABSENT, Observation, State, combine
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.lifecycle import Run, Slot
 
 AGAIN = 1.5  # seconds before the same is asked of the same job again
 REMOVE_EVERY = 0.5
@@ -43,6 +43,10 @@ class Ledger:
 
     def of_target(self, target: str) -> Iterable[Run]:
         return (self._runs[run_id] for run_id in self._by_target.get(target, ()))
+
+    def lends(self, target: str) -> bool:
+        """Whether a parent there has lent its CPUs."""
+        return any(run.slot is Slot.LENT for run in self.of_target(target))
 
     def put(self, run: Run) -> bool:
         """Follow a run as committed; False if a newer one is known already."""

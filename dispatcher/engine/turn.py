@@ -61,7 +61,7 @@ class Turn:
         if self._ledger.put(run):
             self._dirty[run.id] = None
         if run.slot is Slot.LENT:
-            self._roomier.add(run.spec.target)
+            self._roomier.add(run.spec.target)  # its node does not know of that
 
     def take(self, message: Message) -> None:
         match message:
@@ -173,6 +173,8 @@ class Turn:
             self._ledger.put(after)
             if before.holds != after.holds or before.status is not after.status:
                 self._placer.freed(after.spec.target)
+            if before.holds and not after.holds and self._ledger.lends(after.spec.target):
+                self._roomier.add(after.spec.target)
             if after.status is Status.QUEUED:
                 self._placer.offer(after)
 
