@@ -48,6 +48,11 @@ class Ledger:
         """Whether a parent there has lent its CPUs."""
         return any(run.slot is Slot.LENT for run in self.of_target(target))
 
+    def parents_wait(self, target: str) -> bool:
+        """Whether a parent there waits for its children, or for its slot."""
+        runs = self.of_target(target)
+        return any(run.waits_for or run.slot is not Slot.HELD for run in runs)
+
     def put(self, run: Run) -> bool:
         """Follow a run as committed; False if a newer one is known already."""
         known = self._runs.get(run.id)

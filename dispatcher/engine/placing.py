@@ -116,8 +116,7 @@ class Placer:
 
     def _with_ahead(self, target: str, present: Capacity) -> Capacity:
         seconds = self._seconds.get(target, SHORT)
-        parents = (run for run in self._ledger.of_target(target) if run.waits_for)
-        if not present.queues or seconds >= SHORT or next(parents, None) is not None:
+        if not present.queues or seconds >= SHORT or self._ledger.parents_wait(target):
             return present
         times = 1 + min(MOST_AHEAD, max(1, round(SPAN / max(seconds, 0.001))))
         return Capacity(tuple(replace(node, cpus=node.cpus * times) for node in present.nodes))

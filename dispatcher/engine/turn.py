@@ -206,7 +206,10 @@ class Turn:
         line = self._placer.line(member.name)
         for run in runs:
             try:
-                jobs.extend(replace(job, room=line.get(run.id)) for job in jobs_for(run))
+                made = jobs_for(run)
+                jobs += (
+                    [replace(job, room=line[run.id]) for job in made] if run.id in line else made
+                )
             except Exception as error:  # this run alone is at fault: it must not hold up the others
                 log.exception("no job can be made of the run", extra={"run": run.id})
                 self._see(dict.fromkeys(run.job_names, _cannot_start(error, self.now)))

@@ -158,6 +158,11 @@ def test_a_parent_gets_its_slot_back_before_more_is_sent_ahead(house: House) -> 
     house.until(lambda: "c" in alive(house, "one"))
     house.submit(*NAMES, target="one")
     house.parking.unpark("p")
+    house.submit("elsewhere")
+    house.until(lambda: house.status_of("elsewhere") == "Running")
+    assert house.status.get("p").slot is Slot.WANTED
+    assert alive(house, "one") == {"p", "c"}
+    assert not ahead(house, "one")
     end(house, "c", target="one")
     house.until(lambda: house.status.get("p").slot is Slot.HELD)
     assert alive(house, "one") == {"p"}
