@@ -68,7 +68,7 @@ def test_a_container_removed_by_hand_is_nobodys_fault_and_the_run_is_tried_again
     run = docked.submit(docked.source("again", main=AGAIN), target=target)
     until(lambda: "attempt 1" in text(run), "the first attempt runs", timeout=60)
     name = f"{run.id}-1" if target == "cold" else "warm-"
-    for container in dockerd.client.containers.list(filters={"name": name}):
+    for container in dockerd.client.containers.list(ignore_removed=True, filters={"name": name}):
         container.remove(force=True)
 
     run.wait_for_completion(timeout=60)

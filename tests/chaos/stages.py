@@ -93,7 +93,9 @@ def _end_agents(service: Service) -> None:
 def _end_containers(engine: Dockerd, service: Service) -> None:
     """The warm ones; none of the others is alive."""
     for folder in service.data.glob("nodes/*/warm/*"):
-        for container in engine.client.containers.list(all=True, filters={"name": folder.name}):
+        for container in engine.client.containers.list(
+            all=True, ignore_removed=True, filters={"name": folder.name}
+        ):
             container.remove(force=True)
 
 
@@ -113,7 +115,9 @@ def _left(kind: Kind, scenario: Scenario) -> Iterator[str]:
         for place in ("jobs", "boxes"):
             yield from map(str, data.glob(f"nodes/*/{place}/{run_id}-*"))
         if kind.engine is not None:
-            for container in kind.engine.client.containers.list(all=True, filters={"name": run_id}):
+            for container in kind.engine.client.containers.list(
+                all=True, ignore_removed=True, filters={"name": run_id}
+            ):
                 yield f"container {container.name}"
     for group in scenario.stage.service.groups():
         yield from map(str, group.glob(f"{scenario.name}-*"))

@@ -58,7 +58,7 @@ class World:
 
     def remove_by_hand(self, one: Job) -> None:
         for container in self.rig.engine.client.containers.list(
-            all=True, filters={"name": one.name}
+            all=True, ignore_removed=True, filters={"name": one.name}
         ):
             container.remove(force=True)
 
@@ -98,4 +98,6 @@ def test_no_history_starts_a_job_twice_or_leaves_something_behind(rig: Rig, seed
     assert world.states() == {State.REMOVED}
     assert not [*rig.state_folder.glob("boxes/*"), *rig.state_folder.glob("jobs/*")]
     for one in world.jobs:
-        assert not rig.engine.client.containers.list(all=True, filters={"name": one.name})
+        assert not rig.engine.client.containers.list(
+            all=True, ignore_removed=True, filters={"name": one.name}
+        )

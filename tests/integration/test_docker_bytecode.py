@@ -28,7 +28,9 @@ def whole(rig: Rig) -> list[Path]:
 
 
 def compilers(rig: Rig) -> int:
-    found = rig.engine.client.containers.list(all=True, filters={"label": COMPILER_LABEL})
+    found = rig.engine.client.containers.list(
+        all=True, ignore_removed=True, filters={"label": COMPILER_LABEL}
+    )
     return len([c for c in found if rig.site.service_id in str(c.labels)])
 
 

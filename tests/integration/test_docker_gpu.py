@@ -89,7 +89,10 @@ def test_an_engine_without_gpu_support_is_named_with_the_way_out(
     assert "no GPU support: install the NVIDIA Container Toolkit" in str(refused)
     assert rig.engine.url in str(refused)
     assert rig.state(one) is State.REMOVED
-    assert rig.engine.client.containers.list(all=True, filters={"name": one.name}) == []
+    assert (
+        rig.engine.client.containers.list(all=True, ignore_removed=True, filters={"name": one.name})
+        == []
+    )
 
 
 def test_an_engine_without_cdi_refuses_its_devices_in_words(

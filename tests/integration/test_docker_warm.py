@@ -43,7 +43,9 @@ def script(service: StubService, text: str, **options: Any) -> Job:
 def containers(rig: Rig) -> list[Container]:
     """The warm containers of the target, running or not."""
     label = f"dispatcher.service={rig.site.service_id}"
-    found = rig.engine.client.containers.list(all=True, filters={"label": [label, WARM_LABEL]})
+    found = rig.engine.client.containers.list(
+        all=True, ignore_removed=True, filters={"label": [label, WARM_LABEL]}
+    )
     return list(found)
 
 
@@ -240,7 +242,9 @@ def test_a_warm_job_is_not_started_cold_when_the_target_is_set_otherwise(
     assert rig.target.launch([one]) == {}
 
     assert rig.state(one) is State.ALIVE
-    assert len(rig.engine.client.containers.list(filters={"name": one.name})) == 0
+    assert (
+        len(rig.engine.client.containers.list(ignore_removed=True, filters={"name": one.name})) == 0
+    )
     rig.stop(one)
 
 

@@ -89,7 +89,7 @@ class Dockerd:
         if self._process is None:
             self.start()  # or what a crashed engine left running would outlive the session
         with suppress(DockerException, requests.RequestException):
-            for container in self.client.containers.list(all=True):
+            for container in self.client.containers.list(all=True, ignore_removed=True):
                 container.remove(force=True)
         self.client.close()
         self._end(signal.SIGTERM)
