@@ -18,6 +18,9 @@ from tests.rigs.waiting import until
 
 LOG = "azureml-logs/20_image_build_log.txt"
 WHERE = "import six, sys; print('six', six.__version__, 'by', sys.executable)"
+TOOLS = (
+    Path(__file__).resolve().parents[2] / "build" / "tools" / "bin"
+)  # where `make setup` puts uv
 
 
 def packages(name: str, *pip: str, conda: tuple[str, ...] = ()) -> Environment:
@@ -245,8 +248,8 @@ def slow_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     programs.mkdir()
     from dispatcher.agent.building import find_uv
 
-    uv = find_uv(os.environ)
-    assert uv is not None, "pip install uv"
+    uv = find_uv({**os.environ, "PATH": f"{os.environ['PATH']}:{TOOLS}"})
+    assert uv is not None, "make setup"
     program = programs / "uv"
     program.write_text(
         f'#!/bin/sh\n[ "$1" = pip ] && while [ -e {gate} ]; do sleep 0.05; done\nexec {uv} "$@"\n'
