@@ -7,6 +7,7 @@ with it holds for them.
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from dispatcher.core.jobs import ABSENT, Evidence, Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
@@ -220,3 +221,50 @@ class TargetContract:
         nodes = target.capacity().nodes
         assert nodes
         assert len({node.name for node in nodes}) == len(nodes)
+
+
+class QueueingContract(TargetContract):
+    """What a target keeps, beside all that, whose capacity says that its nodes queue.
+
+    It has one CPU, and what `make_job` makes takes that.
+    """
+
+    def test_a_job_ahead_of_its_turn_starts_when_the_one_before_it_ends(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        first, second = make_job("before-1"), replace(make_job("ahead-1"), room=1.0)
+        target.launch([first])
+        wait_until(target, first.name, alive)
+        assert target.capacity().queues
+        target.launch([second])
+        assert target.poll([second.name])[second.name].state is State.CREATED
+        target.stop([first.name], grace=5)
+        wait_until(target, second.name, alive)
+        self._end(target, first.name, second.name)
+
+    def test_a_job_that_was_ahead_starts_at_once_when_it_is_launched_without_room(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        first, second = make_job("holds-1"), make_job("called-1")
+        target.launch([first, replace(second, room=1.0)])
+        wait_until(target, first.name, alive)
+        target.launch([second])
+        wait_until(target, second.name, alive)
+        assert target.poll([first.name])[first.name].state is State.ALIVE
+        self._end(target, first.name, second.name)
+
+    def test_a_job_that_is_stopped_ahead_of_its_turn_never_starts(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        first, second = make_job("goes-1"), replace(make_job("never-1"), room=1.0)
+        target.launch([first, second])
+        wait_until(target, first.name, alive)
+        target.stop([second.name], grace=0)
+        assert wait_until(target, second.name, exited).started_at is None
+        self._end(target, first.name)
+        assert target.poll([second.name])[second.name].started_at is None
+
+    def _end(self, target: Target, *names: str) -> None:
+        target.stop(names, grace=5)
+        for name in names:
+            wait_until(target, name, exited)

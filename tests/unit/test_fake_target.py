@@ -1,0 +1,22 @@
+"""The fake target keeps the contract of the real ones: what is proven with it holds for them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from dispatcher.core.jobs import Job
+from dispatcher.core.scheduling import Capacity, Node
+from targets.base import Target
+from targets.testing import FakeTarget, QueueingContract
+
+
+class TestContract(QueueingContract):
+    """What every target keeps whose nodes queue."""
+
+    @pytest.fixture
+    def target(self) -> Target:
+        return FakeTarget(Capacity((Node("n", 1),), queues=True))
+
+    @pytest.fixture
+    def make_job(self) -> Callable[[str], Job]:
+        return lambda name: Job(name=name, run_id=name[:-2], attempt=1)
