@@ -153,20 +153,25 @@ class Engine:
             items.append(item)
             if self._is_burst():
                 time.sleep(GATHER)
-        self._take_in(items)
+        items += self._at_hand()
         patience = time.monotonic() + GATHER_AHEAD
-        while items and all(map(self._can_wait, items)) and time.monotonic() < patience:
-            time.sleep(GATHER)
-            self._take_in(items)
+        can_wait = bool(items) and all(map(self._can_wait, items))
+        while can_wait and time.monotonic() < patience:
+            time.sleep(GATHER)  # one commit for all that comes meanwhile, not one for each
+            more = self._at_hand()
+            can_wait = all(map(self._can_wait, more))
+            items += more
         while not self._lazy.empty():
             items.insert(0, self._lazy.get())
         return items
 
-    def _take_in(self, items: list[Message | Committed]) -> None:
+    def _at_hand(self) -> list[Message | Committed]:
+        items: list[Message | Committed] = []
         while not self._inbox.empty():
             item = self._inbox.get_nowait()
             if item is not None:
                 items.append(item)
+        return items
 
     def _can_wait(self, item: Message | Committed) -> bool:
         """Whether nothing stands still for it: its node goes on with what it has ahead."""
