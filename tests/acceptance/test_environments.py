@@ -18,9 +18,8 @@ from tests.rigs.waiting import until
 
 LOG = "azureml-logs/20_image_build_log.txt"
 WHERE = "import six, sys; print('six', six.__version__, 'by', sys.executable)"
-TOOLS = (
-    Path(__file__).resolve().parents[2] / "build" / "tools" / "bin"
-)  # where `make setup` puts uv
+# Where `make setup` puts uv.
+TOOLS = Path(__file__).resolve().parents[2] / "build" / "tools" / "bin"
 
 
 def packages(name: str, *pip: str, conda: tuple[str, ...] = ()) -> Environment:

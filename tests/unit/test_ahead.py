@@ -28,13 +28,6 @@ def queueing(cpus: float) -> Capacity:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    store = SqlStore(f"sqlite:///{tmp_path}/x.db")
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def house(store: SqlStore, tmp_path: Path) -> Iterator[House]:
     kinds = fakes(t=queueing(2), one=queueing(1))
     house = House(store, kinds, str(tmp_path), time.time).start()

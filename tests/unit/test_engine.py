@@ -19,13 +19,6 @@ BAD = Evidence(exit_code=3, started_at=1.0, ended_at=2.0)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    store = SqlStore(f"sqlite:///{tmp_path}/x.db")
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def house(store: SqlStore, tmp_path: Path) -> Iterator[House]:
     house = House(store, fakes(), str(tmp_path), time.time).start()
     yield house

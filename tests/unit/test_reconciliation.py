@@ -129,6 +129,13 @@ def test_a_cancel_withdraws_a_job_that_may_still_be_on_its_way() -> None:
     assert after.status is Status.CANCELED
 
 
+def test_one_that_had_started_unseen_when_it_was_canceled_is_said_to_have_started() -> None:
+    asked = step(placed(first(SPEC, now=0.0, parent=None)), CancelRequested(1.0))
+    after, _, action = settle(asked, Observation(State.ALIVE, 0.5), 2.0)
+    assert (after.status, after.started_at) == (Status.CANCEL_REQUESTED, 0.5)
+    assert action is Action.STOP
+
+
 def test_a_gang_that_loses_a_member_is_stopped_and_then_fails_for_its_reason() -> None:
     running = replace(placed(first(SPEC, now=0.0, parent=None)), status=Status.RUNNING)
     half = combine([Observation(State.ALIVE, 1.0), Observation(State.EXITED, 1.0, BAD)])
