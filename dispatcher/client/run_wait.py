@@ -50,6 +50,7 @@ class RunWaiting(RunRecord):
         from dispatcher.client import parking
 
         deadline = None if timeout is None else time.monotonic() + timeout
+        was_told = False  # of the end, by an answer that has all there is to say
         if show_output:
             from dispatcher.client.streaming import stream
 
@@ -59,7 +60,8 @@ class RunWaiting(RunRecord):
             with parking.while_waiting(self._service, [self.id]):
                 while not self._wait_for_change(deadline, POLL_SECONDS):
                     pass
-        details = self.get_details()
+            was_told = True
+        details = self._details() if was_told else self.get_details()
         self._tell_failure(details, show_output, raise_on_error)
         return details
 
@@ -86,27 +88,37 @@ class RunWaiting(RunRecord):
 
     def get_details(self) -> Dict[str, Any]:
         """The run's facts, in v1's keys; a key without a value is left out."""
-        from dispatcher.client.details import details
-
-        return details(self._refresh(), self._log_links())
+        self._read_with_logs()
+        return self._details()
 
     def get_details_with_logs(self) -> Dict[str, Any]:
         """Like `get_details`, with the text of each log instead of its address."""
         from dispatcher.client.details import details
         from dispatcher.client.logs import read_text
 
-        texts = {name: read_text(self._service, self.id, name) for name in self._log_links()}
-        return details(self._refresh(), texts)
+        self._read_with_logs()
+        texts = {name: read_text(self._service, self.id, name) for name in self._log_names()}
+        return details(self._record, texts)
 
     def get_portal_url(self) -> str:
         """The address of the run's page."""
         return f"{self._service.address.url}/runs/{self.id}"
 
-    def _log_links(self) -> Dict[str, str]:
-        from dispatcher.client.logs import names
+    def _details(self) -> Dict[str, Any]:
+        """The details by the record at hand."""
+        from dispatcher.client.details import details
 
         base = f"{self._service.address.url}/api/v1{self._path}/logs/"
-        return {name: base + name for name in names(self._service, self.id)}
+        return details(self._record, {name: base + name for name in self._log_names()})
+
+    def _log_names(self) -> List[str]:
+        from dispatcher.client.logs import names
+
+        said: Optional[List[str]] = self._record.get("logs")  # an older service does not say it
+        return names(self._service, self.id) if said is None else said
+
+    def _read_with_logs(self) -> None:
+        self._record = self._service.get(self._path, [("logs", "true")])
 
     def _is_over(self) -> bool:
         return bool((self._record if self._record.get("terminal") else self._refresh())["terminal"])
@@ -114,7 +126,7 @@ class RunWaiting(RunRecord):
     def _wait_for_change(self, deadline: Optional[float], poll: float) -> bool:
         """Wait until the record changes, `poll` seconds at most; whether the run is over then."""
         seconds = _until(deadline, poll, f"run {self.id}")
-        query = [("after", self._record["version"]), ("wait", round(seconds, 3))]
+        query = [("after", self._record["version"]), ("wait", round(seconds, 3)), ("logs", "true")]
         self._record = self._service.get(self._path, query, timeout=seconds + 30)
         return bool(self._record["terminal"])
 

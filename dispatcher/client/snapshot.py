@@ -40,10 +40,12 @@ class Snapshots:
         Raises:
             SnapshotException: The folder is missing, too large, not readable, or changes meanwhile.
         """
-        root = os.path.realpath(folder)
-        if root not in self._taken:
-            self._taken[root] = self._upload(folder)
-        return self._taken[root]
+        if folder not in self._taken:
+            root = os.path.realpath(folder)
+            if root not in self._taken:
+                self._taken[root] = self._upload(folder)
+            self._taken[folder] = self._taken[root]
+        return self._taken[folder]
 
     def _upload(self, folder: str) -> str:
         found = entries(folder)

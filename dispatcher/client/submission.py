@@ -115,7 +115,8 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
         spec = to_spec(config)
         spec.update(id=run_id or new_id(), experiment=experiment.name, snapshot=snapshot)
         if (spec.get("environment") or {}).get("context"):
-            spec["environment"]["context"] = take(spec["environment"]["context"])
+            built = spec["environment"]  # other specs may have the same one
+            spec["environment"] = {**built, "context": take(built["context"])}
         spec["properties"] = {"ContentSnapshotId": snapshot, **git_facts}
         specs.append(spec)
     return specs
@@ -123,11 +124,13 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
 
 class _Specs:
     """Makes the specs of one call. Of configurations that differ in their arguments alone, as those
-    of a sweep do, the rest is worked out once.
+    of a sweep do, the rest is worked out once. Definitions that say the same are one object: ten
+    thousand of them would keep the garbage collector busy for half a second.
     """
 
     def __init__(self) -> None:
         self._known: Dict[Tuple[int, Optional[str]], Tuple[Any, Spec]] = {}
+        self._definition: Optional[Dict[str, Any]] = None
 
     def __call__(self, config: ScriptRunConfig) -> Spec:
         """The spec of a configuration."""
@@ -137,8 +140,14 @@ class _Specs:
             return config.to_spec()
         key = (id(config.run_config), config.script)
         if key not in self._known:
-            self._known[key] = (config.run_config, config.to_spec())
+            self._known[key] = (config.run_config, self._lean(config.to_spec()))
         return {**self._known[key][1], "arguments": as_arguments(config.arguments)}
+
+    def _lean(self, spec: Spec) -> Spec:
+        if spec["definition"] == self._definition:
+            spec["definition"] = self._definition
+        self._definition = spec["definition"]
+        return spec
 
 
 def _snapshots(experiment: Experiment) -> Snapshots:

@@ -13,6 +13,7 @@ from dispatcher.core.lifecycle import TERMINAL, Run, Slot
 from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
 from dispatcher.core.verdicts import judge
 from dispatcher.services.spool_lines import sound
+from dispatcher.services.tracking import logs_of
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.records import Point
 
@@ -174,13 +175,21 @@ def view(run: Run, family: Family) -> dict[str, Any]:
     }
 
 
-def with_ancestors(store: Store, run: Run) -> dict[str, Any]:
-    """One run as users see it, and what is to be known of those above it, nearest first.
+def with_ancestors(store: Store, run: Run, logs: bool = False) -> dict[str, Any]:
+    """One run as users see it, and what is to be known of those above it, nearest first; with
+    `logs` the names of its logs.
 
     Whoever may read a run may read this: a run's own token reads nothing of them by itself.
     """
-    [shown] = views(store, [run])
-    return {**shown, "ancestors": store.read(lambda tx: _ancestors(tx, run))}
+
+    def work(tx: Transaction) -> dict[str, Any]:
+        shown = {**view(run, Family.read(tx, [run])), "ancestors": _ancestors(tx, run)}
+        if logs:
+            names = [name for _attempt, name, _size in logs_of(tx, run.id)]
+            shown["logs"] = list(dict.fromkeys(names))
+        return shown
+
+    return store.read(work)
 
 
 def _ancestors(tx: Transaction, run: Run) -> list[dict[str, Any]]:

@@ -73,8 +73,7 @@ class TrackingService:
 
     def logs(self, run_id: str) -> list[tuple[int, str, int]]:
         """(attempt, name, size) of each log of a run."""
-        streams = self._store.read(lambda tx: tx.telemetry.streams(run_id))
-        return [(attempt, s[4:], size) for attempt, s, size in streams if s.startswith("log:")]
+        return self._store.read(lambda tx: logs_of(tx, run_id))
 
     def _tell(self, refused: Refused) -> None:
         """Once a sender: whoever writes such lines may write a million of them."""
@@ -90,6 +89,12 @@ class TrackingService:
         key = (run_id, attempt, f"log:{name}")
         held = self._store.read(lambda tx: tx.telemetry.offsets([key]))[key]
         return self._logs.read(run_id, attempt, name, offset, max(0, min(limit, held - offset)))
+
+
+def logs_of(tx: Transaction, run_id: str) -> list[tuple[int, str, int]]:
+    """(attempt, name, size) of each log of a run."""
+    streams = tx.telemetry.streams(run_id)
+    return [(attempt, s[4:], size) for attempt, s, size in streams if s.startswith("log:")]
 
 
 def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], set[str], Refused]:

@@ -351,7 +351,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return service.find(query)
             case "GET", ["runs", run_id]:
                 after = int(asked["after"]) if "after" in asked else None
-                return service.read(run_id, after, float(asked.get("wait", 0)))
+                read = service.read(run_id, after, float(asked.get("wait", 0)))
+                if asked.get("logs") == "true":
+                    read["logs"] = [log["name"] for log in service.logs(run_id)["logs"]]
+                return read
             case "PATCH", ["runs", run_id]:
                 return service.change(run_id, told)
             case "POST", ["runs", run_id, "events"]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Experiment, Run, RunConfiguration, ScriptRun, ScriptRunConfig, wait_all
+from dispatcher.client.environment import Environment
+from dispatcher.client.environment_parts import DockerBuildContext
 from dispatcher.client.errors import (
     ActivityFailedException,
     AzureMLException,
@@ -98,6 +100,22 @@ def test_many_configurations_go_with_one_request_and_one_snapshot(
     assert runs[3].number == 4
 
 
+def test_a_folder_to_build_from_is_uploaded_once_for_runs_that_share_a_configuration(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    context = DockerBuildContext.from_local_directory(experiment.workspace, str(folder))
+    config.run_config.environment = Environment.from_docker_build_context("built", context)
+
+    runs = experiment.submit_all([config] * 3)
+
+    contexts = {fake.runs[run.id]["spec"]["environment"]["context"] for run in runs}
+    assert len(contexts) == 1
+    assert contexts <= set(fake.manifests)
+
+
 def test_a_wait_ends_with_the_run(
     fake: FakeService, experiment: Experiment, config: ScriptRunConfig
 ) -> None:
@@ -110,6 +128,21 @@ def test_a_wait_ends_with_the_run(
     assert details["endTimeUtc"].endswith("Z")
     assert "error" not in details
     assert details["runDefinition"]["arguments"] == ["--lr", "0.1"]
+
+
+def test_the_answer_that_ends_a_wait_has_all_that_is_returned(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+    fake.print(run.id, "hello\n")
+    fake.calls.clear()
+    later(fake.move, run.id, "Completed")
+
+    details = run.wait_for_completion()
+
+    assert list(details["logFiles"]) == ["user_logs/std_log.txt"]
+    assert [method for method, *_ in fake.calls] == ["GET", "GET"]  # how it is, how it ended
+    assert run.get_details() == details
 
 
 def test_only_a_failed_run_raises(

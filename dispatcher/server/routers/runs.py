@@ -108,10 +108,13 @@ async def read_run(
     caller: Caller,
     after: Annotated[int, Query(ge=-1)] = -1,
     wait: Seconds = 0,
+    logs: bool = False,
 ) -> dict[str, Any]:
-    """Read a run; with `wait`, answer as soon as its version is above `after`."""
+    """Read a run; with `wait`, answer as soon as its version is above `after`; with `logs`, its
+    logs' names, too.
+    """
     found = await services.waiters.until([run_id], lambda run: run.version > after, wait)
-    return await _shown(services, caller, found[run_id])
+    return _shown(services, caller, found[run_id], logs)
 
 
 @router.patch("/{run_id}")
@@ -184,7 +187,7 @@ async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0
     found = await services.waiters.until(
         [run_id], lambda run: run.slot is Slot.HELD or run.terminal, wait
     )
-    return await _shown(services, caller, found[run_id])
+    return _shown(services, caller, found[run_id])
 
 
 @router.get("/{run_id}/explain")
@@ -243,7 +246,7 @@ def _view(services: Services, run: Run) -> dict[str, Any]:
     return views(services.store, [run])[0]
 
 
-async def _shown(services: Services, caller: Identity, run: Run) -> dict[str, Any]:
+def _shown(services: Services, caller: Identity, run: Run, logs: bool = False) -> dict[str, Any]:
     if not caller.may_touch(run):
         raise NotAllowed(f"this token does not reach run {run.id}: a run reaches itself and below")
-    return with_ancestors(services.store, run)
+    return with_ancestors(services.store, run, logs)
