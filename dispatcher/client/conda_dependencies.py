@@ -282,7 +282,7 @@ def packages_of(value: Any, where: str = "conda_dependencies") -> Optional[Conda
 
 
 def _copied(told: Any) -> Any:
-    """A copy of what a file says; `deepcopy` takes five times as long, for each run of thousands."""
+    """A copy of what a file says. `deepcopy` takes five times as long, for each of many runs."""
     if isinstance(told, dict):
         return {key: _copied(value) for key, value in told.items()}
     return [_copied(value) for value in told] if isinstance(told, list) else told
