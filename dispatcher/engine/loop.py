@@ -145,25 +145,33 @@ class Engine:
     def _gather(self, seconds: float) -> list[Message | Committed]:
         """Wait for something to come in, and take all that has."""
         items: list[Message | Committed] = []
-        try:
-            item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
-        except queue.Empty:
-            item = None
+        item = self._next(seconds)
         if item is not None:
             items.append(item)
             if self._is_burst():
                 time.sleep(GATHER)
         items += self._at_hand()
-        patience = time.monotonic() + GATHER_AHEAD
-        can_wait = bool(items) and all(map(self._can_wait, items))
-        while can_wait and time.monotonic() < patience:
-            time.sleep(GATHER)  # one commit for all that comes meanwhile, not one for each
-            more = self._at_hand()
-            can_wait = all(map(self._can_wait, more))
-            items += more
+        if items and all(map(self._can_wait, items)):
+            items += self._meanwhile(time.monotonic() + GATHER_AHEAD)
         while not self._lazy.empty():
             items.insert(0, self._lazy.get())
         return items
+
+    def _next(self, seconds: float) -> Message | Committed | None:
+        """What comes next; None if nothing does in time, or the engine is to end."""
+        try:
+            return self._inbox.get(timeout=seconds) if seconds > 0 else self._inbox.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _meanwhile(self, patience: float) -> list[Message | Committed]:
+        """What comes in until then, for one commit instead of many; ends with what cannot wait."""
+        items: list[Message | Committed] = []
+        while item := self._next(patience - time.monotonic()):
+            items.append(item)
+            if not self._can_wait(item):
+                break
+        return items + self._at_hand()
 
     def _at_hand(self) -> list[Message | Committed]:
         items: list[Message | Committed] = []
@@ -175,7 +183,11 @@ class Engine:
 
     def _can_wait(self, item: Message | Committed) -> bool:
         """Whether nothing stands still for it: its node goes on with what it has ahead."""
-        return isinstance(item, Seen) and bool(item.jobs) and item.target in self._placer.ahead
+        if isinstance(item, Seen):
+            return bool(item.jobs) and item.target in self._placer.ahead
+        return (
+            isinstance(item, Called) and item.verb == "remove" and item.target in self._placer.ahead
+        )
 
     def _is_burst(self) -> bool:
         if time.monotonic() - self._turned_at >= BURST:
