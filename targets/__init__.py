@@ -1,4 +1,4 @@
-"""Compute targets: where jobs run. Five verbs (`base.py`), one file a kind.
+"""Compute targets: where jobs run. Five verbs (`base.py`), a module or a package a kind.
 
 `build()` turns a configuration into a target and imports `docker` or `ray` only when one of that
 kind is asked for. The room knows `dispatcher.core` and the wire protocol of the node agent; it
@@ -21,10 +21,10 @@ def build(config: LocalConfig | DockerConfig | RayConfig, site: Site, agent_toke
 
             return LocalTarget(config, site, agent_token)
         if isinstance(config, DockerConfig):
-            from targets.docker import DockerTarget
+            from targets.docker.target import DockerTarget
 
             return DockerTarget(config, site, agent_token)
-        from targets.ray import RayTarget
+        from targets.ray.target import RayTarget
 
         return RayTarget(config, site, agent_token)
     except ImportError as error:

@@ -20,7 +20,7 @@ import docker
 from docker.types import Mount
 
 from dispatcher.core.jobs import Job, Observation, State
-from targets.docker import WORKERS
+from targets.docker.target import WORKERS
 from tests.benchmarks.house import REPEAT, say
 from tests.integration.docker_jobs import Rig, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving

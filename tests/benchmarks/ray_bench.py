@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dispatcher.core.jobs import Job, Observation, State
-from targets.ray import RayTarget
+from targets.ray.target import RayTarget
 from tests.benchmarks.house import floor, median, say
 from tests.integration.ray_jobs import make_rig
 from tests.rigs.raycluster import Node, RayCluster

@@ -7,7 +7,7 @@ from typing import Any
 
 from dispatcher.core.jobs import Evidence, Job, Observation, State
 from targets.config import DockerConfig
-from targets.docker import DockerTarget
+from targets.docker.target import DockerTarget
 from targets.place import Site
 from tests.rigs.dockerd import IMAGE, Dockerd
 from tests.rigs.shim import make_runtime

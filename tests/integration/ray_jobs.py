@@ -19,7 +19,7 @@ from dispatcher.core.scheduling import Node
 from targets.base import TargetUnavailable
 from targets.config import RayConfig
 from targets.place import Site
-from targets.ray import RayTarget
+from targets.ray.target import RayTarget
 from tests.rigs import processes
 from tests.rigs.raycluster import RayCluster
 from tests.rigs.waiting import until

@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from dispatcher.core.jobs import Job, State
-from targets.docker_boxes import Boxes
-from targets.docker_claims import Claims
+from targets.docker.boxes import Boxes
+from targets.docker.claims import Claims
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 

@@ -9,9 +9,9 @@ import pytest
 from docker.errors import APIError
 
 from dispatcher.core.jobs import Rank, State
-from targets import docker_gpu
 from targets.base import LaunchRefused, TargetUnavailable
-from targets.docker_profile import inside
+from targets.docker import gpu
+from targets.docker.profile import inside
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 
@@ -122,11 +122,11 @@ FOUND = {**CDI, "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"
 def test_devices_are_asked_for_in_the_way_that_the_engine_knows(
     wanted: str, info: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
-    assert docker_gpu.modes(wanted, info) == expected
+    assert gpu.modes(wanted, info) == expected
 
 
 def test_cdi_names_devices_by_their_kind() -> None:
-    sent = docker_gpu.request(["0", "amd.com/gpu=1"], "cdi")
+    sent = gpu.request(["0", "amd.com/gpu=1"], "cdi")
 
     assert sent is not None
     assert sent["DeviceIDs"] == ["nvidia.com/gpu=0", "amd.com/gpu=1"]
@@ -135,9 +135,9 @@ def test_cdi_names_devices_by_their_kind() -> None:
 
 def test_podman_is_refused_because_it_ignores_the_request() -> None:
     with pytest.raises(LaunchRefused, match="is Podman"):
-        docker_gpu.refuse_podman({"Components": [{"Name": "Podman Engine"}]}, "unix:///p")
+        gpu.refuse_podman({"Components": [{"Name": "Podman Engine"}]}, "unix:///p")
 
-    docker_gpu.refuse_podman({"Components": [{"Name": "Engine"}]}, "unix:///d")
+    gpu.refuse_podman({"Components": [{"Name": "Engine"}]}, "unix:///d")
 
 
 class Answer:
@@ -167,7 +167,7 @@ def test_an_error_of_the_engine_says_what_to_do(
 ) -> None:
     error = APIError("failed", response=Answer(status), explanation=text)  # type: ignore[arg-type]
 
-    told = docker_gpu.explain(error, image="a:b", url="unix:///d")
+    told = gpu.explain(error, image="a:b", url="unix:///d")
 
     assert isinstance(told, kind)
     assert words in str(told)

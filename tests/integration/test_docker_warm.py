@@ -9,9 +9,9 @@ from docker.models.containers import Container
 
 from dispatcher.core.jobs import Job, State
 from dispatcher.core.verdicts import judge
-from targets import docker_warm
-from targets.docker_engine import Engine
-from targets.docker_profile import SOCKET_VARIABLE, WARM_LABEL
+from targets.docker import warm
+from targets.docker.engine import Engine
+from targets.docker.profile import SOCKET_VARIABLE, WARM_LABEL
 from targets.testing import TargetContract
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving
@@ -165,7 +165,7 @@ def test_a_stopped_job_leaves_its_neighbour_alone(rig: Rig, service: StubService
 def test_a_job_that_has_stopped_its_supervisor_is_ended_with_its_container(
     rig: Rig, service: StubService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker_warm, "LAST_WORDS", 0.2)
+    monkeypatch.setattr(warm, "LAST_WORDS", 0.2)
     one = script(service, "import os; os.kill(os.getppid(), 19)\n" + WAIT)
     ready(rig, service, one)
 

@@ -8,8 +8,8 @@ import docker
 import pytest
 
 from dispatcher.core.jobs import Job, State
-from targets.docker_claims import Claims
-from targets.docker_warm_box import WarmBox
+from targets.docker.claims import Claims
+from targets.docker.warm_box import WarmBox
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving
 from tests.integration.test_docker_crash_points import Fuse, Killed

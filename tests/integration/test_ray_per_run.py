@@ -124,7 +124,7 @@ def test_a_withdrawn_run_leaves_no_reservation(rig: Rig, tmp_path: Path) -> None
 def test_launchers_that_nobody_needs_give_the_devices_back(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("targets.ray.IDLE_SECONDS", 0.5)
+    monkeypatch.setattr("targets.ray.target.IDLE_SECONDS", 0.5)
     until(lambda: free(rig) == ALL, "nothing is held")
     with make_rig(rig.cluster, tmp_path, lease_seconds=4) as exclusive:
         one = job("sleep 4", exclusive.nodes(2)[0])

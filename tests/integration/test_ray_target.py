@@ -11,7 +11,7 @@ import pytest
 from dispatcher.core.jobs import Job, State
 from targets.base import Target, TargetUnavailable
 from targets.config import RayConfig
-from targets.ray import RayTarget
+from targets.ray.target import RayTarget
 from targets.testing import TargetContract
 from tests.integration.ray_jobs import Rig, gang, job, living, make_rig
 from tests.rigs import processes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.docker_boxes import Boxes
+from targets.docker.boxes import Boxes
 
 
 @pytest.fixture

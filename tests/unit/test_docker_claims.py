@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.jobs import Job, Rank, World
-from targets.docker_claims import KEPT_SECONDS, Claim, Claims, Entry, entry_of
+from targets.docker.claims import KEPT_SECONDS, Claim, Claims, Entry, entry_of
 
 ENTRY = Entry(Claim.LAUNCHED, "a-box", (0, 1), alone=False)
 

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.core.jobs import Evidence, State
 from dispatcher.core.verdicts import judge
-from targets.docker_evidence import gone, moment, observe
+from targets.docker.evidence import gone, moment, observe
 
 AT = "2026-01-02T03:04:05.123456789Z"
 NEVER = "0001-01-01T00:00:00Z"

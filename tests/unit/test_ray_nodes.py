@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.ray_nodes import Terms, describe, name_of
+from targets.ray.nodes import Terms, describe, name_of
 
 ID = "d3910b888365be60da2554f7b1f8ec00e698e1a5bdd762615ca33fe0"
 leases = st.floats(1, 3600)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from targets.ray_cluster import Cluster, Gone
-from targets.ray_leases import Leases
-from targets.ray_node import Away, RemoteNode
+from targets.ray.cluster import Cluster, Gone
+from targets.ray.leases import Leases
+from targets.ray.node import Away, RemoteNode
 
 Names = Mapping[str, "str | None"]  # job → node, where it is known
 Record = dict[str, Any]

@@ -14,7 +14,7 @@ from typing import Any
 from docker.errors import APIError
 
 from targets.base import TargetUnavailable
-from targets.docker_engine import Engine
+from targets.docker.engine import Engine
 
 EVENTS = ["start", "die", "destroy"]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0

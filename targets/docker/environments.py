@@ -15,9 +15,9 @@ from dispatcher.agent.build_logs import BuildLogs
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT
 from dispatcher.core.jobs import ABSENT, Job, Observation, State
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
-from targets.docker_claims import Claim, Claims
-from targets.docker_images import BuildFailed, Images, Plan, container_of, refusal
-from targets.docker_shelf import Shelf
+from targets.docker.claims import Claim, Claims
+from targets.docker.images import BuildFailed, Images, Plan, container_of, refusal
+from targets.docker.shelf import Shelf
 
 AT_ONCE = 2  # builds; they fetch and compile, and more of them would be slower
 TAIL = 2048

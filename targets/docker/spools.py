@@ -15,8 +15,8 @@ from typing import Any
 
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
 from dispatcher.agent.streams import Sources
-from targets.docker_claims import Entry
-from targets.docker_files import GuardedFiles
+from targets.docker.claims import Entry
+from targets.docker.files import GuardedFiles
 
 
 class Spools:

@@ -1,7 +1,7 @@
 """Cold jobs: one container an attempt, whose name is the job's name.
 
 The engine's name for a container is the claim while it exists, the target's own claim
-(`docker_claims.py`) from the start on and after it is gone. A container that carries another
+(`claims.py`) from the start on and after it is gone. A container that carries another
 service's label, or none, is never adopted, stopped or removed.
 """
 
@@ -17,14 +17,14 @@ from typing import Any
 from docker.errors import APIError
 
 from dispatcher.core.jobs import ABSENT, Observation, State
-from targets import docker_evidence
 from targets.base import TargetUnavailable
-from targets.docker_boxes import Boxes
-from targets.docker_claims import Claim, Claims, Entry
-from targets.docker_engine import Engine
-from targets.docker_launch import Launcher
-from targets.docker_spools import Spools
-from targets.docker_watch import Happening
+from targets.docker import evidence
+from targets.docker.boxes import Boxes
+from targets.docker.claims import Claim, Claims, Entry
+from targets.docker.engine import Engine
+from targets.docker.launch import Launcher
+from targets.docker.spools import Spools
+from targets.docker.watch import Happening
 
 # The shim keeps the grace period itself. This is what it gets on top, to write down how the job
 # ended, before its container is killed.
@@ -103,18 +103,18 @@ class Cold:
         self, name: str, container: Mapping[str, Any], entry: Entry | None
     ) -> Observation:
         record = self._boxes.exit_record(name)
-        ended = docker_evidence.STATES[container["State"]["Status"]] is State.EXITED
+        ended = evidence.STATES[container["State"]["Status"]] is State.EXITED
         tail = self._words(container["Id"]) if ended and record is None else ""
         stopped = entry is not None and entry.claim is Claim.STOPPED
-        seen = docker_evidence.observe(container, record, stopped=stopped, tail=tail)
+        seen = evidence.observe(container, record, stopped=stopped, tail=tail)
         if ended:
             self._ended[name] = seen
         return seen
 
     def _gone(self, name: str, entry: Entry | None) -> Observation:
         if entry is not None and entry.claim in _LIVE and self._boxes.is_there(name):
-            return docker_evidence.gone(self._boxes.exit_record(name), time.time())
-        return docker_evidence.removed(entry, time.time())
+            return evidence.gone(self._boxes.exit_record(name), time.time())
+        return evidence.removed(entry, time.time())
 
     def _words(self, container_id: str) -> str:
         with self._engine.calls() as api, suppress(APIError):
@@ -126,7 +126,7 @@ class Cold:
 
     def stop(self, name: str, summary: Mapping[str, Any] | None, grace: float) -> bool:
         """End one job, or withdraw it. Answers whether it has to be killed sooner than known."""
-        state = docker_evidence.STATES[summary["State"]] if summary else None
+        state = evidence.STATES[summary["State"]] if summary else None
         if state is None and self._claims.get(name) is None:
             self._claims.withdraw(name)
         elif state is State.CREATED:
@@ -176,7 +176,7 @@ class Cold:
 
     def remove(self, name: str, summary: Mapping[str, Any] | None) -> None:
         """Remove the container and the folders of an ended job, once its telemetry is shipped."""
-        if summary is not None and docker_evidence.STATES[summary["State"]] is State.ALIVE:
+        if summary is not None and evidence.STATES[summary["State"]] is State.ALIVE:
             return
         entry = self._claims.get(name)
         if entry is not None and entry.claim in _LIVE:

@@ -6,7 +6,7 @@ given (their run tokens among it) and write, end them, or say that they ended. F
 from other containers they are kept away exactly as cold jobs are. So a target does this only where
 it is told to (`warm`), and never for a run with GPUs or limits.
 
-Claims decide (`docker_claims.py`): a name is claimed for one container before its agent hears of
+Claims decide (`claims.py`): a name is claimed for one container before its agent hears of
 it, and looked for there ever after. It is claimed for another only when the first container has
 ended and its agent had not claimed the job, so that it can never have started.
 """
@@ -18,16 +18,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dispatcher.core.jobs import ABSENT, Job, Observation, State
-from targets import docker_evidence, docker_profile
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_claims import Claim, Claims, Entry, entry_of
-from targets.docker_cold import LAST_WORDS, later
-from targets.docker_profile import Ground
-from targets.docker_shelf import Shelf
-from targets.docker_spools import Spools
-from targets.docker_warm_box import WarmBox
-from targets.docker_warm_pool import Pool
+from targets.docker import evidence, profile
+from targets.docker.claims import Claim, Claims, Entry, entry_of
+from targets.docker.cold import LAST_WORDS, later
+from targets.docker.profile import Ground
+from targets.docker.shelf import Shelf
+from targets.docker.spools import Spools
+from targets.docker.warm_box import WarmBox
+from targets.docker.warm_pool import Pool
 
 SILENCE = 60.0  # a container whose agent does not answer for so long is ended
 _LIVE = (Claim.LAUNCHED, Claim.STOPPED)
@@ -57,7 +57,7 @@ class Warm:
 
     def takes(self, job: Job) -> bool:
         """Whether the job may be started warm."""
-        return docker_profile.is_warm(job, self._config)
+        return profile.is_warm(job, self._config)
 
     # Starting
 
@@ -84,7 +84,7 @@ class Warm:
 
     def _submit(self, name: str, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         box = self._pool.get(name)
-        seen = [docker_profile.inside(job, self._ground.socket).wire() for job in jobs]
+        seen = [profile.inside(job, self._ground.socket).wire() for job in jobs]
         try:
             if box is not None:
                 box.ask("submit", jobs=seen)
@@ -125,7 +125,7 @@ class Warm:
     def poll(self, entries: Entries) -> Mapping[str, Observation]:
         """What is to be seen of jobs that were claimed for a warm container."""
         over = {n: e for n, e in entries.items() if e.claim not in _LIVE}
-        gone = {n: docker_evidence.removed(e, time.time()) for n, e in over.items()}
+        gone = {n: evidence.removed(e, time.time()) for n, e in over.items()}
         seen = dict[str, Observation]()
         for box, mine in self._by_box({n: e for n, e in entries.items() if n not in gone}):
             self._known |= mine
@@ -143,9 +143,9 @@ class Warm:
         if not self._spools.ended(name, entry):
             return Observation(State.ALIVE, seen.started_at)
         self._over.add(name)
-        evidence, was_stopped = seen.evidence, entry.claim is Claim.STOPPED
-        if evidence and was_stopped and evidence.reason in docker_evidence.LOSSES:
-            return replace(seen, evidence=replace(evidence, reason="stopped"))
+        ending, was_stopped = seen.evidence, entry.claim is Claim.STOPPED
+        if ending and was_stopped and ending.reason in evidence.LOSSES:
+            return replace(seen, evidence=replace(ending, reason="stopped"))
         return seen
 
     def _hear(self, box: WarmBox, told: Mapping[str, Observation]) -> None:

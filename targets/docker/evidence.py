@@ -12,7 +12,7 @@ from typing import Any
 
 from dispatcher.core.jobs import Evidence, Observation, State
 from dispatcher.core.verdicts import RECORD_REMOVED
-from targets.docker_claims import Claim, Entry
+from targets.docker.claims import Claim, Entry
 
 SIGNALED = 128
 KILLED = 137

@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray.experimental import internal_kv
 
-from targets.ray_node import RemoteNode, Setting
-from targets.ray_nodes import Described, describe
+from targets.ray.node import RemoteNode, Setting
+from targets.ray.nodes import Described, describe
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5

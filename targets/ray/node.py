@@ -14,8 +14,8 @@ import ray
 from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from targets.ray_launcher import Launcher
-from targets.ray_nodes import Described, Terms
+from targets.ray.launcher import Launcher
+from targets.ray.nodes import Described, Terms
 
 log = logging.getLogger(__name__)
 SILENT_AFTER = 3.0

@@ -7,7 +7,7 @@ a *box* around it, which is the agent's root there and the user's home.
     <state>/jobs/<job name>/       seen in the container as /dispatcher-root/jobs/<job name>
 
 The folders belong to the container's user, who may put anything there: once the container runs,
-what is in them is read with suspicion (`docker_files.py`).
+what is in them is read with suspicion (`files.py`).
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dispatcher.core.jobs import Evidence
-from targets.docker_files import read_below, write_below
+from targets.docker.files import read_below, write_below
 
 _EVIDENCE = TypeAdapter(Evidence)
 

@@ -26,11 +26,11 @@ from docker.types import LogConfig, Mount
 
 from dispatcher.agent.indexes import pip_option
 from dispatcher.agent.installing import CODE
-from targets import docker_gpu
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
-from targets.docker_engine import Engine
-from targets.docker_profile import ROOT, RUNTIME, Ground
+from targets.docker import gpu
+from targets.docker.engine import Engine
+from targets.docker.profile import ROOT, RUNTIME, Ground
 
 REPOSITORY = "dispatcher-env"
 LABEL = "dispatcher.environment"
@@ -79,7 +79,7 @@ class Images:
             with self._engine.calls(judged=True) as api:
                 found = api.inspect_image(image)  # type: ignore[no-untyped-call]
         except APIError as error:
-            raise docker_gpu.explain(error, image=image, url=self._engine.url) from error
+            raise gpu.explain(error, image=image, url=self._engine.url) from error
         number = str(found["Id"]).rpartition(":")[2][:12]
         return Plan(f"{REPOSITORY}:{key}-{number}", recipe, image)
 

@@ -14,15 +14,15 @@ from typing import Any
 from docker.errors import APIError
 
 from dispatcher.core.jobs import Job
-from targets import docker_gpu, docker_profile
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_boxes import Boxes
-from targets.docker_bytecode import Runtimes
-from targets.docker_claims import Claim, Claims, entry_of
-from targets.docker_engine import Engine
-from targets.docker_profile import SERVICE_LABEL, Ground
-from targets.docker_shelf import Shelf
+from targets.docker import gpu, profile
+from targets.docker.boxes import Boxes
+from targets.docker.bytecode import Runtimes
+from targets.docker.claims import Claim, Claims, entry_of
+from targets.docker.engine import Engine
+from targets.docker.profile import SERVICE_LABEL, Ground
+from targets.docker.shelf import Shelf
 
 
 class Launcher:
@@ -47,7 +47,7 @@ class Launcher:
         self._runtimes = runtimes
         self._lock = threading.Lock()
         self._busy: set[str] = set()
-        self._mode: docker_gpu.Mode | None = None  # the way of asking for GPUs that has worked
+        self._mode: gpu.Mode | None = None  # the way of asking for GPUs that has worked
 
     def launch(self, job: Job) -> TargetError | None:
         """Start the job unless one of that name was ever started; answer what went wrong."""
@@ -92,33 +92,33 @@ class Launcher:
                 return self._create_and_begin(job, mode)
             except LaunchRefused as refusal:
                 cause = refusal.__cause__
-                if not isinstance(cause, APIError) or not docker_gpu.is_about_gpus(cause):
+                if not isinstance(cause, APIError) or not gpu.is_about_gpus(cause):
                     raise
                 self._claims.give_back(job.name)  # it was created, and refused to start
         return self._create_and_begin(job, last)
 
-    def _modes(self, job: Job) -> tuple[docker_gpu.Mode, ...]:
+    def _modes(self, job: Job) -> tuple[gpu.Mode, ...]:
         if not job.gpus:
             return ("runtime",)
-        docker_gpu.refuse_podman(self._engine.version(), self._engine.url)
+        gpu.refuse_podman(self._engine.version(), self._engine.url)
         known = self._mode
-        return (known,) if known else docker_gpu.modes(self._config.gpu_mode, self._engine.known())
+        return (known,) if known else gpu.modes(self._config.gpu_mode, self._engine.known())
 
-    def _create_and_begin(self, job: Job, mode: docker_gpu.Mode) -> None:
+    def _create_and_begin(self, job: Job, mode: gpu.Mode) -> None:
         if self._create(job, mode):
             self._begin(job)
         if job.gpus:
             self._mode = mode
 
-    def _create(self, job: Job, mode: docker_gpu.Mode) -> bool:
+    def _create(self, job: Job, mode: gpu.Mode) -> bool:
         """Create the container; whether it is there and has yet to be started."""
         config, plain = self._config, self._ground.runtime
         ground = replace(self._ground, runtime=self._runtimes.get(job.image or config.image))
         cpus = float(self._engine.known()["NCPU"])
-        gpus = docker_gpu.request(job.gpus, mode)
-        host = docker_profile.host(job, config, ground, gpus, cpus)
+        gpus = gpu.request(job.gpus, mode)
+        host = profile.host(job, config, ground, gpus, cpus)
         compiled = ground.runtime != plain
-        whole = docker_profile.container(job, config, ground, compiled=compiled)
+        whole = profile.container(job, config, ground, compiled=compiled)
         self._fill_box(job)
         try:
             with self._engine.calls(judged=True) as api:
@@ -133,12 +133,12 @@ class Launcher:
         return True
 
     def _fill_box(self, job: Job) -> None:
-        owner = docker_profile.owner(self._config)
+        owner = profile.owner(self._config)
         try:
-            seen = docker_profile.inside(job, self._ground.socket)
+            seen = profile.inside(job, self._ground.socket)
             self._boxes.fill(job.name, seen.wire(), owner)
         except PermissionError as error:
-            raise LaunchRefused(docker_profile.NO_FOLDER.format(*owner)) from error
+            raise LaunchRefused(profile.NO_FOLDER.format(*owner)) from error
 
     def _begin(self, job: Job) -> None:
         if self._claims.take(job.name, entry_of(job)).claim is not Claim.LAUNCHED:
@@ -155,7 +155,7 @@ class Launcher:
 
     def _explained(self, error: APIError, job: Job) -> TargetError:
         image = job.image or self._config.image
-        return docker_gpu.explain(error, image=image, url=self._engine.url)
+        return gpu.explain(error, image=image, url=self._engine.url)
 
     def _ours(self, name: str) -> Mapping[str, Any] | None:
         """Our container of that name. LaunchRefused if there is one that is not ours."""

@@ -24,13 +24,13 @@ from docker.errors import APIError
 from pydantic import TypeAdapter
 
 from dispatcher.core.jobs import Evidence, Observation, State
-from targets import docker_evidence
 from targets.agents import AgentConnection
 from targets.base import Report, TargetUnavailable
-from targets.docker_boxes import exit_record
-from targets.docker_engine import Engine
-from targets.docker_evidence import STATES
-from targets.docker_files import delete_below, is_below, names_below, socket_below
+from targets.docker import evidence
+from targets.docker.boxes import exit_record
+from targets.docker.engine import Engine
+from targets.docker.evidence import STATES
+from targets.docker.files import delete_below, is_below, names_below, socket_below
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -53,8 +53,8 @@ class _Connection(AgentConnection):
 
     def _read(self, record: Mapping[str, Any]) -> Observation:
         started = _STARTED.validate_python(record.get("started_at"))
-        evidence = _EVIDENCE.validate_python(record.get("evidence"))
-        return Observation(State(record["state"]), started, evidence)
+        ending = _EVIDENCE.validate_python(record.get("evidence"))
+        return Observation(State(record["state"]), started, ending)
 
 
 class WarmBox:
@@ -173,7 +173,7 @@ class WarmBox:
             return Observation(State.EXITED, record.started_at, record)
         if not is_below(self.folder, "claims", job):
             return Observation(State.ABSENT)
-        return docker_evidence.dead_with(self._dead or {}, time.time())
+        return evidence.dead_with(self._dead or {}, time.time())
 
 
 def make_folder(folder: Path, owner: tuple[int, int]) -> None:

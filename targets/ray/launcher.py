@@ -19,7 +19,7 @@ from typing import Any
 
 import ray
 
-from targets.ray_ground import (
+from targets.ray.ground import (
     alive_nodes,
     clock,
     drop_old,

@@ -17,12 +17,12 @@ from typing import Any
 
 from docker.errors import APIError
 
-from targets import docker_profile
 from targets.base import TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_engine import Engine
-from targets.docker_profile import BYTECODE, Ground
-from targets.docker_runtime import open_to_all
+from targets.docker import profile
+from targets.docker.engine import Engine
+from targets.docker.profile import BYTECODE, Ground
+from targets.docker.runtime import open_to_all
 
 KNOWN_FOR = 600.0  # seconds until an image's name is looked up again
 BUILD_SECONDS = 120
@@ -36,7 +36,7 @@ class Runtimes:
     def __init__(self, config: DockerConfig, ground: Ground, engine: Engine) -> None:
         self._config, self._ground, self._engine = config, ground, engine
         self._plain = ground.runtime
-        self._owner = docker_profile.owner(config)
+        self._owner = profile.owner(config)
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, Path]] = {}
         self._building = threading.Lock()
@@ -74,7 +74,7 @@ class Runtimes:
         """Delete what a service that was killed while it compiled has left."""
         if self._is_swept:
             return
-        for name in self._engine.containers(docker_profile.compilers(self._config, self._ground)):
+        for name in self._engine.containers(profile.compilers(self._config, self._ground)):
             self._engine.discard(name)
         for part in self._plain.parent.glob(f"{self._plain.name}-*.*"):
             shutil.rmtree(part, ignore_errors=True)
@@ -95,7 +95,7 @@ class Runtimes:
             shutil.rmtree(part, ignore_errors=True)
 
     def _compile(self, name: str, image: str, part: Path) -> None:
-        whole, host = docker_profile.compiler(name, image, part, self._config, self._ground)
+        whole, host = profile.compiler(name, image, part, self._config, self._ground)
         try:
             with self._engine.calls() as api:
                 api.create_container(host_config=api.create_host_config(**host), **whole)

@@ -31,16 +31,16 @@ _LARGEST_LOG = 1 << 20
 LONGEST_PAUSE = 10.0
 GOOD_AFTER = 20.0
 _PARTS = (
-    "ray_bridge",
-    "ray_cluster",
-    "ray_ground",
-    "ray_launcher",
-    "ray_leases",
-    "ray_node",
-    "ray_nodes",
-    "ray_verbs",
+    "bridge",
+    "cluster",
+    "ground",
+    "launcher",
+    "leases",
+    "node",
+    "nodes",
+    "verbs",
 )
-_MAIN = "from targets.ray_bridge import main\n\nmain()\n"
+_MAIN = "from targets.ray.bridge import main\n\nmain()\n"
 _AT = (1980, 1, 1, 0, 0, 0)
 _SKEW = "Set the target's `python` to an interpreter with the cluster's Python and Ray."
 
@@ -209,8 +209,9 @@ class BridgeLink:
 def command(python: str | None, folder: Path) -> list[str]:
     """What starts a bridge; its code is put into the folder."""
     source = Path(__file__).parent
-    files = {f"targets/{part}.py": (source / f"{part}.py").read_bytes() for part in _PARTS}
-    files |= {"targets/__init__.py": b"", "__main__.py": _MAIN.encode()}
+    files = {f"targets/ray/{part}.py": (source / f"{part}.py").read_bytes() for part in _PARTS}
+    files |= {"targets/__init__.py": b"", "targets/ray/__init__.py": b""}
+    files["__main__.py"] = _MAIN.encode()
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
     path = folder / f"bridge-{digest}.zip"
     if not path.exists():

@@ -2,8 +2,8 @@
 
 Nothing is remembered here that the engine and the target's folder do not know: a service that is
 killed at any line and started again sees the same jobs in the same states. What was claimed for a
-name (`docker_claims.py`) says where to look for it: in its own container (`docker_cold.py`), or in
-one that it shares (`docker_warm.py`).
+name (`claims.py`) says where to look for it: in its own container (`cold.py`), or in
+one that it shares (`warm.py`).
 """
 
 import logging
@@ -18,22 +18,22 @@ from dispatcher.core.jobs import Job, Observation
 from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_boxes import Boxes
-from targets.docker_bytecode import Runtimes
-from targets.docker_claims import Claim, Claims, Entry
-from targets.docker_cold import Cold
-from targets.docker_engine import SECONDS, Engine
-from targets.docker_environments import Environments
-from targets.docker_files import names_below
-from targets.docker_images import Images
-from targets.docker_launch import Launcher
-from targets.docker_profile import SERVICE_LABEL, Ground
-from targets.docker_runtime import unpack
-from targets.docker_shelf import Shelf
-from targets.docker_spools import Spools
-from targets.docker_warm import Warm
-from targets.docker_warm_pool import Pool
-from targets.docker_watch import Happening, Watch
+from targets.docker.boxes import Boxes
+from targets.docker.bytecode import Runtimes
+from targets.docker.claims import Claim, Claims, Entry
+from targets.docker.cold import Cold
+from targets.docker.engine import SECONDS, Engine
+from targets.docker.environments import Environments
+from targets.docker.files import names_below
+from targets.docker.images import Images
+from targets.docker.launch import Launcher
+from targets.docker.profile import SERVICE_LABEL, Ground
+from targets.docker.runtime import unpack
+from targets.docker.shelf import Shelf
+from targets.docker.spools import Spools
+from targets.docker.warm import Warm
+from targets.docker.warm_pool import Pool
+from targets.docker.watch import Happening, Watch
 from targets.place import Site
 
 # Measured on two cores: 6 starts a second by one thread, 9 by two, 10 by four.

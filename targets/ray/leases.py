@@ -21,7 +21,7 @@ from ray.util import get_placement_group, placement_group, remove_placement_grou
 from ray.util.placement_group import PlacementGroup, placement_group_table
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from targets.ray_node import Away, RemoteNode
+from targets.ray.node import Away, RemoteNode
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 5.0

@@ -26,18 +26,18 @@ from typing import Any
 
 import ray
 
-from targets import ray_ground, ray_launcher, ray_leases
-from targets.ray_cluster import Cluster
-from targets.ray_leases import Leases
-from targets.ray_node import Away, Setting
-from targets.ray_nodes import Terms
-from targets.ray_verbs import Names, Record, Verbs
+from targets.ray import ground, launcher, leases
+from targets.ray.cluster import Cluster
+from targets.ray.leases import Leases
+from targets.ray.node import Away, Setting
+from targets.ray.nodes import Terms
+from targets.ray.verbs import Names, Record, Verbs
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 30.0
 WAIT_SECONDS = 7.0
 REACH_SECONDS = 2.0
-_SENT = (ray_ground, ray_launcher, ray_leases)  # nothing of ours is installed on the nodes
+_SENT = (ground, launcher, leases)  # nothing of ours is installed on the nodes
 
 
 class Bridge:

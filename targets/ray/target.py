@@ -1,7 +1,7 @@
 """Jobs on the nodes of a Ray cluster: one launcher a node, never a Ray job or actor a run.
 
-The service speaks to a bridge process (`ray_link.py`), that to a detached launcher on each node
-(`ray_launcher.py`), which is our node agent there. Service and bridge may end and come back at any
+The service speaks to a bridge process (`link.py`), that to a detached launcher on each node
+(`launcher.py`), which is our node agent there. Service and bridge may end and come back at any
 time: the jobs go on, and all that is known of them is asked of the launchers again. What is kept
 here of where a job runs only saves asking everywhere.
 """
@@ -16,10 +16,10 @@ from typing import Any
 from dispatcher.agent.runtime import build_zip
 from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
-from targets import ray_link
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import RayConfig
 from targets.place import Site
+from targets.ray import link
 
 # A launcher that has had neither jobs nor a service for so long gives its devices back.
 IDLE_SECONDS = 600.0
@@ -34,8 +34,8 @@ class RayTarget:
         self._places: dict[str, str] = {}
         folder = site.root / config.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._link = ray_link.BridgeLink(
-            ray_link.command(config.python, folder),
+        self._link = link.BridgeLink(
+            link.command(config.python, folder),
             _environment(config),
             _greeting(config, site, agent_token, _runtime(folder)),
             folder,

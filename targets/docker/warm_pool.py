@@ -14,13 +14,13 @@ from dataclasses import replace
 from docker.errors import APIError
 
 from dispatcher.core.jobs import Job, Observation
-from targets import docker_gpu, docker_profile
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker_bytecode import Runtimes
-from targets.docker_engine import Engine
-from targets.docker_profile import Ground
-from targets.docker_warm_box import WarmBox, make_folder
+from targets.docker import gpu, profile
+from targets.docker.bytecode import Runtimes
+from targets.docker.engine import Engine
+from targets.docker.profile import Ground
+from targets.docker.warm_box import WarmBox, make_folder
 
 log = logging.getLogger(__name__)
 Hear = Callable[[WarmBox, Mapping[str, Observation]], None]
@@ -63,7 +63,7 @@ class Pool:
 
     def ready(self, job: Job) -> WarmBox:
         """One that takes such jobs, and answers. Raises TargetError."""
-        key = docker_profile.warm_key(job, self._config)
+        key = profile.warm_key(job, self._config)
         for box in list(self._boxes.values()):
             if box.key == key and box.answers():
                 return box
@@ -92,16 +92,16 @@ class Pool:
 
     def _start(self, box: WarmBox, job: Job) -> None:
         config, ground = self._config, self._ground
-        owner, image = docker_profile.owner(config), job.image or config.image
+        owner, image = profile.owner(config), job.image or config.image
         try:
             make_folder(box.folder, owner)
             ground = replace(ground, runtime=self._runtimes.get(image))
-            container = docker_profile.warm_container(box.name, job, config, ground)
-            box.start(container, docker_profile.warm_host(box.folder, config, ground))
+            container = profile.warm_container(box.name, job, config, ground)
+            box.start(container, profile.warm_host(box.folder, config, ground))
         except APIError as error:
-            raise docker_gpu.explain(error, image=image, url=self._engine.url) from error
+            raise gpu.explain(error, image=image, url=self._engine.url) from error
         except PermissionError as error:
-            raise LaunchRefused(docker_profile.NO_FOLDER.format(*owner)) from error
+            raise LaunchRefused(profile.NO_FOLDER.format(*owner)) from error
         except OSError as error:
             raise TargetUnavailable(f"cannot write below {ground.state}: {error}") from error
 

@@ -1,6 +1,6 @@
 """What a launcher stands on: its folder, the agent's code, the environment of its node.
 
-Sent to the cluster by value, as `ray_launcher.py` is.
+Sent to the cluster by value, as `launcher.py` is.
 """
 
 from __future__ import annotations
