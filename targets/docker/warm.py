@@ -237,7 +237,8 @@ class Warm:
                     self._pool.forget(box)
 
     def _needed(self, box: WarmBox) -> bool:
-        for name in box.jobs():
+        given = [name for name, entry in list(self._known.items()) if entry.box == box.name]
+        for name in {*box.jobs(), *given}:  # one that still waits there has no folder yet
             entry = self._claims.get(name)
             if entry is None or entry.box != box.name:
                 continue
