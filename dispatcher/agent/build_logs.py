@@ -7,7 +7,8 @@ import os
 import threading
 
 from dispatcher.agent.shipper import TELL_AFTER, Shipper
-from dispatcher.agent.streams import PLAIN, LogStream, Sources, streams_host
+from dispatcher.agent.sources import Sources
+from dispatcher.agent.streams import PLAIN, LogStream, streams_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from dispatcher.agent.preparing import Preparing
 from dispatcher.agent.remover import Remover
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.snapshots import Snapshots
-from dispatcher.agent.streams import Sources
+from dispatcher.agent.sources import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
     from dispatcher.agent.followed import Piece
-    from dispatcher.agent.streams import Sources
+    from dispatcher.agent.sources import Sources
 
 log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000

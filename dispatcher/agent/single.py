@@ -96,7 +96,7 @@ def _run(
 
 def _shipper(root: Root, job: Mapping[str, Any], settings: Mapping[str, Any]) -> Shipper:
     from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
-    from dispatcher.agent.streams import Sources
+    from dispatcher.agent.sources import Sources
 
     shipper = Shipper(Sources(root), lambda _: None, lambda _: None)
     limit = settings.get("log_limit")

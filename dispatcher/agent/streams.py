@@ -10,13 +10,10 @@ import os
 import time
 
 from dispatcher.agent import processes
-from dispatcher.agent.folders import Root, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
-
-    from dispatcher.agent.leavings import Leavings
 
     Key = Tuple[str, int, str]
 
@@ -70,48 +67,6 @@ def _kind(entry: os.DirEntry[str]) -> str:
     if entry.is_dir(follow_symlinks=False):
         return "folder"
     return "file" if entry.is_file(follow_symlinks=False) else "other"
-
-
-class Sources:
-    """Where a shipper finds what jobs say, and notes whose telemetry is all with the service.
-
-    Args:
-        root: The agent's root.
-    """
-
-    files: Files
-
-    def __init__(self, root: Root) -> None:
-        self._root = root
-        self.files = PLAIN
-
-    def streams(
-        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
-    ) -> List[Stream]:
-        """The streams of a job; see `streams_of`."""
-        return streams_of(job, self.folder(name, job), log_limit, known, self.files)
-
-    def leavings(
-        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
-    ) -> Optional[Leavings]:
-        """What a job leaves in its working directory; None for one that is no run's."""
-        if job.get("run_id") is None or job.get("attempt") is None:
-            return None
-        from dispatcher.agent.leavings import Leavings
-
-        return Leavings(job, self.folder(name, job), log_limit, known, self.files)
-
-    def folder(self, name: str, job: Mapping[str, Any]) -> str:  # noqa: ARG002
-        """The folder of a job."""
-        return self._root.job(name)
-
-    def mark_shipped(self, name: str) -> None:
-        """Note that the service has all of an ended job."""
-        write_json(f"{self._root.job(name)}/shipped", {})
-
-    def was_shipped(self, name: str) -> bool:
-        """Whether that was noted."""
-        return os.path.exists(f"{self._root.job(name)}/shipped")
 
 
 PLAIN = Files()

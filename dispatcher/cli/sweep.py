@@ -21,7 +21,8 @@ from dispatcher.client.sweeps.run import HyperDriveRun
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import Metric, Sampling, SweepSpec
-from dispatcher.services.suggesting import NoTrials, Suggester
+from dispatcher.services.histories import NoTrials
+from dispatcher.services.suggesting import Suggester
 
 app = typer.Typer(help="Sweeps: many runs of one script.", no_args_is_help=True)
 PAGE = 1000

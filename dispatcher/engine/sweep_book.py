@@ -24,7 +24,8 @@ from dispatcher.core.policies import (
 )
 from dispatcher.core.space import config_hash
 from dispatcher.core.sweeps import Cell, Counts, Sweep, key_of, retry_key, tries_of
-from dispatcher.services.suggesting import SEEN, Known, Suggester
+from dispatcher.services.histories import SEEN, Known
+from dispatcher.services.suggesting import Suggester
 from dispatcher.services.trials import cell_of, final_scores, generation_of, number_of
 from dispatcher.store.records import Sample
 

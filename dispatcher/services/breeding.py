@@ -23,8 +23,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dispatcher.core.space import Values
 from dispatcher.core.sweeps import SweepSpec
+from dispatcher.services.histories import Known, Trials
 from dispatcher.services.studies import PATIENCE, Coordinates, laid_out
-from dispatcher.services.suggesting import Known, Trials
 
 POPULATION = 50  # Optuna's for NSGA-II
 WARM = 10  # so many trials of other sweeps CMA-ES needs to begin from them

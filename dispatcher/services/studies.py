@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dispatcher.core.space import Space, Values
 from dispatcher.core.sweeps import SweepSpec
-from dispatcher.services.suggesting import STARTUP, Known, Trials
+from dispatcher.services.histories import STARTUP, Known, Trials
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -23,8 +23,9 @@ from dispatcher.core.sweeps import (
     SweepSpec,
     trial_spec,
 )
+from dispatcher.services.histories import Known
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.suggesting import Known, Suggester, check_installed, some_cell
+from dispatcher.services.suggesting import Suggester, check_installed, some_cell
 from dispatcher.services.trials import Trial, all_trials, cell_of, first_trials, front, trials_of
 from dispatcher.store.contract import Store, Transaction
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
-from dispatcher.agent.streams import Sources
+from dispatcher.agent.sources import Sources
 from targets.docker.claims import Entry
 from targets.docker.files import GuardedFiles
 

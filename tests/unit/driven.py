@@ -8,9 +8,7 @@ from typing import Any
 from dispatcher.core.lifecycle import Status
 from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
 from dispatcher.engine.sweep_book import Book, load
-from dispatcher.services.suggesting import (
-    Suggester,
-)
+from dispatcher.services.suggesting import Suggester
 from tests.unit.test_sweeps import PARENT, made, spec
 
 Score = Callable[[Mapping[str, Any]], tuple[float, ...]]

@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.services.suggesting import (
-    NoTrials,
-    Suggester,
-    some_cell,
-)
+from dispatcher.services.histories import NoTrials
+from dispatcher.services.suggesting import Suggester, some_cell
 from tests.unit.driven import ALL, Drive, hill, sampled
 
 RULES = ["x * x <= 1 + log", "n + q / 5 < 8", "kind != 'c' or steps >= 4"]

@@ -2,10 +2,8 @@
 
 import math
 
-from dispatcher.services.suggesting import (
-    NoTrials,
-    Suggester,
-)
+from dispatcher.services.histories import NoTrials
+from dispatcher.services.suggesting import Suggester
 from tests.unit.driven import sampled
 
 

@@ -16,12 +16,8 @@ from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Status
 from dispatcher.core.sweeps import Metric, Sweep
 from dispatcher.engine.sweep_book import Book
-from dispatcher.services.suggesting import (
-    SEEN,
-    NoTrials,
-    Suggester,
-    check_installed,
-)
+from dispatcher.services.histories import SEEN, NoTrials
+from dispatcher.services.suggesting import Suggester, check_installed
 from dispatcher.services.trials import Trial, front
 from tests.unit.driven import ALL, FURTHER, LEARN, NONE, Drive, hill, sampled, valley
 from tests.unit.test_sweeps import PARENT, made
@@ -126,7 +122,7 @@ def test_two_metrics_are_both_served(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["TPE", "CMAES", "NSGAII"])
 def test_what_another_sweep_has_found_is_begun_from(name: str) -> None:
-    from dispatcher.services.suggesting import Known
+    from dispatcher.services.histories import Known
 
     space = {f"x{k}": ["uniform", [0, 1]] for k in range(3)}
     luck = random.Random(5)

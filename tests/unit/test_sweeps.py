@@ -27,7 +27,8 @@ from dispatcher.core.sweeps import (
     tries_of,
 )
 from dispatcher.engine.sweep_book import Book, load
-from dispatcher.services.suggesting import STARTUP, Known, NoTrials, Suggester
+from dispatcher.services.histories import STARTUP, Known, NoTrials
+from dispatcher.services.suggesting import Suggester
 
 POLICY: TypeAdapter[Any] = TypeAdapter(Policy)
 GRID = {"a": ["choice", [[1, 2, 3]]], "b": ["choice", [["x", "y"]]]}
