@@ -139,16 +139,27 @@ class Logs:
         root.mkdir(parents=True, exist_ok=True)
 
     def write(self, run_id: str, attempt: int, name: str, offset: int, data: bytes) -> None:
-        path = self._path(run_id, attempt, name)
+        """Write a chunk; on return it would outlive a power cut, the file's name included.
+
+        Its first chunk makes a file. Whoever is refused sends the chunk again, so what a disk could
+        not take is written anew, and never only synced anew.
+        """
+        path, is_first = self._path(run_id, attempt, name), offset == 0
         with room(self._root):
+            is_new = is_first and not path.parent.is_dir()
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 while data:  # a disk that is nearly full takes a part
                     written = os.pwrite(descriptor, data, offset)
                     data, offset = data[written:], offset + written
+                os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
+            if is_first:
+                sync_folder(path.parent)
+            if is_new:
+                sync_folder(self._root)
 
     def read(self, run_id: str, attempt: int, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes from `offset`; empty where nothing is (yet)."""
