@@ -1,11 +1,13 @@
 """A desk for a module, and one of its own for tests that kill or stop things."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.rigs.desk import Desk, desk
 from tests.rigs.dockerd import IMAGE, Dockerd
+from tests.rigs.programs import Place
 from tests.rigs.raycluster import RayCluster
 
 
@@ -60,3 +62,20 @@ def far(
         )
         assert told["answers"], told
         yield made
+
+
+@pytest.fixture(params=["local", "box", "cluster"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A folder of the program's own, beside a workspace that has this target."""
+    made: Desk = request.getfixturevalue("shared" if request.param == "local" else "far")
+    folder = made.folder / request.node.name.replace("[", "-").rstrip("]")
+    folder.mkdir()
+    return Place(folder, request.param)
+
+
+@pytest.fixture
+def folder(shared: Desk, request: pytest.FixtureRequest) -> Path:
+    """A folder of the program's own, below the workspace's."""
+    made = shared.folder / request.node.name
+    made.mkdir()
+    return made

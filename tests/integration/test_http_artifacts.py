@@ -16,7 +16,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import House, build
 from dispatcher.store.blobs import Blobs
 from dispatcher.store.uploads import Uploads
-from tests.integration.test_http_api import JSON, MIB, OWNER, spec, submit
+from tests.integration.http_house import JSON, MIB, OWNER, spec, submit
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.rigs.v1names import SHIM
 
@@ -24,6 +25,13 @@ def config(*arguments, **kwargs):
     made.run_config.gpus = 0
     return made
 """
+
+
+class Place(NamedTuple):
+    """Where a program lives, and where its runs go."""
+
+    folder: Path
+    target: str
 
 
 def program(folder: Path, text: str, *, head: str = HEAD, target: str = "local") -> str:

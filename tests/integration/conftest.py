@@ -1,0 +1,28 @@
+"""Fixtures of more than one module."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from dispatcher.server.app import create_app
+from dispatcher.server.settings import Settings
+from dispatcher.server.wiring import House, build
+from tests.integration.http_house import MIB, OWNER
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("house"))
+    house = build(settings, "http://127.0.0.1:1", OWNER)
+    house.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
+    yield house
+    house.close()
+
+
+@pytest.fixture(scope="module")
+def api(house: House) -> Iterator[TestClient]:
+    app = create_app(house.services, max_body=4 * MIB)
+    with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
+        client.headers["Authorization"] = f"Bearer {OWNER}"
+        yield client
