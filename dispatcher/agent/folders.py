@@ -41,13 +41,17 @@ class Root:
         """Make the folders that are not there yet."""
         for folder in (self.jobs, self.claims, self.snapshots, self.runtime, self.trash):
             os.makedirs(folder, exist_ok=True)
+        for folder in (self.path, os.path.dirname(self.path)):  # what is durable lies in them
+            _sync_folder(folder)
 
     def job(self, name: str) -> str:
         """The folder of a job."""
         return f"{self.jobs}/{name}"
 
     def claim(self, name: str, lock: Optional[str] = None) -> bool:
-        """Take the durable claim of a name; False when it was taken before, by anyone.
+        """Take the claim of a name; False when it was taken before, by anyone.
+
+        On return it would outlive a power cut: else a job could be started twice.
 
         Args:
             name: The name.
@@ -56,12 +60,12 @@ class Root:
         """
         path = f"{self.claims}/{name}"
         try:
-            if lock is not None and _linked(lock, path):
-                return True
-            mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            os.close(os.open(path, mode, 0o600))
+            if lock is None or not _linked(lock, path):
+                mode = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+                os.close(os.open(path, mode, 0o600))
         except FileExistsError:
             return False
+        _sync_folder(self.claims)
         return True
 
     def is_claimed(self, name: str) -> bool:

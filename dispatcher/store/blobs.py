@@ -137,6 +137,7 @@ class Logs:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
+        sync_folder(root.parent)
 
     def write(self, run_id: str, attempt: int, name: str, offset: int, data: bytes) -> None:
         """Write a chunk; on return it would outlive a power cut, the file's name included.
@@ -146,7 +147,6 @@ class Logs:
         """
         path, is_first = self._path(run_id, attempt, name), offset == 0
         with room(self._root):
-            is_new = is_first and not path.parent.is_dir()
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
@@ -156,9 +156,8 @@ class Logs:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
-            if is_first:
+            if is_first:  # also where the folder is there: whoever made it may not have synced it
                 sync_folder(path.parent)
-            if is_new:
                 sync_folder(self._root)
 
     def read(self, run_id: str, attempt: int, name: str, offset: int, limit: int) -> bytes:

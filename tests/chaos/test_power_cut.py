@@ -7,7 +7,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +36,7 @@ for k in range(20):
 open("outputs/said.txt", "w").write(run.id * 50)
 """
 FEW, MOST_OPEN = 3, 12
+MOST = 30  # runs that have ended when the power is cut
 
 
 @dataclass
@@ -117,10 +117,12 @@ def _bytes(service: Transport, path: str, query: list[tuple[str, int]]) -> bytes
 
 def cut_and_start_again(service: Service, disk: CutDisk) -> None:
     """All stops at one moment; what the disk has by then is what there is afterwards."""
-    stopped = service.members()
-    for process in stopped:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGSTOP)
+    stopped = set[int]()
+    while new := {process.pid for process in service.members()} - stopped:
+        for pid in new:  # one that was not stopped yet may have started another
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        stopped |= new
     left = disk.copy()
     service.close()
     disk.put_back(left)
@@ -154,8 +156,8 @@ def cut_once(folder: Path, seed: int, patches: Path | None = None) -> tuple[int,
             service.attach("local", kind="local", cpus=3)
             track = Track(service, Effects(folder / "effects"), folder)
             listener = Listener(track)
-            until(lambda: listener.ended > FEW, "some have ended", 60)
-            time.sleep(chance.uniform(0, 2))
+            enough = chance.randint(FEW, MOST)
+            until(lambda: listener.ended >= enough, f"{enough} have ended", 60)
             cut_and_start_again(service, disk)
             listener.stop()
             return listener.ended, taken_back(track, listener.said)

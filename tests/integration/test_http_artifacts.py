@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,28 +10,10 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from dispatcher.server.app import create_app
-from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import House, build
+from dispatcher.server.wiring import House
 from dispatcher.store.blobs import Blobs
 from dispatcher.store.uploads import Uploads
-from tests.integration.http_house import JSON, MIB, OWNER, spec, submit
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = build(Settings(data_dir=tmp_path_factory.mktemp("house")), "http://127.0.0.1:1", OWNER)
-    house.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
-    yield house
-    house.close()
-
-
-@pytest.fixture(scope="module")
-def api(house: House) -> Iterator[TestClient]:
-    app = create_app(house.services, max_body=4 * MIB)
-    with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
-        client.headers["Authorization"] = f"Bearer {OWNER}"
-        yield client
+from tests.integration.http_house import JSON, spec, submit
 
 
 def sha(data: bytes) -> str:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,24 +19,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import House, build
 from tests.rigs.waiting import until
 
-OWNER = "owner-token-for-tests"
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = build(Settings(data_dir=tmp_path_factory.mktemp("house")), "http://127.0.0.1:1", OWNER)
-    made.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def api(house: House) -> Iterator[TestClient]:
-    app = create_app(house.services, max_body=4 << 20)
-    with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
-        client.headers["Authorization"] = f"Bearer {OWNER}"
-        yield client
 
 
 def sweep(name: str, **fields: Any) -> dict[str, Any]:
