@@ -17,6 +17,7 @@ from dispatcher.server import wiring
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import House, build
+from tests.integration.http_house import OWNER
 from tests.rigs.waiting import until
 
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
