@@ -1,4 +1,4 @@
-"""Compute targets: where jobs run. Five verbs (`base.py`), a module or a package a kind.
+"""Compute targets: where jobs run. Six verbs (`base.py`), a module or a package a kind.
 
 `build()` turns a configuration into a target and imports `docker` or `ray` only when one of that
 kind is asked for. The room knows `dispatcher.core` and the wire protocol of the node agent; it

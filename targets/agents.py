@@ -56,8 +56,9 @@ class AgentConnection:
     def submit(self, jobs: Sequence[Job]) -> None:
         self.ask("submit", jobs=[job.wire() for job in jobs])
 
-    def observe(self, names: Collection[str]) -> dict[str, Observation]:
-        answer = self.ask("observe", names=list(names))
+    def observe(self, names: Collection[str] | None) -> dict[str, Observation]:
+        """The named jobs, or all that the agent knows."""
+        answer = self.ask("observe", names=None if names is None else list(names))
         return {name: self._read(seen) for name, seen in answer["observations"].items()}
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:

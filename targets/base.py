@@ -56,6 +56,13 @@ class Target(Protocol):
         telemetry has been handed over. A job whose node does not answer is UNKNOWN, never EXITED.
         """
 
+    def jobs(self) -> Mapping[str, Observation]:
+        """All jobs that it still has something of, whoever launched them, as `poll` shows them.
+
+        Those that were removed are left out, and so is what a node has that does not answer. Raises
+        TargetUnavailable.
+        """
+
     def stop(self, names: Collection[str], grace: float) -> None:
         """End the jobs: SIGTERM to all of each, SIGKILL after `grace` seconds. Returns without
         waiting for that.

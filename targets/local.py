@@ -46,6 +46,9 @@ class LocalTarget:
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         return self._agent.observe(names) if names else {}
 
+    def jobs(self) -> Mapping[str, Observation]:
+        return self._agent.observe(None)
+
     def stop(self, names: Collection[str], grace: float) -> None:
         self._agent.ask("stop", names=list(names), grace=grace)
 

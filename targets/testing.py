@@ -22,7 +22,7 @@ class FakeTarget:
     """
 
     def __init__(self, capacity: Capacity | None = None) -> None:
-        self.jobs: dict[str, Observation] = {}
+        self.seen: dict[str, Observation] = {}
         self.launches: list[str] = []
         self.away = False
         self.refuses: dict[str, str] = {}
@@ -41,25 +41,30 @@ class FakeTarget:
         for job in jobs:
             if job.run_id in self.refuses:
                 failures[job.name] = LaunchRefused(self.refuses[job.run_id])
-            elif job.name not in self.jobs or (job.name in self._line and job.room is None):
+            elif job.name not in self.seen or (job.name in self._line and job.room is None):
                 self._take(job)
         return failures
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         self._answer()
-        return {name: self.jobs.get(name, ABSENT) for name in names}
+        return {name: self.seen.get(name, ABSENT) for name in names}
+
+    def jobs(self) -> Mapping[str, Observation]:
+        self._answer()
+        there = {name: self.seen[name] for name in self._given}
+        return {name: one for name, one in there.items() if one.state is not State.REMOVED}
 
     def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
         self._answer()
         for name in names:
-            if self.jobs.get(name, ABSENT).state in (State.ALIVE, State.ABSENT, State.CREATED):
+            if self.seen.get(name, ABSENT).state in (State.ALIVE, State.ABSENT, State.CREATED):
                 self.end(name, Evidence(signal=15, reason="stopped"))
 
     def remove(self, names: Collection[str]) -> None:
         self._answer()
         for name in names:
-            if self.jobs.get(name, ABSENT).state is State.EXITED:
-                self.jobs[name] = Observation(State.REMOVED)
+            if self.seen.get(name, ABSENT).state is State.EXITED:
+                self.seen[name] = Observation(State.REMOVED)
 
     def watch(self, report: Report) -> None:
         self._report = report
@@ -69,23 +74,23 @@ class FakeTarget:
 
     def end(self, name: str, evidence: Evidence) -> None:
         """The job ends so."""
-        started = self.jobs.get(name, ABSENT).started_at
-        self.jobs[name] = Observation(State.EXITED, started, evidence)
+        started = self.seen.get(name, ABSENT).started_at
+        self.seen[name] = Observation(State.EXITED, started, evidence)
         self._tell(name)
         while self._line and self._has_room(self._line[0]):
             self._start(self._line[0])
 
     def lose(self, name: str) -> None:
         """The job and its record are gone; its durable claim is all that is left."""
-        self.jobs[name] = Observation(State.REMOVED)
+        self.seen[name] = Observation(State.REMOVED)
 
     def alive(self) -> set[str]:
-        return {name for name, seen in self.jobs.items() if seen.state is State.ALIVE}
+        return {name for name, seen in self.seen.items() if seen.state is State.ALIVE}
 
     def _take(self, job: Job) -> None:
         self._given[job.name] = job
         if job.room is not None and not self._has_room(job.name):
-            self.jobs[job.name] = Observation(State.CREATED)
+            self.seen[job.name] = Observation(State.CREATED)
             self._line.append(job.name)
         else:
             self._start(job.name)
@@ -93,9 +98,9 @@ class FakeTarget:
     def _start(self, name: str) -> None:
         if name in self._line:
             self._line.remove(name)
-        if self.jobs.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
+        if self.seen.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
             self.launches.append(name)
-            self.jobs[name] = Observation(State.ALIVE, started_at=1.0)
+            self.seen[name] = Observation(State.ALIVE, started_at=1.0)
             self._tell(name)
 
     def _has_room(self, name: str) -> bool:
@@ -103,14 +108,14 @@ class FakeTarget:
         job = self._given[name]
         taken = sum(self._given[other].cpus for other in self.alive())
         return (
-            self.jobs.get(name, ABSENT).state is State.EXITED
+            self.seen.get(name, ABSENT).state is State.EXITED
             or job.room is None
             or (taken + job.cpus <= job.room)
         )
 
     def _tell(self, name: str) -> None:
         if self._report is not None:
-            self._report({name: self.jobs[name]})
+            self._report({name: self.seen[name]})
 
     def _answer(self) -> None:
         if self.away:
@@ -216,6 +221,23 @@ class TargetContract:
         for name in names:
             wait_until(target, name, exited)
         target.remove(names)
+
+    def test_all_that_it_has_is_told_without_names(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        job = make_job("unasked-1")
+        target.stop(["withheld-1"], grace=0)
+        target.launch([job])
+        wait_until(target, job.name, alive)
+        told = target.jobs()
+        assert told[job.name].state is State.ALIVE
+        assert "withheld-1" not in told
+        target.stop([job.name], grace=0)
+        wait_until(target, job.name, exited)
+        assert target.jobs()[job.name].state is State.EXITED
+        target.remove([job.name])
+        wait_until(target, job.name, lambda seen: seen.state is State.REMOVED)
+        assert job.name not in target.jobs()
 
     def test_the_capacity_names_its_nodes(self, target: Target) -> None:
         nodes = target.capacity().nodes

@@ -1,4 +1,4 @@
-"""`dispatcher computetarget …`: attach, create, list, show, detach, ping."""
+"""`dispatcher computetarget …`: attach, create, list, show, detach, ping, clear."""
 # ruff: noqa: ARG001  (the flags are v1's)
 
 from typing import Annotated, Any
@@ -179,6 +179,20 @@ def ping(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
     """Ask the target whether it answers; exit code 5 if it does not."""
     found = scope.service.post(f"/targets/{_chosen(word, name)}/ping", {})
     return Shown(found, code=Exit.OK if found["answers"] else Exit.UNREACHABLE)
+
+
+@command(app)
+def clear(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
+    """End the jobs that the target has and no run accounts for (its `strays`).
+
+    There are such when the database was put back to an earlier state while runs went on.
+    """
+    found = scope.service.post(f"/targets/{_chosen(word, name)}/clear", {})
+    strays = [{"job": job, "state": state} for job, state in found["strays"].items()]
+    scope.note(
+        f"jobs that are being ended: {len(strays)}" if strays else "there is nothing to clear"
+    )
+    return Shown(strays, ("job", "state"))
 
 
 @command(app)

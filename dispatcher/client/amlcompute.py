@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _KIND = "AmlCompute"
 _IDLE = 1800
+_SEEN = ("answers", "capacity", "strays")  # what the service has seen of a target, not its setting
 _SCALE = ("min_nodes", "max_nodes", "idle_seconds_before_scaledown")
 
 
@@ -325,7 +326,7 @@ def create(workspace: Workspace, name: str, config: Any) -> ComputeTarget:
 
 def change(target: ComputeTarget, labels: Dict[str, str]) -> None:
     """Store a target with other labels."""
-    kept = {k: v for k, v in target.serialize().items() if k not in ("answers", "capacity")}
+    kept = {k: v for k, v in target.serialize().items() if k not in _SEEN}
     put(target.workspace, target.name, {**kept, "labels": labels})
     target.refresh_state()
 

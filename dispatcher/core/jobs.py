@@ -86,6 +86,13 @@ class Observation:
 ABSENT = Observation(State.ABSENT)
 
 
+def attempt_of(name: str) -> tuple[str, int] | None:
+    """The run and its attempt that a job's name says; None if it is no job's name."""
+    run_id, _, rest = name.rpartition("-")
+    number = rest.partition(".")[0]
+    return (run_id, int(number)) if run_id and number.isascii() and number.isdigit() else None
+
+
 @dataclass(frozen=True)
 class Rank:
     """One process of a gang: which it is and which devices it gets."""

@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.engine.stocktaking import Stocktaking
 from dispatcher.store.contract import Store
 from targets.base import Target, TargetError, TargetUnavailable
 
@@ -71,9 +72,14 @@ class Member:
     """One target and its thread."""
 
     def __init__(
-        self, name: str, config: Mapping[str, Any], build: Callable[[], Target], report: Report
+        self,
+        name: str,
+        config: Mapping[str, Any],
+        build: Callable[[], Target],
+        report: Report,
+        stock: Stocktaking,
     ):
-        self.name, self.config = name, config
+        self.name, self.config, self.stock = name, config, stock
         self.present: Capacity | None = None  # as it answered last; None while it does not
         self.answers = False
         self._nodes: dict[str, tuple[Node, float]] = {}  # by name, and when it was there last
@@ -99,13 +105,22 @@ class Member:
     def poll(self, names: Collection[str]) -> None:
         self._calls.put(lambda: self._poll(names))
 
-    def measure(self) -> threading.Event:
-        """Ask for the capacity; the event is set once the target has answered, or refused to."""
+    def clear(self) -> threading.Event:
+        """End what no run accounts for; the event is set once that has begun."""
+        return self._asked(lambda: self.stock.clear(self._reach()))
+
+    def measure(self, *, thoroughly: bool = False) -> threading.Event:
+        """Ask for the capacity, and now and then for all jobs; the event is set once the target has
+        answered, or refused to.
+        """
+        return self._asked(lambda: self._measure(thoroughly))
+
+    def _asked(self, ask: Callable[[], None]) -> threading.Event:
         done = threading.Event()
 
         def call() -> None:
             try:
-                self._measure()
+                ask()
             finally:
                 done.set()
 
@@ -148,7 +163,7 @@ class Member:
             log.warning("target does not answer", extra={"target": self.name}, exc_info=True)
             self._report(Silent(self.name, names))
 
-    def _measure(self) -> None:
+    def _measure(self, thoroughly: bool) -> None:
         try:
             capacity = self._reach().capacity()
         except TargetError as error:
@@ -161,6 +176,13 @@ class Member:
         if capacity != self.present:
             self.present = capacity
             self._report(Resized(self.name))
+        self._take_stock(thoroughly)
+
+    def _take_stock(self, now: bool) -> None:
+        try:
+            self.stock.take(self._reach(), now=now)
+        except TargetError as error:
+            log.warning("cannot say all that it has: %s", error, extra={"target": self.name})
 
     @property
     def whole(self) -> Capacity | None:
@@ -230,11 +252,22 @@ class Fleet:
     def measure(self, name: str, seconds: float) -> None:
         member = self._members.get(name)
         if member is not None:
-            member.measure().wait(seconds)
+            member.measure(thoroughly=True).wait(seconds)
+
+    def strays(self, name: str) -> Mapping[str, State]:
+        """The jobs that it has and no run accounts for, as they were seen last."""
+        member = self._members.get(name)
+        return {} if member is None else member.stock.strays
+
+    def clear(self, name: str, seconds: float) -> None:
+        member = self._members.get(name)
+        if member is not None:
+            member.clear().wait(seconds)
 
     def answers(self, name: str) -> bool:
         member = self._members.get(name)
         return member is not None and member.answers
 
     def _member(self, name: str, config: Mapping[str, Any]) -> Member:
-        return Member(name, config, lambda: self._builder.build(config), self._report)
+        stock = Stocktaking(name, self._store)
+        return Member(name, config, lambda: self._builder.build(config), self._report, stock)

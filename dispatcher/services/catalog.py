@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dispatcher.core.errors import Conflict, ExperimentNotFound, InvalidSpec, TargetNotFound
+from dispatcher.core.jobs import State
 from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.requests import default_gpus, request_of
@@ -33,11 +34,17 @@ class TargetBook(Protocol):
     def answers(self, name: str) -> bool:
         """Whether it answered when it was asked last."""
 
+    def strays(self, name: str) -> Mapping[str, State]:
+        """The jobs that it has and no run accounts for (`services.strays`), as seen last."""
+
     def changed(self) -> None:
         """Configurations have changed: look at them again."""
 
     def measure(self, name: str, seconds: float) -> None:
         """Ask the target what it has, and wait that long for its answer."""
+
+    def clear(self, name: str, seconds: float) -> None:
+        """Begin to end its strays, and wait that long until that has begun."""
 
 
 class Catalog:
@@ -69,6 +76,15 @@ class Catalog:
         """Ask the target now; what is known of it then. Raises TargetNotFound."""
         self._configs(name)
         self._book.measure(name, PING_SECONDS)
+        return self.target(name)
+
+    def clear(self, name: str) -> dict[str, Any]:
+        """End the jobs that no run accounts for; the target as it is then.
+
+        Raises TargetNotFound.
+        """
+        self._configs(name)
+        self._book.clear(name, PING_SECONDS)
         return self.target(name)
 
     def detach(self, name: str) -> None:
@@ -163,6 +179,7 @@ class Catalog:
         shown = self._book.shown(config)
         shown["answers"] = self._book.answers(name)
         shown["capacity"] = None if capacity is None else capacity.describe()
+        shown["strays"] = dict(self._book.strays(name))
         return shown
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
@@ -39,6 +39,8 @@ from targets.place import Site
 # Measured on two cores: 6 starts a second by one thread, 9 by two, 10 by four.
 WORKERS = 4
 SWEEP_SECONDS = 60.0
+
+_NOT_THERE = (State.ABSENT, State.REMOVED)
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +120,11 @@ class DockerTarget:
         found = self._listed(cold)
         seen = {name: self._cold.seen(name, found.get(name)) for name in cold}
         return {**waiting, **seen, **self._warm.poll(warm)} if warm else {**waiting, **seen}
+
+    def jobs(self) -> Mapping[str, Observation]:
+        """All jobs that have folders here, and what is to be seen of them."""
+        seen = self.poll({*self._boxes.names(), *self._warm.names()})
+        return {name: one for name, one in seen.items() if one.state not in _NOT_THERE}
 
     def stop(self, names: Collection[str], grace: float) -> None:
         """SIGTERM now, SIGKILL after `grace` seconds; what has not started is withdrawn."""

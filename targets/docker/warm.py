@@ -133,6 +133,15 @@ class Warm:
             seen |= {name: self._seen(name, mine[name], one) for name, one in found.items()}
         return {**gone, **seen}
 
+    def names(self) -> list[str]:
+        """The jobs that have folders in a container that they were claimed for.
+
+        Whoever has a container may make folders there.
+        """
+        found = [(name, box.name) for box in self._pool.everyone() for name in box.jobs()]
+        entries = ((name, box, self._claims.get(name)) for name, box in found)
+        return [name for name, box, entry in entries if entry and entry.box == box]
+
     def _seen(self, name: str, entry: Entry, seen: Observation) -> Observation:
         if seen.state is State.ABSENT and entry.claim is Claim.STOPPED:
             return Observation(State.REMOVED)

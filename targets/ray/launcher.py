@@ -59,7 +59,7 @@ class Launcher:
         threading.Thread(target=self._keep, name="keep", daemon=True).start()
 
     def configure(self, service: Mapping[str, Any], lease: Mapping[str, float]) -> None:
-        """How to reach the service, and the terms of the lease (`ray_nodes.Terms`)."""
+        """How to reach the service, and the terms of the lease (`targets.ray.nodes.Terms`)."""
         path = service.get("socket")
         here = path if path and os.path.exists(path) else None  # else the service is elsewhere
         self._agent.configure(service={**service, "socket": here}, lease=lease["inner"])
@@ -100,7 +100,7 @@ class Launcher:
         self._agent.submit(json.loads(jobs))
         return True
 
-    def observe(self, names: list[str]) -> dict[str, Any]:
+    def observe(self, names: list[str] | None) -> dict[str, Any]:
         found: dict[str, Any] = self._agent.observe(names)
         return found
 

@@ -59,6 +59,9 @@ class RayTarget:
         answer = self._link.ask("observe", names=self._placed(names))
         return self._taken(answer["observations"])
 
+    def jobs(self) -> Mapping[str, Observation]:
+        return self._taken(self._link.ask("jobs")["observations"])
+
     def stop(self, names: Collection[str], grace: float) -> None:
         self._link.ask("stop", names=self._placed(names), grace=grace)
 

@@ -1,4 +1,4 @@
-"""The five verbs over all nodes of a cluster, as the bridge carries them out.
+"""A target's verbs over all nodes of a cluster, as the bridge carries them out.
 
 A job's node is told with its name where the service knows it; where it does not, every node is
 asked. Jobs, names and answers are as in docs/protocol.md, section 3.
@@ -99,6 +99,15 @@ class Verbs:
                 seen[name] = _record(name, "unknown")
         return {"observations": seen}
 
+    def jobs(self) -> Record:
+        """All that the nodes that answer have."""
+        seen: dict[str, Record] = {}
+        everywhere = self._cluster.nodes()
+        for node, answer in zip(everywhere, self._pool.map(_all_of, everywhere), strict=True):
+            for name, record in answer.items():
+                seen[name] = _better(seen.get(name), {**record, "node": node.described.name})
+        return {"observations": seen}
+
     def stop(self, names: Names, grace: float) -> None:
         """Stop or withdraw. Raises Away if a node that may have one of them cannot be told."""
         self._must_reach(names, lambda node, asked: node.call("stop", asked, grace))
@@ -160,6 +169,14 @@ class Verbs:
         known = set(_by_node(names))
         if any(node in known or self._cluster.may_have_jobs(node) for node in deaf):
             raise Away(f"node {', '.join(deaf)} does not answer")
+
+
+def _all_of(node: RemoteNode) -> Mapping[str, Record]:
+    try:
+        told: Mapping[str, Record] = node.call("observe", None)
+    except Away:
+        return {}
+    return told
 
 
 def _counted(node: RemoteNode) -> list[str]:

@@ -45,7 +45,7 @@ def alive(house: House, target: str = "t") -> set[str]:
 
 
 def ahead(house: House, target: str = "t") -> set[str]:
-    jobs = house.kinds.targets[target].jobs
+    jobs = house.kinds.targets[target].seen
     return {name for name, seen in jobs.items() if seen.state is State.CREATED}
 
 

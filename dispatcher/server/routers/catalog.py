@@ -43,6 +43,12 @@ def ping_target(name: str, services: S) -> dict[str, Any]:
     return services.catalog.ping(name)
 
 
+@router.post("/targets/{name}/clear", dependencies=[Depends(owner)])
+def clear_target(name: str, services: S) -> dict[str, Any]:
+    """End the target's `strays`: jobs that it has and no run accounts for."""
+    return services.catalog.clear(name)
+
+
 @router.post("/experiments/{name}")
 def make_experiment(name: str, services: S) -> dict[str, Any]:
     """Get or create."""
