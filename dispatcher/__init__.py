@@ -6,14 +6,15 @@ and a script that only logs never loads what talks to the service.
 
 TYPE_CHECKING = False  # type checkers know the name; importing `typing` would cost milliseconds
 if TYPE_CHECKING:
-    from dispatcher.client.config import (
+    from dispatcher.client.configs.run_configuration import (
         DockerConfiguration,
         MpiConfiguration,
         PyTorchConfiguration,
         RunConfiguration,
         TensorflowConfiguration,
     )
-    from dispatcher.client.environment import Environment
+    from dispatcher.client.configs.script_run_config import ScriptRunConfig
+    from dispatcher.client.environments.environment import Environment
     from dispatcher.client.errors import (
         ActivityFailedException,
         AuthenticationException,
@@ -31,23 +32,22 @@ if TYPE_CHECKING:
         WaitTimeoutError,
         WorkspaceException,
     )
-    from dispatcher.client.experiment import Experiment
-    from dispatcher.client.run import Run, ScriptRun, get_run
-    from dispatcher.client.run_wait import wait_all
-    from dispatcher.client.script_run_config import ScriptRunConfig
-    from dispatcher.client.workspace import Workspace
+    from dispatcher.client.runs.run import Run, ScriptRun, get_run
+    from dispatcher.client.runs.waiting import wait_all
+    from dispatcher.client.workspaces.experiment import Experiment
+    from dispatcher.client.workspaces.workspace import Workspace
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "config": (
+    "configs.run_configuration": (
         "DockerConfiguration",
         "MpiConfiguration",
         "PyTorchConfiguration",
         "RunConfiguration",
         "TensorflowConfiguration",
     ),
-    "environment": ("Environment",),
+    "environments.environment": ("Environment",),
     "errors": (
         "ActivityFailedException",
         "AuthenticationException",
@@ -65,11 +65,11 @@ _HOMES = {
         "WaitTimeoutError",
         "WorkspaceException",
     ),
-    "experiment": ("Experiment",),
-    "run": ("Run", "ScriptRun", "get_run"),
-    "run_wait": ("wait_all",),
-    "script_run_config": ("ScriptRunConfig",),
-    "workspace": ("Workspace",),
+    "workspaces.experiment": ("Experiment",),
+    "runs.run": ("Run", "ScriptRun", "get_run"),
+    "runs.waiting": ("wait_all",),
+    "configs.script_run_config": ("ScriptRunConfig",),
+    "workspaces.workspace": ("Workspace",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,7 +11,6 @@ import typer
 
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.output import Format
-from dispatcher.client import workspace_config
 from dispatcher.client.errors import (
     AzureMLException,
     ServerUnreachable,
@@ -20,9 +19,10 @@ from dispatcher.client.errors import (
     WaitTimeoutError,
     WorkspaceException,
 )
-from dispatcher.client.run import Run
+from dispatcher.client.runs.run import Run
 from dispatcher.client.transport import Transport
-from dispatcher.client.workspace import Workspace
+from dispatcher.client.workspaces import config as workspace_config
+from dispatcher.client.workspaces.workspace import Workspace
 
 HERE = Path()
 

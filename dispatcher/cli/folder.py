@@ -7,11 +7,11 @@ import typer
 from dispatcher.cli import attached
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
-from dispatcher.client import workspace_config
-from dispatcher.client import workspace_registry as registry
 from dispatcher.client.errors import UserErrorException, WorkspaceException
-from dispatcher.client.experiment import check_experiment_name
-from dispatcher.client.workspace import Workspace
+from dispatcher.client.workspaces import config as workspace_config
+from dispatcher.client.workspaces import registry
+from dispatcher.client.workspaces.experiment import check_experiment_name
+from dispatcher.client.workspaces.workspace import Workspace
 
 app = typer.Typer(help="Folders and the workspace that they belong to.", no_args_is_help=True)
 

@@ -7,8 +7,8 @@ import typer
 
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.config_file import to_dict
+from dispatcher.client.configs.files import to_dict
+from dispatcher.client.configs.run_configuration import RunConfiguration
 from dispatcher.client.errors import UserErrorException
 
 app = typer.Typer(help="Run configuration files: *.runconfig.", no_args_is_help=True)

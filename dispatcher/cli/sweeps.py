@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.script_run_config import ScriptRunConfig
 from dispatcher.client.sweeps import expressions, policies, sampling
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.errors import HyperDriveConfigException

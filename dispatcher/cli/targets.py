@@ -10,10 +10,10 @@ from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
 from dispatcher.client import wire
-from dispatcher.client.amlcompute import AmlCompute
+from dispatcher.client.compute.amlcompute import AmlCompute
+from dispatcher.client.compute.remote_compute import RemoteCompute
+from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.remote_compute import RemoteCompute
-from dispatcher.client.targets import ComputeTarget
 
 app = typer.Typer(help="Compute targets: where runs run.", no_args_is_help=True)
 attach = typer.Typer(help="Attach a target, or change one.", no_args_is_help=True)

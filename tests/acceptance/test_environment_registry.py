@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.client.environment import Environment
+from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import ServiceException, UserErrorException
 from tests.acceptance.test_environments import packages
 from tests.rigs.desk import Desk

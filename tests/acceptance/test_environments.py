@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.client.conda_dependencies import CondaDependencies
-from dispatcher.client.config_parts import PyTorchConfiguration
-from dispatcher.client.environment import Environment
+from dispatcher.client.configs.parts import PyTorchConfiguration
+from dispatcher.client.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import ActivityFailedException
 from tests.rigs import processes
 from tests.rigs.desk import Desk
@@ -127,8 +127,8 @@ def test_a_python_that_is_not_there_is_named_with_the_way_out(shared: Desk) -> N
 
 
 def test_a_command_finds_the_environments_programs_first(shared: Desk) -> None:
-    from dispatcher.client.config import RunConfiguration
-    from dispatcher.client.script_run_config import ScriptRunConfig
+    from dispatcher.client.configs.run_configuration import RunConfiguration
+    from dispatcher.client.configs.script_run_config import ScriptRunConfig
 
     config = RunConfiguration()
     config.environment = packages("six16", "six==1.16.0")

@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 from docker.errors import APIError
 
-from dispatcher.client.environment import Environment
-from dispatcher.client.environment_parts import DockerBuildContext
+from dispatcher.client.environments.environment import Environment
+from dispatcher.client.environments.parts import DockerBuildContext
 from dispatcher.client.errors import ActivityFailedException
 from tests.acceptance.test_environments import LOG, WHERE, logs, packages
 from tests.rigs.desk import Desk

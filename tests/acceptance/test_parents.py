@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from dispatcher.client.config_parts import DockerConfiguration
+from dispatcher.client.configs.parts import DockerConfiguration
 from dispatcher.client.errors import ActivityFailedException
 from tests.rigs.desk import Desk
 

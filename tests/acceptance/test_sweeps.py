@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dispatcher.client.errors import ExperimentExecutionException, UserErrorException
-from dispatcher.client.run import Run
-from dispatcher.client.run_details import RunDetails
+from dispatcher.client.runs.run import Run
+from dispatcher.client.runs.run_details import RunDetails
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.expressions import choice, quniform, uniform
 from dispatcher.client.sweeps.policies import (

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.client import wire
-from dispatcher.client.experiment import Experiment
-from dispatcher.client.workspace import Workspace
+from dispatcher.client.workspaces.experiment import Experiment
+from dispatcher.client.workspaces.workspace import Workspace
 
 REPEAT = int(os.environ.get("BENCH_REPEAT", "3"))
 SLOTS = float(os.environ.get("SLOTS") or os.cpu_count() or 1)  # as a target has by default

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.client import wire
-from dispatcher.client.listing import of
+from dispatcher.client.runs.listing import of
 from tests.benchmarks.house import Bench, bench, median, percentile, say
 
 RUNS, AT_ONCE = 100_000, 10_000

@@ -11,9 +11,9 @@ import sys
 import textwrap
 import time
 
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.run_wait import wait_all
-from dispatcher.client.script_run_config import ScriptRunConfig
+from dispatcher.client.configs.run_configuration import RunConfiguration
+from dispatcher.client.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.runs.waiting import wait_all
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.expressions import uniform
 from dispatcher.client.sweeps.sampling import HyperParameterSampling, RandomParameterSampling

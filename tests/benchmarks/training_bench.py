@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.run import Run
-from dispatcher.client.script_run_config import ScriptRunConfig
+from dispatcher.client.configs.run_configuration import RunConfiguration
+from dispatcher.client.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.runs.run import Run
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.expressions import choice, loguniform
 from dispatcher.client.sweeps.policies import EarlyTerminationPolicy

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from dispatcher.client.errors import ServerUnreachable, ServiceException
-from dispatcher.client.run_wait import wait_all
+from dispatcher.client.runs.waiting import wait_all
 from dispatcher.client.transport import Transport
 from tests.chaos.effects import Effects
 from tests.chaos.fanout import Fanout

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.client import wire
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.experiment import Experiment
-from dispatcher.client.run import Run
-from dispatcher.client.script_run_config import ScriptRunConfig
-from dispatcher.client.workspace import Workspace
+from dispatcher.client.configs.run_configuration import RunConfiguration
+from dispatcher.client.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.runs.run import Run
+from dispatcher.client.workspaces.experiment import Experiment
+from dispatcher.client.workspaces.workspace import Workspace
 from tests.rigs import processes
 from tests.rigs.waiting import until
 

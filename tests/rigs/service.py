@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from dispatcher.agent import cgroups
 from dispatcher.client.errors import ServiceException
 from dispatcher.client.service import find
-from dispatcher.client.snapshot import Snapshots
+from dispatcher.client.snapshots.snapshot import Snapshots
 from dispatcher.client.transport import Address, Transport
 from dispatcher.server.settings import Settings
 from tests.rigs import processes

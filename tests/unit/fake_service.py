@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dispatcher.client.transport import Address, Transport
-from dispatcher.client.workspace import Workspace
-from dispatcher.client.workspace_config import WorkspaceConfig
+from dispatcher.client.workspaces.config import WorkspaceConfig
+from dispatcher.client.workspaces.workspace import Workspace
 
 TERMINAL = ("Completed", "Failed", "Canceled")
 TOKEN = "owner"

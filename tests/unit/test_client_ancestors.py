@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from dispatcher import Experiment, Run, ScriptRunConfig
-from dispatcher.client.ancestors import AncestorRun
 from dispatcher.client.errors import UserErrorException
+from dispatcher.client.in_run.ancestors import AncestorRun
 from tests.unit.fake_service import FakeService, in_run, script_in, serving, workspace_of
 
 
@@ -183,7 +183,7 @@ def _said_of(name: str) -> str:
 def test_a_script_that_only_logs_does_not_pay_for_it() -> None:
     code = (
         "import sys; from dispatcher import Run; Run.get_context();"
-        "print('dispatcher.client.ancestors' in sys.modules)"
+        "print('dispatcher.client.in_run.ancestors' in sys.modules)"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AZUREML")}
     made = subprocess.run(

@@ -16,7 +16,7 @@ from dispatcher import (
     ScriptRunConfig,
     TensorflowConfiguration,
 )
-from dispatcher.client.definition import as_arguments
+from dispatcher.client.configs.definition import as_arguments
 from dispatcher.client.errors import RunConfigurationException, UserErrorException
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Experiment, Run, ScriptRunConfig
-from dispatcher.client import child_keys
 from dispatcher.client.errors import ExperimentExecutionException, RunEnvironmentException
-from dispatcher.client.offline import OfflineRun
+from dispatcher.client.runs import child_keys
+from dispatcher.client.runs.offline import OfflineRun
 from tests.unit.fake_service import FakeService, in_run, script_in, serving, workspace_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher import Experiment, Run
-from dispatcher.client import metric_lines
 from dispatcher.client.errors import AzureMLException, UserErrorException
+from dispatcher.client.in_run import metric_lines
 from tests.unit.fake_service import FakeService, serving, workspace_of
 
 

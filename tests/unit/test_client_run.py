@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Experiment, Run, RunConfiguration, ScriptRun, ScriptRunConfig, wait_all
-from dispatcher.client.environment import Environment
-from dispatcher.client.environment_parts import DockerBuildContext
+from dispatcher.client.environments.environment import Environment
+from dispatcher.client.environments.parts import DockerBuildContext
 from dispatcher.client.errors import (
     ActivityFailedException,
     AzureMLException,

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.client import git
 from dispatcher.client.errors import SnapshotException
-from dispatcher.client.ignore import Ignore
-from dispatcher.client.snapshot import Snapshots, snapshot_id
-from dispatcher.client.snapshot_tree import entries
+from dispatcher.client.snapshots import git
+from dispatcher.client.snapshots.ignore import Ignore
+from dispatcher.client.snapshots.snapshot import Snapshots, snapshot_id
+from dispatcher.client.snapshots.tree import entries
 from dispatcher.client.transport import Address, Transport
 from tests.unit.fake_service import TOKEN, FakeService, serving
 
@@ -92,7 +92,9 @@ def test_an_unchanged_file_is_not_read_again(
 ) -> None:
     fill(source, "a", "b")
     made = snapshots(fake, tmp_path).take(os.fspath(source))
-    monkeypatch.setattr("dispatcher.client.snapshot._hash", lambda path: pytest.fail(path))
+    monkeypatch.setattr(
+        "dispatcher.client.snapshots.snapshot._hash", lambda path: pytest.fail(path)
+    )
 
     assert snapshots(fake, tmp_path).take(os.fspath(source)) == made
 

@@ -15,13 +15,13 @@ import pytest
 
 from dispatcher import Workspace
 from dispatcher.client import service
+from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import (
     ComputeTargetException,
     ServerUnreachable,
     UserErrorException,
     WorkspaceException,
 )
-from dispatcher.client.targets import ComputeTarget
 from tests.unit.fake_service import serving, workspace_of
 
 PLAIN = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from dispatcher.agent.building import fits
 from dispatcher.agent.conda_names import mapped
 from dispatcher.agent.indexes import for_uv
-from dispatcher.client.conda_dependencies import CondaDependencies
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.definition import spec_of
-from dispatcher.client.environment import Environment
+from dispatcher.client.configs.definition import spec_of
+from dispatcher.client.configs.run_configuration import RunConfiguration
+from dispatcher.client.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import UserErrorException
 from dispatcher.core.environments import recipe
 from dispatcher.core.spec import EnvironmentSpec

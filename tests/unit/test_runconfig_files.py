@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from dispatcher.client.conda_dependencies import CondaDependencies
-from dispatcher.client.config import RunConfiguration
-from dispatcher.client.environment import Environment
+from dispatcher.client.configs.run_configuration import RunConfiguration
+from dispatcher.client.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import UserErrorException
 
 V1 = """\

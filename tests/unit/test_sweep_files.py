@@ -8,8 +8,8 @@ import numpy
 import pytest
 
 from dispatcher.cli.sweeps import file_of, made_of
+from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.script_run_config import ScriptRunConfig
 from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.sweeps.errors import HyperDriveConfigException
 from dispatcher.client.sweeps.expressions import choice, only_where, uniform

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.client.yaml_reader import MOST_BYTES, parse
-from dispatcher.client.yaml_writer import written
+from dispatcher.client.yaml.reader import MOST_BYTES, parse
+from dispatcher.client.yaml.writer import written
 
 # PyYAML reads YAML 1.1, where two more signs end a line; texts of both are compared without them.
 texts = st.text(st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs"]))

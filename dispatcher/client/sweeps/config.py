@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from dispatcher.client.script_run_config import ScriptRunConfig
+from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.sweeps.errors import HyperDriveConfigException
 from dispatcher.client.sweeps.policies import EarlyTerminationPolicy, NoTerminationPolicy
 from dispatcher.client.sweeps.sampling import BayesianParameterSampling, HyperParameterSampling
@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Union
 
-    from dispatcher.client.experiment import Experiment
-    from dispatcher.client.run import Run
+    from dispatcher.client.runs.run import Run
+    from dispatcher.client.workspaces.experiment import Experiment
 
 MOST_RUNS, MOST_AT_ONCE, MOST_PARENTS = 1000, 100, 5
 WEEK = 10080
@@ -150,7 +150,7 @@ class HyperDriveConfig:
             )
 
     def _check_parents(self) -> None:
-        from dispatcher.client.run import Run
+        from dispatcher.client.runs.run import Run
         from dispatcher.client.sweeps.run import HyperDriveRun
 
         for child in self._resume_child_runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.client.run import CLASS_OF_TYPE, Run
+from dispatcher.client.runs.run import CLASS_OF_TYPE, Run
 from dispatcher.client.sweeps.errors import (
     HyperDriveNotImplementedException,
     HyperDriveRehydrateException,
@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional
 
-    from dispatcher.client.experiment import Experiment
     from dispatcher.client.sweeps.config import HyperDriveConfig
+    from dispatcher.client.workspaces.experiment import Experiment
 
 
 class HyperDriveRun(Run):

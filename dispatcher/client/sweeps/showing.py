@@ -69,7 +69,7 @@ def _follow(run: HyperDriveRun, deadline: Optional[float]) -> None:
 
 
 def _print_more(run: HyperDriveRun, offset: int) -> int:
-    from dispatcher.client import logs
+    from dispatcher.client.runs import logs
 
     while True:
         data, following, _ = logs.read(run._service, run.id, LOG, offset)

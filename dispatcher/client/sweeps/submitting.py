@@ -12,9 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
-    from dispatcher.client.experiment import Experiment
     from dispatcher.client.sweeps.config import HyperDriveConfig
     from dispatcher.client.sweeps.run import HyperDriveRun
+    from dispatcher.client.workspaces.experiment import Experiment
 
 _EXTRAS = ("display_name", "properties")
 _REFUSED = (404, 409, 413, 422)
@@ -36,8 +36,8 @@ def submit(
     Raises:
         ExperimentExecutionException: The service refuses; its text says what.
     """
-    from dispatcher.client import submission
-    from dispatcher.client.listing import of
+    from dispatcher.client.runs import submission
+    from dispatcher.client.runs.listing import of
 
     unknown = extras.keys() - set(_EXTRAS)
     if unknown:
@@ -68,8 +68,9 @@ def spec_of(
     """The sweep's spec. It shares nothing with the configuration."""
     import uuid
 
-    from dispatcher.client import git, submission
-    from dispatcher.client.run_tags import as_texts
+    from dispatcher.client.runs import submission
+    from dispatcher.client.runs.tags import as_texts
+    from dispatcher.client.snapshots import git
 
     script: Any = config.run_config
     script.check()

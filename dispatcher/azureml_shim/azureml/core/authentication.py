@@ -1,6 +1,7 @@
 """v1's ways to log in: accepted and ignored."""
 
-from dispatcher.client.authentication import (
+from dispatcher.client.errors import AuthenticationException
+from dispatcher.client.workspaces.authentication import (
     AbstractAuthentication,
     AzureCliAuthentication,
     InteractiveLoginAuthentication,
@@ -8,7 +9,6 @@ from dispatcher.client.authentication import (
     ServicePrincipalAuthentication,
     TokenAuthentication,
 )
-from dispatcher.client.errors import AuthenticationException
 
 __all__ = [
     "AbstractAuthentication",

@@ -1,5 +1,5 @@
 """v1's home of ContainerRegistry."""
 
-from dispatcher.client.environment_parts import ContainerRegistry
+from dispatcher.client.environments.parts import ContainerRegistry
 
 __all__ = ["ContainerRegistry"]

@@ -1,5 +1,5 @@
 """v1's home of DatabricksSection."""
 
-from dispatcher.client.environment_parts import DatabricksSection
+from dispatcher.client.environments.parts import DatabricksSection
 
 __all__ = ["DatabricksSection"]

@@ -1,7 +1,6 @@
 """v1's home of the configuration classes."""
 
-from dispatcher.client.conda_dependencies import CondaDependencies
-from dispatcher.client.config import (
+from dispatcher.client.configs.run_configuration import (
     DockerConfiguration,
     HistoryConfiguration,
     MpiConfiguration,
@@ -9,15 +8,16 @@ from dispatcher.client.config import (
     RunConfiguration,
     TensorflowConfiguration,
 )
-from dispatcher.client.config_unused import (
+from dispatcher.client.configs.unused import (
     AmlComputeConfiguration,
     HdiConfiguration,
     KubernetesComputeConfiguration,
     ParallelTaskConfiguration,
     SparkConfiguration,
 )
-from dispatcher.client.environment import Environment, EnvironmentDefinition
-from dispatcher.client.environment_parts import (
+from dispatcher.client.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.environments.environment import Environment, EnvironmentDefinition
+from dispatcher.client.environments.parts import (
     ContainerRegistry,
     DockerEnvironment,
     DockerSection,

@@ -1,9 +1,9 @@
 """v1's home of compute targets."""
 
-from dispatcher.client.amlcompute import AmlCompute
+from dispatcher.client.compute.amlcompute import AmlCompute
+from dispatcher.client.compute.remote_compute import RemoteCompute
+from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import ComputeTargetException
-from dispatcher.client.remote_compute import RemoteCompute
-from dispatcher.client.targets import ComputeTarget
 from dispatcher.client.unsupported import module as _module
 
 _ATTACH = (

@@ -1,5 +1,5 @@
 """v1's home of RemoteCompute."""
 
-from dispatcher.client.remote_compute import RemoteCompute, RemoteComputeAttachConfiguration
+from dispatcher.client.compute.remote_compute import RemoteCompute, RemoteComputeAttachConfiguration
 
 __all__ = ["RemoteCompute", "RemoteComputeAttachConfiguration"]

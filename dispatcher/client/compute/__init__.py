@@ -1,0 +1,1 @@
+"""Compute targets in v1's words: `ComputeTarget`, `AmlCompute`, `RemoteCompute`."""

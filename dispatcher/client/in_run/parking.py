@@ -1,0 +1,87 @@
+"""A run that waits for others holds no slot: it is parked while a thread of it waits.
+
+Several threads may wait at once. The run is parked by the first that begins and taken back by the
+last that ends; each further one tells the service what it waits for, so that a wait that can never
+end is found whoever closes the circle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Sequence
+
+    from dispatcher.client.transport import Transport
+
+_UNPARK_SECONDS = 30
+
+
+class Parking:
+    """The parking of one submitted run, seen from inside it.
+
+    Args:
+        transport: The run's own connection, with the run's token.
+        run_id: The run.
+    """
+
+    def __init__(self, transport: Transport, run_id: str) -> None:
+        self.transport = transport
+        self._path = f"/runs/{run_id}"
+        self._waits: List[Sequence[str]] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def held(self, run_ids: Sequence[str]) -> Iterator[None]:
+        """Be parked for the time of the block, together with the other threads that wait.
+
+        Raises:
+            ExperimentExecutionException: The wait can never end; the text names the circle.
+        """
+        self._enter(run_ids)
+        try:
+            yield
+        finally:
+            self._leave(run_ids)
+
+    def _enter(self, run_ids: Sequence[str]) -> None:
+        from dispatcher.client.errors import ExperimentExecutionException, ServiceException
+
+        with self._lock:
+            wanted = [*self._waits, run_ids]
+            names = list(dict.fromkeys(name for ids in wanted for name in ids))
+            try:
+                self.transport.post(f"{self._path}/park", {"waits_for": names})
+            except ServiceException as error:
+                if error.status_code != 409:
+                    raise
+                raise ExperimentExecutionException(error.message, inner_exception=error) from error
+            self._waits = wanted
+
+    def _leave(self, run_ids: Sequence[str]) -> None:
+        with self._lock:
+            self._waits.remove(run_ids)
+            if self._waits:
+                return
+            record = {"parked": True}
+            while record["parked"]:
+                record = self.transport.post(
+                    f"{self._path}/unpark",
+                    query=[("wait", _UNPARK_SECONDS)],
+                    timeout=_UNPARK_SECONDS + 30,
+                )
+
+
+@contextlib.contextmanager
+def while_waiting(transport: Transport, run_ids: Sequence[str]) -> Iterator[None]:
+    """Park the run around this code, if there is one and it is the one that waits."""
+    from dispatcher.client.in_run.context import submitted_run
+
+    run = submitted_run()
+    if run is None or run._service is not transport or list(run_ids) == [run.id]:
+        yield
+        return
+    with run.parking.held(run_ids):
+        yield

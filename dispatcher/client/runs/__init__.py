@@ -1,0 +1,1 @@
+"""Runs, as v1's `Run`: records, metrics, files, logs, children, and how they are submitted."""

@@ -1,0 +1,1 @@
+"""Workspaces and what has a name in them: experiments, models, registered workspaces."""
