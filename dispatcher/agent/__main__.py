@@ -39,7 +39,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if chosen.command == "serve":
         return _serve(chosen.root, chosen.socket, chosen.interpreter, chosen.idle_after)
-    from dispatcher.agent.single import run_job
+    from dispatcher.agent.starting.single import run_job
 
     return run_job(chosen.root, chosen.job, chosen.interpreter)
 

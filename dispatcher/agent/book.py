@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
-    from dispatcher.agent.starts import Key
+    from dispatcher.agent.starting.methods import Key
 
     Observation = Dict[str, Any]
 

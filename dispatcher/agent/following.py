@@ -19,15 +19,15 @@ from dispatcher.agent import lookout
 from dispatcher.agent.book import Book, Entry
 from dispatcher.agent.folders import Root, read_json, write_json
 from dispatcher.agent.records import refusal
-from dispatcher.agent.shim import short_path
+from dispatcher.agent.starting.shim import short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Set
 
     from dispatcher.agent.cgroups import Cgroups
-    from dispatcher.agent.shipper import Shipper
-    from dispatcher.agent.starts import Key
+    from dispatcher.agent.shipping.shipper import Shipper
+    from dispatcher.agent.starting.methods import Key
 
 log = logging.getLogger(__name__)
 _LOOK_AT_ALL_EVERY = 10

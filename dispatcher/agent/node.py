@@ -19,21 +19,21 @@ import uuid
 
 from dispatcher.agent import cgroups, lookout, runtime
 from dispatcher.agent.book import Book, Entry
-from dispatcher.agent.build_logs import BuildLogs
+from dispatcher.agent.builds.environments import Environments, Failure
+from dispatcher.agent.builds.logs import BuildLogs
+from dispatcher.agent.builds.preparing import Preparing
 from dispatcher.agent.environment import inherited
-from dispatcher.agent.environments import Environments, Failure
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
 from dispatcher.agent.following import Following
-from dispatcher.agent.forkers import Forkers
 from dispatcher.agent.lease import Lease
 from dispatcher.agent.loop import Loop
 from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.placing import Placing
-from dispatcher.agent.preparing import Preparing
 from dispatcher.agent.remover import Remover
-from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
+from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
+from dispatcher.agent.shipping.sources import Sources
 from dispatcher.agent.snapshots import Snapshots
-from dispatcher.agent.sources import Sources
+from dispatcher.agent.starting.forkers import Forkers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,19 +8,19 @@ import sys
 from collections import defaultdict, deque
 
 from dispatcher.agent.folders import Root, write_json
-from dispatcher.agent.forkers import Forkers
 from dispatcher.agent.line import Line
 from dispatcher.agent.lookout import CREATED, withdraw
-from dispatcher.agent.starts import Key, key_of, own_modules, why_fresh
+from dispatcher.agent.starting.forkers import Forkers
+from dispatcher.agent.starting.methods import Key, key_of, own_modules, why_fresh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
     from dispatcher.agent.book import Book, Entry
-    from dispatcher.agent.environments import Failure
+    from dispatcher.agent.builds.environments import Failure
+    from dispatcher.agent.builds.preparing import Preparing
     from dispatcher.agent.loop import Loop
-    from dispatcher.agent.preparing import Preparing
     from dispatcher.agent.snapshots import Snapshots
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import threading
 import time
 
 from dispatcher.agent.node import NodeAgent
-from dispatcher.agent.shim import short_path
+from dispatcher.agent.starting.shim import short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

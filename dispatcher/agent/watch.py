@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Union
 
     from dispatcher.agent.cgroups import JobGroup
-    from dispatcher.agent.shim_group import ShimGroup
+    from dispatcher.agent.starting.shim_group import ShimGroup
 
 # Blocked in the shim and waited for, so that none is lost and none interrupts anything.
 WAKING = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)

@@ -47,7 +47,7 @@ class Entry:
     watch: tuple[str, ...] = ("logs",)
 
     def facts(self, name: str) -> dict[str, Any]:
-        """As much of the job as its telemetry needs (see `dispatcher.agent.streams`)."""
+        """As much of the job as its telemetry needs (see `dispatcher.agent.shipping.streams`)."""
         run, _, attempt = name.rpartition("-")
         return {
             "name": name,

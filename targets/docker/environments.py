@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dispatcher.agent.build_logs import BuildLogs
-from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT
+from dispatcher.agent.builds.logs import BuildLogs
+from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT
 from dispatcher.core.jobs import ABSENT, Job, Observation, State
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.docker.claims import Claim, Claims

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dispatcher.agent.streams import Files, listed
+from dispatcher.agent.shipping.streams import Files, listed
 
 MAX_RECORD = 1024 * 1024
 _CAUTION = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

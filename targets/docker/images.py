@@ -24,8 +24,8 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound
 from docker.types import LogConfig, Mount
 
-from dispatcher.agent.indexes import pip_option
-from dispatcher.agent.installing import CODE
+from dispatcher.agent.builds.indexes import pip_option
+from dispatcher.agent.builds.installing import CODE
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
 from targets.docker import gpu
@@ -225,7 +225,7 @@ def _pack(file: Any, dockerfile: str, context: Path | None) -> None:
 
 
 def _furnish(folder: Path, recipe: Recipe) -> None:
-    """What an installation needs of this machine (see `dispatcher.agent.installing`)."""
+    """What an installation needs of this machine (see `dispatcher.agent.builds.installing`)."""
     (folder / "recipe.json").write_text(json.dumps(dict(recipe)))
     (folder / "variables.json").write_text(json.dumps(_variables(os.environ)))
     authorities = _authorities(os.environ)

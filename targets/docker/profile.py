@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from dispatcher.agent import relay
-from dispatcher.agent.single import CODE
+from dispatcher.agent.starting.single import CODE
 from dispatcher.core.jobs import Job
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
@@ -39,7 +39,7 @@ BYTECODE = ".bytecode"
 CACHED = ["-X", f"pycache_prefix={RUNTIME}/{BYTECODE}"]
 COMPILER = (
     f"import subprocess, sys; line = [sys.executable, '-S', '-s', '-X', '{CACHED[1]}', '-c']\n"
-    "subprocess.check_call([*line, 'import dispatcher.agent.single'])\n"
+    "subprocess.check_call([*line, 'import dispatcher.agent.starting.single'])\n"
     "subprocess.call([sys.executable, '-m', 'compileall', '-q', '-f',\n"
     f"    '--invalidation-mode', 'unchecked-hash', '{RUNTIME}/dispatcher', '{RUNTIME}/azureml'])\n"
 )

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
-from dispatcher.agent.sources import Sources
+from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
+from dispatcher.agent.shipping.sources import Sources
 from targets.docker.claims import Entry
 from targets.docker.files import GuardedFiles
 

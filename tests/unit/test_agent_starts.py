@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.agent.starting import interpreter_of
-from dispatcher.agent.starts import is_same_binary, key_of, own_modules, why_fresh
+from dispatcher.agent.starting.methods import is_same_binary, key_of, own_modules, why_fresh
+from dispatcher.agent.starting.spawning import interpreter_of
 
 PYTHON = sys.executable
 

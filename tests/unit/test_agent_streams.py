@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.agent.streams import TAIL, LogStream, Stream
+from dispatcher.agent.shipping.streams import TAIL, LogStream, Stream
 
 KEY = ("run", 1, "metrics")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.agent import forker
+from dispatcher.agent.starting import forker
 from tests.integration.agent.rig import Agent, agent_on, job
 from tests.rigs.processes import alive, marked, wait_gone
 from tests.rigs.waiting import until

@@ -6,8 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Tuple
 
-    from dispatcher.agent.leavings import Leavings
-    from dispatcher.agent.streams import Stream
+    from dispatcher.agent.shipping.leavings import Leavings
+    from dispatcher.agent.shipping.streams import Stream
 
     Piece = Tuple[Stream, Dict[str, Any], bytes]
 

@@ -6,16 +6,16 @@ import contextlib
 import os
 import threading
 
-from dispatcher.agent.shipper import TELL_AFTER, Shipper
-from dispatcher.agent.sources import Sources
-from dispatcher.agent.streams import PLAIN, LogStream, streams_host
+from dispatcher.agent.shipping.shipper import TELL_AFTER, Shipper
+from dispatcher.agent.shipping.sources import Sources
+from dispatcher.agent.shipping.streams import PLAIN, LogStream, streams_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional
 
-    from dispatcher.agent.leavings import Leavings
-    from dispatcher.agent.streams import Stream
+    from dispatcher.agent.shipping.leavings import Leavings
+    from dispatcher.agent.shipping.streams import Stream
 
     Job = Mapping[str, Any]
 

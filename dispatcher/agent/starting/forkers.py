@@ -10,8 +10,8 @@ import subprocess
 import time
 from collections import deque
 
-from dispatcher.agent.forker import CODE
-from dispatcher.agent.starts import Key
+from dispatcher.agent.starting.forker import CODE
+from dispatcher.agent.starting.methods import Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ import random
 import threading
 import time
 
-from dispatcher.agent.followed import Followed
 from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
-from dispatcher.agent.keeper import Keeper
+from dispatcher.agent.shipping.followed import Followed
+from dispatcher.agent.shipping.keeper import Keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-    from dispatcher.agent.followed import Piece
-    from dispatcher.agent.sources import Sources
+    from dispatcher.agent.shipping.followed import Piece
+    from dispatcher.agent.shipping.sources import Sources
 
 log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000

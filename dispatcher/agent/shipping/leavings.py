@@ -17,13 +17,13 @@ import stat
 import threading
 import time
 
-from dispatcher.agent.streams import LogStream, streams_host
+from dispatcher.agent.shipping.streams import LogStream, streams_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
-    from dispatcher.agent.streams import Files, Key, Stream
+    from dispatcher.agent.shipping.streams import Files, Key, Stream
 
     Found = Tuple[str, str]  # name at the run, path
 

@@ -18,7 +18,12 @@ from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.environment import environments, expanded
 from dispatcher.agent.folders import Root, read_json, write_json
 from dispatcher.agent.records import exit_record, refusal, with_error
-from dispatcher.agent.starting import CannotStart, command_line, interpreter_of, start_fresh
+from dispatcher.agent.starting.spawning import (
+    CannotStart,
+    command_line,
+    interpreter_of,
+    start_fresh,
+)
 from dispatcher.agent.watch import WAKING, Watch
 
 TYPE_CHECKING = False
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
     from dispatcher.agent.cgroups import JobGroup
-    from dispatcher.agent.shim_group import ShimGroup
+    from dispatcher.agent.starting.shim_group import ShimGroup
 
 
 _sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before the forks

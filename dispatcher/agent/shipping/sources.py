@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 from dispatcher.agent.folders import Root, write_json
-from dispatcher.agent.leavings import Leavings
-from dispatcher.agent.streams import PLAIN, streams_of
+from dispatcher.agent.shipping.leavings import Leavings
+from dispatcher.agent.shipping.streams import PLAIN, streams_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Mapping, Optional
 
-    from dispatcher.agent.streams import Files, Stream
+    from dispatcher.agent.shipping.streams import Files, Stream
 
 
 class Sources:

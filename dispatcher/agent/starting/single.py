@@ -16,14 +16,14 @@ from dispatcher.agent.environment import inherited
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
 from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.records import refusal
-from dispatcher.agent.shim import Place, Shim
+from dispatcher.agent.starting.shim import Place, Shim
 from dispatcher.agent.watch import WAKING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional
 
-    from dispatcher.agent.shipper import Shipper
+    from dispatcher.agent.shipping.shipper import Shipper
 
 STARTED_BEFORE = 125
 CANNOT_START = 127
@@ -33,8 +33,8 @@ PATIENCE = 60.0
 PATIENCE_WHEN_STOPPED = 5.0
 # As a program: it has nothing to tidy up, and what an interpreter tidies up takes time.
 CODE = (
-    "import os, sys; from dispatcher.agent.single import run_job; code = run_job(*sys.argv[1:]); "
-    "sys.stdout.flush(); sys.stderr.flush(); os._exit(code)"
+    "import os, sys; from dispatcher.agent.starting.single import run_job; "
+    "code = run_job(*sys.argv[1:]); sys.stdout.flush(); sys.stderr.flush(); os._exit(code)"
 )
 
 
@@ -95,8 +95,8 @@ def _run(
 
 
 def _shipper(root: Root, job: Mapping[str, Any], settings: Mapping[str, Any]) -> Shipper:
-    from dispatcher.agent.shipper import DEFAULT_LOG_LIMIT, Shipper
-    from dispatcher.agent.sources import Sources
+    from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
+    from dispatcher.agent.shipping.sources import Sources
 
     shipper = Shipper(Sources(root), lambda _: None, lambda _: None)
     limit = settings.get("log_limit")

@@ -14,13 +14,13 @@ import threading
 import time
 
 from dispatcher.agent.http import Service, ServiceAway
-from dispatcher.agent.keeping import Keeping
+from dispatcher.agent.shipping.keeping import Keeping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
-    from dispatcher.agent.leavings import Leavings
+    from dispatcher.agent.shipping.leavings import Leavings
 
 log = logging.getLogger(__name__)
 THREADS = 3

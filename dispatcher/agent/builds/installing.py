@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 
-from dispatcher.agent.building import fits
-from dispatcher.agent.conda_names import mapped
+from dispatcher.agent.builds.building import fits
+from dispatcher.agent.builds.conda_names import mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FAILED = 3  # the exit code with which a build ends that has said why
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from dispatcher.agent.installing import main; main(sys.argv[2])"
+    "from dispatcher.agent.builds.installing import main; main(sys.argv[2])"
 )
 
 

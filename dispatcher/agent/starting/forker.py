@@ -1,7 +1,8 @@
 """The fork server: imports modules once, then forks one shim per job.
 
-Started as `python -c "from dispatcher.agent.forker import main; main()" FD CONFIG`, never as a main
-module, because a forked script takes that one's place. It has one thread and does nothing but fork.
+Started as `python -c "from dispatcher.agent.starting.forker import main; main()" FD CONFIG`, never
+as a main module, because a forked script takes that one's place. It has one thread and does nothing
+but fork.
 On the socket FD (SOCK_SEQPACKET) come orders, `{"name", "start", "note"}`; back go one
 `{"ready", "error", "modules"}` and then `{"dead": [names]}` for shims that have ended without
 telling the agent themselves. When the agent is gone it ends, and the shims go on.
@@ -19,11 +20,12 @@ import signal
 import socket
 import sys
 
-from dispatcher.agent import AT_START, becoming, processes
+from dispatcher.agent import AT_START, processes
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.folders import Root, write_json
-from dispatcher.agent.shim import Leader, Place, Shim
-from dispatcher.agent.shim_group import ShimGroup
+from dispatcher.agent.starting import becoming
+from dispatcher.agent.starting.shim import Leader, Place, Shim
+from dispatcher.agent.starting.shim_group import ShimGroup
 from dispatcher.agent.watch import WAKING
 
 TYPE_CHECKING = False
@@ -34,7 +36,7 @@ _LARGEST = 1 << 16
 _WARM_UPS = 6
 _MOST_IDLE = 16
 _MOST_JOBS = 200  # of one shim: what little it leaves behind in memory does not add up
-CODE = "from dispatcher.agent.forker import main; main()"
+CODE = "from dispatcher.agent.starting.forker import main; main()"
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 
-from dispatcher.agent.conda_names import mapped
-from dispatcher.agent.indexes import for_uv
+from dispatcher.agent.builds.conda_names import mapped
+from dispatcher.agent.builds.indexes import for_uv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import threading
 import time
 
 from dispatcher.agent.folders import read_json, write_json
-from dispatcher.agent.starting import interpreter_of
+from dispatcher.agent.starting.spawning import interpreter_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Environments:
         self._closed = True
 
     def _have(self, name: str, job: Job, path: str) -> None:
-        from dispatcher.agent.building import BuildFailed
+        from dispatcher.agent.builds.building import BuildFailed
 
         failure: Optional[Failure] = None
         title = str(job["environment"].get("name") or "without a name")
@@ -154,7 +154,7 @@ class Environments:
             os.close(lock)
 
     def _build(self, name: str, job: Job, output: IO[bytes], lock: int) -> None:
-        from dispatcher.agent.building import Builder, BuildFailed
+        from dispatcher.agent.builds.building import Builder, BuildFailed
 
         folder = self._path(name)
         shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dispatcher.agent.starting import interpreter_of
+from dispatcher.agent.starting.spawning import interpreter_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
     from dispatcher.agent.http import Service
-    from dispatcher.agent.leavings import Found, Leavings
+    from dispatcher.agent.shipping.leavings import Found, Leavings
 
     Sized = List["_File"]
 

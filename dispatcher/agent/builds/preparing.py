@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from dispatcher.agent.environments import Environments, Failure, inside
+from dispatcher.agent.builds.environments import Environments, Failure, inside
 from dispatcher.agent.lookout import CREATED
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional
 
     from dispatcher.agent.book import Book, Entry
-    from dispatcher.agent.build_logs import BuildLogs
+    from dispatcher.agent.builds.logs import BuildLogs
 
     Launch = Callable[[List[str]], None]
     Refuse = Callable[[str, str, str], None]

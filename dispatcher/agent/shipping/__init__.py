@@ -1,0 +1,1 @@
+"""What jobs say and leave behind, brought to the service by offset and by hash."""
