@@ -18,16 +18,23 @@ from dispatcher.store.memory import MemoryStore
 from dispatcher.store.records import Latest, Point
 from dispatcher.store.search_testing import SearchContract
 from dispatcher.store.sql import SqlStore
+from dispatcher.store.telemetry_testing import TelemetryContract
 from dispatcher.store.testing import StoreContract
 
 
-class TestMemory(StoreContract, SearchContract, LabelContract, EnvironmentContract):
+class Contract(
+    StoreContract, TelemetryContract, SearchContract, LabelContract, EnvironmentContract
+):
+    """All that a store keeps."""
+
+
+class TestMemory(Contract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
 
 
-class TestSqlite(StoreContract, SearchContract, LabelContract, EnvironmentContract):
+class TestSqlite(Contract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SqlStore]:
         store = SqlStore(f"sqlite:///{tmp_path}/x.db")
@@ -35,7 +42,7 @@ class TestSqlite(StoreContract, SearchContract, LabelContract, EnvironmentContra
         store.close()
 
 
-class TestPostgresql(StoreContract, SearchContract, LabelContract, EnvironmentContract):
+class TestPostgresql(Contract):
     @pytest.fixture
     def store(self, postgres: Any, request: pytest.FixtureRequest) -> Iterator[SqlStore]:
         store = SqlStore(postgres.url())

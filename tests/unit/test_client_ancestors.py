@@ -15,7 +15,8 @@ import pytest
 from dispatcher import Experiment, Run, ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.in_run.ancestors import AncestorRun
-from tests.unit.fake_service import FakeService, in_run, script_in, serving, workspace_of
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import FakeService, in_run, script_in, workspace_of
 
 
 @pytest.fixture

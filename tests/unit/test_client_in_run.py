@@ -17,7 +17,8 @@ from dispatcher import Experiment, Run, ScriptRunConfig
 from dispatcher.client.errors import ExperimentExecutionException, RunEnvironmentException
 from dispatcher.client.runs import child_keys
 from dispatcher.client.runs.offline import OfflineRun
-from tests.unit.fake_service import FakeService, in_run, script_in, serving, workspace_of
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import FakeService, in_run, script_in, workspace_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from dispatcher import Experiment, Run
 from dispatcher.client.errors import AzureMLException, UserErrorException
 from dispatcher.client.in_run import metric_lines
-from tests.unit.fake_service import FakeService, serving, workspace_of
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import FakeService, workspace_of
 
 
 @pytest.fixture

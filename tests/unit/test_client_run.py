@@ -19,7 +19,8 @@ from dispatcher.client.errors import (
     UserErrorException,
     WaitTimeoutError,
 )
-from tests.unit.fake_service import FakeService, script_in, serving, workspace_of
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import FakeService, script_in, workspace_of
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from dispatcher.client.snapshots.ignore import Ignore
 from dispatcher.client.snapshots.snapshot import Snapshots, snapshot_id
 from dispatcher.client.snapshots.tree import entries
 from dispatcher.client.transport import Address, Transport
-from tests.unit.fake_service import TOKEN, FakeService, serving
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import TOKEN, FakeService
 
 
 @pytest.fixture

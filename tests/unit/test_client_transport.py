@@ -19,7 +19,8 @@ from dispatcher.client.errors import (
     UserErrorException,
 )
 from dispatcher.client.transport import Address, Transport
-from tests.unit.fake_service import TOKEN, FakeService, serving
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import TOKEN, FakeService
 
 SPEC = {"id": "r", "experiment": "e", "interactive": True}
 

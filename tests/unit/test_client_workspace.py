@@ -22,7 +22,8 @@ from dispatcher.client.errors import (
     UserErrorException,
     WorkspaceException,
 )
-from tests.unit.fake_service import serving, workspace_of
+from tests.unit.fake_server import serving
+from tests.unit.fake_service import workspace_of
 
 PLAIN = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
 
