@@ -1,5 +1,10 @@
-"""What every test may ask for. A rig starts when first used, and lives for the session."""
+"""What every test may ask for. A rig starts when first used, and lives for the session.
 
+`make test` runs two processes side by side, because tests mostly wait. A rig is started in one of
+them: the modules that need it are a group. Each other module is a group of its own.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +19,8 @@ MARKER_OF = {
     "ray_cluster": "ray",
     "postgres": "postgresql",
 }
+# The first that a module needs is its group; `place` needs the cluster for some of its params.
+GROUP_OF = {"ray_cluster": "ray", "place": "ray", "dockerd_gpu": "docker", "dockerd": "docker"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,6 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKER_OF:
                 item.add_marker(MARKER_OF[fixture])
+    _group(items)
+
+
+def _group(items: list[pytest.Item]) -> None:
+    needed: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        needed[item.location[0]].update(getattr(item, "fixturenames", ()))
+    for item in items:
+        file = item.location[0]
+        rigs = [group for fixture, group in GROUP_OF.items() if fixture in needed[file]]
+        item.add_marker(pytest.mark.xdist_group(rigs[0] if rigs else file))
 
 
 @pytest.fixture(scope="session")
