@@ -76,10 +76,16 @@ class Ledger:
             self._forget_jobs(run)
 
     def replace(self, runs: Sequence[Run]) -> None:
-        """Take the store's word for what is owed; what was seen of it is kept."""
-        there = {run.id for run in runs}
-        for run_id in [run_id for run_id in self._runs if run_id not in there]:
-            self.drop(run_id)
+        """Take the store's word for what is owed; what was seen of it is kept.
+
+        Not of a run of which more is known here than in the store, or other things: then the store
+        has gone back to an earlier state, and what is known here never happened.
+        """
+        there = {run.id: run for run in runs}
+        for known in list(self._runs.values()):
+            told = there.get(known.id)
+            if told is None or told.version < known.version or told.placement != known.placement:
+                self.drop(known.id)
         for run in runs:
             self.put(run)
 

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -29,11 +30,15 @@ class Postgres:
         if self._account:
             shutil.chown(self.folder, self._account)
         self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._fill()
+        self.start()
+
+    def _fill(self) -> None:
+        """Make the data folder."""
         # Nothing here has to outlive a power failure: only its processes are killed.
         data = ["--pgdata", f"{self.folder}/data", "--username", ACCOUNT, "--encoding", "UTF8"]
         self._run("initdb", *data, "--auth", "trust", "--no-locale", "--no-sync")
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
 
     def url(self, name: str | None = None) -> str:
         """Make a fresh, empty database and return its address in SQLAlchemy's form.
@@ -90,6 +95,13 @@ class Postgres:
     def log(self) -> str:
         """What the server has printed so far."""
         return (self.folder / "log").read_text(errors="replace")
+
+    def ask(self, statement: str) -> Any:
+        """The first value of a statement's answer; None if it has none."""
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            row = cursor.fetchone() if cursor.description else None
+        return row and row[0]
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the server does not run"
