@@ -28,7 +28,7 @@ format: $(READY)  ## Put the code into its one format.
 	$(BIN)/ruff format .
 
 test: lint  ## Unit, integration and acceptance tests.
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/pytest -m "not slow" -n 2
 
 test-all: lint  ## Everything, with the slow tests and the chaos tests.
 	$(BIN)/pytest tests/unit tests/integration tests/acceptance tests/chaos

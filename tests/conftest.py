@@ -1,11 +1,12 @@
 """What every test may ask for. A rig starts when first used, and lives for the session.
 
 `make test` runs two processes side by side, because tests mostly wait. A rig is started in one of
-them: the modules that need it are a group. Each other module is a group of its own.
+them: the modules that need it stay together (`Together`).
 """
 
-from collections import defaultdict
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,11 @@ MARKER_OF = {
     "ray_cluster": "ray",
     "postgres": "postgresql",
 }
-# The first that a module needs is its group; `place` needs the cluster for some of its params.
-GROUP_OF = {"ray_cluster": "ray", "place": "ray", "dockerd_gpu": "docker", "dockerd": "docker"}
+# By what is said in a module: which rig it needs. A wrong guess costs a second rig, no more.
+RIGS = {
+    "ray": re.compile(r"\bray_cluster\b|\bplace: Place\b|\bfar: Desk\b|\bRayCluster\b"),
+    "docker": re.compile(r"\bdockerd(_gpu)?\b|\bdocked: Desk\b|\bdocker_jobs\b"),
+}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,17 +34,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKER_OF:
                 item.add_marker(MARKER_OF[fixture])
-    _group(items)
 
 
-def _group(items: list[pytest.Item]) -> None:
-    needed: dict[str, set[str]] = defaultdict(set)
-    for item in items:
-        needed[item.location[0]].update(getattr(item, "fixturenames", ()))
-    for item in items:
-        file = item.location[0]
-        rigs = [group for fixture, group in GROUP_OF.items() if fixture in needed[file]]
-        item.add_marker(pytest.mark.xdist_group(rigs[0] if rigs else file))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How `pytest -n 2` shares out: `--dist loadgroup` does not understand this pytest."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        """The modules that need the same rig, as one; each other module by itself."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            if file not in groups:
+                text = (config.rootpath / file).read_text()
+                groups[file] = next((rig for rig, said in RIGS.items() if said.search(text)), file)
+            return groups[file]
+
+    groups: dict[str, str] = {}
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -48,11 +48,11 @@ def run_job(root, job_path):
 
 def make_runtime(folder: Path) -> Path:
     """Write the stand-in below the folder and return what to mount."""
-    package = folder / "dispatcher" / "agent"
+    package = folder / "dispatcher" / "agent" / "starting"
     package.mkdir(parents=True)
-    (package.parent / "__init__.py").write_text("")
-    (package / "__init__.py").write_text("")
     (package / "single.py").write_text(SOURCE)
-    for path in (folder, package.parent, package):
+    for path in (package, package.parent, package.parent.parent):
+        (path / "__init__.py").write_text("")
         path.chmod(0o755)
+    folder.chmod(0o755)
     return folder
