@@ -6,8 +6,6 @@ in `_KINDS` is not looked at: flags by their truth, values that are logged, v1's
 
 from __future__ import annotations
 
-from dispatcher.client.errors import WrongArgument
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, NoReturn, Optional, Tuple, Type, TypeVar, Union
@@ -172,7 +170,7 @@ def number(name: str, value: Any, least: float = 0, *, or_none: bool = True) -> 
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         refuse(name, "a number", value)
     if not value >= least:
-        raise WrongArgument(f"{name} is {least:g} at least, not {value!r}.")
+        _deny(f"{name} is {least:g} at least, not {value!r}.")
 
 
 def count(name: str, value: Any, least: int = 1, *, or_none: bool = False) -> Any:
@@ -182,7 +180,7 @@ def count(name: str, value: Any, least: int = 1, *, or_none: bool = False) -> An
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         refuse(name, "a whole number", value)
     if value < least:
-        raise WrongArgument(f"{name} is {least} at least, not {value!r}.")
+        _deny(f"{name} is {least} at least, not {value!r}.")
     return value
 
 
@@ -198,7 +196,7 @@ def refuse(name: str, wanted: str, value: object, how: str = "this is") -> NoRet
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "…"
-    raise WrongArgument(f"{name} takes {wanted}; {how} {shown}, a {type(value).__name__}.")
+    _deny(f"{name} takes {wanted}; {how} {shown}, a {type(value).__name__}.")
 
 
 def _rule(name: str, annotation: str) -> Optional[Check]:
@@ -246,3 +244,9 @@ _KINDS: Dict[str, Check] = {
     **dict.fromkeys(("Dict[str, Any]", "Dict[str, str]"), mapping),
     **{kind: _a(kind) for kind in ("Workspace", "Experiment", "Run")},
 }
+
+
+def _deny(text: str) -> NoReturn:
+    from dispatcher.client.errors import WrongArgument  # not before: scripts seldom need it
+
+    raise WrongArgument(text)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 
-from dispatcher.client.errors import AzureMLException, UserErrorException
-
 try:
     from _json import encode_basestring_ascii as _quoted
 except ImportError:  # an interpreter without the accelerator
@@ -18,6 +16,8 @@ except ImportError:  # an interpreter without the accelerator
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Union
+
+    from dispatcher.client.errors import AzureMLException, UserErrorException
 
     Scalar = Union[None, bool, int, float, str]
 
@@ -30,7 +30,7 @@ _LAZY = (range, type(_ for _ in ()))
 def scalar_line(name: str, value: object, description: str = "", step: Optional[int] = None) -> str:
     """The line of `log`. Raises UserErrorException for a list, a range or a generator."""
     if isinstance(value, (list, *_LAZY)):
-        raise UserErrorException(
+        raise _wrong(
             f"log({name!r}, …) takes one value, not a {type(value).__name__}; use log_list."
         )
     return _line(name, "scalar", _encoded(scalar(value)), description, step)
@@ -45,7 +45,7 @@ def list_line(name: str, value: object, description: str = "") -> Optional[str]:
 def row_line(name: str, columns: Dict[str, object], description: Optional[str] = None) -> str:
     """The line of `log_row`. Raises AzureMLException when a column is no scalar."""
     if not columns:
-        raise UserErrorException(f"log_row({name!r}) needs at least one column, as in x=1.")
+        raise _wrong(f"log_row({name!r}) needs at least one column, as in x=1.")
     row = {column: _element(value) for column, value in columns.items()}
     return _line(name, "row", _encoded(row), description or "")
 
@@ -57,11 +57,11 @@ def table_line(name: str, value: Dict[str, object], description: str = "") -> Op
         AzureMLException: The columns are not equally long, or hold something that is no scalar.
     """
     if not isinstance(value, dict):
-        raise UserErrorException(f"log_table({name!r}, …) takes a dict of columns.")
+        raise _wrong(f"log_table({name!r}, …) takes a dict of columns.")
     table = {str(column): _column(values) for column, values in value.items()}
     lengths = {column: len(values) for column, values in table.items()}
     if len(set(lengths.values())) > 1:
-        raise AzureMLException(f"The columns of table {name!r} are not equally long: {lengths}")
+        raise _unfit(f"The columns of table {name!r} are not equally long: {lengths}")
     return _line(name, "table", _encoded(table), description) if any(lengths.values()) else None
 
 
@@ -103,7 +103,7 @@ def _line(
     if type(name) is not str or not 0 < len(name) <= MOST_NAME:
         check_name(name)
     if len(encoded) > MOST_VALUE:
-        raise UserErrorException(
+        raise _wrong(
             f"value of {name!r}: {len(encoded)} characters as JSON; a metric has {MOST_VALUE} at "
             "most. Keep it as a file: run.upload_file."
         )
@@ -182,7 +182,17 @@ def _column(values: object) -> List[Scalar]:
 
 def _element(value: Any) -> Scalar:
     if isinstance(value, (list, tuple, dict, set, *_LAZY)):
-        raise AzureMLException(
-            f"A list, row or table holds scalars, not a {type(value).__name__}: {value!r}"
-        )
+        raise _unfit(f"A list, row or table holds scalars, not a {type(value).__name__}: {value!r}")
     return scalar(value)
+
+
+def _wrong(text: str) -> UserErrorException:
+    from dispatcher.client.errors import UserErrorException  # not before: scripts seldom need it
+
+    return UserErrorException(text)
+
+
+def _unfit(text: str) -> AzureMLException:
+    from dispatcher.client.errors import AzureMLException
+
+    return AzureMLException(text)

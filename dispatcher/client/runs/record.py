@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
-from dispatcher.client.workspaces.portal import Portal
+from dispatcher.client.runs.portal import Portal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

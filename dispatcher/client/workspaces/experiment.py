@@ -7,7 +7,7 @@ import re
 
 from dispatcher.client import checks
 from dispatcher.client.errors import ServiceException, UserErrorException
-from dispatcher.client.workspaces.portal import Portal
+from dispatcher.client.runs.portal import Portal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
