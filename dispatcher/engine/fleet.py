@@ -105,9 +105,19 @@ class Member:
     def poll(self, names: Collection[str]) -> None:
         self._calls.put(lambda: self._poll(names))
 
-    def clear(self) -> threading.Event:
-        """End what no run accounts for; the event is set once that has begun."""
-        return self._asked(lambda: self.stock.clear(self._reach()))
+    def clear(self, seconds: float) -> bool:
+        """End what no run accounts for; whether the target was told so in time."""
+        told: list[bool] = []
+
+        def ask() -> None:
+            try:
+                self.stock.clear(self._reach())
+                told.append(True)
+            except TargetError as error:
+                log.warning("nothing is cleared: %s", error, extra={"target": self.name})
+
+        self._asked(ask).wait(seconds)
+        return bool(told)
 
     def measure(self, *, thoroughly: bool = False) -> threading.Event:
         """Ask for the capacity, and now and then for all jobs; the event is set once the target has
@@ -259,10 +269,9 @@ class Fleet:
         member = self._members.get(name)
         return {} if member is None else member.stock.strays
 
-    def clear(self, name: str, seconds: float) -> None:
+    def clear(self, name: str, seconds: float) -> bool:
         member = self._members.get(name)
-        if member is not None:
-            member.clear().wait(seconds)
+        return member is not None and member.clear(seconds)
 
     def answers(self, name: str) -> bool:
         member = self._members.get(name)

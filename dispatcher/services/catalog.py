@@ -43,8 +43,8 @@ class TargetBook(Protocol):
     def measure(self, name: str, seconds: float) -> None:
         """Ask the target what it has, and wait that long for its answer."""
 
-    def clear(self, name: str, seconds: float) -> None:
-        """Begin to end its strays, and wait that long until that has begun."""
+    def clear(self, name: str, seconds: float) -> bool:
+        """Begin to end its strays; whether the target was told so within that time."""
 
 
 class Catalog:
@@ -81,10 +81,11 @@ class Catalog:
     def clear(self, name: str) -> dict[str, Any]:
         """End the jobs that no run accounts for; the target as it is then.
 
-        Raises TargetNotFound.
+        Raises TargetNotFound, and Conflict if the target does not answer.
         """
         self._configs(name)
-        self._book.clear(name, PING_SECONDS)
+        if not self._book.clear(name, PING_SECONDS):
+            raise Conflict(f"{name} does not answer, so nothing of it is cleared: ping it first")
         return self.target(name)
 
     def detach(self, name: str) -> None:

@@ -21,7 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Job
+from dispatcher.core.jobs import Job, attempt_of
 
 KEPT_SECONDS = 7 * 86400
 
@@ -48,11 +48,11 @@ class Entry:
 
     def facts(self, name: str) -> dict[str, Any]:
         """As much of the job as its telemetry needs (see `dispatcher.agent.shipping.streams`)."""
-        run, _, attempt = name.rpartition("-")
+        run, attempt = attempt_of(name) or ("", None)
         return {
             "name": name,
             "run_id": run,
-            "attempt": int(attempt.partition(".")[0]) if attempt[:1].isdigit() else None,
+            "attempt": attempt,
             "ranks": [{"rank": rank} for rank in self.ranks],
             "world": None if self.alone else {"size": len(self.ranks)},
             "outputs": self.outputs,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.core.errors import Conflict
 from dispatcher.core.jobs import Evidence, Job, State, attempt_of
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.spec import RunSpec
@@ -68,6 +69,17 @@ def test_a_stray_that_comes_later_is_told_of_at_the_next_stocktaking(
     house.until(lambda: house.fleet.answers("t"))
     house.kinds.targets["t"].launch([Job("lost-1", "lost", 1)])
     house.until(lambda: house.fleet.strays("t") == {"lost-1": State.ALIVE})
+
+
+def test_a_target_that_does_not_answer_is_not_said_to_be_cleared(house: House) -> None:
+    target = house.kinds.targets["t"]
+    target.launch([Job("lost-1", "lost", 1)])
+    house.start()
+    house.until(lambda: house.fleet.strays("t") == {"lost-1": State.ALIVE})
+    target.away = True
+    with pytest.raises(Conflict, match="t does not answer"):
+        Catalog(house.store, house.fleet, time.time).clear("t")
+    assert target.alive() == {"lost-1"}
 
 
 def test_a_target_without_strays_is_cleared_of_nothing(house: House) -> None:
