@@ -221,16 +221,16 @@ def monitor_tensorboard(
 
 def _pages(scope: Scope, query: list[tuple[str, str]], count: int) -> list[dict[str, Any]]:
     """So many runs, with as many requests as it takes."""
-    found: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}  # who starts between two pages may come twice
     cursor: list[tuple[str, Any]] = []
     while len(found) < count:
         size = min(count - len(found), PAGE)
         page = scope.service.get("/runs", [*query, ("limit", size), *cursor])
-        found += page["runs"]
+        found.update((record["id"], record) for record in page["runs"])
         if page["next"] is None:
             break
         cursor = [("cursor", page["next"])]
-    return found
+    return list(found.values())
 
 
 def _chosen(scope: Scope, word: str | None, option: str | None, experiment: str | None) -> Run:

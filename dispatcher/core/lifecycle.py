@@ -71,6 +71,7 @@ class Run:
     created_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    begun_at: float | None = None  # its first start, or its end without one: lists go by it
     placement: Placement = ()
     evidence: Evidence | None = None  # of the present attempt
     error: Mapping[str, Any] | None = None  # in v1's shape
@@ -243,7 +244,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
         Exited: S.FINALIZING,  # it could not start: the evidence says why
         CancelRequested: S.CANCEL_REQUESTED,
         Failed: S.FAILED,
-        **dict.fromkeys(_CONTACT, S.PROVISIONING),
+        **dict.fromkeys((*_CONTACT, ErrorNoted), S.PROVISIONING),  # its start may not be told yet
         PrepareStarted: S.PREPARING,
     },
     S.PREPARING: {  # placed, and its environment is being built there
@@ -251,7 +252,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Any], Status]] = {
         Exited: S.FINALIZING,
         CancelRequested: S.CANCEL_REQUESTED,
         Failed: S.FAILED,
-        **dict.fromkeys(_CONTACT, S.PREPARING),
+        **dict.fromkeys((*_CONTACT, ErrorNoted), S.PREPARING),
     },
     S.RUNNING: {
         Exited: S.FINALIZING,
@@ -306,6 +307,8 @@ def step(run: Run, event: Event) -> Run:
         fields.pop("ended_at", None)  # asking for the end is not the end
     if run.terminal:
         fields.pop("error", None)
+    if run.begun_at is None:
+        fields["begun_at"] = fields.get("started_at") or fields.get("ended_at")
     return replace(run, status=status, version=run.version + 1, **fields)
 
 
@@ -322,5 +325,6 @@ def first(spec: RunSpec, *, now: float, parent: Run | None) -> Run:
         child_policy=spec.child_policy,
         created_at=now,
         started_at=now if spec.interactive else None,
+        begun_at=now if spec.interactive else None,
         released=spec.interactive,
     )

@@ -19,10 +19,11 @@ from dispatcher.core.lifecycle import (
     Failed,
     IllegalTransition,
     Run,
+    Started,
     Status,
     step,
 )
-from dispatcher.core.reconciliation import consequences
+from dispatcher.core.reconciliation import NOT_STARTED, consequences
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.records import Change
 
@@ -106,6 +107,16 @@ class StatusService:
             return [run.id for run in asked if run.started_at is None]
 
         return self._store.read(work)
+
+    def has_spoken(self, run_id: str) -> Run:
+        """A run that speaks for itself has started, whether its node has told so yet or not."""
+
+        def work(tx: Transaction) -> Run:
+            run = _the(tx.runs.get([run_id], lock=True), run_id)
+            now = self._clock()
+            return _apply(tx, run, (Started(now),), now) if run.status in NOT_STARTED else run
+
+        return self._store.write(work)
 
     def finish(self, run_id: str, error: Mapping[str, Any] | None) -> Run:
         """The driver of a run says that it has completed (no error) or failed."""

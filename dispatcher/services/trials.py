@@ -11,7 +11,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.core.policies import orient
 from dispatcher.core.sweeps import GENERATION, HYPERPARAMETERS, Metric, Sweep
 from dispatcher.store.contract import Transaction
-from dispatcher.store.records import RunQuery
+from dispatcher.store.records import Place, RunQuery, place_of
 
 PAGE = 1_000
 
@@ -35,16 +35,16 @@ class Trial:
 def all_trials(tx: Transaction, run_id: str) -> list[Run]:
     """All trials of a sweep, by number."""
     found: list[Run] = []
-    before: int | None = None
+    after: Place | None = None
     while True:
-        page = tx.runs.query(RunQuery(parent=run_id, limit=PAGE, before_seq=before))
+        page = tx.runs.query(RunQuery(parent=run_id, limit=PAGE, after=after))
         found += page
         if len(page) < PAGE:
             return sorted(
                 (run for run in found if number_of(run) is not None),
                 key=lambda run: number_of(run) or 0,
             )
-        before = page[-1].seq
+        after = place_of(page[-1])
 
 
 def number_of(run: Run) -> int | None:

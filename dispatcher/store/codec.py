@@ -8,6 +8,7 @@ from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import Event, Run, Slot, Status
 from dispatcher.core.scheduling import Share
 from dispatcher.store import specs
+from dispatcher.store.records import NOT_BEGUN, place_of
 
 _STATE = ("placement", "evidence", "error", "retries", "slot", "waits_for", "not_responding_since")
 
@@ -57,6 +58,7 @@ def moving(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
+        "begun_at": place_of(run)[0],
         "state": _state(run),
     }
 
@@ -90,6 +92,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        begun_at=row["begun_at"] if row["begun_at"] < NOT_BEGUN else None,
         placement=tuple(Share(s["node"], tuple(s["gpus"])) for s in state.get("placement", ())),
         evidence=Evidence.of(evidence) if evidence else None,
         error=state.get("error"),

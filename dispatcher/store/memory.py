@@ -24,6 +24,7 @@ from dispatcher.store.records import (
     RunQuery,
     RunSearch,
     Sample,
+    place_of,
 )
 
 T = TypeVar("T")
@@ -136,8 +137,8 @@ class _Runs:
         return {r.spec.target for r in self._state.runs.values() if bucket(r) == "queued"}
 
     def query(self, query: RunQuery) -> list[Run]:
-        found = [run for run in reversed(self._sorted()) if self._fits(run, query)]
-        return found[: query.limit]
+        found = [run for run in self._state.runs.values() if self._fits(run, query)]
+        return sorted(found, key=place_of, reverse=True)[: query.limit]
 
     def search(self, search: RunSearch) -> list[Run]:
         return find(self._state, search)
@@ -174,7 +175,7 @@ class _Runs:
             and (query.within is None or query.within in (run.id, *run.lineage))
             and (not query.top_level or spec.parent_id is None)
             and (query.ids is None or run.id in query.ids)
-            and (query.before_seq is None or run.seq < query.before_seq)
+            and (query.after is None or place_of(run) < query.after)
             and wanted(query.tags, state.tags.get(run.id, {}))
             and wanted(query.properties, state.properties.get(run.id, {}))
         )

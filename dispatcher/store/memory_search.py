@@ -8,7 +8,7 @@ from dispatcher.core.search import Clause, Order, holds, sort_key
 from dispatcher.store.memory_params import MemoryParams
 from dispatcher.store.memory_state import State
 from dispatcher.store.numbers import newest
-from dispatcher.store.records import RunSearch
+from dispatcher.store.records import RunSearch, place_of
 from dispatcher.store.words import DELETED, MLFLOW_STATUS, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
 
@@ -16,7 +16,7 @@ def find(state: State, search: RunSearch) -> list[Run]:
     """The runs that a search finds, in its order."""
     found = [_Looked(run, state) for run in state.runs.values() if _fits(run, state, search)]
     found = [each for each in found if all(each.satisfies(c) for c in search.clauses)]
-    found.sort(key=lambda each: -each.run.seq)
+    found.sort(key=lambda each: place_of(each.run), reverse=True)
     for order in reversed(search.order):
         found.sort(key=lambda each, o=order: sort_key(each.value(o), o.descending))  # type: ignore[misc]
     return [each.run for each in found][search.offset : search.offset + search.limit]

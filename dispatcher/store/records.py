@@ -112,9 +112,26 @@ class Experiment:
     archived_at: float | None = None
 
 
+Place = tuple[float, int]  # in a list of runs: when it began, and its submission number
+NOT_BEGUN = 1e18  # seconds: later than all that have
+
+
+def place_of(run: Run) -> Place:
+    """Where a run stands among others: the highest comes first.
+
+    Lists are sorted as Azure ML v1 sorts them, by start, the newest first. A run that is started
+    again keeps its place, and one that ended without a start has the place of its end.
+    """
+    return (NOT_BEGUN if run.begun_at is None else run.begun_at, run.seq)
+
+
 @dataclass(frozen=True)
 class RunQuery:
-    """Which runs to list, newest first. Filters are joined by AND; None filters nothing.
+    """Which runs to list, newest first: those that have not begun, then by their first start.
+
+    Filters are joined by AND; None filters nothing. `after` is the place of the last run of the
+    page before. A place moves once, when the run begins, and then towards the end of the list: so
+    a list that is read page by page leaves nobody out, but who begins meanwhile may come twice.
 
     In `tags` and `properties` a pair (key, None) asks that the key be there, (key, (value,)) that
     it be equal.
@@ -132,7 +149,7 @@ class RunQuery:
     tags: tuple[tuple[str, tuple[str | None] | None], ...] = ()
     properties: tuple[tuple[str, tuple[str | None] | None], ...] = ()
     limit: int = 100
-    before_seq: int | None = None
+    after: Place | None = None
 
 
 View = Literal["active", "deleted", "all"]

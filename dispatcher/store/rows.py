@@ -4,7 +4,7 @@ does not validate).
 A run's row has a column for what is searched or sorted by; the rest of its state is one JSON text.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Text, text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 # What of a label's value is indexed: PostgreSQL takes 2,704 bytes an entry, and values are longer.
@@ -25,7 +25,8 @@ class RunRow(SQLModel, table=True):
     __tablename__ = "runs"
     __table_args__ = (
         Index("runs_bucket", "bucket", "target", "rank", "seq"),
-        Index("runs_experiment", "experiment", "seq"),
+        Index("runs_newest", "begun_at", "seq"),
+        Index("runs_experiment_newest", "experiment", "begun_at", "seq"),
         Index("runs_parent", "parent_id", "status"),
         Index("runs_path", "path"),
         Index("runs_key", "parent_id", "key", unique=True),
@@ -48,6 +49,7 @@ class RunRow(SQLModel, table=True):
     created_at: float
     started_at: float | None
     ended_at: float | None
+    begun_at: float = Field(sa_column=Column(Float, nullable=False, server_default=text("1e18")))
     display_name: str | None = Field(sa_column=_text(nullable=True))
     description: str | None = Field(sa_column=_text(nullable=True))
     child_policy: str = Field(sa_column=_text())

@@ -4,7 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from dispatcher.store.records import RunQuery
 from dispatcher.store.rows import INDEXED, VALUE_START, PropertyRow, RunRow, TagRow
@@ -12,6 +23,8 @@ from dispatcher.store.rows import INDEXED, VALUE_START, PropertyRow, RunRow, Tag
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
 TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
+NEWEST_FIRST = (RUNS.c.begun_at.desc(), RUNS.c.seq.desc())  # as `records.place_of` says
+NEWEST_OF_FEW = ((RUNS.c.begun_at + 0).desc(), RUNS.c.seq.desc())  # the same, by no index
 RARE = 2_000  # runs with a label that are looked at one by one
 
 
@@ -32,12 +45,12 @@ def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
     rarest = min(range(len(labels)), key=counts.__getitem__, default=None)
     if rarest is None or counts[rarest] > RARE:
         statement = _plain(connection, query, _as_it_is)
-        statement = statement.order_by(RUNS.c.seq.desc())
+        statement = statement.order_by(*NEWEST_FIRST)
     else:
         found = having(*labels.pop(rarest))
         statement = _plain(connection, query, in_no_index)
         statement = statement.where(RUNS.c.id.in_(select(found.table.c.run_id).where(*found.terms)))
-        statement = statement.order_by((RUNS.c.seq + 0).desc())
+        statement = statement.order_by(*NEWEST_OF_FEW)
     for label in labels:
         found = having(*label)
         same = and_(found.table.c.run_id == RUNS.c.id, *found.terms)
@@ -68,9 +81,9 @@ def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) 
         statement = statement.where(top if term is _as_it_is else case((top, 1), else_=0) == 1)
     if query.ids is not None:
         statement = statement.where(RUNS.c.id.in_(query.ids))
-    if query.before_seq is not None:
-        seq = RUNS.c.seq if term is _as_it_is else RUNS.c.seq + 0
-        statement = statement.where(seq < query.before_seq)
+    if query.after is not None:
+        begun = RUNS.c.begun_at if term is _as_it_is else RUNS.c.begun_at + 0
+        statement = statement.where(tuple_(begun, RUNS.c.seq) < tuple_(*query.after))
     return statement
 
 

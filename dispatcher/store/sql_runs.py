@@ -30,7 +30,8 @@ _SAVE = (
     update(RUNS)
     .where(RUNS.c.id == bindparam("b_id"), RUNS.c.version == bindparam("b_version"))
     .values({name: bindparam(name) for name in (
-        "status", "bucket", "version", "attempt", "started_at", "ended_at", "state")})
+        "status", "bucket", "version", "attempt", "started_at", "ended_at", "begun_at",
+        "state")})
 )  # fmt: skip
 # Statements of the ways that are gone most are made once: making one costs as much as running it.
 _BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))

@@ -8,7 +8,16 @@ from sqlalchemy import Connection, Select, String, and_, case, cast, func, not_,
 from dispatcher.core.search import Clause, Order
 from dispatcher.store.records import RunSearch
 from dispatcher.store.rows import LatestRow, ParamRow, RecordRow
-from dispatcher.store.sql_listing import RARE, RUNS, TAGS, count_of, having, in_no_index
+from dispatcher.store.sql_listing import (
+    NEWEST_FIRST,
+    NEWEST_OF_FEW,
+    RARE,
+    RUNS,
+    TAGS,
+    count_of,
+    having,
+    in_no_index,
+)
 from dispatcher.store.words import DELETED, MLFLOW_STATUS, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
 LATEST = LatestRow.__table__  # type: ignore[attr-defined]
@@ -34,7 +43,7 @@ def searching(connection: Connection, search: RunSearch) -> "Select[Any]":
     for order in search.order:
         value = _value(order)
         wanted = wanted.order_by(value.is_(None), value.desc() if order.descending else value.asc())
-    return wanted.order_by((RUNS.c.seq + 0).desc() if rare else RUNS.c.seq.desc())
+    return wanted.order_by(*(NEWEST_OF_FEW if rare else NEWEST_FIRST))
 
 
 def _rare(connection: Connection, clauses: Sequence[Clause]) -> bool:

@@ -12,8 +12,10 @@ from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import (
     Completed,
     Exited,
+    Failed,
     Placed,
     Released,
+    Retried,
     Run,
     Started,
     first,
@@ -24,7 +26,7 @@ from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
 from dispatcher.store.contract import Store
-from dispatcher.store.records import Artifact, Change, Holder, Record, RunQuery
+from dispatcher.store.records import NOT_BEGUN, Artifact, Change, Holder, Record, RunQuery, place_of
 
 EVIDENCE = Evidence(exit_code=0, started_at=1.0, ended_at=2.0, receipt=({"pid": 1, "signal": 15},))
 
@@ -195,8 +197,39 @@ class StoreContract:
         assert query(tags=(("k", None),), limit=2) == ["r5", "r4"]
         assert query(tags=(("none", (None,)), ("k", ("2",)))) == ["r2"]
         assert query(tags=(("k", ("3",)),), type=None, status="Completed") == []
-        assert query(before_seq=3) == ["r1", "r0"]
+        assert query(limit=2) == ["r5", "r4"]
+        assert query(after=(NOT_BEGUN, 3)) == ["r1", "r0"]
         assert query(ids=("r1", "nobody")) == ["r1"]
+
+    def test_lists_go_by_start_and_who_has_not_begun_comes_first(self, store: Store) -> None:
+        a, b, c, d, _e, f = add(store, *[make(name) for name in "abcdef"])
+        placed = Placed((Share("n"),))
+        node_lost = (Exited(EVIDENCE), Retried(2, {"infra": 1}))
+        store.write(
+            lambda tx: tx.runs.save([
+                change(a, placed, Started(30.0)),
+                change(b, placed, Started(20.0)),
+                change(c, Failed(25.0, {})),
+                change(d, placed, Started(10.0), *node_lost, placed, Started(40.0)),
+                change(f, placed),
+            ])
+        )  # fmt: skip
+        every = store.read(lambda tx: tx.runs.query(RunQuery(experiment="e")))
+        assert ids(every) == ["f", "e", "a", "c", "b", "d"]
+        for k in range(len(every)):
+            rest = RunQuery(after=place_of(every[k]))
+            assert store.read(lambda tx, rest=rest: tx.runs.query(rest)) == every[k + 1 :]  # type: ignore[misc]
+
+    def test_who_begins_between_two_pages_is_in_a_later_one(self, store: Store) -> None:
+        a, b, c, _d = add(store, *[make(name) for name in "abcd"])
+        placed = Placed((Share("n"),))
+        store.write(lambda tx: tx.runs.save([change(b, placed, Started(20.0))]))
+        [first_page] = store.read(lambda tx: tx.runs.query(RunQuery(limit=1)))
+        store.write(
+            lambda tx: tx.runs.save([change(a, placed, Started(30.0)), change(c, Failed(40.0, {}))])
+        )
+        rest = store.read(lambda tx: tx.runs.query(RunQuery(after=place_of(first_page))))
+        assert (first_page.id, ids(rest)) == ("d", ["c", "a", "b"])
 
     def test_properties_are_added_and_never_changed(self, store: Store) -> None:
         add(store, make("r"))

@@ -43,7 +43,10 @@ def bare(database: Path, pairs: dict[str, str]) -> Callable[[], float]:
     having = " ".join(
         "AND id IN (SELECT run_id FROM tags WHERE key=? AND substr(value, 1, 200)=?)" for _ in pairs
     )
-    statement = f"SELECT * FROM runs WHERE experiment='listed' {having} ORDER BY seq DESC LIMIT ?"
+    statement = (
+        f"SELECT * FROM runs WHERE experiment='listed' {having} "
+        "ORDER BY begun_at DESC, seq DESC LIMIT ?"
+    )
     values = [word for pair in pairs.items() for word in pair]
 
     def once() -> float:

@@ -206,6 +206,32 @@ def test_however_a_spool_is_cut_and_resent_every_point_is_there_once_in_order(
 # What waits
 
 
+def test_a_list_is_read_page_by_page_newest_start_first(api: TestClient) -> None:
+    submit(api, *[spec(f"r{k}", experiment="paged") for k in range(3)])
+    waiting = {"interactive": False, "command": "true", "target": "still", "experiment": "paged"}
+    submit(api, *[spec(f"queued{k}", **waiting) for k in range(2)])
+    found: list[str] = []
+    query: list[tuple[str, str]] = [("experiment", "paged"), ("limit", "1")]
+    cursor: list[tuple[str, str]] = []
+    while True:
+        page = api.get("/runs", params=[*query, *cursor]).json()
+        found += [run["id"] for run in page["runs"]]
+        if page["next"] is None:
+            break
+        cursor = [("cursor", page["next"])]
+    assert found == ["queued1", "queued0", "r2", "r1", "r0"]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "7", "x,1", "1.0,", "1.0,x", "nan,1", "1.0,1,1", "1e999,1", "-1,1", "1," + "9" * 40],
+)
+def test_a_cursor_that_no_page_gave_is_refused_by_name(api: TestClient, cursor: str) -> None:
+    answer = api.get("/runs", params={"cursor": cursor})
+    assert answer.status_code == 422
+    assert "cursor" in answer.json()["detail"]
+
+
 def test_a_long_poll_answers_at_once_when_the_run_moves(api: TestClient) -> None:
     submit(api, spec("slow"))
     version = api.get("/runs/slow").json()["version"]

@@ -12,14 +12,16 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 from dispatcher.core.errors import StoreUnavailable
+from dispatcher.core.lifecycle import CancelRequested, Placed, Started
+from dispatcher.core.scheduling import Share
 from dispatcher.store.environments_testing import EnvironmentContract
 from dispatcher.store.labels_testing import LabelContract
 from dispatcher.store.memory import MemoryStore
-from dispatcher.store.records import Latest, Point
+from dispatcher.store.records import Latest, Point, RunQuery
 from dispatcher.store.search_testing import SearchContract
 from dispatcher.store.sql import SqlStore
 from dispatcher.store.telemetry_testing import TelemetryContract
-from dispatcher.store.testing import StoreContract
+from dispatcher.store.testing import StoreContract, add, change, ids, make
 
 
 class Contract(
@@ -97,6 +99,28 @@ def test_the_newest_numbers_of_an_earlier_releases_runs_are_worked_out(tmp_path:
     store.close()
     assert latest["r"] == {"m": Latest(3.0, 1.0, 3)}
     assert math.isnan(latest["s"]["n"].value)
+
+
+def test_the_runs_of_an_earlier_release_are_listed_by_their_start(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    store = SqlStore(url)
+    a, b, _queued, d = add(store, *[make(name) for name in ("a", "b", "queued", "d")])
+    placed = Placed((Share("n"),))
+    moved = [change(a, placed, Started(30.0)), change(b, placed, Started(20.0))]
+    store.write(lambda tx: tx.runs.save([*moved, change(d, CancelRequested(25.0))]))
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for index in ("runs_newest", "runs_experiment_newest"):
+            connection.execute(text(f"DROP INDEX {index}"))
+        connection.execute(text("ALTER TABLE runs DROP COLUMN begun_at"))
+        connection.execute(text("CREATE INDEX runs_experiment ON runs (experiment, seq)"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0006'"))
+    engine.dispose()
+    store = SqlStore(url)
+    found = store.read(lambda tx: tx.runs.query(RunQuery(experiment="e")))
+    store.close()
+    assert ids(found) == ["queued", "a", "d", "b"]
 
 
 def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:

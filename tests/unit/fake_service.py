@@ -147,9 +147,10 @@ class FakeService:
         asked = dict(query)
         found = [run for run in self.runs.values() if self._fits(run, asked, query)]
         found.sort(key=lambda run: -run["number"])
-        start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 100))
-        rest = start + limit < len(found)
-        return {"runs": found[start : start + limit], "next": str(start + limit) if rest else None}
+        if "cursor" in asked:  # where the last of the page before stands
+            found = [run for run in found if run["number"] < float(asked["cursor"])]
+        page = found[: int(asked.get("limit", 100))]
+        return {"runs": page, "next": str(page[-1]["number"]) if len(page) < len(found) else None}
 
     def _fits(
         self, run: dict[str, Any], asked: dict[str, str], query: list[tuple[str, str]]

@@ -258,6 +258,20 @@ def test_runs_are_found_newest_first_page_by_page(
     assert len(list(Run.list(experiment, status="Queued"))) == 230
 
 
+def test_a_run_that_starts_between_two_pages_is_found_once(
+    fake: FakeService, experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    made = experiment.submit_all([config] * 150)
+    found = experiment.get_runs()
+    seen = [next(found).id for _ in range(100)]
+    # Started, it stands further down: two are on the second page that were on the first.
+    fake.runs[made[149].id]["started_at"] = fake.runs[made[148].id]["started_at"] = "2026-01-01"
+    fake.runs[made[149].id]["number"], fake.runs[made[148].id]["number"] = 0.5, 0.4
+    seen += [run.id for run in found]
+    assert len(seen) == len(set(seen))
+    assert {run.id for run in made[:50]} - set(seen) == set()
+
+
 def test_an_unknown_run_is_a_404(experiment: Experiment) -> None:
     with pytest.raises(ServiceException) as missing:
         Run.get(experiment.workspace, "x")

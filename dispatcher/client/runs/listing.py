@@ -46,9 +46,14 @@ def _records(
     query = [*query, *_pairs("tag", tags), *_pairs("property", properties), ("limit", _PAGE)]
     query += [(key, text) for key, text in (("type", type), ("status", status)) if text]
     cursor = None
+    unstarted = set()  # who starts between two pages moves down the list, and would come again
     while True:
         page = workspace.service.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
         for record in page["runs"]:
+            if record["id"] in unstarted:
+                continue
+            if record["started_at"] is None:
+                unstarted.add(record["id"])
             if _fits(record["tags"], tags) and _fits(record["properties"], properties):
                 yield record
         cursor = page.get("next")

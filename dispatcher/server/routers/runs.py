@@ -1,13 +1,15 @@
 """Runs: submit, read, wait, list, change."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, status
 from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.core.errors import InvalidSpec, NotAllowed
-from dispatcher.core.lifecycle import Run, Slot
+from dispatcher.core.lifecycle import Run, Slot, Status
+from dispatcher.core.reconciliation import NOT_STARTED
 from dispatcher.core.spec import Key, Text
 from dispatcher.server.deps import Caller, S, Services, reach
 from dispatcher.server.schemas import (
@@ -22,11 +24,13 @@ from dispatcher.server.schemas import (
     with_ancestors,
 )
 from dispatcher.services.access import Identity
-from dispatcher.store.records import RunQuery
+from dispatcher.store.records import Place, RunQuery, place_of
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
+_CURSOR = r"^\d{1,20}(\.\d{1,20})?(e[+-]\d\d)?,\d{1,18}$"  # the last run's place
 WITHDRAWN_WITHIN = 2.0  # seconds
+TOLD_WITHIN = 1.0  # seconds, for a node to tell of a start
 Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
@@ -58,7 +62,7 @@ def list_runs(
     include_children: bool = False,
     recursive: bool = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[int | None, Query(ge=0, lt=1 << 62)] = None,
+    cursor: Annotated[str | None, Query(pattern=_CURSOR)] = None,
 ) -> dict[str, Any]:
     """List runs, newest first, page by page; `tag_pairs` is a JSON object of keys and values.
 
@@ -81,11 +85,12 @@ def list_runs(
         tags=_filters(tag, tag_key, _pairs("tag_pairs", tag_pairs)),
         properties=_filters(property, property_key, _pairs("property_pairs", property_pairs)),
         limit=limit,
-        before_seq=cursor,
+        after=_place(cursor),
     )
     runs = services.store.read(lambda tx: tx.runs.query(query))
-    following = runs[-1].seq if len(runs) == limit else None
-    return {"runs": views(services.store, runs), "next": following}
+    following = _cursor(runs[-1]) if len(runs) == limit else None
+    seen = [_as_seen_by(caller, run) for run in runs]
+    return {"runs": views(services.store, seen), "next": following}
 
 
 @router.post("/wait")
@@ -171,10 +176,23 @@ async def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]
 
 
 @router.post("/{run_id}/park")
-def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> dict[str, Any]:
-    """The run waits for descendants: its slot is lent. 409 if the wait can never end."""
-    reach(services, caller, run_id)
-    return _view(services, services.parking.park(run_id, body.waits_for))
+async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> dict[str, Any]:
+    """The run waits for descendants: its slot is lent. 409 if the wait can never end.
+
+    A script may be here before its node has told that it runs: of short runs that is not told. The
+    node's word is waited for, since it knows when; without it the start is now.
+    """
+    await asyncio.to_thread(reach, services, caller, run_id)
+    speaks = caller.kind == "run" and caller.subject == run_id
+    if speaks:
+        await services.waiters.until([run_id], _has_started, TOLD_WITHIN)
+
+    def park() -> dict[str, Any]:
+        if speaks:
+            services.status.has_spoken(run_id)
+        return _view(services, services.parking.park(run_id, body.waits_for))
+
+    return await asyncio.to_thread(park)
 
 
 @router.post("/{run_id}/unpark")
@@ -222,6 +240,28 @@ def _may_submit(services: Services, caller: Identity, body: SubmitBody) -> None:
         reach(services, caller, parent_id)
 
 
+def _has_started(run: Run) -> bool:
+    return run.status not in NOT_STARTED
+
+
+def _as_seen_by(caller: Identity, run: Run) -> Run:
+    """A run that asks for itself is running, whether its node has told so yet or not."""
+    itself = caller.kind == "run" and caller.subject == run.id
+    return run if _has_started(run) or not itself else replace(run, status=Status.RUNNING)
+
+
+def _cursor(last: Run) -> str:
+    begun, seq = place_of(last)
+    return f"{begun!r},{seq}"
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    begun, seq = cursor.split(",")
+    return (float(begun), int(seq))
+
+
 def _pairs(name: str, text: str | None) -> dict[str, str | None]:
     try:
         return _PAIRS.validate_json(text or "{}")
@@ -249,4 +289,4 @@ def _view(services: Services, run: Run) -> dict[str, Any]:
 def _shown(services: Services, caller: Identity, run: Run, logs: bool = False) -> dict[str, Any]:
     if not caller.may_touch(run):
         raise NotAllowed(f"this token does not reach run {run.id}: a run reaches itself and below")
-    return with_ancestors(services.store, run, logs)
+    return with_ancestors(services.store, _as_seen_by(caller, run), logs)
