@@ -80,9 +80,14 @@ class Desk:
 
     def close(self) -> None:
         """End the service, the agents, and what they run."""
-        for process in self.members():
-            processes_kill(process.pid)
-        until(lambda: not self.members(), "nothing of the desk is alive")
+
+        def is_over() -> bool:
+            alive = self.members()
+            for process in alive:  # again and again: one may have started another meanwhile
+                processes_kill(process.pid)
+            return not alive
+
+        until(is_over, "nothing of the desk is alive")
         if self._home is None:
             os.environ.pop("DISPATCHER_HOME", None)
         else:

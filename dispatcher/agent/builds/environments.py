@@ -177,6 +177,7 @@ class Environments:
     ) -> int:
         import subprocess
 
+        self._require_wanted(name)  # nothing is begun for a job that was canceled meanwhile
         process = subprocess.Popen(
             command,
             env=environ,
