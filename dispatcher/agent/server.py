@@ -152,8 +152,8 @@ class _Connection:
         """Send events, as many at once as there are.
 
         That a job lives is told a little later, and not at all if it has ended by then: whoever
-        hears has half the work with short jobs. A script that asks to be parked before that is known
-        to run by asking.
+        hears has half the work with short jobs. A script that asks to be parked before that is
+        known to run by asking.
         """
         later: Dict[str, Tuple[float, Dict[str, Any]]] = {}
         going = True

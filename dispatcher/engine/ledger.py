@@ -12,6 +12,10 @@ AGAIN = 1.5  # seconds before the same is asked of the same job again
 REMOVE_EVERY = 0.5
 REMOVE_AT_ONCE = 100
 NOT_YET = (State.ABSENT, State.CREATED)
+_BEHIND: Mapping[State | None, Collection[State]] = {
+    State.ALIVE: (State.CREATED,),
+    State.EXITED: (*NOT_YET, State.ALIVE, State.UNKNOWN),  # how it ended is known
+}
 
 
 class Ledger:
@@ -100,9 +104,13 @@ class Ledger:
         return {n: jobs[n] for n, run in runs.items() if run and run.spec.target == target}
 
     def see(self, name: str, observation: Observation) -> str | None:
-        """Note an observation; the id of the run that it concerns, if it is ours."""
+        """Note an observation; the id of the run that it concerns, if it is ours.
+
+        What a target tells by itself can be here before the answer to an earlier question, so a
+        job is not believed to be back at what it has left behind.
+        """
         run_id = self._owner.get(name)
-        if run_id is not None:
+        if run_id is not None and observation.state not in _BEHIND.get(self.state(name), ()):
             self._seen[name] = observation
         return run_id
 

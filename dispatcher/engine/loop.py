@@ -35,7 +35,7 @@ LOOK = 2.0
 # GATHER, for one commit. A quarter of the service's work in a fan-out; a FEW runs never wait.
 BURST = 0.020
 GATHER = 0.003
-GATHER_AHEAD = 0.050  # of what comes from nodes that have work ahead
+GATHER_AHEAD = 0.050  # of what comes from nodes that have work ahead, while they have half of it
 FEW = 2
 LEASE = "engine"
 LEASE_SECONDS = 10.0
@@ -152,7 +152,8 @@ class Engine:
                 time.sleep(GATHER)
         items += self._at_hand()
         if items and all(map(self._can_wait, items)):
-            items += self._meanwhile(time.monotonic() + GATHER_AHEAD)
+            patience = min(GATHER_AHEAD, min(self._placer.ahead.values(), default=0) / 2)
+            items += self._meanwhile(time.monotonic() + patience)
         while not self._lazy.empty():
             items.insert(0, self._lazy.get())
         return items

@@ -21,7 +21,7 @@ from dispatcher.store.contract import Store
 LOOK_PAST = 32
 SHORT = 1.0  # seconds; longer runs are never placed ahead
 SPAN = 0.2  # seconds of work for each CPU that are placed ahead
-MOST_AHEAD = 8  # runs for each CPU
+MOST_AHEAD = 16  # runs for each CPU
 RECENT = 0.2  # the weight of the last run in the mean duration
 
 
@@ -33,7 +33,8 @@ class Placer:
         self._windows: dict[str, Window] = {}
         self._dirty: set[str] = set()
         self._seconds: dict[str, float] = {}  # by target: how long its runs take of late
-        self.ahead: set[str] = set()  # targets whose nodes have work ahead, and more is to come
+        # Targets whose nodes have work ahead while more is to come, and how many seconds of it.
+        self.ahead: dict[str, float] = {}
 
     def clear(self) -> None:
         self._windows.clear()
@@ -90,7 +91,7 @@ class Placer:
     def plans(self) -> Iterable[tuple[Plan, dict[str, Run]]]:
         """A plan for each target at which something has changed since the last call."""
         dirty, self._dirty = self._dirty, set()
-        self.ahead -= dirty
+        self.ahead = {target: span for target, span in self.ahead.items() if target not in dirty}
         for target in dirty:
             present, capacity = self._fleet.present(target), self._fleet.capacity(target)
             if present is None or capacity is None:
@@ -99,7 +100,8 @@ class Placer:
             if window is None or window.low:
                 window = self._fill(target)
             returning = [r for r in self._ledger.of_target(target) if _wants_slot(r)]
-            stretched = self._with_ahead(target, present)
+            times = self._times(target, present)
+            stretched = _stretched(present, times)
             free = self._free(target, stretched)
             if (not len(window) and not returning) or (
                 nothing_left(free) and not window.weightless
@@ -110,16 +112,16 @@ class Placer:
             gpus = default_gpus(self._fleet.config(target), capacity)
             queue = [*map(slot_back, returning), *(queued(run, gpus) for run in head)]
             made = plan(queue, {target: free}, {target: capacity}, reasons=False)
-            if stretched is not present and len(made.placements) < len(window):
-                self.ahead.add(target)
+            if times > 1 and len(made.placements) < len(window):
+                self.ahead[target] = (times - 1) * self._seconds[target]
             yield made, runs
 
-    def _with_ahead(self, target: str, present: Capacity) -> Capacity:
+    def _times(self, target: str, present: Capacity) -> int:
+        """As how many of each of its CPUs a target counts: those placed ahead share them."""
         seconds = self._seconds.get(target, SHORT)
         if not present.queues or seconds >= SHORT or self._ledger.parents_wait(target):
-            return present
-        times = 1 + min(MOST_AHEAD, max(1, round(SPAN / max(seconds, 0.001))))
-        return Capacity(tuple(replace(node, cpus=node.cpus * times) for node in present.nodes))
+            return 1
+        return 1 + min(MOST_AHEAD, max(1, round(SPAN / max(seconds, 0.001))))
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:
         holders = ((run.placement, held(run)) for run in self._ledger.of_target(target))
@@ -129,6 +131,11 @@ class Placer:
         window = self._windows.setdefault(target, Window())
         window.fill(self._store.read(lambda tx: tx.runs.queue(target, SIZE)))
         return window
+
+
+def _stretched(present: Capacity, times: int) -> Capacity:
+    nodes = (replace(node, cpus=node.cpus * times) for node in present.nodes)
+    return present if times == 1 else Capacity(tuple(nodes))
 
 
 def _wants_slot(run: Run) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from dispatcher.core.jobs import ABSENT, Observation, State
 from dispatcher.core.lifecycle import Placed, Run, Started, first, step
 from dispatcher.core.scheduling import Share
@@ -32,6 +34,34 @@ def test_what_was_seen_of_a_run_is_kept_when_the_store_tells_the_same_or_more() 
     ledger.replace([running])
     assert ledger.get("a") is running
     assert ledger.seen(running) == ALIVE
+
+
+@pytest.mark.parametrize(
+    ("told", "late"),
+    [
+        (State.EXITED, State.ALIVE),
+        (State.EXITED, State.CREATED),
+        (State.EXITED, State.UNKNOWN),
+        (State.ALIVE, State.CREATED),
+    ],
+)
+def test_an_answer_that_comes_late_takes_back_nothing_that_was_told_meanwhile(
+    told: State, late: State
+) -> None:
+    ledger, placed = Ledger(), _placed()
+    ledger.placed_now(placed)
+    ledger.see("a-1", Observation(told, 1.0))
+    assert ledger.see("a-1", Observation(late)) == "a"
+    assert ledger.state("a-1") is told
+
+
+@pytest.mark.parametrize("then", [State.EXITED, State.REMOVED, State.ABSENT, State.UNKNOWN])
+def test_a_living_job_may_end_or_be_lost(then: State) -> None:
+    ledger, placed = Ledger(), _placed()
+    ledger.placed_now(placed)
+    ledger.see("a-1", ALIVE)
+    ledger.see("a-1", Observation(then))
+    assert ledger.state("a-1") is then
 
 
 def test_a_store_that_went_back_is_believed() -> None:
