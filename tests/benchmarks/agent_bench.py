@@ -1,8 +1,7 @@
 """How many runs a second a node agent starts, against the floor: the same interpreter by
 `posix_spawn`, as many at a time.
 
-    python tests/benchmarks/agent_bench.py [runs] [at a time]
-
+Set RUNS and AT_A_TIME for other numbers than 200 and 2.
 Prints runs/s, the ratio to the floor, and the CPU time that agent, forker and shim add to each run.
 """
 
@@ -20,8 +19,8 @@ from typing import Any
 
 from dispatcher.agent.node import NodeAgent
 
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-AT_A_TIME = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+RUNS = int(os.environ.get("RUNS") or 200)
+AT_A_TIME = int(os.environ.get("AT_A_TIME") or 2)
 WARM_UP = 10
 
 
