@@ -21,6 +21,7 @@ class Followed:
         had_files: Whether there were any.
         ended_at: When it was heard to have ended; None while it lives.
         told: Whether its end was told.
+        taken_at: When the service last took some of it.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Followed:
         self.had_files = False
         self.ended_at: Optional[float] = None
         self.told = False
+        self.taken_at: Optional[float] = None
 
     def pieces(self) -> List[Piece]:
         """What there is to send now: a chunk of each stream that has one."""

@@ -2,8 +2,8 @@
 
 One thread. While jobs live it looks at their files five times a second; when one has ended it sends
 the rest before the end is told, and so are the files that it has left (keeper.py), however long
-they take. A service that is away delays the telling by five seconds at most, and gets everything
-once it is back. Files that are empty cost no request.
+they take. A service that is away, or does not get on, delays the telling by five seconds at most,
+and gets everything once it is back. Files that are empty cost no request.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from dispatcher.agent.shipping.followed import Piece
     from dispatcher.agent.shipping.sources import Sources
+
+    Batch = List[Tuple[Followed, List[Piece]]]
 
 log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000
@@ -53,6 +55,9 @@ class Shipper:
         self._service: Optional[Service] = None
         self._log_limit = DEFAULT_LOG_LIMIT
         self._news = False
+        self._took_at = 0.0  # when the service last took anything
+        self._is_asking = False  # and has had no answer yet
+        self._is_failing = False  # here, not there
         self._closed = False
         self._keeper = Keeper(self._files_are_kept, self.tell_overdue)
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
@@ -106,7 +111,7 @@ class Shipper:
         self.follow(name, job, known)
         with self._lock:
             followed = self._jobs[name]
-            followed.ended_at = time.monotonic()
+            followed.ended_at, followed.taken_at = time.monotonic(), None
             has_said = bool(followed.pieces())
             followed.owes_files = followed.leavings is not None and followed.leavings.has_files()
             if (has_said or followed.owes_files) and not followed.is_new:
@@ -130,7 +135,7 @@ class Shipper:
     def tell_overdue(self) -> None:
         """Tell the ends that have waited for the service long enough.
 
-        Files that are on their way are waited for, unless nothing is heard of the service.
+        What is on its way is waited for, as long as the service takes more and more of it.
         """
         due = time.monotonic() - TELL_AFTER
         is_silent = self._keeper.is_silent(TELL_AFTER)
@@ -139,27 +144,37 @@ class Shipper:
                 job
                 for job in self._jobs.values()
                 if job.ended_at is not None and job.ended_at <= due and not job.told
-                if is_silent or not job.owes_files
+                if (is_silent if job.owes_files else not self._gets_on(job, due))
             ]
+            for job in late:
+                job.told = True
         for job in late:
-            job.told = True
             self._tell(job.name)
+
+    def _gets_on(self, job: Followed, since: float) -> bool:
+        """Whether the service takes something now, or has since then: of it, or of those before."""
+        taken_at = self._took_at if job.taken_at is None else job.taken_at
+        return not self._is_failing and (self._is_asking or taken_at > since)
 
     def drain(self, patience: float) -> bool:
         """Wait until the service has all of it; whether it has.
 
         Args:
-            patience: For how long at most, not counting while it is seen to take files.
+            patience: For how long at most, not counting while it is seen to take more.
         """
         end = time.monotonic() + patience
         with self._lock:
             while self._jobs and self._service is not None:
                 left = end - time.monotonic()
-                taking = any(job.owes_files for job in self._jobs.values())
-                if left <= 0 and not (taking and not self._keeper.is_silent(TELL_AFTER)):
+                if left <= 0 and not self._takes_more():
                     return False
                 self._fewer.wait(max(left, LOOK_EVERY))
         return True
+
+    def _takes_more(self) -> bool:
+        since, jobs = time.monotonic() - TELL_AFTER, self._jobs.values()
+        takes_files = not self._keeper.is_silent(TELL_AFTER)
+        return any(takes_files if job.owes_files else self._gets_on(job, since) for job in jobs)
 
     def close(self) -> None:
         """Stop; what is not shipped yet is found by the next agent."""
@@ -182,14 +197,16 @@ class Shipper:
             looked_at = now if everything else looked_at
             try:
                 self._ship(service, everything)
-                pause = 0.0
+                pause, self._is_failing = 0.0, False
             except ServiceAway as error:
                 if not pause:
                     log.warning("the service is away: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
+                self.tell_overdue()
             except Exception:  # the other jobs' telemetry has to go on
                 log.exception("shipping goes on")
-                pause = 1.0
+                pause, self._is_failing = 1.0, True
+                self.tell_overdue()
 
     def _wait(self, pause: float) -> None:
         """Until there is something to look at; with a pause, that long unless told otherwise."""
@@ -208,23 +225,22 @@ class Shipper:
         """Send until there is nothing more: of all jobs, or only of those that have ended."""
         while not self._closed and service is self._service:
             batch = self._gather(everything)
-            pieces = [piece for _, mine in batch for piece in mine]
-            if pieces:
+            if batch:
                 try:
-                    self._send(service, pieces)
+                    self._send(service, batch)
                 except ServiceRefused:
                     self._send_singly(service, batch)
             self._settle()
-            if not pieces:
+            if not batch:
                 return
 
-    def _gather(self, everything: bool) -> List[Tuple[Followed, List[Piece]]]:
+    def _gather(self, everything: bool) -> Batch:
         """Pieces for one request; those of ended jobs first."""
         with self._lock:
             jobs = [job for job in self._jobs.values() if everything or job.ended_at is not None]
         jobs.sort(key=lambda job: job.ended_at is None)
         size, count = 0, 0
-        batch = []
+        batch: Batch = []
         for job in jobs:
             pieces = job.pieces()
             if pieces:
@@ -235,17 +251,27 @@ class Shipper:
                 break
         return batch
 
-    def _send(self, service: Service, pieces: List[Piece]) -> None:
-        answer = service.post_frames("/spool", [(header, data) for _, header, data in pieces])
+    def _send(self, service: Service, batch: Batch) -> None:
+        pieces = [piece for _, mine in batch for piece in mine]
+        self._is_asking = True
+        try:
+            answer = service.post_frames("/spool", [(header, data) for _, header, data in pieces])
+        finally:
+            self._is_asking = False
         held = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
-        for stream, _, data in pieces:
-            stream.acknowledged(held.get(stream.key, stream.offset), data)
+        self._took_at = time.monotonic()
+        for job, mine in batch:
+            before = [stream.offset for stream, _, _ in mine]
+            for stream, _, data in mine:
+                stream.acknowledged(held.get(stream.key, stream.offset), data)
+            if job.taken_at is None or before != [stream.offset for stream, _, _ in mine]:
+                job.taken_at = self._took_at
 
-    def _send_singly(self, service: Service, batch: List[Tuple[Followed, List[Piece]]]) -> None:
+    def _send_singly(self, service: Service, batch: Batch) -> None:
         """One of the jobs is refused: find out which, and let the others go on."""
         for job, pieces in batch:
             try:
-                self._send(service, pieces)
+                self._send(service, [(job, pieces)])
             except ServiceRefused as error:
                 log.warning("telemetry refused: %s", error, extra={"job": job.name})
                 for stream in job.streams:

@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 import threading
+import time
 from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,6 +25,7 @@ class FakeService:
         self.files = FakeFiles()
         self.is_away = False
         self.forgets_answers = False
+        self.takes = 0.0  # seconds for each request
         self.breaks_off_at: set[str] = set()  # paths of snapshots that are answered by half
         self.archives: dict[str, tuple[Any, bytes]] = {}
         self._lock = threading.Lock()
@@ -56,6 +58,7 @@ class FakeService:
                 if service.is_away:
                     self.close_connection = True
                     return
+                time.sleep(service.takes)
                 status, answer = service.route(self.command, self.path, body)
                 if service.forgets_answers:
                     self.close_connection = True

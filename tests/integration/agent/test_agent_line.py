@@ -93,6 +93,7 @@ def test_one_that_was_stopped_in_the_line_never_starts_and_holds_up_nobody(
     gates.send("c", "d")
     agent.stop("c-1")
     assert agent.evidence("c-1")["reason"] == "stopped"
+    gates.until("a", "b")
     gates.open("a")
     gates.until("a", "b", "d")
     gates.open("b", "d")
