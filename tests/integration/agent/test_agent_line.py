@@ -47,7 +47,9 @@ def test_no_more_run_than_have_room_and_each_end_starts_the_next(
     assert agent.observe("c-1")["state"] == "created"
     gates.open("b")
     gates.until("a", "b", "c")
-    gates.open("a", "c")
+    gates.open("a")
+    gates.until("a", "b", "c", "d")
+    gates.open("c")
     gates.until("a", "b", "c", "d", "e")
     gates.open("d", "e")
     assert agent.evidence("e-1")["exit_code"] == 0
