@@ -5,7 +5,6 @@ import io
 import json
 import tarfile
 import threading
-import time
 from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,7 +24,8 @@ class FakeService:
         self.files = FakeFiles()
         self.is_away = False
         self.forgets_answers = False
-        self.takes = 0.0  # seconds for each request
+        self.answers = threading.Event()  # cleared: requests stay without an answer
+        self.answers.set()
         self.breaks_off_at: set[str] = set()  # paths of snapshots that are answered by half
         self.archives: dict[str, tuple[Any, bytes]] = {}
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class FakeService:
                 if service.is_away:
                     self.close_connection = True
                     return
-                time.sleep(service.takes)
+                service.answers.wait()
                 status, answer = service.route(self.command, self.path, body)
                 if service.forgets_answers:
                     self.close_connection = True

@@ -95,17 +95,6 @@ def test_an_end_waits_five_seconds_for_the_service_and_no_more(
     until(lambda: not told.folder("late-1").exists(), "then the folder went")
 
 
-def test_an_end_waits_for_a_slow_service_as_long_as_it_takes_more(
-    told: Agent, service: FakeService
-) -> None:
-    service.takes = 2.0
-    told.run(job("slow-1", command="head -c 4000000 /dev/zero | tr '\\0' x"))
-    assert len(service.log("slow")) == 4_000_000
-    service.takes = 6.0  # longer than one that is away is waited for
-    told.run(job("slower-1", command="echo x"))
-    assert service.log("slower") == b"x\n"
-
-
 def test_a_new_agent_goes_on_where_the_service_is(
     told: Agent, service: FakeService, speaker: str
 ) -> None:
