@@ -1,7 +1,12 @@
-"""A run as a row and back; events as JSON and back. Pure."""
+"""A run as a row and back; events as JSON and back. Pure.
+
+A plain field of a run (a text or a number) that has a column of its name needs no line here: it is
+stored and read by that name.
+"""
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from dispatcher.core.jobs import Evidence
@@ -9,7 +14,14 @@ from dispatcher.core.lifecycle import Event, Run, Slot, Status
 from dispatcher.core.scheduling import Share
 from dispatcher.store.runs import specs
 from dispatcher.store.runs.contract import NOT_STARTED_AT, cursor_of
+from dispatcher.store.runs.rows import RunRow
 
+_CODED = {"spec", "status", "begun_at"}  # columns that hold another type than the field has
+_PLAIN = tuple(
+    field.name
+    for field in fields(Run)
+    if field.name in RunRow.__table__.columns and field.name not in _CODED  # type: ignore[attr-defined]
+)
 _STATE = ("placement", "evidence", "error", "retries", "slot", "waits_for", "not_responding_since")
 
 
@@ -30,9 +42,7 @@ def row_of(run: Run) -> dict[str, Any]:
     """All columns of a new run."""
     spec = run.spec
     return {
-        "seq": run.seq,
-        "id": run.id,
-        "number": run.number,
+        **{name: getattr(run, name) for name in _PLAIN},
         "experiment": spec.experiment,
         "parent_id": spec.parent_id,
         "path": path_of(run),
@@ -40,10 +50,6 @@ def row_of(run: Run) -> dict[str, Any]:
         "type": spec.type,
         "target": spec.target,
         "rank": -spec.priority,
-        "created_at": run.created_at,
-        "display_name": run.display_name,
-        "description": run.description,
-        "child_policy": run.child_policy,
         "spec": specs.write(spec),
         **moving(run),
     }
@@ -78,20 +84,10 @@ def run_of(row: Mapping[str, Any]) -> Run:
     state = json.loads(row["state"])
     evidence = state.get("evidence")
     return Run(
-        id=row["id"],
+        **{name: row[name] for name in _PLAIN},
         spec=specs.read(row["spec"]),
         status=Status(row["status"]),
-        version=row["version"],
-        attempt=row["attempt"],
-        seq=row["seq"],
-        number=row["number"],
         lineage=tuple(row["path"].strip("/").split("/")[:-1]),
-        display_name=row["display_name"],
-        description=row["description"],
-        child_policy=row["child_policy"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
         begun_at=row["begun_at"] if row["begun_at"] < NOT_STARTED_AT else None,
         placement=tuple(Share(s["node"], tuple(s["gpus"])) for s in state.get("placement", ())),
         evidence=Evidence.of(evidence) if evidence else None,
