@@ -27,7 +27,7 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
-from dispatcher.services.launching import Surroundings, jobs_for
+from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
 from dispatcher.services.mlflow.house import Mlflow
@@ -46,7 +46,7 @@ from dispatcher.store.leases.contract import Holder
 from dispatcher.store.sql import SqlStore
 from targets.base import Target
 from targets.config import parse
-from targets.place import Site
+from targets.service_address import ServiceAddress
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class House:
 class _Builder:
     """Configurations to targets (see engine.fleet.Builder)."""
 
-    def __init__(self, site: Site, agent_token: Any) -> None:
+    def __init__(self, site: ServiceAddress, agent_token: Any) -> None:
         self._site, self._agent_token = site, agent_token
 
     def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
     access = AccessService(store, token)
-    around = Surroundings(
+    context = RuntimeContext(
         service_id,
         url,
         str(settings.socket),
@@ -103,7 +103,7 @@ def build(settings: Settings, url: str, token: str) -> House:
         subscription=settings.subscription,
         resource_group=settings.resource_group,
     )
-    site = Site(
+    site = ServiceAddress(
         service_id=service_id,
         root=settings.data_dir / "nodes",
         socket_dir=settings.socket_dir,
@@ -113,7 +113,7 @@ def build(settings: Settings, url: str, token: str) -> House:
 
     def jobs(run: Run) -> list[Any]:
         member = fleet[run.spec.target]
-        return jobs_for(run, around, access.run_token, member.config if member else {})
+        return jobs_for(run, context, access.run_token, member.config if member else {})
 
     engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
     fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)

@@ -88,7 +88,7 @@ class ParkingService:
     def _may_be_in_line(self, run: Run) -> bool:
         """Whether it may have been placed ahead, so that it is no nearer to its start for that."""
         present = self._book.present(run.spec.target)
-        return run.status in NOT_STARTED and present is not None and present.queues
+        return run.status in NOT_STARTED and present is not None and present.has_admission_queue
 
 
 def _party(run: Run, *, starts: bool) -> Party:
