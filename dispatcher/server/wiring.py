@@ -40,10 +40,10 @@ from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
-from dispatcher.store.blobs import Blobs, Logs
-from dispatcher.store.records import Holder
+from dispatcher.store.content.blobs import Blobs, Logs
+from dispatcher.store.content.uploads import Uploads
+from dispatcher.store.leases.contract import Holder
 from dispatcher.store.sql import SqlStore
-from dispatcher.store.uploads import Uploads
 from targets.base import Target
 from targets.config import parse
 from targets.service_address import ServiceAddress

@@ -18,7 +18,7 @@ from dispatcher.services.catalog import TargetBook
 from dispatcher.services.requests import held, queued
 from dispatcher.services.status import StatusService
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import RunQuery
+from dispatcher.store.runs.contract import RunQuery
 
 
 class ParkingService:
