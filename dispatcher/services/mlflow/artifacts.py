@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.access.permissions import Grant
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
-from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.models import MODEL, model_of
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.blobs import Blobs
@@ -53,11 +53,11 @@ class MlflowArtifacts:
         self._folder = folder
         self._clock = clock
 
-    def place(self, caller: Identity, path: str) -> Place:
+    def place(self, caller: Grant, path: str) -> Place:
         """Where a path of the proxy leads. Raises NotFound, NotAllowed, InvalidSpec."""
         return self._store.read(lambda tx: _place(tx, caller, path))
 
-    def of_run(self, caller: Identity, run_id: str, path: str) -> Place:
+    def of_run(self, caller: Grant, run_id: str, path: str) -> Place:
         """A name below a run's files. Raises RunNotFound, NotAllowed."""
         return self._store.read(lambda tx: _below_run(tx, caller, run_id, path.strip("/")))
 
@@ -128,7 +128,7 @@ class MlflowArtifacts:
         return self._store.read(work)
 
 
-def _place(tx: Transaction, caller: Identity, path: str) -> Place:
+def _place(tx: Transaction, caller: Grant, path: str) -> Place:
     parts = path.strip("/").split("/")
     if len(parts) >= 4 and parts[1] == "models" and parts[3] == "artifacts":
         model = model_of(tx, caller, parts[2])
@@ -142,7 +142,7 @@ def _place(tx: Transaction, caller: Identity, path: str) -> Place:
     )
 
 
-def _below_run(tx: Transaction, caller: Identity, run_id: str, name: str) -> Place:
+def _below_run(tx: Transaction, caller: Grant, run_id: str, name: str) -> Place:
     run = run_of(tx, caller, run_id)
     models = tx.records.of_runs([run_id], [MODEL]).get(run_id, ())
     return Place(run_id, run.attempt, name, frozenset(m.body["folder"] for m in models))
