@@ -28,7 +28,7 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.files import FileService
-from dispatcher.services.launching import Surroundings, jobs_for
+from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
 from dispatcher.services.mlflow.house import Mlflow
@@ -41,13 +41,13 @@ from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
-from dispatcher.store.blobs import Blobs, Logs
-from dispatcher.store.records import Holder
+from dispatcher.store.content.blobs import Blobs, Logs
+from dispatcher.store.content.uploads import Uploads
+from dispatcher.store.leases.contract import Holder
 from dispatcher.store.sql import SqlStore
-from dispatcher.store.uploads import Uploads
 from targets.base import Target
 from targets.config import parse
-from targets.place import Site
+from targets.service_address import ServiceAddress
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class House:
 class _Builder:
     """Configurations to targets (see engine.fleet.Builder)."""
 
-    def __init__(self, site: Site, agent_token: Any) -> None:
+    def __init__(self, site: ServiceAddress, agent_token: Any) -> None:
         self._site, self._agent_token = site, agent_token
 
     def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
     access = TokenService(store, token)
-    around = Surroundings(
+    context = RuntimeContext(
         service_id,
         url,
         str(settings.socket),
@@ -104,7 +104,7 @@ def build(settings: Settings, url: str, token: str) -> House:
         subscription=settings.subscription,
         resource_group=settings.resource_group,
     )
-    site = Site(
+    site = ServiceAddress(
         service_id=service_id,
         root=settings.data_dir / "nodes",
         socket_dir=settings.socket_dir,
@@ -114,7 +114,7 @@ def build(settings: Settings, url: str, token: str) -> House:
 
     def jobs(run: Run) -> list[Any]:
         member = fleet[run.spec.target]
-        return jobs_for(run, around, access.run_token, member.config if member else {})
+        return jobs_for(run, context, access.run_token, member.config if member else {})
 
     engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
     fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from dispatcher.core.errors import InvalidSpec, LimitExceeded, SnapshotNotFound
 from dispatcher.core.spec import Digest, clean
-from dispatcher.store.blobs import Blobs
+from dispatcher.store.content.blobs import Blobs
 
 MAX_FILES = 200_000
 MAX_BYTES = 64 << 30

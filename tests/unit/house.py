@@ -17,9 +17,9 @@ from dispatcher.services.files import FileService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.store.blobs import Blobs
+from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.contract import Store
-from dispatcher.store.records import Holder
+from dispatcher.store.leases.contract import Holder
 from targets.testing import FakeTarget
 
 

@@ -17,7 +17,7 @@ from dispatcher.server.described import RANGES, RAW_BODY
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ModelBody, Strict, moment
 from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
-from dispatcher.store.records import Artifact
+from dispatcher.store.artifacts.contract import Artifact
 
 router = guarded_router(tags=["artifacts"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")

@@ -10,7 +10,7 @@ from dispatcher.core.spec import ExperimentName
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ExperimentBody, TargetBody, moment
-from dispatcher.store.records import Experiment
+from dispatcher.store.registry.contract import Experiment
 
 router = guarded_router(tags=["catalog"])
 

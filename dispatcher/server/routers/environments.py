@@ -9,7 +9,7 @@ from dispatcher.server.bodies import Body
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import EnvironmentBody, moment
-from dispatcher.store.records import RegisteredEnvironment
+from dispatcher.store.environments.contract import RegisteredEnvironment
 
 router = guarded_router(tags=["environments"])
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]

@@ -19,7 +19,7 @@ from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import point_view
 from dispatcher.server.services import Services
 from dispatcher.services.tracking import Chunk
-from dispatcher.store.records import RunQuery
+from dispatcher.store.runs.contract import RunQuery
 
 router = guarded_router(tags=["telemetry"])
 MAX_RUNS = 100_000

@@ -14,7 +14,8 @@ from typing import Any
 from dispatcher.core.errors import Conflict, ExperimentNotFound
 from dispatcher.core.search import Clause, Order, holds, sort_key
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Experiment, View
+from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.contract import View
 
 DEFAULT, DEFAULT_ID = "Default", "0"
 TITLE_TAG = "mlflow.experimentName"
