@@ -13,14 +13,16 @@ import random
 import threading
 import time
 
-from dispatcher.agent.http import Service, ServiceAway
+from dispatcher.agent.service import connect
 from dispatcher.agent.shipping.keeping import Keeping
+from dispatcher.wire.errors import ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
     from dispatcher.agent.shipping.leavings import Leavings
+    from dispatcher.wire.connection import ServiceConnection
 
 log = logging.getLogger(__name__)
 THREADS = 3
@@ -95,7 +97,7 @@ class Keeper:
             try:
                 Keeping(self._service(), leavings).run()
                 break
-            except ServiceAway as error:
+            except ServiceUnavailable as error:
                 if not pause:
                     log.warning("files wait, the service is away: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
@@ -108,10 +110,10 @@ class Keeper:
                 self._names.pop(leavings.name, None)
             self._kept(leavings.name)
 
-    def _service(self) -> Service:
+    def _service(self) -> ServiceConnection:
         with self._lock:
             address = self._address or {}
-        return _Heard(address, self)
+        return connect(address, on_request=self._asks, on_answer=self._hears)
 
     def _rest(self, seconds: float) -> None:
         end = time.monotonic() + seconds * random.uniform(0.5, 1.5)
@@ -128,21 +130,7 @@ class Keeper:
             if self._asked_at is None:
                 self._asked_at = time.monotonic()
 
-    def _hears(self) -> None:
-        with self._lock:
-            self._asked_at = None
-
-
-class _Heard(Service):
-    """Notes when it asks, and when it is answered."""
-
-    def __init__(self, address: Mapping[str, Any], keeper: Keeper) -> None:
-        super().__init__(address)
-        self._keeper = keeper
-
-    def _try(self, *call: Any) -> Any:
-        self._keeper._asks()
-        answer = super()._try(*call)
-        if answer.status < 500:
-            self._keeper._hears()
-        return answer
+    def _hears(self, status: int) -> None:
+        if status < 500:
+            with self._lock:
+                self._asked_at = None
