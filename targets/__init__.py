@@ -7,10 +7,12 @@ never sees the store or the service.
 
 from targets.base import Target, TargetUnavailable
 from targets.config import DockerConfig, LocalConfig, RayConfig
-from targets.place import Site
+from targets.service_address import ServiceAddress
 
 
-def build(config: LocalConfig | DockerConfig | RayConfig, site: Site, agent_token: str) -> Target:
+def build(
+    config: LocalConfig | DockerConfig | RayConfig, site: ServiceAddress, agent_token: str
+) -> Target:
     """The target that a configuration describes; TargetUnavailable if its library is missing.
 
     `agent_token` is what its agents send spools with.

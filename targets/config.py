@@ -66,7 +66,7 @@ Account = Annotated[str, StringConstraints(pattern=r"^\d{1,10}(:\d{1,10})?$")]
 RayAddress = Annotated[str, StringConstraints(pattern=r"^(ray://)?[\w.\-\[\]:]+:\d{1,5}$")]
 
 
-class Common(BaseModel):
+class TargetOptions(BaseModel):
     """What every kind has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,20 +93,20 @@ class Common(BaseModel):
         return plain
 
 
-class _OwnsGpus(Common):
+class _NamedGpus(TargetOptions):
     """A kind whose GPUs are named one by one."""
 
     gpus: GpuIds = ()
 
     @model_validator(mode="after")
-    def _default_is_there(self) -> "_OwnsGpus":
+    def _default_is_there(self) -> "_NamedGpus":
         if self.default_gpus is not None and self.default_gpus > len(self.gpus):
             there = f"the target has {len(self.gpus)} (gpus: {', '.join(self.gpus) or 'none'})"
             raise ValueError(f"default_gpus: {self.default_gpus} is too many; {there}")
         return self
 
 
-class LocalConfig(_OwnsGpus):
+class LocalConfig(_NamedGpus):
     """Processes of this machine."""
 
     kind: Literal["local"] = "local"
@@ -116,7 +116,7 @@ class LocalConfig(_OwnsGpus):
     preload: Modules = ()  # imported once in the fork server, for runs that name no modules
 
 
-class DockerConfig(_OwnsGpus):
+class DockerConfig(_NamedGpus):
     """Containers of one Docker engine."""
 
     kind: Literal["docker"] = "docker"
@@ -134,7 +134,7 @@ class DockerConfig(_OwnsGpus):
     warm_idle_seconds: Seconds = 600  # how long a container stays that no run needs
 
 
-class RayConfig(Common):
+class RayConfig(TargetOptions):
     """Nodes of a Ray cluster that is there already."""
 
     kind: Literal["ray"] = "ray"

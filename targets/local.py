@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from dispatcher.core.jobs import Job, Observation
 from dispatcher.core.scheduling import Capacity, Node
-from targets.agents import AgentConnection, answers
+from targets.agent_connection import AgentConnection, answers
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
-from targets.place import Site
+from targets.service_address import ServiceAddress
 
 NODE = "local"
 START_SECONDS = 15.0
@@ -27,7 +27,7 @@ AGENT_IS_RUNNING = 3  # the agent's exit code when another one serves the folder
 class LocalTarget:
     """See `targets.base.Target`."""
 
-    def __init__(self, config: LocalConfig, site: Site, token: str) -> None:
+    def __init__(self, config: LocalConfig, site: ServiceAddress, token: str) -> None:
         self._config = config
         self._root = site.root / config.name
         self._socket = site.socket_dir / f"{config.name}.agent"
@@ -37,7 +37,7 @@ class LocalTarget:
         cpus = self._config.cpus or float(os.cpu_count() or 1)
         node = Node(NODE, cpus, self._config.gpus, self._config.memory_mb)
         # An agent outlives an upgrade: one of a release that knew no line would start all at once.
-        return Capacity((node,), queues=bool(self._agent.hello.get("line")))
+        return Capacity((node,), has_admission_queue=bool(self._agent.hello.get("admission_queue")))
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         self._agent.submit([self._adapted(job) for job in jobs])
@@ -86,6 +86,6 @@ class LocalTarget:
             time.sleep(0.01)
 
 
-def _setting(site: Site, token: str) -> dict[str, object]:
+def _setting(site: ServiceAddress, token: str) -> dict[str, object]:
     service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
     return {"service": service}

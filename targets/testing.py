@@ -26,42 +26,46 @@ class FakeTarget:
         self.launches: list[str] = []
         self.away = False
         self.refuses: dict[str, str] = {}
-        self._given: dict[str, Job] = {}
-        self._line: list[str] = []  # ahead of their turn, where the capacity says that it queues
+        self._jobs: dict[str, Job] = {}
+        self._admission_queue: list[
+            str
+        ] = []  # ahead of their turn, where the capacity says that it queues
         self._capacity = capacity or Capacity((Node("fake", 8),))
         self._report: Report | None = None
 
     def capacity(self) -> Capacity:
-        self._answer()
+        self._require_reachable()
         return self._capacity
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        self._answer()
+        self._require_reachable()
         failures: dict[str, TargetError] = {}
         for job in jobs:
             if job.run_id in self.refuses:
                 failures[job.name] = LaunchRefused(self.refuses[job.run_id])
-            elif job.name not in self.seen or (job.name in self._line and job.room is None):
-                self._take(job)
+            elif job.name not in self.seen or (
+                job.name in self._admission_queue and job.cpu_budget is None
+            ):
+                self._accept(job)
         return failures
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
-        self._answer()
+        self._require_reachable()
         return {name: self.seen.get(name, ABSENT) for name in names}
 
     def jobs(self) -> Mapping[str, Observation]:
-        self._answer()
-        there = {name: self.seen[name] for name in self._given}
+        self._require_reachable()
+        there = {name: self.seen[name] for name in self._jobs}
         return {name: one for name, one in there.items() if one.state is not State.REMOVED}
 
     def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
-        self._answer()
+        self._require_reachable()
         for name in names:
             if self.seen.get(name, ABSENT).state in (State.ALIVE, State.ABSENT, State.CREATED):
                 self.end(name, Evidence(signal=15, reason="stopped"))
 
     def remove(self, names: Collection[str]) -> None:
-        self._answer()
+        self._require_reachable()
         for name in names:
             if self.seen.get(name, ABSENT).state is State.EXITED:
                 self.seen[name] = Observation(State.REMOVED)
@@ -76,9 +80,9 @@ class FakeTarget:
         """The job ends so."""
         started = self.seen.get(name, ABSENT).started_at
         self.seen[name] = Observation(State.EXITED, started, evidence)
-        self._tell(name)
-        while self._line and self._has_room(self._line[0]):
-            self._start(self._line[0])
+        self._notify(name)
+        while self._admission_queue and self._fits_budget(self._admission_queue[0]):
+            self._start(self._admission_queue[0])
 
     def lose(self, name: str) -> None:
         """The job and its record are gone; its durable claim is all that is left."""
@@ -87,37 +91,37 @@ class FakeTarget:
     def alive(self) -> set[str]:
         return {name for name, seen in self.seen.items() if seen.state is State.ALIVE}
 
-    def _take(self, job: Job) -> None:
-        self._given[job.name] = job
-        if job.room is not None and not self._has_room(job.name):
+    def _accept(self, job: Job) -> None:
+        self._jobs[job.name] = job
+        if job.cpu_budget is not None and not self._fits_budget(job.name):
             self.seen[job.name] = Observation(State.CREATED)
-            self._line.append(job.name)
+            self._admission_queue.append(job.name)
         else:
             self._start(job.name)
 
     def _start(self, name: str) -> None:
-        if name in self._line:
-            self._line.remove(name)
+        if name in self._admission_queue:
+            self._admission_queue.remove(name)
         if self.seen.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
             self.launches.append(name)
             self.seen[name] = Observation(State.ALIVE, started_at=1.0)
-            self._tell(name)
+            self._notify(name)
 
-    def _has_room(self, name: str) -> bool:
+    def _fits_budget(self, name: str) -> bool:
         """Whether it can start; one that has ended in the line is let go."""
-        job = self._given[name]
-        taken = sum(self._given[other].cpus for other in self.alive())
+        job = self._jobs[name]
+        taken = sum(self._jobs[other].cpus for other in self.alive())
         return (
             self.seen.get(name, ABSENT).state is State.EXITED
-            or job.room is None
-            or (taken + job.cpus <= job.room)
+            or job.cpu_budget is None
+            or (taken + job.cpus <= job.cpu_budget)
         )
 
-    def _tell(self, name: str) -> None:
+    def _notify(self, name: str) -> None:
         if self._report is not None:
             self._report({name: self.seen[name]})
 
-    def _answer(self) -> None:
+    def _require_reachable(self) -> None:
         if self.away:
             raise TargetUnavailable("the fake is away")
 
@@ -245,7 +249,7 @@ class TargetContract:
         assert len({node.name for node in nodes}) == len(nodes)
 
 
-class QueueingContract(TargetContract):
+class AdmissionQueueContract(TargetContract):
     """What a target keeps, beside all that, whose capacity says that its nodes queue.
 
     It has one CPU, and what `make_job` makes takes that.
@@ -254,10 +258,10 @@ class QueueingContract(TargetContract):
     def test_a_job_ahead_of_its_turn_starts_when_the_one_before_it_ends(
         self, target: Target, make_job: Callable[[str], Job]
     ) -> None:
-        first, second = make_job("before-1"), replace(make_job("ahead-1"), room=1.0)
+        first, second = make_job("before-1"), replace(make_job("ahead-1"), cpu_budget=1.0)
         target.launch([first])
         wait_until(target, first.name, alive)
-        assert target.capacity().queues
+        assert target.capacity().has_admission_queue
         target.launch([second])
         assert target.poll([second.name])[second.name].state is State.CREATED
         target.stop([first.name], grace=5)
@@ -268,7 +272,7 @@ class QueueingContract(TargetContract):
         self, target: Target, make_job: Callable[[str], Job]
     ) -> None:
         first, second = make_job("holds-1"), make_job("called-1")
-        target.launch([first, replace(second, room=1.0)])
+        target.launch([first, replace(second, cpu_budget=1.0)])
         wait_until(target, first.name, alive)
         target.launch([second])
         wait_until(target, second.name, alive)
@@ -278,7 +282,7 @@ class QueueingContract(TargetContract):
     def test_a_job_that_is_stopped_ahead_of_its_turn_never_starts(
         self, target: Target, make_job: Callable[[str], Job]
     ) -> None:
-        first, second = make_job("goes-1"), replace(make_job("never-1"), room=1.0)
+        first, second = make_job("goes-1"), replace(make_job("never-1"), cpu_budget=1.0)
         target.launch([first, second])
         wait_until(target, first.name, alive)
         target.stop([second.name], grace=0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, List, Optional
 
 AGENT_IS_RUNNING = 3
-A_THREAD_DIED = 70  # "internal software error" of sysexits.h
+THREAD_DIED = 70  # "internal software error" of sysexits.h
 _LOOK_EVERY = 10.0
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if chosen.command == "serve":
         return _serve(chosen.root, chosen.socket, chosen.interpreter, chosen.idle_after)
-    from dispatcher.agent.starting.single import run_job
+    from dispatcher.agent.starting.single_job import run_job
 
     return run_job(chosen.root, chosen.job, chosen.interpreter)
 
@@ -49,16 +49,16 @@ def _serve(
 ) -> int:
     from dispatcher.agent import relay
     from dispatcher.agent.node import AgentIsRunning, NodeAgent
-    from dispatcher.agent.server import Server
+    from dispatcher.agent.server import AgentServer
 
-    threading.excepthook = _give_up
+    threading.excepthook = _exit_on_thread_death
     agent = NodeAgent(root, interpreter)
     try:
         agent.start()
     except AgentIsRunning as error:
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING
-    server = Server(agent, os.path.abspath(path) if path else agent.root.socket)
+    server = AgentServer(agent, os.path.abspath(path) if path else agent.root.socket)
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
@@ -68,7 +68,7 @@ def _serve(
     while not told.wait(_LOOK_EVERY):
         if not os.path.exists(agent.root.lock):
             break  # its root was deleted: nobody can ask it for anything any more
-        if server.is_asked or agent.has_work:
+        if server.has_clients or agent.has_work:
             needed = time.monotonic()
         elif idle_after is not None and time.monotonic() - needed >= idle_after:
             break  # whoever needs one again starts one
@@ -77,7 +77,7 @@ def _serve(
     return 0
 
 
-def _give_up(died: Any) -> None:
+def _exit_on_thread_death(died: Any) -> None:
     """End the agent when a thread of it ends by an error: without it, something would never be done
     again and nobody would know. Jobs go on; who needs the agent starts another, which finds them.
     """
@@ -85,7 +85,7 @@ def _give_up(died: Any) -> None:
         "a thread has ended, and the agent with it",
         exc_info=(died.exc_type, died.exc_value, died.exc_traceback),
     )
-    os._exit(A_THREAD_DIED)
+    os._exit(THREAD_DIED)
 
 
 if __name__ == "__main__":

@@ -17,23 +17,23 @@ import sys
 import threading
 import uuid
 
-from dispatcher.agent import cgroups, lookout, runtime
-from dispatcher.agent.book import Book, Entry
-from dispatcher.agent.builds.environments import Environments, Failure
-from dispatcher.agent.builds.logs import BuildLogs
-from dispatcher.agent.builds.preparing import Preparing
-from dispatcher.agent.environment import inherited
+from dispatcher.agent import cgroups, job_state, runtime
+from dispatcher.agent.builds.build_logs import BuildLogs
+from dispatcher.agent.builds.environment_cache import BuildFailure, EnvironmentCache
+from dispatcher.agent.builds.pending_builds import PendingBuilds
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
-from dispatcher.agent.following import Following
+from dispatcher.agent.job_monitor import JobMonitor
+from dispatcher.agent.job_starter import JobStarter
+from dispatcher.agent.job_table import JobEntry, JobTable
 from dispatcher.agent.lease import Lease
 from dispatcher.agent.loop import Loop
 from dispatcher.agent.origin import is_runtime, own_path
-from dispatcher.agent.placing import Placing
+from dispatcher.agent.process_environment import inherited
 from dispatcher.agent.remover import Remover
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
-from dispatcher.agent.shipping.sources import Sources
-from dispatcher.agent.snapshots import Snapshots
-from dispatcher.agent.starting.forkers import Forkers
+from dispatcher.agent.shipping.telemetry_source import TelemetrySource
+from dispatcher.agent.snapshot_cache import SnapshotCache
+from dispatcher.agent.starting.fork_server_pool import ForkServerPool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ class NodeAgent:
         if kept is not None:
             self._apply(kept)
         self._remover.start()
-        self._following.adopt()
-        self._listener = self._following.listen()
+        self._monitor.adopt()
+        self._listener = self._monitor.listen()
         selector = self._loop.selector
-        selector.register(self._listener, selectors.EVENT_READ, self._following.hear)
-        self._placing.start(self._forkers)
+        selector.register(self._listener, selectors.EVENT_READ, self._monitor.receive_events)
+        self._starter.start(self._fork_servers)
         self._loop.start()
         self._shipper.start()
 
@@ -106,7 +106,7 @@ class NodeAgent:
             "cpus": len(os.sched_getaffinity(0)),
             "cgroup": self.cgroups.kill is not None,
             "memory_limits": self.cgroups.can_limit_memory,
-            "line": True,
+            "admission_queue": True,
         }
 
     def configure(
@@ -139,20 +139,24 @@ class NodeAgent:
         new = []
         with self._lock:
             for name, job in taken:
-                known = self._book.get(name)
+                known = self._table.get(name)
                 if known is None and not self.root.is_claimed(name):
-                    self._book.add(Entry(name, job))
+                    self._table.add(JobEntry(name, job))
                     new.append(name)
-                elif known is not None and known.job.get("room") and job.get("room") is None:
-                    known.job = {**known.job, "room": None}
+                elif (
+                    known is not None
+                    and known.job.get("cpu_budget")
+                    and job.get("cpu_budget") is None
+                ):
+                    known.job = {**known.job, "cpu_budget": None}
                     new.append(name)
-        self._placing.launch(new)
+        self._starter.launch(new)
 
     def observe(self, names: Optional[Iterable[str]] = None) -> Dict[str, Observation]:
         """What is to be seen of the named jobs, or of all that are known."""
         with self._lock:
-            wanted = list(self._book) if names is None else names
-            return {name: self._book.observe(name) for name in wanted}
+            wanted = list(self._table) if names is None else names
+            return {name: self._table.observe(name) for name in wanted}
 
     def subscribe(self, callback: Callable[[Observation], None]) -> Callable[[], None]:
         """Call back with each observation that is new, from some thread; it must not block.
@@ -160,7 +164,7 @@ class NodeAgent:
         Returns:
             What ends it.
         """
-        return self._book.subscribe(callback)
+        return self._table.subscribe(callback)
 
     def stop(self, names: Iterable[str], grace: float = 10.0) -> None:
         """SIGTERM to all of each job, SIGKILL after the grace. One not started never will be."""
@@ -171,11 +175,11 @@ class NodeAgent:
         """Delete the folders of ended jobs, once their telemetry is with the service."""
         for name in names:
             with self._lock:
-                entry = self._book.get(check_name(name))
-                if entry is None or entry.state != lookout.EXITED or not entry.published:
+                entry = self._table.get(check_name(name))
+                if entry is None or entry.state != job_state.EXITED or not entry.published:
                     continue
-                self._book.drop(name)
-            if self._shipper.owes(name):
+                self._table.drop(name)
+            if self._shipper.has_pending(name):
                 with contextlib.suppress(OSError):
                     write_json(f"{self.root.job(name)}/removed", {})
             else:
@@ -184,7 +188,7 @@ class NodeAgent:
     @property
     def has_work(self) -> bool:
         """Whether a job of it has not ended."""
-        return any(entry.state != lookout.EXITED for entry in self._book.entries())
+        return any(entry.state != job_state.EXITED for entry in self._table.entries())
 
     def renew(self) -> None:
         """Extend the lease, where there is one."""
@@ -195,7 +199,7 @@ class NodeAgent:
         if not self._closed.is_set():
             self._closed.set()
             self._loop.stop()
-            self._forkers.close()
+            self._fork_servers.close()
             self._listener.close()
             self._snapshots.close()
             self._environments.close()
@@ -206,55 +210,55 @@ class NodeAgent:
             os.close(self._hold)
 
     def _build(self) -> None:
-        self._book = Book(self.root, self._lock)
+        self._table = JobTable(self.root, self._lock)
         self._lease = Lease(self.root)
         self._remover = Remover(self.root)
         self._loop = Loop(self._tick)
-        self._shipper = Shipper(Sources(self.root), self._book.publish, self._shipped)
-        self._snapshots = Snapshots(self.root.snapshots, self._snapshot_is_here)
-        self._following = Following(
+        self._shipper = Shipper(TelemetrySource(self.root), self._table.publish, self._shipped)
+        self._snapshots = SnapshotCache(self.root.snapshots, self._snapshot_is_here)
+        self._monitor = JobMonitor(
             self.root,
-            self._book,
+            self._table,
             self._shipper,
             self.cgroups,
             self._loop.call,
-            lambda: self._placing.move_up(),
+            lambda: self._starter.admit(),
         )
         self._build_logs = BuildLogs(self.root.builds)
-        self._environments = Environments(
+        self._environments = EnvironmentCache(
             self.root.environments,
             self.interpreter,
             inherited(self._environ, own_path()),
-            lambda name: self._preparing.is_wanted(name),
+            lambda name: self._pending_builds.is_wanted(name),
             self._environment_is_here,
         )
-        self._preparing = Preparing(
-            self._book,
+        self._pending_builds = PendingBuilds(
+            self._table,
             self._environments,
             self._build_logs,
             self._environ.get("PATH", os.defpath),
             self._loop.call,
         )
-        self._placing = Placing(
+        self._starter = JobStarter(
             self.root,
             self.interpreter,
-            self._book,
+            self._table,
             self._loop,
             self._snapshots,
-            self._preparing,
-            self._following.examine,
+            self._pending_builds,
+            self._monitor.examine,
         )
-        config, environment = self._forker_config()
-        self._forkers = Forkers(
+        config, environment = self._fork_server_config()
+        self._fork_servers = ForkServerPool(
             self._loop.selector,
             config,
             environment,
-            on_dead=self._following.shims_ended,
-            on_ready=self._placing.forker_is_ready,
-            on_gone=self._placing.forker_is_gone,
+            on_dead=self._monitor.shims_ended,
+            on_ready=self._starter.fork_server_ready,
+            on_gone=self._starter.fork_server_lost,
         )
 
-    def _forker_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
+    def _fork_server_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
         base = inherited(self._environ, own_path())
         own = own_path()
         if os.path.isdir(own) and is_runtime(own):  # as in a container: it is what jobs are given
@@ -278,16 +282,16 @@ class NodeAgent:
 
     def _tick(self) -> None:
         if not self._lease.keep():
-            self._following.wake_shims()
-        self._following.look_around(self._forkers.keys())
-        self._placing.move_up()
+            self._monitor.wake_shims()
+        self._monitor.check_jobs(self._fork_servers.keys())
+        self._starter.admit()
         self._shipper.tell_overdue()
 
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
-        self._loop.call(lambda: self._placing.snapshot_is_here(snapshot, error))
+        self._loop.call(lambda: self._starter.snapshot_is_here(snapshot, error))
 
-    def _environment_is_here(self, name: str, failure: Optional[Failure]) -> None:
-        self._loop.call(lambda: self._placing.environment_is_here(name, failure))
+    def _environment_is_here(self, name: str, failure: Optional[BuildFailure]) -> None:
+        self._loop.call(lambda: self._starter.environment_is_here(name, failure))
 
     def _apply(self, settings: Mapping[str, Any]) -> None:
         service = settings.get("service")
@@ -296,24 +300,24 @@ class NodeAgent:
         self._shipper.configure(service, limit)
         self._build_logs.configure(service, limit)
         for name in self._shipper.start_over():
-            self._book.withhold(name)
+            self._table.withhold(name)
         self._snapshots.configure(service)
         if self._lease.set(settings.get("lease")):
-            self._loop.call(self._following.wake_shims)
+            self._loop.call(self._monitor.wake_shims)
 
     def _stop(self, name: str, grace: float) -> None:
         folder = self.root.job(name)
         with self._lock:
-            entry = self._book.get(name)
+            entry = self._table.get(name)
             if entry is None:
                 self.root.claim(name)  # one that is on its way to us will not start either
                 return
-        if entry.state == lookout.CREATED and lookout.withdraw(self.root, name, "stopped"):
-            self._loop.call(lambda: self._following.examine(name))
-        elif entry.state != lookout.EXITED:
+        if entry.state == job_state.CREATED and job_state.withdraw(self.root, name, "stopped"):
+            self._loop.call(lambda: self._monitor.examine(name))
+        elif entry.state != job_state.EXITED:
             with contextlib.suppress(FileNotFoundError):
                 write_json(f"{folder}/stop", {"grace": grace})
-                lookout.signal_shim(folder, signal.SIGTERM)
+                job_state.signal_shim(folder, signal.SIGTERM)
 
     def _shipped(self, name: str) -> None:
         """The last of a job's telemetry was taken: one that was removed meanwhile can go."""

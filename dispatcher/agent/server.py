@@ -23,7 +23,7 @@ LIVES_LONG = 0.1  # seconds
 _PAUSE = 0.1
 
 
-class Server:
+class AgentServer:
     """Serves one agent.
 
     Args:
@@ -62,14 +62,14 @@ class Server:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     @property
-    def is_asked(self) -> bool:
+    def has_clients(self) -> bool:
         """Whether anybody is connected."""
         return self._open > 0
 
     def _answer(self, connection: socket.socket) -> None:
         self._open += 1
         try:
-            _Connection(self._agent, connection).serve()
+            _AgentSession(self._agent, connection).serve()
         finally:
             self._open -= 1
 
@@ -83,7 +83,7 @@ class Server:
             os.unlink(self._path)
 
 
-class _Connection:
+class _AgentSession:
     """One who asks. Events wait in a queue, so that one who does not read holds up nobody else."""
 
     def __init__(self, agent: NodeAgent, connection: socket.socket) -> None:
@@ -192,13 +192,13 @@ class _Connection:
             self._connection.sendall(data)
 
 
-_OPERATIONS: Dict[str, Callable[[_Connection, Mapping[str, Any]], Optional[Dict[str, Any]]]] = {
-    "hello": _Connection.hello,
-    "configure": _Connection.configure,
-    "submit": _Connection.submit,
-    "observe": _Connection.observe,
-    "subscribe": _Connection.subscribe,
-    "stop": _Connection.stop,
-    "remove": _Connection.remove,
-    "renew": _Connection.renew,
+_OPERATIONS: Dict[str, Callable[[_AgentSession, Mapping[str, Any]], Optional[Dict[str, Any]]]] = {
+    "hello": _AgentSession.hello,
+    "configure": _AgentSession.configure,
+    "submit": _AgentSession.submit,
+    "observe": _AgentSession.observe,
+    "subscribe": _AgentSession.subscribe,
+    "stop": _AgentSession.stop,
+    "remove": _AgentSession.remove,
+    "renew": _AgentSession.renew,
 }

@@ -145,7 +145,9 @@ class Job:
     environment: Mapping[str, Any] | None = None  # what has to be built first, and its `key`
     outputs: bool = True  # whether its folder `outputs` is kept
     watch: tuple[str, ...] = ("logs",)  # folders whose files are followed as logs
-    room: float | None = None  # ahead of its turn: it starts once the node's jobs fit so many CPUs
+    cpu_budget: float | None = (
+        None  # ahead of its turn: it starts once the node's jobs fit so many CPUs
+    )
 
     def wire(self) -> dict[str, Any]:
         """The job as the node agent takes it (docs/protocol.md, section 3)."""

@@ -43,7 +43,7 @@ class Capacity:
     """
 
     nodes: tuple[Node, ...] = ()
-    queues: bool = False
+    has_admission_queue: bool = False
 
     def describe(self) -> str:
         gpus = sum(len(node.gpus) for node in self.nodes)

@@ -26,7 +26,8 @@ from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
 from dispatcher.services.status import Fence, StatusService
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Change, Holder
+from dispatcher.store.leases.contract import Holder
+from dispatcher.store.runs.contract import Change
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Engine:
             reason = self._why_not(tx)
             if reason:
                 return None, reason
-            return tx.registry.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS), ""
+            return tx.leases.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS), ""
 
         token, reason = self._store.write(work)
         if reason and reason != self._told:

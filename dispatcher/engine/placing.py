@@ -81,7 +81,7 @@ class Placer:
         with what runs.
         """
         present = self._fleet.present(target)
-        if present is None or not present.queues:
+        if present is None or not present.has_admission_queue:
             return {}
         cpus = {node.name: node.cpus for node in present.nodes}
         line = in_line(self._ledger.of_target(target), present)
@@ -119,7 +119,7 @@ class Placer:
     def _times(self, target: str, present: Capacity) -> int:
         """As how many of each of its CPUs a target counts: those placed ahead share them."""
         seconds = self._seconds.get(target, SHORT)
-        if not present.queues or seconds >= SHORT or self._ledger.parents_wait(target):
+        if not present.has_admission_queue or seconds >= SHORT or self._ledger.parents_wait(target):
             return 1
         return 1 + min(MOST_AHEAD, max(1, round(SPAN / max(seconds, 0.001))))
 

@@ -27,7 +27,7 @@ from dispatcher.core.sweeps import Cell, Counts, Sweep, key_of, retry_key, tries
 from dispatcher.services.histories import SEEN, Known
 from dispatcher.services.suggesting import Suggester
 from dispatcher.services.trials import cell_of, final_scores, generation_of, number_of
-from dispatcher.store.records import Sample
+from dispatcher.store.metrics.contract import Sample
 
 
 @dataclass

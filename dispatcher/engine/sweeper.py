@@ -247,7 +247,7 @@ class Sweeper:
             for entry in unread:
                 for metric in metrics:
                     place = entry.places.get(metric, 0)
-                    samples = tx.telemetry.history(entry.id, metric, entry.attempt, after=place)
+                    samples = tx.metrics.history(entry.id, metric, entry.attempt, after=place)
                     book.read(entry, samples, metric)
 
         self._parts.store.read(work)
@@ -274,7 +274,7 @@ class Sweeper:
         }
 
         def first(tx: Transaction) -> None:
-            if fence is not None and tx.registry.fenced(fence.name, fence.token):
+            if fence is not None and tx.leases.fenced(fence.name, fence.token):
                 raise Fenced(f"lease {fence.name} was taken over")
             tx.labels.set_tags(spec.id, tags)
 
@@ -325,7 +325,7 @@ class Sweeper:
             return
         book.flushed = time.monotonic()
         data, book.lines = "".join(book.lines).encode(), []
-        held = self._parts.store.read(lambda tx: tx.telemetry.offsets([(book.run.id, 1, LOG)]))
+        held = self._parts.store.read(lambda tx: tx.metrics.offsets([(book.run.id, 1, LOG)]))
         offset = held[(book.run.id, 1, LOG)]
         self._parts.tracking.take([Chunk(book.run.id, 1, LOG, offset, data)])
 

@@ -208,7 +208,9 @@ class Turn:
             try:
                 made = jobs_for(run)
                 jobs += (
-                    [replace(job, room=line[run.id]) for job in made] if run.id in line else made
+                    [replace(job, cpu_budget=line[run.id]) for job in made]
+                    if run.id in line
+                    else made
                 )
             except Exception as error:  # this run alone is at fault: it must not hold up the others
                 log.exception("no job can be made of the run", extra={"run": run.id})

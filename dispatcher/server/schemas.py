@@ -15,7 +15,7 @@ from dispatcher.core.verdicts import judge
 from dispatcher.services.spool_lines import sound
 from dispatcher.services.tracking import logs_of
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Point
+from dispatcher.store.metrics.contract import Point
 
 MOST_IN_COMMON = 256 << 20
 # What a run is told of those above it: nothing of how they run, and no token.

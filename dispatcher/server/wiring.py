@@ -26,8 +26,7 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.files import FileService
-from dispatcher.services.launching import Surroundings, jobs_for
+from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
 from dispatcher.services.mlflow.house import Mlflow
@@ -35,18 +34,19 @@ from dispatcher.services.mlflow.models import MlflowModels
 from dispatcher.services.mlflow.runs import MlflowRuns
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
-from dispatcher.store.blobs import Blobs, Logs
-from dispatcher.store.records import Holder
+from dispatcher.store.content.blobs import Blobs, Logs
+from dispatcher.store.content.uploads import Uploads
+from dispatcher.store.leases.contract import Holder
 from dispatcher.store.sql import SqlStore
-from dispatcher.store.uploads import Uploads
 from targets.base import Target
 from targets.config import parse
-from targets.place import Site
+from targets.service_address import ServiceAddress
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class House:
 class _Builder:
     """Configurations to targets (see engine.fleet.Builder)."""
 
-    def __init__(self, site: Site, agent_token: Any) -> None:
+    def __init__(self, site: ServiceAddress, agent_token: Any) -> None:
         self._site, self._agent_token = site, agent_token
 
     def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
     access = AccessService(store, token)
-    around = Surroundings(
+    context = RuntimeContext(
         service_id,
         url,
         str(settings.socket),
@@ -103,7 +103,7 @@ def build(settings: Settings, url: str, token: str) -> House:
         subscription=settings.subscription,
         resource_group=settings.resource_group,
     )
-    site = Site(
+    site = ServiceAddress(
         service_id=service_id,
         root=settings.data_dir / "nodes",
         socket_dir=settings.socket_dir,
@@ -113,7 +113,7 @@ def build(settings: Settings, url: str, token: str) -> House:
 
     def jobs(run: Run) -> list[Any]:
         member = fleet[run.spec.target]
-        return jobs_for(run, around, access.run_token, member.config if member else {})
+        return jobs_for(run, context, access.run_token, member.config if member else {})
 
     engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
     fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)
@@ -138,10 +138,10 @@ def _services(
     service_id: str,
 ) -> Services:
     blobs = Blobs(settings.blobs)
-    files = FileService(blobs)
+    snapshots = SnapshotService(blobs)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, fleet, time.time)
-    submission = SubmissionService(store, catalog, files, time.time)
+    submission = SubmissionService(store, catalog, snapshots, time.time)
     return Services(
         store=store,
         access=access,
@@ -149,7 +149,7 @@ def _services(
         submission=submission,
         sweeps=SweepService(store, submission, sweeper.poke),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
-        files=files,
+        snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,

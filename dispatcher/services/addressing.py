@@ -12,14 +12,14 @@ from dataclasses import replace
 from dispatcher.core.lifecycle import Run
 from dispatcher.services.spool_lines import Label
 from dispatcher.store.contract import Transaction
-from dispatcher.store.records import Point
+from dispatcher.store.metrics.contract import Point
 
 Said = tuple[str, Point | Label]  # sender, what it says
 Refused = dict[str, tuple[int, str]]  # by sender: how many lines, and why the first
 
 
 def deliver(tx: Transaction, said: Sequence[Said]) -> tuple[set[str], Refused]:
-    """Record what is for the sender or a run above it.
+    """RunDocument what is for the sender or a run above it.
 
     Returns:
         The runs that have new points; how many of the others there are, and why.
@@ -36,7 +36,7 @@ def deliver(tx: Transaction, said: Sequence[Said]) -> tuple[set[str], Refused]:
             labels.append((sender, each))
         else:
             points.append(each if to is None else replace(each, attempt=to.attempt))
-    tx.telemetry.add_points(points)
+    tx.metrics.add_points(points)
     for sender, why in _keep_labels(tx, labels):
         _refuse(refused, sender, why)
     return {point.run_id for point in points}, refused

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
 from dispatcher.core.lifecycle import Run
-from dispatcher.store.blobs import Blobs
+from dispatcher.store.artifacts.contract import Artifact
+from dispatcher.store.content.blobs import Blobs
+from dispatcher.store.content.uploads import Uploads
 from dispatcher.store.contract import Store
-from dispatcher.store.records import Artifact
-from dispatcher.store.uploads import Uploads
 
 MAX_AT_ONCE = 2_000
 MAX_SIZE = 1 << 44

@@ -10,7 +10,8 @@ from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.requests import default_gpus, request_of
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Experiment, RunQuery
+from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.contract import RunQuery
 
 PING_SECONDS = 30.0
 ATTACH_SECONDS = 5.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from dispatcher.core.errors import InvalidSpec, NotFound
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import RegisteredEnvironment
+from dispatcher.store.environments.contract import RegisteredEnvironment
 
 MAX_DEFINITION = 1024 * 1024
 _NOT_CONTENT = ("name", "version", "assetId")

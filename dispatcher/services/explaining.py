@@ -39,7 +39,7 @@ class ExplainService:
     def _placed(self, tx: Transaction, run: Run) -> str:
         where = ", ".join(share.node for share in run.placement)
         present = self._book.present(run.spec.target)
-        if present is not None and present.queues:
+        if present is not None and present.has_admission_queue:
             placed = [other for other in tx.runs.owed() if other.spec.target == run.spec.target]
             if run.id in in_line(placed, present):
                 return f"in line on {where}: it starts as soon as runs there leave it room"

@@ -14,7 +14,7 @@ from dispatcher.core.scheduling import Share
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RuntimeContext:
     """What every job is told about the service: v1's own variables, and where it can be reached."""
 
     service_id: str
@@ -26,16 +26,16 @@ class Surroundings:
 
 
 def jobs_for(
-    run: Run, around: Surroundings, token: Callable[[str, int], str], config: Mapping[str, Any]
+    run: Run, context: RuntimeContext, token: Callable[[str, int], str], config: Mapping[str, Any]
 ) -> list[Job]:
     """The jobs of the run's present attempt. The same run gives the same jobs, whoever asks."""
     hosts = [(node, list(shares)) for node, shares in _by_host(run)]
     world = _world(run)
     own = token(run.id, run.attempt)
     env = {
-        **_mlflow(run, around, own),
+        **_mlflow(run, context, own),
         **run.spec.environment_variables,
-        **_environment(run, around, own),
+        **_environment(run, context, own),
     }
     return [
         _job(run, name, node, shares, world, env, config)
@@ -109,32 +109,32 @@ def _world(run: Run) -> World | None:
     return World(spec.node_count * spec.processes_per_node, spec.node_count, kind)
 
 
-def _environment(run: Run, around: Surroundings, token: str) -> dict[str, str]:
+def _environment(run: Run, context: RuntimeContext, token: str) -> dict[str, str]:
     env = {
         "AZUREML_RUN_ID": run.id,
         "AZUREML_RUN_TOKEN": token,
         "AZUREML_RUN_TOKEN_EXPIRY": "253402300799",
-        "AZUREML_SERVICE_ENDPOINT": around.url,
-        "AZUREML_ARM_SUBSCRIPTION": around.subscription,
-        "AZUREML_ARM_RESOURCEGROUP": around.resource_group,
-        "AZUREML_ARM_WORKSPACE_NAME": around.workspace,
+        "AZUREML_SERVICE_ENDPOINT": context.url,
+        "AZUREML_ARM_SUBSCRIPTION": context.subscription,
+        "AZUREML_ARM_RESOURCEGROUP": context.resource_group,
+        "AZUREML_ARM_WORKSPACE_NAME": context.workspace,
         "AZUREML_ARM_PROJECT_NAME": run.spec.experiment,
         "AZUREML_OUTPUT_DIRECTORY": "./outputs",
         "DISPATCHER_ATTEMPT": str(run.attempt),
     }
     if run.spec.parent_id:
         env["DISPATCHER_PARENT_RUN_ID"] = run.spec.parent_id
-    if around.socket:
-        env["DISPATCHER_SERVICE_SOCKET"] = around.socket
+    if context.socket:
+        env["DISPATCHER_SERVICE_SOCKET"] = context.socket
     return env
 
 
-def _mlflow(run: Run, around: Surroundings, token: str) -> dict[str, str]:
+def _mlflow(run: Run, context: RuntimeContext, token: str) -> dict[str, str]:
     """By these MLflow's client logs to this run; who has named another server has all of it."""
     if "MLFLOW_TRACKING_URI" in run.spec.environment_variables:
         return {}
     return {
-        "MLFLOW_TRACKING_URI": around.url,
+        "MLFLOW_TRACKING_URI": context.url,
         "MLFLOW_TRACKING_TOKEN": token,
         "MLFLOW_RUN_ID": run.id,
         "MLFLOW_EXPERIMENT_NAME": run.spec.experiment,

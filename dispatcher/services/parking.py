@@ -18,7 +18,7 @@ from dispatcher.services.catalog import TargetBook
 from dispatcher.services.requests import held, queued
 from dispatcher.services.status import StatusService
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import RunQuery
+from dispatcher.store.runs.contract import RunQuery
 
 
 class ParkingService:
@@ -88,7 +88,7 @@ class ParkingService:
     def _may_be_in_line(self, run: Run) -> bool:
         """Whether it may have been placed ahead, so that it is no nearer to its start for that."""
         present = self._book.present(run.spec.target)
-        return run.status in NOT_STARTED and present is not None and present.queues
+        return run.status in NOT_STARTED and present is not None and present.has_admission_queue
 
 
 def _party(run: Run, *, starts: bool) -> Party:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dispatcher.core.spec import MAX_TEXT
-from dispatcher.store.records import Point
+from dispatcher.store.metrics.contract import Point
 
 MAX_LINE = 64 << 20
 MAX_NAME_BYTES = 2000  # PostgreSQL takes 2,704 bytes in an index, run and place among them

@@ -25,7 +25,7 @@ from dispatcher.core.lifecycle import (
 )
 from dispatcher.core.reconciliation import NOT_STARTED, consequences
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Change
+from dispatcher.store.runs.contract import Change
 
 Clock = Callable[[], float]
 
@@ -57,8 +57,9 @@ class StatusService:
         return self._store.read(lambda tx: tx.runs.get(ids))
 
     def record(self, run_id: str, event: Event) -> Run:
-        """Record one event. On a run that has ended it changes nothing. Raises IllegalTransition,
-        RunNotFound.
+        """Record one event. On a run that has ended it changes nothing.
+
+        Raises IllegalTransition, RunNotFound.
         """
 
         def work(tx: Transaction) -> Run:
@@ -68,10 +69,10 @@ class StatusService:
         return self._store.write(work)
 
     def record_all(self, moves: Sequence[Change], fence: Fence | None = None) -> set[str]:
-        """Record many moves in one commit; answers the runs that had moved meanwhile."""
+        """RunDocument many moves in one commit; answers the runs that had moved meanwhile."""
 
         def work(tx: Transaction) -> set[str]:
-            if fence is not None and tx.registry.fenced(fence.name, fence.token):
+            if fence is not None and tx.leases.fenced(fence.name, fence.token):
                 raise Fenced(f"lease {fence.name} was taken over")
             lost = tx.runs.save(moves)
             for move in moves:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from dispatcher.services.addressing import Refused, Said, deliver
 from dispatcher.services.spool_lines import read_lines
-from dispatcher.store.blobs import Logs
+from dispatcher.store.content.blobs import Logs
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Point
+from dispatcher.store.metrics.contract import Point
 
 Stream = tuple[str, int, str]  # run, attempt, stream
 MOST_NAMED = 10_000  # senders whose refused lines are remembered to have been told
@@ -51,7 +51,7 @@ class TrackingService:
 
     def take(self, chunks: Sequence[Chunk]) -> dict[Stream, int]:
         """Take what is new of these chunks; answer how far each stream is held."""
-        held = self._store.read(lambda tx: tx.telemetry.offsets({c.key for c in chunks}))
+        held = self._store.read(lambda tx: tx.metrics.offsets({c.key for c in chunks}))
         if all(chunk.offset + len(chunk.data) <= held[chunk.key] for chunk in chunks):
             return held
         for chunk in chunks:
@@ -69,7 +69,7 @@ class TrackingService:
         self, ids: Collection[str], name: str | None, attempts: Mapping[str, int]
     ) -> dict[str, list[Point]]:
         """Points in logging order, of the present attempt of each run."""
-        return self._store.read(lambda tx: tx.telemetry.points(ids, name, attempts))
+        return self._store.read(lambda tx: tx.metrics.points(ids, name, attempts))
 
     def logs(self, run_id: str) -> list[tuple[int, str, int]]:
         """(attempt, name, size) of each log of a run."""
@@ -87,18 +87,18 @@ class TrackingService:
 
     def read_log(self, run_id: str, attempt: int, name: str, offset: int, limit: int) -> bytes:
         key = (run_id, attempt, f"log:{name}")
-        held = self._store.read(lambda tx: tx.telemetry.offsets([key]))[key]
+        held = self._store.read(lambda tx: tx.metrics.offsets([key]))[key]
         return self._logs.read(run_id, attempt, name, offset, max(0, min(limit, held - offset)))
 
 
 def logs_of(tx: Transaction, run_id: str) -> list[tuple[int, str, int]]:
     """(attempt, name, size) of each log of a run."""
-    streams = tx.telemetry.streams(run_id)
+    streams = tx.metrics.streams(run_id)
     return [(attempt, s[4:], size) for attempt, s, size in streams if s.startswith("log:")]
 
 
 def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], set[str], Refused]:
-    held = tx.telemetry.offsets({chunk.key for chunk in chunks})
+    held = tx.metrics.offsets({chunk.key for chunk in chunks})
     before = dict(held)
     said: list[Said] = []
     for chunk in chunks:
@@ -112,5 +112,5 @@ def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], 
             said.extend((chunk.run_id, each) for each in lines)
         held[chunk.key] = at + len(fresh)
     logged, refused = deliver(tx, said)
-    tx.telemetry.advance({key: size for key, size in held.items() if size != before[key]})
+    tx.metrics.advance({key: size for key, size in held.items() if size != before[key]})
     return held, logged, refused

@@ -11,7 +11,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.core.policies import orient
 from dispatcher.core.sweeps import GENERATION, HYPERPARAMETERS, Metric, Sweep
 from dispatcher.store.contract import Transaction
-from dispatcher.store.records import Place, RunQuery, place_of
+from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 
 PAGE = 1_000
 
@@ -35,7 +35,7 @@ class Trial:
 def all_trials(tx: Transaction, run_id: str) -> list[Run]:
     """All trials of a sweep, by number."""
     found: list[Run] = []
-    after: Place | None = None
+    after: PageCursor | None = None
     while True:
         page = tx.runs.query(RunQuery(parent=run_id, limit=PAGE, after=after))
         found += page
@@ -44,7 +44,7 @@ def all_trials(tx: Transaction, run_id: str) -> list[Run]:
                 (run for run in found if number_of(run) is not None),
                 key=lambda run: number_of(run) or 0,
             )
-        after = place_of(page[-1])
+        after = cursor_of(page[-1])
 
 
 def number_of(run: Run) -> int | None:
@@ -114,7 +114,7 @@ def trials_of(tx: Transaction, sweep: Sweep, runs: Sequence[Run]) -> list[Trial]
     """These runs of a sweep as its table shows them."""
     metrics = sweep.spec.metrics
     ids, attempts = [run.id for run in runs], {run.id: run.attempt for run in runs}
-    points = [tx.telemetry.points(ids, metric.name, attempts) for metric in metrics]
+    points = [tx.metrics.points(ids, metric.name, attempts) for metric in metrics]
     trials = []
     for run in runs:
         logged = [
@@ -149,7 +149,7 @@ def first_trials(tx: Transaction, sweep: Sweep, top: int) -> list[Trial]:
     made = sum(tx.runs.children_by_status([sweep.run_id]).get(sweep.run_id, {}).values())
     ids = [f"{sweep.run_id}_{number}" for number in range(made)]
     scores: list[tuple[float, str, int]] = []
-    for run_id, points in tx.telemetry.points(ids, metric.name).items():
+    for run_id, points in tx.metrics.points(ids, metric.name).items():
         attempt = max(point.attempt for point in points)
         values = [p.value for p in points if p.attempt == attempt and p.kind == "scalar"]
         best = best_of(values, metric.goal)

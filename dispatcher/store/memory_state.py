@@ -6,14 +6,12 @@ from typing import Any
 
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Sweep
-from dispatcher.store.records import (
-    Artifact,
-    Experiment,
-    Point,
-    Record,
-    RecordedEvent,
-    RegisteredEnvironment,
-)
+from dispatcher.store.artifacts.contract import Artifact
+from dispatcher.store.documents.contract import RunDocument
+from dispatcher.store.environments.contract import RegisteredEnvironment
+from dispatcher.store.metrics.contract import Point
+from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.contract import RecordedEvent
 
 Pairs = dict[str, str | None]
 
@@ -30,7 +28,7 @@ class State:
     points: list[Point] = field(default_factory=list)
     artifacts: dict[tuple[str, str], Artifact] = field(default_factory=dict)
     params: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
-    records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
+    records: dict[tuple[str, str, str], RunDocument] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     environments: dict[tuple[str, int], RegisteredEnvironment] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)

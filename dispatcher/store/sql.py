@@ -27,20 +27,20 @@ from sqlalchemy.pool import QueuePool
 
 from dispatcher.core.errors import RunConflict, StorageFull, StoreUnavailable
 from dispatcher.core.lifecycle import Run
+from dispatcher.store.artifacts.sql import SqlArtifacts
 from dispatcher.store.contract import OnCommit
+from dispatcher.store.documents.sql import SqlDocuments, SqlParams
+from dispatcher.store.environments.sql import SqlEnvironments
+from dispatcher.store.labels.sql import SqlLabels
+from dispatcher.store.leases.sql import SqlLeases
+from dispatcher.store.metrics.sql import SqlMetrics
 from dispatcher.store.migrations import migrate
-from dispatcher.store.sql_artifacts import SqlArtifacts
-from dispatcher.store.sql_environments import SqlEnvironments
-from dispatcher.store.sql_labels import SqlLabels
-from dispatcher.store.sql_params import SqlParams, SqlRecords
-from dispatcher.store.sql_registry import SqlRegistry
-from dispatcher.store.sql_runs import SqlRuns
-from dispatcher.store.sql_sweeps import SqlSweeps
-from dispatcher.store.sql_telemetry import SqlTelemetry
+from dispatcher.store.registry.sql import SqlRegistry
+from dispatcher.store.runs.sql import SqlRuns
+from dispatcher.store.sweeps.sql import SqlSweeps
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
 _FULL = ("disk is full", "no space left on device", "disk quota exceeded")
 BATCH = 256  # pieces of work in one commit; one piece may hold thousands of runs
 ATTEMPTS = 5
@@ -53,11 +53,12 @@ class SqlTransaction:
         self.touched: dict[str, Run] = {}
         self.runs = SqlRuns(connection, self.touched)
         self.labels = SqlLabels(connection)
-        self.telemetry = SqlTelemetry(connection)
+        self.metrics = SqlMetrics(connection)
         self.params = SqlParams(connection)
-        self.records = SqlRecords(connection)
+        self.documents = SqlDocuments(connection)
         self.artifacts = SqlArtifacts(connection)
         self.registry = SqlRegistry(connection)
+        self.leases = SqlLeases(connection)
         self.sweeps = SqlSweeps(connection)
         self.environments = SqlEnvironments(connection)
 

@@ -19,9 +19,9 @@ from docker.errors import APIError
 
 from targets.base import TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker import profile
-from targets.docker.engine import Engine
-from targets.docker.profile import BYTECODE, Ground
+from targets.docker import container_spec
+from targets.docker.container_spec import BYTECODE, ContainerMounts
+from targets.docker.engine import DockerEngine
 from targets.docker.runtime import open_to_all
 
 KNOWN_FOR = 600.0  # seconds until an image's name is looked up again
@@ -30,13 +30,13 @@ BUILD_SECONDS = 120
 log = logging.getLogger(__name__)
 
 
-class Runtimes:
+class RuntimeFolders:
     """The agent's folders, by image."""
 
-    def __init__(self, config: DockerConfig, ground: Ground, engine: Engine) -> None:
-        self._config, self._ground, self._engine = config, ground, engine
-        self._plain = ground.runtime
-        self._owner = profile.owner(config)
+    def __init__(self, config: DockerConfig, mounts: ContainerMounts, engine: DockerEngine) -> None:
+        self._config, self._mounts, self._engine = config, mounts, engine
+        self._plain = mounts.runtime
+        self._owner = container_spec.owner(config)
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, Path]] = {}
         self._building = threading.Lock()
@@ -74,7 +74,7 @@ class Runtimes:
         """Delete what a service that was killed while it compiled has left."""
         if self._is_swept:
             return
-        for name in self._engine.containers(profile.compilers(self._config, self._ground)):
+        for name in self._engine.containers(container_spec.compilers(self._config, self._mounts)):
             self._engine.discard(name)
         for part in self._plain.parent.glob(f"{self._plain.name}-*.*"):
             shutil.rmtree(part, ignore_errors=True)
@@ -95,7 +95,7 @@ class Runtimes:
             shutil.rmtree(part, ignore_errors=True)
 
     def _compile(self, name: str, image: str, part: Path) -> None:
-        whole, host = profile.compiler(name, image, part, self._config, self._ground)
+        whole, host = container_spec.compiler(name, image, part, self._config, self._mounts)
         try:
             with self._engine.calls() as api:
                 api.create_container(host_config=api.create_host_config(**host), **whole)

@@ -26,7 +26,7 @@ from dispatcher.core.jobs import Job, attempt_of
 KEPT_SECONDS = 7 * 86400
 
 
-class Claim(StrEnum):
+class ClaimState(StrEnum):
     """What became of a name."""
 
     LAUNCHED = "launched"
@@ -36,11 +36,11 @@ class Claim(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClaimRecord:
     """A claim: `box` is the warm container that the job was given to, if it was to one."""
 
-    claim: Claim = Claim.LAUNCHED
-    box: str | None = None
+    claim: ClaimState = ClaimState.LAUNCHED
+    container: str | None = None
     ranks: tuple[int, ...] = (0,)
     alone: bool = True
     outputs: bool = True
@@ -60,11 +60,11 @@ class Entry:
         }
 
 
-def entry_of(job: Job, box: str | None = None) -> Entry:
+def claim_record(job: Job, container: str | None = None) -> ClaimRecord:
     """What a launch of the job claims."""
     ranks = tuple(rank.rank for rank in job.ranks)
     alone = len(ranks) == 1 and job.world is None
-    return Entry(Claim.LAUNCHED, box, ranks, alone, job.outputs, tuple(job.watch))
+    return ClaimRecord(ClaimState.LAUNCHED, container, ranks, alone, job.outputs, tuple(job.watch))
 
 
 class Claims:
@@ -78,19 +78,19 @@ class Claims:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._forget_old(is_kept)
 
-    def get(self, name: str) -> Entry | None:
+    def get(self, name: str) -> ClaimRecord | None:
         """What became of the name, if anything did."""
         try:
             return _read(os.readlink(self._folder / name))
         except FileNotFoundError:
             return None
 
-    def claim(self, name: str) -> Claim | None:
+    def claim(self, name: str) -> ClaimState | None:
         """The same in one word."""
         entry = self.get(name)
         return None if entry is None else entry.claim
 
-    def take(self, name: str, entry: Entry, *, durable: bool = True) -> Entry:
+    def take(self, name: str, entry: ClaimRecord, *, durable: bool = True) -> ClaimRecord:
         """Claim a name; the answer is the claim that counts: an earlier one if there was one."""
         try:
             os.symlink(_text(entry), self._folder / name)
@@ -100,7 +100,7 @@ class Claims:
             self.sync()
         return entry
 
-    def put(self, name: str, entry: Entry, *, durable: bool = True) -> None:
+    def put(self, name: str, entry: ClaimRecord, *, durable: bool = True) -> None:
         """Replace what was claimed."""
         part = self._folder / f".{name[:200]}.{secrets.token_hex(4)}"
         os.symlink(_text(entry), part)
@@ -110,7 +110,7 @@ class Claims:
 
     def withdraw(self, name: str) -> None:
         """Make sure that the name will not be launched any more."""
-        self.put(name, Entry(Claim.WITHDRAWN))
+        self.put(name, ClaimRecord(ClaimState.WITHDRAWN))
 
     def give_back(self, name: str) -> None:
         """Drop a claim under which nothing has started, for sure."""
@@ -133,13 +133,17 @@ class Claims:
                     claim.unlink()
 
 
-def _text(entry: Entry) -> str:
-    return json.dumps([entry.claim, entry.box, entry.ranks, entry.alone], separators=(",", ":"))
+def _text(entry: ClaimRecord) -> str:
+    return json.dumps(
+        [entry.claim, entry.container, entry.ranks, entry.alone], separators=(",", ":")
+    )
 
 
-def _read(text: str) -> Entry:
+def _read(text: str) -> ClaimRecord:
     """One that makes no sense is a claim all the same: what is sure is that there is one."""
     with suppress(ValueError, TypeError):
-        claim, box, ranks, alone = json.loads(text)
-        return Entry(Claim(claim), box, tuple(int(rank) for rank in ranks), bool(alone))
-    return Entry()
+        claim, container, ranks, alone = json.loads(text)
+        return ClaimRecord(
+            ClaimState(claim), container, tuple(int(rank) for rank in ranks), bool(alone)
+        )
+    return ClaimRecord()

@@ -22,7 +22,7 @@ DEFAULT_URL = "unix:///var/run/docker.sock"
 SECONDS = 30.0  # for one call; a start on a busy machine takes several
 
 
-class Engine:
+class DockerEngine:
     """One engine, asked by several threads at once."""
 
     def __init__(self, url: str | None = None, seconds: float = SECONDS) -> None:

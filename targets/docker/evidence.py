@@ -12,7 +12,7 @@ from typing import Any
 
 from dispatcher.core.jobs import Evidence, Observation, State
 from dispatcher.core.verdicts import RECORD_REMOVED
-from targets.docker.claims import Claim, Entry
+from targets.docker.claims import ClaimRecord, ClaimState
 
 SIGNALED = 128
 KILLED = 137
@@ -65,9 +65,9 @@ def gone(record: Evidence | None, now: float) -> Observation:
     return Observation(State.EXITED, None, record or lost)
 
 
-def removed(entry: Entry | None, now: float) -> Observation:
+def removed(entry: ClaimRecord | None, now: float) -> Observation:
     """See a job of which nothing is left: it had ended, unless it was withdrawn."""
-    if entry is None or entry.claim is not Claim.REMOVED:
+    if entry is None or entry.claim is not ClaimState.REMOVED:
         return Observation(State.REMOVED)
     return Observation(State.REMOVED, None, Evidence(reason=RECORD_REMOVED, ended_at=now))
 

@@ -42,7 +42,7 @@ def modes(wanted: str, info: Mapping[str, Any]) -> tuple[Mode, ...]:
 
 def is_about_gpus(error: APIError) -> bool:
     """Whether an engine refused because of how, or which, devices were asked for."""
-    return NO_DRIVER in str(error) or any(words in str(error) for words in NO_DEVICE)
+    return NO_DRIVER in str(error) or any(log_tail in str(error) for log_tail in NO_DEVICE)
 
 
 def refuse_podman(version: Mapping[str, Any], url: str) -> None:
@@ -62,8 +62,8 @@ def explain(error: APIError, *, image: str, url: str) -> TargetError:
         return LaunchRefused(f"no image {image!r} at {url}; get it there: docker pull {image}")
     if isinstance(error, NotFound) and "network" in text:
         return LaunchRefused(f"the Docker engine at {url} lacks the target's network: {text}")
-    for words, meaning in _MEANINGS.items():
-        if words in text:
+    for log_tail, meaning in _MEANINGS.items():
+        if log_tail in text:
             return LaunchRefused(meaning(url, image, text))
     status = error.status_code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

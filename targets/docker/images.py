@@ -24,13 +24,13 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound
 from docker.types import LogConfig, Mount
 
-from dispatcher.agent.builds.indexes import pip_option
-from dispatcher.agent.builds.installing import CODE
+from dispatcher.agent.builds.image_install import CODE
+from dispatcher.agent.builds.package_indexes import pip_option
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
 from targets.docker import gpu
-from targets.docker.engine import Engine
-from targets.docker.profile import ROOT, RUNTIME, Ground
+from targets.docker.container_spec import ROOT, RUNTIME, ContainerMounts
+from targets.docker.engine import DockerEngine
 
 REPOSITORY = "dispatcher-env"
 LABEL = "dispatcher.environment"
@@ -43,12 +43,12 @@ Recipe = Mapping[str, Any]
 Say = Callable[[str], None]
 
 
-class BuildFailed(Exception):
+class ImageBuildFailed(Exception):
     """The image cannot be built as it is; the text says why."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImagePlan:
     """An image that is to be there: its name, what it is made of, and the folder of a Dockerfile.
 
     `base` is None where a Dockerfile alone decides what is in it.
@@ -60,28 +60,28 @@ class Plan:
     context: Path | None = None
 
 
-class Images:
+class EnvironmentImages:
     """The images of environments on one engine."""
 
-    def __init__(self, config: DockerConfig, engine: Engine, ground: Ground) -> None:
-        self._engine, self._ground = engine, ground
-        self._builds = Engine(config.docker_host, SECONDS)
-        self._label = f"{BUILDER_LABEL}={ground.service_id}-{config.name}"
+    def __init__(self, config: DockerConfig, engine: DockerEngine, mounts: ContainerMounts) -> None:
+        self._engine, self._mounts = engine, mounts
+        self._builds = DockerEngine(config.docker_host, SECONDS)
+        self._label = f"{BUILDER_LABEL}={mounts.service_id}-{config.name}"
         self._lock = threading.Lock()
         self._is_swept = False
 
-    def plan(self, recipe: Recipe, image: str, context: Path | None) -> Plan:
+    def plan(self, recipe: Recipe, image: str, context: Path | None) -> ImagePlan:
         """Where the environment's image is, or shall be. LaunchRefused if its base is not there."""
         key = str(recipe["key"])
         if recipe.get("dockerfile"):
-            return Plan(f"{REPOSITORY}:{key}", recipe, None, context)
+            return ImagePlan(f"{REPOSITORY}:{key}", recipe, None, context)
         try:
             with self._engine.calls(judged=True) as api:
                 found = api.inspect_image(image)  # type: ignore[no-untyped-call]
         except APIError as error:
             raise gpu.explain(error, image=image, url=self._engine.url) from error
         number = str(found["Id"]).rpartition(":")[2][:12]
-        return Plan(f"{REPOSITORY}:{key}-{number}", recipe, image)
+        return ImagePlan(f"{REPOSITORY}:{key}-{number}", recipe, image)
 
     def has(self, tag: str) -> bool:
         """Whether the image is there. One is there whole or not at all."""
@@ -90,10 +90,10 @@ class Images:
             return True
         return False
 
-    def build(self, plan: Plan, container: str, say: Say) -> None:
+    def build(self, plan: ImagePlan, container: str, say: Say) -> None:
         """Have the image, made by a container of that name.
 
-        Raises BuildFailed, TargetUnavailable.
+        Raises ImageBuildFailed, TargetUnavailable.
         """
         base = plan.base
         self.sweep()
@@ -106,7 +106,7 @@ class Images:
                     return
             self._by_commit(plan, base, container, say)
         except APIError as error:
-            raise BuildFailed(f"cannot be built: {error.explanation or error}") from error
+            raise ImageBuildFailed(f"cannot be built: {error.explanation or error}") from error
 
     def end(self, container: str) -> None:
         """End the build that has this container, if it is under way."""
@@ -123,7 +123,7 @@ class Images:
     def close(self) -> None:
         self._builds.close()
 
-    def _by_dockerfile(self, plan: Plan, tag: str, say: Say) -> None:
+    def _by_dockerfile(self, plan: ImagePlan, tag: str, say: Say) -> None:
         told = plan.recipe["dockerfile"]
         with tempfile.TemporaryFile() as file, self._builds.calls(judged=True) as api:
             _pack(file, told, plan.context)
@@ -144,12 +144,12 @@ class Images:
                 for line in str(step.get("stream") or step.get("error") or "").splitlines():
                     say(line)
                 if "error" in step:
-                    raise BuildFailed(f"cannot be built: {str(step['error']).strip()}")
+                    raise ImageBuildFailed(f"cannot be built: {str(step['error']).strip()}")
 
-    def _by_commit(self, plan: Plan, base: str, name: str, say: Say) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="build-", dir=self._ground.state))
+    def _by_commit(self, plan: ImagePlan, base: str, name: str, say: Say) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="build-", dir=self._mounts.state))
         try:
-            _furnish(folder, plan.recipe)
+            _build_parts(folder, plan.recipe)
             with self._builds.calls(judged=True) as api:
                 own = api.inspect_image(base)["Config"]  # type: ignore[no-untyped-call]
                 whole, host = self._container(base, own, folder)
@@ -160,7 +160,7 @@ class Images:
                         say(line)
                 code = api.wait(name)["StatusCode"]
                 if code != 0:
-                    raise BuildFailed("cannot be built: its packages cannot be installed")
+                    raise ImageBuildFailed("cannot be built: its packages cannot be installed")
                 say("Keeping the image")
                 repository, _, tag = plan.tag.partition(":")
                 api.commit(name, repository, tag, changes=_changes(own, plan))
@@ -189,13 +189,13 @@ class Images:
             "log_config": LogConfig(type="json-file", config={"max-size": "50m"}),
             "mounts": [
                 Mount(ROOT, str(folder), type="bind"),
-                Mount(RUNTIME, str(self._ground.runtime), type="bind", read_only=True),
+                Mount(RUNTIME, str(self._mounts.runtime), type="bind", read_only=True),
             ],
         }
         return whole, host
 
 
-def _changes(config: Mapping[str, Any], plan: Plan) -> list[str]:
+def _changes(config: Mapping[str, Any], plan: ImagePlan) -> list[str]:
     """What makes the image like its base again, but for what was installed."""
     entry = config.get("Entrypoint")
     return [
@@ -208,7 +208,7 @@ def _changes(config: Mapping[str, Any], plan: Plan) -> list[str]:
     ]
 
 
-def container_of(plan: Plan) -> str:
+def container_of(plan: ImagePlan) -> str:
     """A name for the container of one build."""
     return f"{plan.tag.replace(':', '-')}-{secrets.token_hex(4)}"
 
@@ -224,8 +224,8 @@ def _pack(file: Any, dockerfile: str, context: Path | None) -> None:
         archive.addfile(entry, io.BytesIO(text))
 
 
-def _furnish(folder: Path, recipe: Recipe) -> None:
-    """What an installation needs of this machine (see `dispatcher.agent.builds.installing`)."""
+def _build_parts(folder: Path, recipe: Recipe) -> None:
+    """What an installation needs of this machine (see `dispatcher.agent.builds.image_install`)."""
     (folder / "recipe.json").write_text(json.dumps(dict(recipe)))
     (folder / "variables.json").write_text(json.dumps(_variables(os.environ)))
     authorities = _authorities(os.environ)

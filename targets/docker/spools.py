@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
-from dispatcher.agent.shipping.sources import Sources
-from targets.docker.claims import Entry
-from targets.docker.files import GuardedFiles
+from dispatcher.agent.shipping.telemetry_source import TelemetrySource
+from targets.docker.claims import ClaimRecord
+from targets.docker.guarded_files import GuardedFiles
 
 
-class Spools:
+class ContainerSpools:
     """The telemetry of one target's jobs. Any thread may ask."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Spools:
         """`tell` is called with a job's name when an end that was held back may be told, `complete`
         when the service has all of a job that has ended.
         """
-        self._shipper = Shipper(_Guarded(state), self._may_be_told, complete)
+        self._shipper = Shipper(_GuardedTelemetry(state), self._may_be_told, complete)
         self._shipper.configure(service, DEFAULT_LOG_LIMIT)
         self._shipper.start()
         self._tell = tell
@@ -41,12 +41,12 @@ class Spools:
         self._ends: dict[str, bool] = {}  # whether the end of a job may be told
         self._held: set[str] = set()  # those that somebody asked for too early
 
-    def follow(self, name: str, entry: Entry, *, is_new: bool = False) -> None:
+    def follow(self, name: str, entry: ClaimRecord, *, is_new: bool = False) -> None:
         """Ship what a job says from now on; of one that is not new the service may have some."""
         if name not in self._ends:
             self._shipper.follow(name, _facts(name, entry), known=is_new)
 
-    def ended(self, name: str, entry: Entry) -> bool:
+    def ended(self, name: str, entry: ClaimRecord) -> bool:
         """Ship what is left of a job of which nothing is alive; whether its end may be told now."""
         with self._lock:
             is_first = name not in self._ends
@@ -63,9 +63,9 @@ class Spools:
             timer.start()
         return may_be_told
 
-    def owes(self, name: str) -> bool:
+    def has_pending(self, name: str) -> bool:
         """Whether there is telemetry of an ended job that the service has not got yet."""
-        return self._shipper.owes(name)
+        return self._shipper.has_pending(name)
 
     def forget(self, name: str) -> None:
         """The job is forgotten."""
@@ -87,7 +87,7 @@ class Spools:
             self._tell(name)
 
 
-class _Guarded(Sources):
+class _GuardedTelemetry(TelemetrySource):
     """The folders of jobs, which may hold anything."""
 
     def __init__(self, state: Path) -> None:
@@ -96,7 +96,7 @@ class _Guarded(Sources):
 
     def folder(self, name: str, job: Mapping[str, Any]) -> str:
         """The folder of a job, on this side of the wall."""
-        below = f"warm/{job['box']}/jobs" if job["box"] else "jobs"
+        below = f"warm/{job['container']}/jobs" if job["box"] else "jobs"
         return f"{self._state}/{below}/{name}"
 
     def mark_shipped(self, name: str) -> None:
@@ -106,5 +106,5 @@ class _Guarded(Sources):
         return False
 
 
-def _facts(name: str, entry: Entry) -> dict[str, Any]:
-    return {**entry.facts(name), "box": entry.box}
+def _facts(name: str, entry: ClaimRecord) -> dict[str, Any]:
+    return {**entry.facts(name), "box": entry.container}

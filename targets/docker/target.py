@@ -18,23 +18,23 @@ from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
-from targets.docker.boxes import Boxes
-from targets.docker.bytecode import Runtimes
-from targets.docker.claims import Claim, Claims, Entry
-from targets.docker.cold import Cold
-from targets.docker.engine import SECONDS, Engine
-from targets.docker.environments import Environments
-from targets.docker.files import names_below
-from targets.docker.images import Images
-from targets.docker.launch import Launcher
-from targets.docker.profile import SERVICE_LABEL, Ground
+from targets.docker.bytecode import RuntimeFolders
+from targets.docker.claims import ClaimRecord, Claims, ClaimState
+from targets.docker.container_pool import ContainerPool
+from targets.docker.container_spec import SERVICE_LABEL, ContainerMounts
+from targets.docker.dedicated import DedicatedContainers
+from targets.docker.engine import SECONDS, DockerEngine
+from targets.docker.event_stream import ContainerEvent, EventStream
+from targets.docker.guarded_files import names_below
+from targets.docker.image_builds import ImageBuilds
+from targets.docker.images import EnvironmentImages
+from targets.docker.job_directories import JobDirectories
+from targets.docker.launcher import ContainerLauncher
+from targets.docker.pooled import PooledJobs
 from targets.docker.runtime import unpack
-from targets.docker.shelf import Shelf
-from targets.docker.spools import Spools
-from targets.docker.warm import Warm
-from targets.docker.warm_pool import Pool
-from targets.docker.watch import Happening, Watch
-from targets.place import Site
+from targets.docker.snapshots import ContainerSnapshots
+from targets.docker.spools import ContainerSpools
+from targets.service_address import ServiceAddress
 
 # Measured on two cores: 6 starts a second by one thread, 9 by two, 10 by four.
 WORKERS = 4
@@ -51,7 +51,7 @@ class DockerTarget:
     def __init__(
         self,
         config: DockerConfig,
-        site: Site,
+        site: ServiceAddress,
         token: str,
         *,
         runtime: Path | None = None,
@@ -62,36 +62,44 @@ class DockerTarget:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         state.chmod(0o700)  # below it are files that any user of a container may read
         runtime = runtime or unpack(state / "runtime")
-        ground = Ground(site.service_id, state, runtime, site.service_socket, site.service_url)
+        mounts = ContainerMounts(
+            site.service_id, state, runtime, site.service_socket, site.service_url
+        )
         service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
         self._config = config
         self._label = f"{SERVICE_LABEL}={site.service_id}"
-        self._engine = Engine(config.docker_host, seconds)
+        self._engine = DockerEngine(config.docker_host, seconds)
         self._report: Report | None = None
-        self._watch: Watch | None = None
+        self._watch: EventStream | None = None
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="docker")
-        self._furnish(ground, service)
+        self._build_parts(mounts, service)
         threading.Thread(target=self._keep, name="docker-keeper", daemon=True).start()
 
-    def _furnish(self, ground: Ground, service: Mapping[str, str]) -> None:
-        config, engine, state = self._config, self._engine, ground.state
-        runtimes = Runtimes(config, ground, engine)
-        self._boxes = Boxes(state)
-        self._claims = Claims(state, _Kept(state, self._boxes))
-        self._shelf = shelf = Shelf(state / "snapshots", service)
-        images = Images(config, engine, ground)
-        self._environments = Environments(
-            images, self._claims, shelf, service, state, config.image, self._say
+    def _build_parts(self, mounts: ContainerMounts, service: Mapping[str, str]) -> None:
+        config, engine, state = self._config, self._engine, mounts.state
+        runtimes = RuntimeFolders(config, mounts, engine)
+        self._directories = JobDirectories(state)
+        self._claims = Claims(state, _ClaimInUse(state, self._directories))
+        self._snapshots = snapshots = ContainerSnapshots(state / "snapshots", service)
+        images = EnvironmentImages(config, engine, mounts)
+        self._environments = ImageBuilds(
+            images, self._claims, snapshots, service, state, config.image, self._report_states
         )
         self._images = images
-        self._spools = spools = Spools(state, service, tell=self._tell, complete=self._complete)
-        self._launcher = Launcher(
-            config, ground, engine, self._boxes, self._claims, shelf, runtimes
+        self._spools = spools = ContainerSpools(
+            state, service, tell=self._tell, complete=self._complete
         )
-        self._cold = Cold(engine, self._boxes, self._claims, self._launcher, spools)
-        self._warm_boxes = Pool(config, ground, engine, runtimes)
-        self._warm = Warm(config, ground, self._warm_boxes, self._claims, shelf, spools)
+        self._launcher = ContainerLauncher(
+            config, mounts, engine, self._directories, self._claims, snapshots, runtimes
+        )
+        self._dedicated = DedicatedContainers(
+            engine, self._directories, self._claims, self._launcher, spools
+        )
+        self._container_pool = ContainerPool(config, mounts, engine, runtimes)
+        self._pooled = PooledJobs(
+            config, mounts, self._container_pool, self._claims, snapshots, spools
+        )
 
     def capacity(self) -> Capacity:
         """All of the engine's machine, or what the configuration says is ours of it."""
@@ -106,50 +114,52 @@ class DockerTarget:
         return {**refused, **self._launch(jobs)}
 
     def _launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        warm = [job for job in jobs if self._goes_warm(job)]
-        errors = dict(self._warm.launch(warm)) if warm else {}
-        taken = {job.name for job in warm}
-        cold = [job for job in jobs if job.name not in taken]
-        answers = self._all(self._launch_cold, cold)
-        return errors | {job.name: error for job, error in zip(cold, answers, strict=True) if error}
+        pooled = [job for job in jobs if self._goes_to_pool(job)]
+        errors = dict(self._pooled.launch(pooled)) if pooled else {}
+        taken = {job.name for job in pooled}
+        dedicated = [job for job in jobs if job.name not in taken]
+        answers = self._all(self._launch_dedicated, dedicated)
+        return errors | {
+            job.name: error for job, error in zip(dedicated, answers, strict=True) if error
+        }
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         """What is to be seen of each named job. Raises TargetUnavailable."""
         waiting = self._environments.waiting(names)
-        warm, cold = self._sorted([name for name in names if name not in waiting])
-        found = self._listed(cold)
-        seen = {name: self._cold.seen(name, found.get(name)) for name in cold}
-        return {**waiting, **seen, **self._warm.poll(warm)} if warm else {**waiting, **seen}
+        pooled, dedicated = self._by_claim([name for name in names if name not in waiting])
+        found = self._containers_of(dedicated)
+        seen = {name: self._dedicated.seen(name, found.get(name)) for name in dedicated}
+        return {**waiting, **seen, **self._pooled.poll(pooled)} if pooled else {**waiting, **seen}
 
     def jobs(self) -> Mapping[str, Observation]:
         """All jobs that have folders here, and what is to be seen of them."""
-        seen = self.poll({*self._boxes.names(), *self._warm.names()})
+        seen = self.poll({*self._directories.names(), *self._pooled.names()})
         return {name: one for name, one in seen.items() if one.state not in _NOT_THERE}
 
     def stop(self, names: Collection[str], grace: float) -> None:
         """SIGTERM now, SIGKILL after `grace` seconds; what has not started is withdrawn."""
         self._environments.forget(names)
-        warm, cold = self._sorted(names)
-        if warm:
-            self._warm.stop(warm, grace)
-        found = self._engine.containers(self._label) if cold else {}
-        news = self._all(lambda name: self._cold.stop(name, found.get(name), grace), cold)
-        due = [name for name, is_new in zip(cold, news, strict=True) if is_new]
-        self._cold.kill_later(due, grace)
+        pooled, dedicated = self._by_claim(names)
+        if pooled:
+            self._pooled.stop(pooled, grace)
+        found = self._engine.containers(self._label) if dedicated else {}
+        news = self._all(lambda name: self._dedicated.stop(name, found.get(name), grace), dedicated)
+        due = [name for name, is_new in zip(dedicated, news, strict=True) if is_new]
+        self._dedicated.kill_later(due, grace)
 
     def remove(self, names: Collection[str]) -> None:
         """Forget ended jobs; one that lives, or is not there, is left as it is."""
-        warm, cold = self._sorted(names)
-        if warm:
-            self._warm.remove(warm)
-        found = self._listed(cold)
-        self._all(lambda name: self._cold.remove(name, found.get(name)), cold)
+        pooled, dedicated = self._by_claim(names)
+        if pooled:
+            self._pooled.remove(pooled)
+        found = self._containers_of(dedicated)
+        self._all(lambda name: self._dedicated.remove(name, found.get(name)), dedicated)
 
     def watch(self, report: Report) -> None:
         """Report what has changed: what the engine's event stream and warm agents tell."""
         self._report = report
-        self._warm.watch(report)
-        self._watch = Watch(self._engine, self._label, self._hear)
+        self._pooled.watch(report)
+        self._watch = EventStream(self._engine, self._label, self._on_event)
 
     def close(self) -> None:
         """Let go of connections. Jobs go on."""
@@ -159,48 +169,48 @@ class DockerTarget:
         self._pool.shutdown(wait=False)
         self._environments.close()
         self._spools.close()
-        self._warm_boxes.close()
-        self._shelf.close()
+        self._container_pool.close()
+        self._snapshots.close()
         self._engine.close()
 
-    def _goes_warm(self, job: Job) -> bool:
+    def _goes_to_pool(self, job: Job) -> bool:
         entry = self._claims.get(job.name)
         if entry is not None:
-            return entry.box is not None
-        return self._warm.takes(job) and not self._boxes.is_there(job.name)
+            return entry.container is not None
+        return self._pooled.takes(job) and not self._directories.is_there(job.name)
 
-    def _launch_cold(self, job: Job) -> TargetError | None:
+    def _launch_dedicated(self, job: Job) -> TargetError | None:
         error = self._launcher.launch(job)
         entry = self._claims.get(job.name)
-        if entry is not None and entry.claim is Claim.LAUNCHED:
+        if entry is not None and entry.claim is ClaimState.LAUNCHED:
             self._spools.follow(job.name, entry)
         return error
 
-    def _listed(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    def _containers_of(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         """The engine's containers, if there is any of these names that has to be looked for."""
-        if all(map(self._cold.has_ended, names)):
+        if all(map(self._dedicated.has_ended, names)):
             return {}
         return self._engine.containers(self._label)
 
-    def _sorted(self, names: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+    def _by_claim(self, names: Collection[str]) -> tuple[dict[str, ClaimRecord], list[str]]:
         """The jobs that were claimed for a warm container, and the others."""
         entries = {name: self._claims.get(name) for name in names}
-        warm = {name: entry for name, entry in entries.items() if entry and entry.box}
-        return warm, [name for name in entries if name not in warm]
+        pooled = {name: entry for name, entry in entries.items() if entry and entry.container}
+        return pooled, [name for name in entries if name not in pooled]
 
-    def _hear(self, event: Happening | None) -> None:
+    def _on_event(self, event: ContainerEvent | None) -> None:
         """Report what an event is about: nothing in particular means that all may have changed."""
         if self._report is None:
             return
-        if event is None or event.name in self._warm_boxes:
+        if event is None or event.name in self._container_pool:
             self._report({})
             return
         with suppress(TargetUnavailable):
-            seen = self._cold.hear(event)
+            seen = self._dedicated.on_event(event)
             if seen:
                 self._report(seen)
 
-    def _say(self, seen: Mapping[str, Observation]) -> None:
+    def _report_states(self, seen: Mapping[str, Observation]) -> None:
         if self._report is not None:
             self._report(seen)
 
@@ -211,9 +221,9 @@ class DockerTarget:
                 self._report(self.poll([name]))
 
     def _complete(self, name: str) -> None:
-        self._cold.complete(name)
+        self._dedicated.complete(name)
         with suppress(TargetUnavailable):
-            self._warm.complete(name)
+            self._pooled.complete(name)
 
     def _keep(self) -> None:
         """Tidy up, first of all what a service before this one has left."""
@@ -221,9 +231,9 @@ class DockerTarget:
         while not self._closed.wait(pause):
             try:
                 if not pause:
-                    self._cold.sweep()
+                    self._dedicated.sweep()
                     self._images.sweep()
-                self._warm.sweep()
+                self._pooled.sweep()
             except TargetUnavailable as error:
                 log.debug("%s", error)
             except Exception:
@@ -234,16 +244,16 @@ class DockerTarget:
         return [act(item) for item in items] if len(items) < 2 else list(self._pool.map(act, items))
 
 
-class _Kept:
+class _ClaimInUse:
     """Says of a name whether it has folders, so that its claim is still needed."""
 
-    def __init__(self, state: Path, boxes: Boxes) -> None:
-        self._boxes = boxes
-        self._warm = {
+    def __init__(self, state: Path, directories: JobDirectories) -> None:
+        self._directories = directories
+        self._pooled = {
             name
-            for box in names_below(state, "warm")
-            for name in names_below(state / "warm", box, "jobs")
+            for container in names_below(state, "warm")
+            for name in names_below(state / "warm", container, "jobs")
         }
 
     def __call__(self, name: str) -> bool:
-        return name in self._warm or self._boxes.is_there(name)
+        return name in self._pooled or self._directories.is_there(name)

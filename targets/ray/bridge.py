@@ -26,18 +26,18 @@ from typing import Any
 
 import ray
 
-from targets.ray import ground, launcher, leases
+from targets.ray import launcher, node_setup, placement_groups
 from targets.ray.cluster import Cluster
-from targets.ray.leases import Leases
-from targets.ray.node import Away, Setting
-from targets.ray.nodes import Terms
-from targets.ray.verbs import Names, Record, Verbs
+from targets.ray.cluster_operations import ClusterOperations, Names, Record
+from targets.ray.node_description import LeaseTerms
+from targets.ray.placement_groups import PlacementGroups
+from targets.ray.remote_node import LauncherSettings, NodeUnavailable
 
 log = logging.getLogger(__name__)
 CONNECT_SECONDS = 30.0
 WAIT_SECONDS = 7.0
 REACH_SECONDS = 2.0
-_SENT = (ground, launcher, leases)  # nothing of ours is installed on the nodes
+_SENT = (node_setup, launcher, placement_groups)  # nothing of ours is installed on the nodes
 
 
 class Bridge:
@@ -52,8 +52,8 @@ class Bridge:
         self._connection, self._greeting = connection, greeting
         self._sending = threading.Lock()
         self._cluster: Cluster | None = None
-        self._verbs: Verbs | None = None
-        self._leases: Leases | None = None
+        self._operations: ClusterOperations | None = None
+        self._placement_groups: PlacementGroups | None = None
         self._connected = threading.Event()
         self._trouble = ""
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="request")
@@ -72,7 +72,7 @@ class Bridge:
             assert self._cluster is not None
             self._cluster.look()
             self._connected.set()
-            self._tell([])
+            self._send_events([])
             self._cluster.follow()
         except BaseException as error:
             self._leave(error)
@@ -101,10 +101,10 @@ class Bridge:
             **_place(self._greeting),
         )
         setting = _setting(self._greeting)
-        self._cluster = Cluster(setting, self._tell)
+        self._cluster = Cluster(setting, self._send_events)
         if not setting.exclusive:
-            self._leases = Leases(setting.namespace, self._look)
-        self._verbs = Verbs(self._cluster, self._leases)
+            self._placement_groups = PlacementGroups(setting.namespace, self._observe)
+        self._operations = ClusterOperations(self._cluster, self._placement_groups)
 
     def _expect(self) -> None:
         """A cluster that wants another token than ours never answers, and Ray waits for ever."""
@@ -121,7 +121,7 @@ class Bridge:
     def _answer(self, request: Mapping[str, Any]) -> None:
         try:
             answer = {"ok": True, **(self._do(request) or {})}
-        except Away as error:
+        except NodeUnavailable as error:
             answer = {"ok": False, "error": str(error)}
         except Exception as error:
             log.exception("a request failed")
@@ -131,24 +131,26 @@ class Bridge:
 
     def _do(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not self._connected.wait(0.5 if self._trouble else WAIT_SECONDS):
-            raise Away(self._trouble or "the cluster has not let us in yet")
+            raise NodeUnavailable(self._trouble or "the cluster has not let us in yet")
         assert self._cluster is not None
-        assert self._verbs is not None
+        assert self._operations is not None
         if not self._cluster.answers:
-            raise Away(f"the cluster's head at {self._greeting['address']} does not answer")
+            raise NodeUnavailable(
+                f"the cluster's head at {self._greeting['address']} does not answer"
+            )
         arguments = {name: given for name, given in request.items() if name not in ("id", "op")}
-        answer: Mapping[str, Any] | None = getattr(self._verbs, request["op"])(**arguments)
+        answer: Mapping[str, Any] | None = getattr(self._operations, request["op"])(**arguments)
         return answer
 
-    def _look(self, names: Names) -> Mapping[str, Record]:
-        if self._verbs is None or not self._connected.is_set():
+    def _observe(self, names: Names) -> Mapping[str, Record]:
+        if self._operations is None or not self._connected.is_set():
             return {name: {"state": "unknown"} for name in names}
-        seen: Mapping[str, Record] = self._verbs.observe(names)["observations"]
+        seen: Mapping[str, Record] = self._operations.observe(names)["observations"]
         return seen
 
-    def _tell(self, observations: Sequence[Mapping[str, Any]]) -> None:
-        if self._leases is not None:
-            self._leases.nudge()
+    def _send_events(self, observations: Sequence[Mapping[str, Any]]) -> None:
+        if self._placement_groups is not None:
+            self._placement_groups.nudge()
         with contextlib.suppress(OSError):
             self._send({"event": list(observations)})
 
@@ -167,15 +169,15 @@ def main() -> None:
     os._exit(0)  # without Ray's farewell, which waits for a cluster that may be gone
 
 
-def _setting(greeting: Mapping[str, Any]) -> Setting:
+def _setting(greeting: Mapping[str, Any]) -> LauncherSettings:
     with open(greeting["code"], "rb") as file:
         code = file.read()
     source, exclusive = "".join(map(inspect.getsource, _SENT)), greeting["exclusive"]
-    return Setting(
+    return LauncherSettings(
         namespace=greeting["namespace"],
         owner=greeting["owner"],
         service=greeting["service"],
-        terms=Terms(greeting["lease"]),
+        terms=LeaseTerms(greeting["lease"]),
         exclusive=exclusive,
         code=code,
         idle=greeting["idle"],

@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray.experimental import internal_kv
 
-from targets.ray.node import RemoteNode, Setting
-from targets.ray.nodes import Described, describe
+from targets.ray.node_description import NodeDescription, describe
+from targets.ray.remote_node import LauncherSettings, RemoteNode
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
@@ -29,13 +29,13 @@ class ClusterChanged(Exception):
     """Another cluster answers at the address: this driver is none of it."""
 
 
-class Gone:
+class LostNode:
     """A node that was there. Its jobs are over at `over_at`, by the bridge's clock."""
 
     def __init__(self, over_at: float) -> None:
         self.over_at = over_at
         self.died_at = time.time()
-        self.told = False
+        self.is_reported = False
 
     @property
     def is_over(self) -> bool:
@@ -51,14 +51,14 @@ class Cluster:
     """
 
     def __init__(
-        self, setting: Setting, report: Callable[[Sequence[Mapping[str, Any]]], None]
+        self, setting: LauncherSettings, report: Callable[[Sequence[Mapping[str, Any]]], None]
     ) -> None:
         self._setting, self._report = setting, report
         self._nodes: dict[str, RemoteNode] = {}
-        self._gone: dict[str, Gone] = {}
+        self._gone: dict[str, LostNode] = {}
         self._lock = threading.Lock()
         self._seen_at = time.monotonic()
-        self._home = ray.get_runtime_context().get_node_id()
+        self._driver_node = ray.get_runtime_context().get_node_id()
         self._marks = f"{setting.namespace}/"
         self._marked: set[str] = set()
         self._began = False
@@ -68,7 +68,7 @@ class Cluster:
         """Whether the cluster's head has answered lately."""
         return time.monotonic() - self._seen_at < HEAD_SILENT_AFTER
 
-    def node(self, name: str) -> RemoteNode | Gone:
+    def node(self, name: str) -> RemoteNode | LostNode:
         """The node of a name. One that is not there now is gone, and does not come back."""
         with self._lock:
             found = self._nodes.get(name) or self._gone.get(name)
@@ -85,7 +85,7 @@ class Cluster:
         """Whether all that was ever launched can be seen, or is seen to be over."""
         with self._lock:
             nodes, gone = list(self._nodes.values()), list(self._gone.values())
-        silent = {node.described.name for node in nodes if node.is_silent}
+        silent = {node.description.name for node in nodes if node.is_silent}
         return self._began and all(one.is_over for one in gone) and not silent & self._marked
 
     def may_have_jobs(self, name: str) -> bool:
@@ -114,14 +114,14 @@ class Cluster:
         """Take in who is there and who is gone."""
         records = ray.nodes()  # type: ignore[no-untyped-call]
         alive = [record for record in records if record["Alive"]]
-        if self._home not in {record["NodeID"] for record in alive}:
+        if self._driver_node not in {record["NodeID"] for record in alive}:
             raise ClusterChanged("the node that this driver stands on is not of the cluster")
         known = {own.name: own for own in map(describe, alive) if own is not None}
         with self._lock:
             left = [self._nodes.pop(name) for name in self._nodes.keys() - known.keys()]
             for node in left:
                 node.leave()
-                self._gone[node.described.name] = self._dead(node)
+                self._gone[node.description.name] = self._dead(node)
         if not self._began:
             self._marked, self._began = self._read_marks(), True
             for name in self._marked - known.keys():
@@ -129,9 +129,9 @@ class Cluster:
         for own in known.values():
             self._meet(own)
         self._seen_at = time.monotonic()
-        self._tell(bool(left))
+        self._send_events(bool(left))
 
-    def _meet(self, own: Described) -> None:
+    def _meet(self, own: NodeDescription) -> None:
         if own.name in self._nodes:
             return
         node = RemoteNode(own, self._setting, self._report, self._mark)
@@ -148,15 +148,15 @@ class Cluster:
         keys = internal_kv._internal_kv_list(self._marks)
         return {key.decode()[len(self._marks) :] for key in keys}
 
-    def _dead(self, node: RemoteNode | None) -> Gone:
+    def _dead(self, node: RemoteNode | None) -> LostNode:
         now, terms = time.monotonic(), self._setting.terms
-        return Gone(terms.over_at(-math.inf if node is None else node.last_contact, now))
+        return LostNode(terms.over_at(-math.inf if node is None else node.last_contact, now))
 
-    def _tell(self, is_changed: bool) -> None:
+    def _send_events(self, is_changed: bool) -> None:
         with self._lock:
-            over = [(n, g) for n, g in self._gone.items() if g.is_over and not g.told]
+            over = [(n, g) for n, g in self._gone.items() if g.is_over and not g.is_reported]
         for name, gone in over:
-            gone.told = True
+            gone.is_reported = True
             internal_kv._internal_kv_del(self._marks + name)
         if over or is_changed:
             self._report([])

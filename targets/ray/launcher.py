@@ -19,22 +19,22 @@ from typing import Any
 
 import ray
 
-from targets.ray.ground import (
+from targets.ray.node_setup import (
     alive_nodes,
     clock,
-    drop_old,
+    delete_old_folders,
+    earlier_jobs_end_at,
     free_ports,
-    kept_terms,
-    others_are_over_at,
-    own_folder,
-    started_agent,
+    node_folder,
+    start_agent,
+    stored_lease_terms,
 )
 
 log = logging.getLogger(__name__)
 _GATHER = 0.01
 
 
-class Launcher:
+class NodeLauncher:
     """Starts jobs on its node, and tells the bridge what becomes of them.
 
     `setting`: `owner`, `node_id`, `version`, and `idle`, the seconds without jobs and without
@@ -49,17 +49,17 @@ class Launcher:
         self._is_configured = False
         self._renewed = self._heard = self._busy_at = clock()
         self._port_lock = threading.Lock()
-        self._root = own_folder(setting["owner"], setting["node_id"])
-        self._lease = kept_terms(self._root)
-        self._ready_at = others_are_over_at(self._root, setting["owner"])
-        drop_old(self._root, setting["owner"])
-        self._feed = Feed()
-        self._agent = started_agent(self._root, b"".join(code))
+        self._root = node_folder(setting["owner"], setting["node_id"])
+        self._lease = stored_lease_terms(self._root)
+        self._ready_at = earlier_jobs_end_at(self._root, setting["owner"])
+        delete_old_folders(self._root, setting["owner"])
+        self._feed = LauncherFeed()
+        self._agent = start_agent(self._root, b"".join(code))
         self._agent.subscribe(self._feed.add)
         threading.Thread(target=self._keep, name="keep", daemon=True).start()
 
     def configure(self, service: Mapping[str, Any], lease: Mapping[str, float]) -> None:
-        """How to reach the service, and the terms of the lease (`targets.ray.nodes.Terms`)."""
+        """How to reach the service, and the terms of the lease (`node_description.LeaseTerms`)."""
         path = service.get("socket")
         here = path if path and os.path.exists(path) else None  # else the service is elsewhere
         self._agent.configure(service={**service, "socket": here}, lease=lease["inner"])
@@ -155,7 +155,7 @@ class Launcher:
             ray.kill(me, no_restart=True)  # nobody needs it: give the node's GPUs back
 
 
-class Feed:
+class LauncherFeed:
     """What the agent has told, with a number each; who asks from a number on waits for more."""
 
     def __init__(self) -> None:

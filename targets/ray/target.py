@@ -18,8 +18,8 @@ from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import RayConfig
-from targets.place import Site
-from targets.ray import link
+from targets.ray import bridge_client
+from targets.service_address import ServiceAddress
 
 # A launcher that has had neither jobs nor a service for so long gives its devices back.
 IDLE_SECONDS = 600.0
@@ -28,79 +28,79 @@ IDLE_SECONDS = 600.0
 class RayTarget:
     """See `targets.base.Target`."""
 
-    def __init__(self, config: RayConfig, site: Site, agent_token: str) -> None:
+    def __init__(self, config: RayConfig, site: ServiceAddress, agent_token: str) -> None:
         self._config = config
         self._report: Report | None = None
-        self._places: dict[str, str] = {}
+        self._nodes_of: dict[str, str] = {}
         folder = site.root / config.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._link = link.BridgeLink(
-            link.command(config.python, folder),
+        self._bridge = bridge_client.BridgeClient(
+            bridge_client.command(config.python, folder),
             _environment(config),
             _greeting(config, site, agent_token, _runtime(folder)),
             folder,
-            self._hear,
+            self._on_events,
         )
 
     def capacity(self) -> Capacity:
-        return Capacity(tuple(map(self._node, self._link.ask("capacity")["nodes"])))
+        return Capacity(tuple(map(self._node, self._bridge.ask("capacity")["nodes"])))
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        wanted = {job.name: job for job in jobs}
-        if not wanted:
+        by_name = {job.name: job for job in jobs}
+        if not by_name:
             return {}
-        self._places.update({job.name: job.node for job in jobs})
-        answer = self._link.ask("launch", jobs=[_adapted(job).wire() for job in wanted.values()])
+        self._nodes_of.update({job.name: job.node for job in jobs})
+        answer = self._bridge.ask("launch", jobs=[_adapted(job).wire() for job in by_name.values()])
         return {name: TargetUnavailable(why) for name, why in answer["failures"].items()}
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         if not names:
             return {}
-        answer = self._link.ask("observe", names=self._placed(names))
-        return self._taken(answer["observations"])
+        answer = self._bridge.ask("observe", names=self._placed(names))
+        return self._observations(answer["observations"])
 
     def jobs(self) -> Mapping[str, Observation]:
-        return self._taken(self._link.ask("jobs")["observations"])
+        return self._observations(self._bridge.ask("jobs")["observations"])
 
     def stop(self, names: Collection[str], grace: float) -> None:
-        self._link.ask("stop", names=self._placed(names), grace=grace)
+        self._bridge.ask("stop", names=self._placed(names), grace=grace)
 
     def remove(self, names: Collection[str]) -> None:
-        self._link.ask("remove", names=self._placed(names))
+        self._bridge.ask("remove", names=self._placed(names))
         for name in names:
-            self._places.pop(name, None)
+            self._nodes_of.pop(name, None)
 
     def watch(self, report: Report) -> None:
         self._report = report
 
     def close(self) -> None:
-        self._link.close()
+        self._bridge.close()
 
     @property
     def bridge_pid(self) -> int | None:
         """The process id of the bridge, for whoever looks after the machine."""
-        return self._link.pid
+        return self._bridge.pid
 
-    def _node(self, told: Mapping[str, Any]) -> Node:
+    def _node(self, records: Mapping[str, Any]) -> Node:
         most = self._config.cpus_per_node
-        cpus = told["cpus"] if most is None else min(most, told["cpus"])
-        return Node(told["name"], cpus, tuple(told["gpus"]), told["memory_mb"])
+        cpus = records["cpus"] if most is None else min(most, records["cpus"])
+        return Node(records["name"], cpus, tuple(records["gpus"]), records["memory_mb"])
 
     def _placed(self, names: Collection[str]) -> dict[str, str | None]:
-        return {name: self._places.get(name) for name in names}
+        return {name: self._nodes_of.get(name) for name in names}
 
-    def _hear(self, events: list[dict[str, Any]]) -> None:
+    def _on_events(self, events: list[dict[str, Any]]) -> None:
         if self._report is not None:
             self._report({seen["name"]: Observation.of(seen) for seen in events})
 
-    def _taken(self, told: Mapping[str, Mapping[str, Any]]) -> dict[str, Observation]:
-        seen = {name: Observation.of(record) for name, record in told.items()}
+    def _observations(self, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Observation]:
+        seen = {name: Observation.of(record) for name, record in records.items()}
         for name, one in seen.items():
-            node = told[name].get("node")
+            node = records[name].get("node")
             if one.state in (State.ALIVE, State.CREATED, State.EXITED) and node:
-                self._places[name] = node
+                self._nodes_of[name] = node
             elif one.state is State.REMOVED:
-                self._places.pop(name, None)
+                self._nodes_of.pop(name, None)
         return seen
 
 
@@ -121,7 +121,7 @@ def _environment(config: RayConfig) -> dict[str, str]:
     return {**kept, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": config.token.get_secret_value()}
 
 
-def _greeting(config: RayConfig, site: Site, token: str, runtime: Path) -> dict[str, Any]:
+def _greeting(config: RayConfig, site: ServiceAddress, token: str, runtime: Path) -> dict[str, Any]:
     service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
     return {
         "address": config.address,

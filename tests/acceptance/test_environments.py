@@ -245,7 +245,7 @@ def slow_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     gate, programs = tmp_path / "gate", tmp_path / "bin"
     gate.touch()
     programs.mkdir()
-    from dispatcher.agent.builds.building import find_uv
+    from dispatcher.agent.builds.builder import find_uv
 
     uv = find_uv({**os.environ, "PATH": f"{os.environ['PATH']}:{TOOLS}"})
     assert uv is not None, "make setup"

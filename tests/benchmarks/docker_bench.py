@@ -2,7 +2,7 @@
 
 The bare SDK creates, starts, waits for and removes a container of the same image that runs the same
 script, as many at a time. Both are measured in turns, so that both see the same machine; what is
-told is the median. Warm runs are short scripts that fork in one container.
+told is the median. Pooled runs are short scripts that fork in one container.
 """
 
 import os
@@ -146,10 +146,10 @@ def main() -> None:
         for name in ("bare", "cold", "warm"):
             (folder / name).mkdir()
         for name in ("cold", "warm"):
-            is_warm = name == "warm"
-            rig = make_rig(engine, folder / name, token=TOKEN, real_agent=True, warm=is_warm)
+            is_poolable = name == "warm"
+            rig = make_rig(engine, folder / name, token=TOKEN, real_agent=True, warm=is_poolable)
             with serving(rig.site.service_socket) as service:
-                if is_warm:
+                if is_poolable:
                     warm(rig, service)
                 else:
                     cold(rig, Bare(engine, folder / "bare"), service)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from targets.docker.profile import SERVICE
+from targets.docker.container_spec import SERVICE
 from tests.chaos.effects import Effects
 from tests.chaos.injection import NAMED
 from tests.chaos.nursery import NursedService

@@ -187,7 +187,7 @@ def workers(service: Service) -> Iterator[tuple[str, int]]:
             continue
         if pid in agents:
             yield "agent", pid
-        elif "dispatcher.agent.starting.forker" in line:
+        elif "dispatcher.agent.starting.fork_server" in line:
             yield ("forker" if process.parent in agents else "shim"), pid
         else:
             yield "trial", pid

@@ -89,7 +89,7 @@ def kill_agent(desk: Desk, _run_id: str) -> None:
 def kill_forkers(desk: Desk, _run_id: str) -> None:
     """The fork servers: parents of the shims."""
     place = str(desk.service.data / "nodes" / "local")
-    for forker in processes.running("dispatcher.agent.starting.forker", place):
+    for forker in processes.running("dispatcher.agent.starting.fork_server", place):
         if processes.look(forker.parent) and "serve" in _command(forker.parent):
             os.kill(forker.pid, signal.SIGKILL)
 

@@ -8,7 +8,7 @@ from typing import Any
 from dispatcher.core.jobs import Evidence, Job, Observation, State
 from targets.config import DockerConfig
 from targets.docker.target import DockerTarget
-from targets.place import Site
+from targets.service_address import ServiceAddress
 from tests.rigs.dockerd import IMAGE, Dockerd
 from tests.rigs.shim import make_runtime
 from tests.rigs.waiting import until
@@ -31,7 +31,7 @@ class Rig:
 
     engine: Dockerd
     config: DockerConfig
-    site: Site
+    site: ServiceAddress
     token: str
     runtime: Path | None
     seconds: float = 30
@@ -104,7 +104,7 @@ def make_rig(
     sockets = folder / "sockets"
     sockets.mkdir()
     sockets.chmod(0o711)
-    site = Site(
+    site = ServiceAddress(
         service_id=secrets.token_hex(4),
         root=folder / "targets",
         socket_dir=sockets,

@@ -18,8 +18,8 @@ from dispatcher.core.jobs import Evidence, Job, Observation, Rank, State, World
 from dispatcher.core.scheduling import Node
 from targets.base import TargetUnavailable
 from targets.config import RayConfig
-from targets.place import Site
 from targets.ray.target import RayTarget
+from targets.service_address import ServiceAddress
 from tests.rigs import processes
 from tests.rigs.raycluster import RayCluster
 from tests.rigs.waiting import until
@@ -73,7 +73,7 @@ class Rig:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.site = Site(
+        self.site = ServiceAddress(
             service_id=secrets.token_hex(4),
             root=self.folder / "targets",
             socket_dir=self.folder,

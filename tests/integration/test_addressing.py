@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from dispatcher.services.tracking import Chunk, TrackingService
-from dispatcher.store.blobs import Logs
+from dispatcher.store.content.blobs import Logs
 from dispatcher.store.contract import Store
 from dispatcher.store.memory import MemoryStore
+from dispatcher.store.runs.testing import add, make
 from dispatcher.store.sql import SqlStore
-from dispatcher.store.testing import add, make
 
 
 class AddressingContract:
@@ -42,7 +42,7 @@ class AddressingContract:
             thread.start()
         for thread in threads:
             thread.join()
-        points = store.read(lambda tx: tx.telemetry.points(["top", "mid", "other", "leaf0"]))
+        points = store.read(lambda tx: tx.metrics.points(["top", "mid", "other", "leaf0"]))
         logged = [point.value for point in points["top"]]
         assert sorted(logged) == list(range(1000))
         for number in range(20):
@@ -59,7 +59,7 @@ class AddressingContract:
         self, store: Store, tracking: TrackingService
     ) -> None:
         tracking.take([Chunk("leaf0", 7, "metrics", 0, line("m", "scalar", 1, "top"))])
-        [point] = store.read(lambda tx: tx.telemetry.points(["top"]))["top"]
+        [point] = store.read(lambda tx: tx.metrics.points(["top"]))["top"]
         assert point.attempt == 1
 
     def test_who_listens_is_told_of_the_run_that_has_the_points(

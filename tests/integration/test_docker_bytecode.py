@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.docker.profile import BYTECODE, COMPILER_LABEL, RUNTIME
+from targets.docker.container_spec import BYTECODE, COMPILER_LABEL, RUNTIME
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.waiting import until

@@ -11,21 +11,21 @@ import docker
 import pytest
 
 from dispatcher.core.jobs import Job, State
-from targets.docker.boxes import Boxes
 from targets.docker.claims import Claims
+from targets.docker.job_directories import JobDirectories
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 
 # Everything that a launch or a stop changes outside of the process. It can be cut off before and
 # after each.
 STEPS = [
-    (Boxes, "fill"),
+    (JobDirectories, "fill"),
     (docker.APIClient, "create_container"),
     (Claims, "take"),
     (docker.APIClient, "start"),
     (docker.APIClient, "remove_container"),
     (Claims, "withdraw"),
-    (Boxes, "delete"),
+    (JobDirectories, "delete"),
 ]
 
 

@@ -11,7 +11,7 @@ from docker.errors import APIError
 from dispatcher.core.jobs import Rank, State
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.docker import gpu
-from targets.docker.profile import inside
+from targets.docker.container_spec import inside
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
 

@@ -12,8 +12,8 @@ from docker.errors import NotFound
 
 from dispatcher.core.jobs import Job, Observation, State
 from targets.base import LaunchRefused, Target
-from targets.docker import cold
-from targets.docker.profile import SOCKET_VARIABLE
+from targets.docker import dedicated
+from targets.docker.container_spec import SOCKET_VARIABLE
 from targets.testing import TargetContract
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import IMAGE, Dockerd
@@ -234,7 +234,7 @@ def test_a_stopped_job_gets_its_grace_and_no_more(rig: Rig) -> None:
 def test_a_supervisor_that_is_stuck_is_killed_with_its_container(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cold, "LAST_WORDS", 0.2)
+    monkeypatch.setattr(dedicated, "LAST_WORDS", 0.2)
     one = job("kill -STOP $PPID; echo stuck; sleep 60")
     rig.target.launch([one])
     until(lambda: "stuck" in rig.said(one), "the supervisor is stuck")

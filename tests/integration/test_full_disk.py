@@ -12,10 +12,10 @@ from sqlalchemy import make_url
 
 from dispatcher.client.errors import ServiceException
 from dispatcher.core.errors import StorageFull
-from dispatcher.store.blobs import Blobs, Logs
-from dispatcher.store.incoming import Incoming
+from dispatcher.store.content.blobs import Blobs, Logs
+from dispatcher.store.content.incoming import Incoming
+from dispatcher.store.content.uploads import Uploads
 from dispatcher.store.sql import SqlStore
-from dispatcher.store.uploads import Uploads
 from dispatcher.wire.encoding import frames
 from tests.rigs.disk import Disk, small_disk
 from tests.rigs.service import Service

@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dispatcher.server.wiring import House
-from dispatcher.store.blobs import Blobs
-from dispatcher.store.uploads import Uploads
+from dispatcher.store.content.blobs import Blobs
+from dispatcher.store.content.uploads import Uploads
 from tests.integration.http_house import JSON, spec, submit
 
 

@@ -230,14 +230,14 @@ def test_a_bayesian_sweep_goes_on_only_in_the_same_space(api: TestClient, house:
 
 
 def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> None:
-    from dispatcher.store.records import Point
+    from dispatcher.store.metrics.contract import Point
 
     api.post("/sweeps", json=sweep("HD_nan", max_total_runs=2))
     until(lambda: len(api.get("/sweeps/HD_nan/trials").json()["trials"]) == 2, "two are made")
     values: list[Any] = [math.nan, math.inf, "text", True, None]
     points = [Point("HD_nan_0", 1, "m", "scalar", value) for value in values]
     points.append(Point("HD_nan_1", 1, "m", "scalar", -3.0))
-    house.store.write(lambda tx: tx.telemetry.add_points(points))
+    house.store.write(lambda tx: tx.metrics.add_points(points))
     rows = api.get("/sweeps/HD_nan/ranking").json()["trials"]
     assert [(row["run_id"], row["best_primary_metric"]) for row in rows] == [
         ("HD_nan_1", -3.0),
@@ -246,7 +246,7 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
 
 
 def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -> None:
-    from dispatcher.store.records import Point
+    from dispatcher.store.metrics.contract import Point
 
     told = sweep("HD_front", max_total_runs=5, max_concurrent_runs=5, **SECOND)
     assert api.post("/sweeps", json=told).status_code == 201
@@ -259,7 +259,7 @@ def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -
         for name, each in ((m, ms), (n, ns))
         for value in each
     ]
-    house.store.write(lambda tx: tx.telemetry.add_points(points))
+    house.store.write(lambda tx: tx.metrics.add_points(points))
     rows = api.get("/sweeps/HD_front/front").json()["trials"]
     assert [(row["run_id"], row["metrics"]) for row in rows] == [
         ("HD_front_1", {"m": 2.0, "n": 6.0}),
@@ -276,12 +276,12 @@ def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -
 def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
     api: TestClient, house: House
 ) -> None:
-    from dispatcher.store.records import Point
+    from dispatcher.store.metrics.contract import Point
 
     api.post("/sweeps", json=sweep("HD_wide", max_total_runs=3, max_concurrent_runs=3))
     until(lambda: len(api.get("/sweeps/HD_wide/trials").json()["trials"]) == 3, "three are made")
     points = [Point(f"HD_wide_{number}", 1, "m", "scalar", 1.0) for number in range(3)]
-    house.store.write(lambda tx: tx.telemetry.add_points(points))
+    house.store.write(lambda tx: tx.metrics.add_points(points))
     api.post("/runs/HD_wide/cancel")
     rows = api.get("/sweeps/HD_wide/trials").json()["trials"]
     values = sorted(float(row["hyperparameters"].split(":")[1].strip("} ")) for row in rows)

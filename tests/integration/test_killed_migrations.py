@@ -9,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, text
-from sqlmodel import SQLModel
 
 from dispatcher.store import migrations
 from dispatcher.store.sql import SqlStore
+from dispatcher.store.tables import METADATA
 
 KILLED = 9
 
@@ -44,7 +44,7 @@ def test_a_service_killed_at_any_statement_of_a_migration_has_not_begun_it(url: 
     assert statements > 20
     engine = create_engine(url)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()
     store = SqlStore(url)
     assert [one.name for one in store.read(lambda tx: tx.registry.experiments())] == ["e"]

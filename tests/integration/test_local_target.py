@@ -11,15 +11,15 @@ from dispatcher.core.jobs import Job
 from targets.base import Target
 from targets.config import LocalConfig
 from targets.local import LocalTarget
-from targets.place import Site
-from targets.testing import QueueingContract
+from targets.service_address import ServiceAddress
+from targets.testing import AdmissionQueueContract
 from tests.rigs.processes import running
 
 
 @pytest.fixture
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTarget]:
     root = tmp_path_factory.mktemp("local")
-    site = Site("contract", root / "nodes", root, root / "nobody", "http://127.0.0.1:9")
+    site = ServiceAddress("contract", root / "nodes", root, root / "nobody", "http://127.0.0.1:9")
     target = LocalTarget(LocalConfig(name="here", cpus=1), site, "token")
     yield target
     target.close()
@@ -28,7 +28,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTarget]:
             kill(agent.pid, signal.SIGTERM)
 
 
-class TestContract(QueueingContract):
+class TestContract(AdmissionQueueContract):
     """What every target keeps whose nodes queue."""
 
     @pytest.fixture

@@ -200,7 +200,7 @@ def test_a_launcher_that_died_is_replaced_and_finds_its_jobs(rig: Rig) -> None:
     before = rig.alive(one)
     (launcher,) = [
         p.pid
-        for p in processes.running("ray::Launcher")
+        for p in processes.running("ray::NodeLauncher")
         if os.readlink(f"/proc/{p.pid}/cwd") and _serves(p.pid, one)
     ]
 

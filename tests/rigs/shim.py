@@ -2,7 +2,8 @@
 
 It keeps the part of the contract that a target sees: it runs the job's command, passes SIGTERM on,
 kills after the grace that `stop` in the job's folder says, and leaves `exit.json` there as its last
-act. `make_runtime` writes it to where a container imports `dispatcher.agent.starting.single` from.
+act. `make_runtime` writes it to where a container imports
+`dispatcher.agent.starting.single_job` from.
 """
 
 from pathlib import Path

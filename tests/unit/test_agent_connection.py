@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.agents import AgentConnection
+from targets.agent_connection import AgentConnection
 from targets.base import TargetUnavailable
 from tests.rigs.waiting import until
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.agent.environment import environments, expanded, inherited
+from dispatcher.agent.process_environment import environments, expanded, inherited
 
 
 def job(**options: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.agent.exit_records import refusal
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
-from dispatcher.agent.records import refusal
 
 
 @given(st.text())

@@ -17,7 +17,7 @@ def test_the_folder_is_made_once_and_can_be_imported_from(tmp_path: Path) -> Non
     assert os.stat(folder).st_ino == before
     assert os.listdir(tmp_path) == [os.path.basename(folder)]
     program = (
-        "import dispatcher.agent.starting.forker as f, dispatcher as d; "
+        "import dispatcher.agent.starting.fork_server as f, dispatcher as d; "
         "print(d.__file__, f.__cached__)"
     )
     said = subprocess.run(
@@ -61,7 +61,7 @@ def test_from_a_zip_it_makes_the_same(tmp_path: Path) -> None:
 def test_it_imports_the_standard_library_alone() -> None:
     program = (
         "import sys\nimport dispatcher.agent.__main__, dispatcher.agent.server\n"
-        "import dispatcher.agent.starting.single\n"
+        "import dispatcher.agent.starting.single_job\n"
         "print(sorted({n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names)))"
     )
     said = subprocess.run(

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from dispatcher.agent.starting.methods import is_same_binary, key_of, own_modules, why_fresh
 from dispatcher.agent.starting.spawning import interpreter_of
+from dispatcher.agent.starting.start_method import fresh_reason, is_same_binary, key_of, own_modules
 
 PYTHON = sys.executable
 
 
 def may_fork(**options: Any) -> bool:
     job = {"script": "train.py", "interpreter": "python", "start": "auto", **options}
-    return why_fresh(job, key_of(job, PYTHON), PYTHON) is None
+    return fresh_reason(job, key_of(job, PYTHON), PYTHON) is None
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ NAMES = [f"r{k:02}" for k in range(40)]
 
 
 def queueing(cpus: float) -> Capacity:
-    return Capacity((Node("n", cpus),), queues=True)
+    return Capacity((Node("n", cpus),), has_admission_queue=True)
 
 
 @pytest.fixture

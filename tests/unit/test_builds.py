@@ -4,7 +4,7 @@ import queue
 import sys
 from pathlib import Path
 
-from dispatcher.agent.builds.environments import Environments, Failure
+from dispatcher.agent.builds.environment_cache import BuildFailure, EnvironmentCache
 
 UV = """#!/bin/sh
 [ "$1" = --version ] && echo uv 1.0
@@ -16,8 +16,8 @@ def test_what_is_canceled_between_two_commands_of_a_build_begins_no_other(tmp_pa
     uv = tmp_path / "uv"
     uv.write_text(UV.format(folder=tmp_path))
     uv.chmod(0o755)
-    done: queue.Queue[tuple[str, Failure | None]] = queue.Queue()
-    made = Environments(
+    done: queue.Queue[tuple[str, BuildFailure | None]] = queue.Queue()
+    made = EnvironmentCache(
         str(tmp_path / "environments"),
         sys.executable,
         {"PATH": f"{tmp_path}:/usr/bin:/bin"},

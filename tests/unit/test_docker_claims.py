@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.jobs import Job, Rank, World
-from targets.docker.claims import KEPT_SECONDS, Claim, Claims, Entry, entry_of
+from targets.docker.claims import KEPT_SECONDS, ClaimRecord, Claims, ClaimState, claim_record
 
-ENTRY = Entry(Claim.LAUNCHED, "a-box", (0, 1), alone=False)
+ENTRY = ClaimRecord(ClaimState.LAUNCHED, "a-box", (0, 1), alone=False)
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def claims(tmp_path: Path) -> Claims:
 def test_a_name_is_claimed_for_good(claims: Claims, tmp_path: Path) -> None:
     assert claims.get("a-1") is None
     assert claims.take("a-1", ENTRY) == ENTRY
-    assert claims.take("a-1", Entry()) == ENTRY
+    assert claims.take("a-1", ClaimRecord()) == ENTRY
 
     assert Claims(tmp_path, lambda _: False).get("a-1") == ENTRY
 
@@ -29,20 +29,20 @@ def test_a_name_is_claimed_for_good(claims: Claims, tmp_path: Path) -> None:
 def test_a_withdrawn_name_cannot_be_claimed(claims: Claims) -> None:
     claims.withdraw("a-1")
 
-    assert claims.take("a-1", ENTRY).claim is Claim.WITHDRAWN
+    assert claims.take("a-1", ENTRY).claim is ClaimState.WITHDRAWN
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", '{"claim": "launched"}', "/etc/passwd"])
 def test_a_claim_that_makes_no_sense_is_a_claim(claims: Claims, tmp_path: Path, text: str) -> None:
     (tmp_path / "claims" / "a-1").symlink_to(text)
 
-    assert claims.claim("a-1") is Claim.LAUNCHED
-    assert claims.take("a-1", ENTRY) == Entry()
+    assert claims.claim("a-1") is ClaimState.LAUNCHED
+    assert claims.take("a-1", ENTRY) == ClaimRecord()
 
 
 def test_a_claim_can_be_replaced_and_given_back(claims: Claims) -> None:
     claims.take("a-1", ENTRY)
-    stopped = replace(ENTRY, claim=Claim.STOPPED)
+    stopped = replace(ENTRY, claim=ClaimState.STOPPED)
     claims.put("a-1", stopped)
     assert claims.get("a-1") == stopped
 
@@ -81,9 +81,9 @@ def test_a_claim_tells_which_streams_a_job_has() -> None:
     ranks = (Rank(0), Rank(1))
     job = Job("a-b.c-2.1", "a-b.c", 2, script="x.py", ranks=ranks, world=World(4, 2, "mpi"))
 
-    facts = entry_of(job).facts(job.name)
+    facts = claim_record(job).facts(job.name)
 
     assert (facts["run_id"], facts["attempt"]) == ("a-b.c", 2)
     assert [rank["rank"] for rank in facts["ranks"]] == [0, 1]
     assert facts["world"]
-    assert not entry_of(Job("a-1", "a", 1)).facts("a-1")["world"]
+    assert not claim_record(Job("a-1", "a", 1)).facts("a-1")["world"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from targets.docker.files import (
+from targets.docker.guarded_files import (
     GuardedFiles,
     delete_below,
     is_below,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dispatcher.agent.builds.building import fits
+from dispatcher.agent.builds.builder import fits
 from dispatcher.agent.builds.conda_names import mapped
-from dispatcher.agent.builds.indexes import for_uv
+from dispatcher.agent.builds.package_indexes import for_uv
 from dispatcher.client.configs.definition import spec_of
 from dispatcher.client.configs.run_configuration import RunConfiguration
 from dispatcher.client.environments.conda_dependencies import CondaDependencies

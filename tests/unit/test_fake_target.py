@@ -7,15 +7,15 @@ import pytest
 from dispatcher.core.jobs import Job
 from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Target
-from targets.testing import FakeTarget, QueueingContract
+from targets.testing import AdmissionQueueContract, FakeTarget
 
 
-class TestContract(QueueingContract):
+class TestContract(AdmissionQueueContract):
     """What every target keeps whose nodes queue."""
 
     @pytest.fixture
     def target(self) -> Target:
-        return FakeTarget(Capacity((Node("n", 1),), queues=True))
+        return FakeTarget(Capacity((Node("n", 1),), has_admission_queue=True))
 
     @pytest.fixture
     def make_job(self) -> Callable[[str], Job]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.agent.shipping.leavings import readable
+from dispatcher.agent.shipping.outputs import readable
 from dispatcher.client.errors import AzureMLException, UserErrorException
 from dispatcher.client.runs.files import path_below
 from dispatcher.client.runs.plots import check_image, name_of

@@ -14,8 +14,8 @@ import threading
 import time
 
 from dispatcher.agent.service import connect
-from dispatcher.agent.shipping.followed import Followed
-from dispatcher.agent.shipping.keeper import Keeper
+from dispatcher.agent.shipping.tracked_job import TrackedJob
+from dispatcher.agent.shipping.upload_pool import UploadPool
 from dispatcher.wire import encoding
 from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
@@ -23,11 +23,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-    from dispatcher.agent.shipping.followed import Piece
-    from dispatcher.agent.shipping.sources import Sources
+    from dispatcher.agent.shipping.telemetry_source import TelemetrySource
+    from dispatcher.agent.shipping.tracked_job import Piece
     from dispatcher.wire.connection import ServiceConnection
 
-    Batch = List[Tuple[Followed, List[Piece]]]
+    Batch = List[Tuple[TrackedJob, List[Piece]]]
 
 log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000
@@ -48,13 +48,16 @@ class Shipper:
     """
 
     def __init__(
-        self, sources: Sources, tell: Callable[[str], None], on_complete: Callable[[str], None]
+        self,
+        sources: TelemetrySource,
+        tell: Callable[[str], None],
+        on_complete: Callable[[str], None],
     ) -> None:
         self._sources, self._tell, self._on_complete = sources, tell, on_complete
         lock = threading.RLock()
         self._lock = threading.Condition(lock)  # there is something to do
         self._fewer = threading.Condition(lock)  # the service has all of one more
-        self._jobs: Dict[str, Followed] = {}
+        self._jobs: Dict[str, TrackedJob] = {}
         self._service: Optional[ServiceConnection] = None
         self._log_limit = DEFAULT_LOG_LIMIT
         self._news = False
@@ -62,7 +65,7 @@ class Shipper:
         self._is_asking = False  # and has had no answer yet
         self._is_failing = False  # here, not there
         self._closed = False
-        self._keeper = Keeper(self._files_are_kept, self.tell_overdue)
+        self._upload_pool = UploadPool(self._files_are_kept, self.tell_overdue)
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
 
     def start(self) -> None:
@@ -75,7 +78,7 @@ class Shipper:
             self._log_limit = log_limit
             self._service = None if address is None else connect(address)
             self._wake()
-        self._keeper.configure(address)
+        self._upload_pool.configure(address)
 
     def start_over(self) -> List[str]:
         """A service has come (back): ends that it was not told the telemetry of wait for that anew.
@@ -104,8 +107,8 @@ class Shipper:
         with self._lock:
             if name not in self._jobs:
                 streams = self._sources.streams(name, job, self._log_limit, known)
-                leavings = self._sources.leavings(name, job, self._log_limit, known)
-                self._jobs[name] = Followed(name, streams, leavings, known)
+                outputs = self._sources.outputs(name, job, self._log_limit, known)
+                self._jobs[name] = TrackedJob(name, streams, outputs, known)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # from now on there is something to look at
 
@@ -116,11 +119,15 @@ class Shipper:
             followed = self._jobs[name]
             followed.ended_at, followed.taken_at = time.monotonic(), None
             has_said = bool(followed.pieces())
-            followed.owes_files = followed.leavings is not None and followed.leavings.has_files()
-            if (has_said or followed.owes_files) and not followed.is_new:
+            followed.has_pending_files = (
+                followed.outputs is not None and followed.outputs.has_files()
+            )
+            if (has_said or followed.has_pending_files) and not followed.is_new:
                 has_said = has_said and not self._sources.was_shipped(name)
-                followed.owes_files = followed.owes_files and not self._sources.was_shipped(name)
-            complete = self._service is None or not (has_said or followed.owes_files)
+                followed.has_pending_files = (
+                    followed.has_pending_files and not self._sources.was_shipped(name)
+                )
+            complete = self._service is None or not (has_said or followed.has_pending_files)
             if not complete:
                 self._wake()
         if complete:
@@ -128,7 +135,7 @@ class Shipper:
         else:
             self._keep_files(followed)
 
-    def owes(self, name: str) -> bool:
+    def has_pending(self, name: str) -> bool:
         """Whether the service has not all of an ended job, and can still get it."""
         with self._lock:
             if self._service is None:
@@ -141,20 +148,20 @@ class Shipper:
         What is on its way is waited for, as long as the service takes more and more of it.
         """
         due = time.monotonic() - TELL_AFTER
-        is_silent = self._keeper.is_silent(TELL_AFTER)
+        is_silent = self._upload_pool.is_silent(TELL_AFTER)
         with self._lock:
             late = [
                 job
                 for job in self._jobs.values()
                 if job.ended_at is not None and job.ended_at <= due and not job.told
-                if (is_silent if job.owes_files else not self._gets_on(job, due))
+                if (is_silent if job.has_pending_files else not self._gets_on(job, due))
             ]
             for job in late:
                 job.told = True
         for job in late:
             self._tell(job.name)
 
-    def _gets_on(self, job: Followed, since: float) -> bool:
+    def _gets_on(self, job: TrackedJob, since: float) -> bool:
         """Whether the service takes something now, or has since then: of it, or of those before."""
         taken_at = self._took_at if job.taken_at is None else job.taken_at
         return not self._is_failing and (self._is_asking or taken_at > since)
@@ -176,15 +183,17 @@ class Shipper:
 
     def _takes_more(self) -> bool:
         since, jobs = time.monotonic() - TELL_AFTER, self._jobs.values()
-        takes_files = not self._keeper.is_silent(TELL_AFTER)
-        return any(takes_files if job.owes_files else self._gets_on(job, since) for job in jobs)
+        takes_files = not self._upload_pool.is_silent(TELL_AFTER)
+        return any(
+            takes_files if job.has_pending_files else self._gets_on(job, since) for job in jobs
+        )
 
     def close(self) -> None:
         """Stop; what is not shipped yet is found by the next agent."""
         with self._lock:
             self._closed = True
             self._wake()
-        self._keeper.close()
+        self._upload_pool.close()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
 
@@ -286,22 +295,22 @@ class Shipper:
         with self._lock:
             ended = [job for job in self._jobs.values() if job.ended_at is not None]
         for job in ended:
-            if not job.owes_files and not job.pieces():
+            if not job.has_pending_files and not job.pieces():
                 self._done(job, shipped=True)
 
-    def _keep_files(self, job: Followed) -> None:
-        if job.owes_files and job.leavings is not None:
+    def _keep_files(self, job: TrackedJob) -> None:
+        if job.has_pending_files and job.outputs is not None:
             job.had_files = True
-            self._keeper.keep(job.leavings)
+            self._upload_pool.keep(job.outputs)
 
     def _files_are_kept(self, name: str) -> None:
         with self._lock:
             job = self._jobs.get(name)
             if job is not None:
-                job.owes_files = False
+                job.has_pending_files = False
                 self._wake()
 
-    def _done(self, job: Followed, shipped: bool) -> None:
+    def _done(self, job: TrackedJob, shipped: bool) -> None:
         if shipped:
             self._mark(job)
             with self._lock:
@@ -313,7 +322,7 @@ class Shipper:
         if shipped:
             self._on_complete(job.name)
 
-    def _mark(self, job: Followed) -> None:
+    def _mark(self, job: TrackedJob) -> None:
         """Spare the next agent asking how much the service has."""
         if job.had_files or any(stream.offset for stream in job.streams):
             try:

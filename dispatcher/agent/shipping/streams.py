@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-    Key = Tuple[str, int, str]
+    StreamKey = Tuple[str, int, str]
 
 CHUNK = 1 << 20
 TAIL = 65536
@@ -116,7 +116,7 @@ class Stream:
         files: How it is opened.
     """
 
-    def __init__(self, key: Key, path: str, known: bool, files: Files = PLAIN) -> None:
+    def __init__(self, key: StreamKey, path: str, known: bool, files: Files = PLAIN) -> None:
         self.key = key
         self.offset = 0
         self._path = path
@@ -180,7 +180,9 @@ class LogStream(Stream):
     What lies between is given back to the disk while the log grows, where the file system can.
     """
 
-    def __init__(self, key: Key, path: str, known: bool, limit: int, files: Files = PLAIN) -> None:
+    def __init__(
+        self, key: StreamKey, path: str, known: bool, limit: int, files: Files = PLAIN
+    ) -> None:
         super().__init__(key, path, known, files)
         self._limit = limit
         self._punched = 0

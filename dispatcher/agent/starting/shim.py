@@ -15,16 +15,16 @@ import time
 
 from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
-from dispatcher.agent.environment import environments, expanded
+from dispatcher.agent.exit_records import exit_record, refusal, with_error
 from dispatcher.agent.folders import Root, read_json, write_json
-from dispatcher.agent.records import exit_record, refusal, with_error
+from dispatcher.agent.process_environment import environments, expanded
+from dispatcher.agent.process_watch import WAKING, ProcessWatch
 from dispatcher.agent.starting.spawning import (
     CannotStart,
     command_line,
     interpreter_of,
     start_fresh,
 )
-from dispatcher.agent.watch import WAKING, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before the forks
 
 
-class Place:
+class ShimContext:
     """What all jobs of one forker share.
 
     Args:
@@ -65,7 +65,7 @@ class Place:
         self.group: Optional[ShimGroup] = None  # of the shim that this process is
 
 
-class Leader:
+class ForkedScript:
     """What a forked process has to become: a script with its arguments and environment."""
 
     def __init__(self, arguments: List[str], environment: Dict[str, str]) -> None:
@@ -90,27 +90,27 @@ class Shim:
 
     def __init__(
         self,
-        place: Place,
+        context: ShimContext,
         order: Mapping[str, Any],
         private: Sequence[int] = (),
         alone: bool = False,
     ) -> None:
-        self._place = place
+        self._context = context
         self._private = private
         self._alone = alone
         self._name: str = order["name"]
         self._forks = order.get("start") == "fork"
         self._note: Optional[str] = order.get("note")
-        self._folder = place.root.job(self._name)
+        self._folder = context.root.job(self._name)
         self._pids: Dict[int, int] = {}
         self._logs: Dict[int, str] = {}
         self.record: Optional[Dict[str, Any]] = None
-        self.has_told = False
+        self.has_notified = False
         self._descriptors: List[int] = []
-        self._group: Union[JobGroup, ShimGroup] = place.cgroups.existing(self._name)
+        self._group: Union[JobGroup, ShimGroup] = context.cgroups.existing(self._name)
         self.pid = os.getpid()
 
-    def run(self) -> Optional[Leader]:
+    def run(self) -> Optional[ForkedScript]:
         """Do all of it; afterwards `record` is the exit record, or None if another took the job.
 
         Returns:
@@ -136,7 +136,7 @@ class Shim:
             return None
         if leader is not None:
             return leader
-        self._tell_started()
+        self._report_started()
         if not self._group.is_limited:
             self._group.add(self._pids)
         self._watch(job)
@@ -155,7 +155,7 @@ class Shim:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        if not self._place.root.claim(self._name, f"{self._folder}/lock"):
+        if not self._context.root.claim(self._name, f"{self._folder}/lock"):
             return False
         self._write_down({"shim": self.pid})
         return True
@@ -166,14 +166,14 @@ class Shim:
 
     def _prepare(self, job: Mapping[str, Any]) -> None:
         snapshot = job.get("snapshot")
-        cached = os.path.join(self._place.root.snapshots, snapshot) if snapshot else None
+        cached = os.path.join(self._context.root.snapshots, snapshot) if snapshot else None
         workdir.fill(f"{self._folder}/work", cached)
         os.chdir(f"{self._folder}/work")
         self._join(job.get("memory_mb"))
         self._oom_before = self._group.oom_kills()
 
     def _join(self, memory_mb: Optional[int]) -> None:
-        shared, cgroups = self._place.group, self._place.cgroups
+        shared, cgroups = self._context.group, self._context.cgroups
         if shared is None or (memory_mb is not None and cgroups.can_limit_memory):
             self._group = cgroups.job(self._name, memory_mb)
             if shared is not None:
@@ -182,11 +182,11 @@ class Shim:
             shared.enter()
             self._group = shared
 
-    def _start(self, job: Mapping[str, Any]) -> Optional[Leader]:
-        place = self._place
+    def _start(self, job: Mapping[str, Any]) -> Optional[ForkedScript]:
+        context = self._context
         ranks = job.get("ranks") or [{"rank": 0}]
-        each = environments(job, place.base, self._folder, place.runtime)
-        interpreter = interpreter_of(job.get("interpreter"), place.interpreter, each[0])
+        each = environments(job, context.base, self._folder, context.runtime)
+        interpreter = interpreter_of(job.get("interpreter"), context.interpreter, each[0])
         for position, rank in enumerate(ranks):
             environment = each[position]
             number = int(rank.get("rank", 0))
@@ -197,7 +197,7 @@ class Shim:
                 pid = os.fork()
                 if pid == 0:
                     self._enter(log)
-                    return Leader(line, environment)
+                    return ForkedScript(line, environment)
             else:
                 pid = self._spawn(line, environment, log)
             os.close(log)
@@ -239,14 +239,14 @@ class Shim:
         path = self._logs[rank] = f"{self._folder}/std_log{suffix}.txt"
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def _tell_started(self) -> None:
+    def _report_started(self) -> None:
         first = min(self._pids, key=lambda pid: self._pids[pid])
         ticks = {str(pid): processes.start_ticks(pid) for pid in self._pids}
         state = {
             "pid": first,
             "pgid": first,
             "started_at": self._started_at,
-            "boot_id": self._place.boot_id,
+            "boot_id": self._context.boot_id,
             "start_ticks": ticks[str(first)],
             "cgroup": self._group.path,
             "pids": list(self._pids),
@@ -255,11 +255,13 @@ class Shim:
         }
         self._write_down(state)
         told = {"name": self._name, "pid": first, "started_at": self._started_at}
-        tell(self._place.root, told)
+        notify_agent(self._context.root, told)
 
     def _watch(self, job: Mapping[str, Any]) -> None:
         ranks = dict(self._pids)
-        watch = Watch(ranks, self._group, job, self._folder, self._place.root.lease, self._alone)
+        watch = ProcessWatch(
+            ranks, self._group, job, self._folder, self._context.root.lease, self._alone
+        )
         watch.until_gone()
         oom = self._group.oom_kills() > self._oom_before
         self._group.remove()
@@ -272,10 +274,10 @@ class Shim:
             record["warnings"] = [self._note]
         write_json(f"{self._folder}/exit.json", record, durable=True)
         self.record = record
-        self.has_told = tell(self._place.root, {"name": self._name, "exited": True})
+        self.has_notified = notify_agent(self._context.root, {"name": self._name, "exited": True})
 
 
-def tell(root: Root, event: Mapping[str, Any]) -> bool:
+def notify_agent(root: Root, event: Mapping[str, Any]) -> bool:
     """Tell the agent something; False if it cannot hear: it will find out by itself, only later."""
     try:
         _sender.sendto(json.dumps(event).encode(), socket.MSG_DONTWAIT, short_path(root.events))

@@ -8,7 +8,7 @@ from dispatcher.core.errors import InvalidSpec
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.mlflow import bodies
 from dispatcher.server.mlflow.render import answer
-from dispatcher.store.records import Record
+from dispatcher.store.documents.contract import RunDocument
 
 router = APIRouter(prefix="/runs")
 
@@ -56,7 +56,7 @@ def delete_tag(body: bodies.DeleteTag, services: S, caller: Caller) -> Response:
 def log_inputs(body: bodies.LogInputs, services: S, caller: Caller) -> Response:
     """Note data sets and models that a run read."""
     records = [_dataset(body.run, each) for each in body.datasets]
-    records += [Record("input", body.run, each.model_id, {}) for each in body.models]
+    records += [RunDocument("input", body.run, each.model_id, {}) for each in body.models]
     services.mlflow.runs.note(caller, body.run, records)
     return answer({})
 
@@ -65,7 +65,7 @@ def log_inputs(body: bodies.LogInputs, services: S, caller: Caller) -> Response:
 def log_outputs(body: bodies.LogOutputs, services: S, caller: Caller) -> Response:
     """Note models that a run made."""
     records = [
-        Record("output", body.run, each.model_id, {"step": each.step}) for each in body.models
+        RunDocument("output", body.run, each.model_id, {"step": each.step}) for each in body.models
     ]
     services.mlflow.runs.note(caller, body.run, records)
     return answer({})
@@ -81,7 +81,7 @@ def log_model(body: bodies.LogModel, services: S, caller: Caller) -> Response:
     if not isinstance(model, dict):
         raise InvalidSpec("model_json: no JSON object")
     key = str(model.get("model_uuid") or model.get("artifact_path") or "")[:256]
-    services.mlflow.runs.note(caller, body.run, [Record("mlmodel", body.run, key, model)])
+    services.mlflow.runs.note(caller, body.run, [RunDocument("mlmodel", body.run, key, model)])
     return answer({})
 
 
@@ -93,10 +93,10 @@ def _params(given: list[bodies.ParamPair]) -> dict[str, str]:
     return params
 
 
-def _dataset(run_id: str, given: bodies.DatasetInput) -> Record:
+def _dataset(run_id: str, given: bodies.DatasetInput) -> RunDocument:
     dataset = given.dataset
     tags = {tag.key: tag.value for tag in given.tags}
-    return Record(
+    return RunDocument(
         "dataset",
         run_id,
         f"{dataset.digest}:{dataset.name}",

@@ -14,8 +14,10 @@ from fastapi import Response
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.services.mlflow.experiments import TITLE_TAG, shown_name
 from dispatcher.services.mlflow.runs import Seen
-from dispatcher.store.records import Experiment, Record, Sample
-from dispatcher.store.words import (
+from dispatcher.store.documents.contract import RunDocument
+from dispatcher.store.metrics.contract import Sample
+from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.mlflow_terms import (
     DELETED,
     MLFLOW_STATUS,
     PARENT_TAG,
@@ -33,7 +35,7 @@ def answer(message: Mapping[str, Any]) -> Response:
 
 
 def run_message(seen: Seen) -> dict[str, Any]:
-    kinds: dict[str, list[Record]] = {}
+    kinds: dict[str, list[RunDocument]] = {}
     for record in seen.records:
         kinds.setdefault(record.kind, []).append(record)
     return {
@@ -96,7 +98,7 @@ def experiment_message(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def model_message(model: Record) -> dict[str, Any]:
+def model_message(model: RunDocument) -> dict[str, Any]:
     body = model.body
     place = f"{body['experiment_id']}/models/{model.id}/artifacts"
     return {
@@ -170,7 +172,7 @@ def milliseconds(seconds: float) -> int:
     return math.floor(seconds * 1000 + 0.5)
 
 
-def _tags(seen: Seen, kinds: Mapping[str, Iterable[Record]]) -> dict[str, str | None]:
+def _tags(seen: Seen, kinds: Mapping[str, Iterable[RunDocument]]) -> dict[str, str | None]:
     """The run's tags; those that say what the run itself knows are made of what it knows."""
     tags = {**seen.tags, RUN_NAME_TAG: seen.run.display_name or seen.run.id}
     if seen.run.spec.parent_id:

@@ -20,7 +20,7 @@ from dispatcher.server.mlflow.render import (
 )
 from dispatcher.services.mlflow.filters import parse_filter, parse_order
 from dispatcher.services.mlflow.runs import NewRun
-from dispatcher.store.records import RunSearch, View
+from dispatcher.store.runs.contract import RunSearch, View
 
 router = APIRouter()
 VIEWS: dict[str, View] = {"ACTIVE_ONLY": "active", "DELETED_ONLY": "deleted", "ALL": "all"}

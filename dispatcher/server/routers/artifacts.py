@@ -18,7 +18,7 @@ from dispatcher.server.described import RANGES, RAW_BODY
 from dispatcher.server.schemas import ModelBody, Strict, moment
 from dispatcher.services.access import Identity
 from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
-from dispatcher.store.records import Artifact
+from dispatcher.store.artifacts.contract import Artifact
 
 router = APIRouter(tags=["artifacts"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")

@@ -8,7 +8,7 @@ from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import ExperimentName
 from dispatcher.server.deps import S, identify, owner
 from dispatcher.server.schemas import ExperimentBody, TargetBody, moment
-from dispatcher.store.records import Experiment
+from dispatcher.store.registry.contract import Experiment
 
 router = APIRouter(tags=["catalog"], dependencies=[Depends(identify)])
 

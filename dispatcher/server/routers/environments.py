@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, status
 
 from dispatcher.server.deps import S, identify
 from dispatcher.server.schemas import EnvironmentBody, moment
-from dispatcher.store.records import RegisteredEnvironment
+from dispatcher.store.environments.contract import RegisteredEnvironment
 
 router = APIRouter(tags=["environments"], dependencies=[Depends(identify)])
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]

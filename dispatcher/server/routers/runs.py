@@ -24,7 +24,7 @@ from dispatcher.server.schemas import (
     with_ancestors,
 )
 from dispatcher.services.access import Identity
-from dispatcher.store.records import Place, RunQuery, place_of
+from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
@@ -251,11 +251,11 @@ def _as_seen_by(caller: Identity, run: Run) -> Run:
 
 
 def _cursor(last: Run) -> str:
-    begun, seq = place_of(last)
+    begun, seq = cursor_of(last)
     return f"{begun!r},{seq}"
 
 
-def _place(cursor: str | None) -> Place | None:
+def _place(cursor: str | None) -> PageCursor | None:
     if cursor is None:
         return None
     begun, seq = cursor.split(",")

@@ -17,7 +17,7 @@ from dispatcher.server.frames import field, frames
 from dispatcher.server.schemas import point_view
 from dispatcher.services.access import Identity
 from dispatcher.services.tracking import Chunk
-from dispatcher.store.records import RunQuery
+from dispatcher.store.runs.contract import RunQuery
 
 router = APIRouter(tags=["telemetry"])
 MAX_RUNS = 100_000

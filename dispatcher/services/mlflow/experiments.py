@@ -15,7 +15,8 @@ from dispatcher.core.errors import Conflict, ExperimentNotFound, NotAllowed
 from dispatcher.core.search import Clause, Order, holds, sort_key
 from dispatcher.services.access import Identity
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Experiment, View
+from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.contract import View
 
 DEFAULT, DEFAULT_ID = "Default", "0"
 TITLE_TAG = "mlflow.experimentName"

@@ -16,7 +16,7 @@ from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.experiments import by_id
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Record
+from dispatcher.store.documents.contract import RunDocument
 
 MODEL = "model"
 
@@ -39,7 +39,7 @@ class MlflowModels:
         self._store = store
         self._clock = clock
 
-    def create(self, caller: Identity, new: NewModel) -> Record:
+    def create(self, caller: Identity, new: NewModel) -> RunDocument:
         """Raises InvalidSpec when no run is named, RunNotFound, NotAllowed."""
         run_id = new.run_id or (caller.subject if caller.kind == "run" else None)
         if run_id is None:
@@ -51,10 +51,10 @@ class MlflowModels:
         name = new.name or model_id
         check_name(name)
 
-        def work(tx: Transaction) -> Record:
+        def work(tx: Transaction) -> RunDocument:
             run = run_of(tx, caller, run_id)
             taken = {
-                r.body["folder"] for r in tx.records.of_runs([run_id], [MODEL]).get(run_id, ())
+                r.body["folder"] for r in tx.documents.of_runs([run_id], [MODEL]).get(run_id, ())
             }
             known = tx.registry.find_experiments([run.spec.experiment])
             now = int(self._clock() * 1000)
@@ -69,13 +69,13 @@ class MlflowModels:
                 "updated": now,
                 "deleted": False,
             }
-            made = Record(MODEL, run_id, model_id, body, name=name)
-            tx.records.put([made])
+            made = RunDocument(MODEL, run_id, model_id, body, name=name)
+            tx.documents.put([made])
             return made
 
         return self._store.write(work)
 
-    def get(self, caller: Identity, model_id: str, *, deleted: bool = False) -> Record:
+    def get(self, caller: Identity, model_id: str, *, deleted: bool = False) -> RunDocument:
         """Raises NotFound, NotAllowed."""
         return self._store.read(lambda tx: model_of(tx, caller, model_id, deleted=deleted))
 
@@ -88,11 +88,11 @@ class MlflowModels:
         deleted: bool = False,
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str | None] | None = None,
-    ) -> Record:
+    ) -> RunDocument:
         """Set the status, delete, add params, set tags (None removes one)."""
         now = int(self._clock() * 1000)
 
-        def work(tx: Transaction) -> Record:
+        def work(tx: Transaction) -> RunDocument:
             known = model_of(tx, caller, model_id)
             body = {**known.body, "updated": now, "deleted": deleted}
             body["status"] = status or body["status"]
@@ -100,7 +100,7 @@ class MlflowModels:
             both = {**body["tags"], **(tags or {})}
             body["tags"] = {key: value for key, value in both.items() if value is not None}
             changed = replace(known, body=body)
-            tx.records.put([changed])
+            tx.documents.put([changed])
             return changed
 
         return self._store.write(work)
@@ -111,13 +111,13 @@ class MlflowModels:
         experiment_ids: Collection[str],
         clauses: Sequence[Clause],
         orders: Sequence[Order],
-    ) -> list[Record]:
+    ) -> list[RunDocument]:
         """Models of these experiments, newest first unless ordered otherwise."""
 
-        def work(tx: Transaction) -> list[Record]:
+        def work(tx: Transaction) -> list[RunDocument]:
             found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
             names = [each.name for each in found if each is not None]
-            models = tx.records.of_experiments(MODEL, names)
+            models = tx.documents.of_experiments(MODEL, names)
             if caller.kind == "owner":
                 return models
             runs = tx.runs.get({model.run_id for model in models})
@@ -135,16 +135,18 @@ class MlflowModels:
         return fit
 
 
-def model_of(tx: Transaction, caller: Identity, model_id: str, *, deleted: bool = False) -> Record:
+def model_of(
+    tx: Transaction, caller: Identity, model_id: str, *, deleted: bool = False
+) -> RunDocument:
     """The model, if the caller may touch its run. Raises NotFound, NotAllowed."""
-    known = tx.records.find(MODEL, [model_id]).get(model_id)
+    known = tx.documents.find(MODEL, [model_id]).get(model_id)
     if known is None or (known.body["deleted"] and not deleted):
         raise NotFound(f"no logged model {model_id!r}")
     run_of(tx, caller, known.run_id)
     return known
 
 
-def _value(model: Record, asked: Clause | Order) -> Any:
+def _value(model: RunDocument, asked: Clause | Order) -> Any:
     body = model.body
     if asked.kind in ("tag", "param"):
         return body[f"{asked.kind}s"].get(asked.key)

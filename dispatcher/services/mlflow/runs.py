@@ -16,8 +16,11 @@ from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, default
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.records import Experiment, Latest, Number, Record, RunSearch, Sample
-from dispatcher.store.words import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
+from dispatcher.store.documents.contract import RunDocument
+from dispatcher.store.metrics.contract import Latest, Number, Sample
+from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.contract import RunSearch
+from dispatcher.store.runs.mlflow_terms import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
 SHOWN = ("dataset", "input", "output", "mlmodel", DELETED)
 
@@ -42,7 +45,7 @@ class Seen:
     tags: Mapping[str, str | None]
     params: Mapping[str, str]
     metrics: Mapping[str, Latest]
-    records: Sequence[Record]
+    records: Sequence[RunDocument]
 
 
 class MlflowRuns:
@@ -125,9 +128,9 @@ class MlflowRuns:
         def work(tx: Transaction) -> None:
             run_of(tx, caller, run_id)
             if deleted:
-                tx.records.put([Record(DELETED, run_id, "", {"at": self._clock()})])
+                tx.documents.put([RunDocument(DELETED, run_id, "", {"at": self._clock()})])
             else:
-                tx.records.remove(DELETED, run_id, "")
+                tx.documents.remove(DELETED, run_id, "")
 
         self._store.write(work)
 
@@ -146,7 +149,7 @@ class MlflowRuns:
             run = _open_run(tx, caller, run_id)
             if params:
                 tx.params.add(run_id, run.attempt, params)
-            tx.telemetry.add_numbers(run_id, run.attempt, metrics)
+            tx.metrics.add_numbers(run_id, run.attempt, metrics)
             if tags:
                 tx.labels.set_tags(run_id, tags)
                 if tags.get(RUN_NAME_TAG):
@@ -167,12 +170,12 @@ class MlflowRuns:
 
         self._store.write(work)
 
-    def note(self, caller: Identity, run_id: str, records: Sequence[Record]) -> None:
+    def note(self, caller: Identity, run_id: str, records: Sequence[RunDocument]) -> None:
         """Keep data sets that a run read, or models that came in or out."""
 
         def work(tx: Transaction) -> None:
             _open_run(tx, caller, run_id)
-            tx.records.put(records)
+            tx.documents.put(records)
 
         self._store.write(work)
 
@@ -183,7 +186,7 @@ class MlflowRuns:
 
         def work(tx: Transaction) -> list[Sample]:
             run = run_of(tx, caller, run_id)
-            return tx.telemetry.history(run_id, key, run.attempt, after=after, limit=limit)
+            return tx.metrics.history(run_id, key, run.attempt, after=after, limit=limit)
 
         return self._store.read(work)
 
@@ -210,7 +213,7 @@ def seen(tx: Transaction, runs: Sequence[Run]) -> list[Seen]:
     names = {run.spec.experiment for run in runs}
     known = tx.registry.find_experiments(names)
     tags, params = tx.labels.tags(attempts), tx.params.of(attempts)
-    latest, records = tx.telemetry.latest(attempts), tx.records.of_runs(attempts, SHOWN)
+    latest, records = tx.metrics.latest(attempts), tx.documents.of_runs(attempts, SHOWN)
     return [
         Seen(
             run,
@@ -236,7 +239,7 @@ def run_of(tx: Transaction, caller: Identity, run_id: str) -> Run:
 
 def _open_run(tx: Transaction, caller: Identity, run_id: str) -> Run:
     run = run_of(tx, caller, run_id)
-    if tx.records.of_runs([run_id], [DELETED]):
+    if tx.documents.of_runs([run_id], [DELETED]):
         raise InvalidSpec(f"run {run_id} is deleted: restore it before it is logged to")
     return run
 

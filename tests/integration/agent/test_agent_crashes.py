@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.agent.__main__ import A_THREAD_DIED
+from dispatcher.agent.__main__ import THREAD_DIED
 from tests.integration.agent.rig import Agent, agent_on, job
 from tests.rigs.processes import alive, children, marked
 from tests.rigs.waiting import until
@@ -217,7 +217,7 @@ def test_an_agent_that_loses_a_thread_ends_and_the_next_one_finds_its_jobs(
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "dispatcher.agent", "serve", "--root", str(agent.root)]
     broken = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert broken.returncode == A_THREAD_DIED
+    assert broken.returncode == THREAD_DIED
     assert "a thread has ended, and the agent with it" in broken.stderr
     agent.start()
     assert agent.observe("stays-1")["state"] == "alive"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.agent.starting import forker
+from dispatcher.agent.starting import fork_server
 from tests.integration.agent.rig import Agent, agent_on, job
 from tests.rigs.processes import alive, marked, wait_gone
 from tests.rigs.waiting import until
@@ -234,5 +234,5 @@ def test_what_run_fail_said_is_in_the_record(agent: Agent) -> None:
 
 
 def test_a_shim_that_has_had_its_number_of_jobs_takes_no_order_with_it(agent: Agent) -> None:
-    for k in range(2 * forker._MOST_JOBS + 5):  # one after the other: one shim has them all
+    for k in range(2 * fork_server._MOST_JOBS + 5):  # one after the other: one shim has them all
         assert agent.run(job(f"one{k}-1", command="exit 0"))["exit_code"] == 0

@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.agent.folders import Root
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
-from dispatcher.agent.shipping.sources import Sources
+from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from tests.integration.agent.fake_service import FakeService
 from tests.integration.agent.rig import job
 from tests.rigs.waiting import until
@@ -29,7 +29,7 @@ def finish(
     monkeypatch.setattr("dispatcher.agent.shipping.shipper.TELL_AFTER", 0.0)
     root = Root(str(tmp_path))
     root.prepare()
-    shipper = Shipper(Sources(root), told.append, lambda _: None)
+    shipper = Shipper(TelemetrySource(root), told.append, lambda _: None)
     shipper.configure(service.address, DEFAULT_LOG_LIMIT)
     shipper.start()
 

@@ -1,20 +1,21 @@
-"""Files of runs; experiments can be archived.
-
-The first revision makes whatever the code knows, so in a new database this one finds it done.
-"""
+"""Files of runs; experiments can be archived."""
 
 import sqlalchemy as sa
 from alembic import op
-
-from dispatcher.store.rows import ArtifactRow
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    connection = op.get_bind()
-    ArtifactRow.__table__.create(connection, checkfirst=True)  # type: ignore[attr-defined]
-    known = {column["name"] for column in sa.inspect(connection).get_columns("experiments")}
-    if "archived_at" not in known:
-        op.add_column("experiments", sa.Column("archived_at", sa.Float(), nullable=True))
+    byte_order = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    op.create_table(
+        "artifacts",
+        sa.Column("run_id", sa.Text(), primary_key=True),
+        sa.Column("name", byte_order, primary_key=True),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+    )
+    op.add_column("experiments", sa.Column("archived_at", sa.Float(), nullable=True))

@@ -1,15 +1,19 @@
-"""Sweeps.
+"""Sweeps."""
 
-The first revision makes whatever the code knows, so in a new database this one finds it done.
-"""
-
+import sqlalchemy as sa
 from alembic import op
-
-from dispatcher.store.rows import SweepRow
 
 revision = "0005"
 down_revision = "0004"
 
 
 def upgrade() -> None:
-    SweepRow.__table__.create(op.get_bind(), checkfirst=True)  # type: ignore[attr-defined]
+    op.create_table(
+        "sweeps",
+        sa.Column("run_id", sa.Text(), primary_key=True),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("retries", sa.Integer(), nullable=False),
+        sa.Column("over", sa.Boolean(), nullable=False),
+    )
+    op.create_index("sweeps_over", "sweeps", ["over"])

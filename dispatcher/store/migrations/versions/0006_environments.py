@@ -1,15 +1,18 @@
-"""Environments under a name and a version.
+"""Environments under a name and a version."""
 
-The first revision makes whatever the code knows, so in a new database this one finds it done.
-"""
-
+import sqlalchemy as sa
 from alembic import op
-
-from dispatcher.store.rows import EnvironmentRow
 
 revision = "0006"
 down_revision = "0005"
 
 
 def upgrade() -> None:
-    EnvironmentRow.__table__.create(op.get_bind(), checkfirst=True)  # type: ignore[attr-defined]
+    op.create_table(
+        "environments",
+        sa.Column("name", sa.Text(), primary_key=True),
+        sa.Column("version", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+    )

@@ -1,0 +1,236 @@
+"""How an environment is made on this machine: by conda where it is, else by uv, else by pip."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from dispatcher.agent.builds.conda_names import mapped
+from dispatcher.agent.builds.package_indexes import for_uv
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional
+
+    Recipe = Mapping[str, Any]
+
+_UV_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--no-index", "--pre")
+_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+_SETTINGS = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_NO_INPUT": "1",
+    "PIP_PROGRESS_BAR": "off",
+    "PYTHONUNBUFFERED": "1",
+    "UV_NO_PROGRESS": "1",
+}
+
+
+class BuildFailed(Exception):
+    """The environment cannot be built as it is; the text says why."""
+
+
+class EnvironmentBuilder:
+    """Builds one environment.
+
+    Args:
+        recipe: What is to be built.
+        interpreter: The Python that is meant when the recipe asks for none.
+        folder: Where it shall be: it is made.
+        environ: The variables of the agent.
+        run: Runs a command, its output going to the log; answers its exit code.
+        say: Writes a line to the log.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        interpreter: str,
+        folder: str,
+        environ: Mapping[str, str],
+        run: Callable[[List[str], Dict[str, str]], int],
+        say: Callable[[str], None],
+    ) -> None:
+        self._recipe, self._interpreter, self._folder = recipe, interpreter, folder
+        self._environ = build_environment(environ)
+        self._run, self._say = run, say
+
+    def build(self) -> None:
+        """Make it, whole.
+
+        Raises:
+            BuildFailed: It cannot be made.
+        """
+        if self._recipe.get("dockerfile"):
+            raise BuildFailed(
+                "is a Dockerfile, and this target runs no containers: submit to a Docker target"
+            )
+        os.makedirs(self._folder)
+        conda = find_conda(self._environ)
+        if self._recipe.get("conda") and conda is not None:
+            self._by_conda(conda)
+        else:
+            self._by_pip()
+
+    def _by_conda(self, conda: str) -> None:
+        """conda's file is JSON here, which is YAML, too."""
+        recipe = self._recipe
+        wanted = recipe.get("python")
+        told: List[Any] = (
+            [f"python{wanted if wanted[0] in '<>=~' else '=' + wanted}"] if wanted else []
+        )
+        told += [*recipe["conda"], "pip"]
+        if recipe.get("pip"):
+            told.append({"pip": list(recipe["pip"])})
+        path = f"{self._folder}/environment.yml"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"channels": recipe.get("channels") or [], "dependencies": told}, file)
+        made = f"{self._folder}/venv"
+        self._do([conda, "env", "create", "--yes", "--prefix", made, "--file", path], self._environ)
+
+    def _by_pip(self) -> None:
+        requirements = [*(self._recipe.get("pip") or ()), *self._from_conda()]
+        path = f"{self._folder}/requirements.txt"
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in requirements)
+        uv = find_uv(self._environ)
+        options = {line.split()[0] for line in requirements if line.startswith("-")}
+        if uv is not None and options <= set(_UV_OPTIONS):
+            self._by_uv(uv, path, has_packages=len(options) < len(requirements))
+        else:
+            self._by_venv(path, has_packages=len(options) < len(requirements))
+
+    def _from_conda(self) -> List[str]:
+        packages = self._recipe.get("conda") or ()
+        if not packages:
+            return []
+        try:
+            found = mapped(packages)
+        except ValueError as error:
+            raise BuildFailed(f"asks for {error}") from error
+        self._say("There is no conda here: its packages are installed by pip.")
+        for note in found.notes:
+            self._say(f"  {note}")
+        return found.pip
+
+    def _by_uv(self, uv: str, requirements: str, has_packages: bool) -> None:
+        made, environ = f"{self._folder}/venv", {**for_uv(self._environ), **self._environ}
+        python = self._python() or str(self._recipe["python"])
+        self._do([uv, "venv", "--no-project", "--python", python, made], environ, self._no_python())
+        if not has_packages:
+            return
+        command = [uv, "pip", "install", "--compile-bytecode", "--python", f"{made}/bin/python"]
+        with open(requirements, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        if "--pre" in lines:
+            command += ["--prerelease", "allow"]
+            with open(requirements, "w", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines if line != "--pre")
+        self._do([*command, "--requirement", requirements], environ)
+
+    def _by_venv(self, requirements: str, has_packages: bool) -> None:
+        made, python = f"{self._folder}/venv", self._python()
+        if python is None:
+            raise BuildFailed(self._no_python())
+        self._do([python, "-m", "venv", made], self._environ)
+        if has_packages:
+            command = [f"{made}/bin/python", "-m", "pip", "install", "--requirement", requirements]
+            self._do(command, self._environ)
+
+    def _python(self) -> Optional[str]:
+        """An interpreter that is what was asked for; None where uv may still know one."""
+        wanted = self._recipe.get("python")
+        names = re.findall(r"^=*(\d+\.\d+)", wanted or "")
+        others = [shutil.which(f"python{name}", path=self._environ.get("PATH")) for name in names]
+        for python in (self._interpreter, *others):
+            if python and (wanted is None or fits(_version_of(python), wanted)):
+                return python
+        return None
+
+    def _no_python(self) -> str:
+        wanted, own = self._recipe.get("python"), _version_of(self._interpreter) or "none"
+        if wanted is None:
+            return "cannot be made"
+        return (
+            f"asks for Python {wanted}, which is not on this node (its own is {own}): install it "
+            "there, or ask for no version of Python"
+        )
+
+    def _do(self, command: List[str], environ: Dict[str, str], failure: str = "") -> None:
+        shown = [os.path.basename(command[0]), *command[1:]]
+        self._say(f"$ {' '.join(shown)}".replace(f"{self._folder}/", ""))
+        code = self._run(command, environ)
+        if code != 0:
+            name = " ".join(os.path.basename(word) for word in command[:3] if word[:1] != "-")
+            raise BuildFailed(failure or f"cannot be built: {name} ended with code {code}")
+
+
+def build_environment(environ: Mapping[str, str]) -> Dict[str, str]:
+    """The variables of a build: all there are, but for those of one interpreter alone."""
+    private = ("PYTHON", "DISPATCHER_", "AZUREML_", "CONDA_PREFIX", "VIRTUAL_ENV")
+    kept = {k: v for k, v in environ.items() if not k.startswith(private)}
+    return {**kept, **_SETTINGS}
+
+
+def find_uv(environ: Mapping[str, str]) -> Optional[str]:
+    """uv, if it is installed: beside the agent's interpreter, or on the PATH."""
+    beside = os.path.join(os.path.dirname(sys.executable), "uv")
+    for program in (beside, shutil.which("uv", path=environ.get("PATH"))):
+        if program and os.path.isfile(program) and _answer([program, "--version"], environ):
+            return program
+    return None
+
+
+def find_conda(environ: Mapping[str, str]) -> Optional[str]:
+    """conda, or one that takes its commands, if it is installed."""
+    path = environ.get("PATH")
+    return (
+        environ.get("CONDA_EXE")
+        or shutil.which("conda", path=path)
+        or shutil.which("mamba", path=path)
+    )
+
+
+def fits(version: Optional[str], wanted: str) -> bool:
+    """Whether a version of Python is one that was asked for: `3.11`, `3.11.7`, `>=3.8,<3.12`."""
+    if version is None:
+        return False
+    own = _numbers(version)
+    for bound in wanted.split(","):
+        match = re.match(r"^(>=|<=|!=|~=|==|=|>|<|)(\d[\d.]*)", bound.strip())
+        if match is None:
+            return False
+        sign, numbers = match[1], _numbers(match[2])
+        start = own[: len(numbers)]
+        holds = {
+            ">=": start >= numbers,
+            "<=": start <= numbers,
+            ">": start > numbers,
+            "<": start < numbers,
+            "!=": start != numbers,
+            "~=": start >= numbers and own[: len(numbers) - 1] == numbers[:-1],
+        }
+        if not holds.get(sign, start == numbers):
+            return False
+    return True
+
+
+def _numbers(version: str) -> List[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def _version_of(interpreter: str) -> Optional[str]:
+    return _answer([interpreter, "-I", "-c", _VERSION], os.environ)
+
+
+def _answer(command: List[str], environ: Mapping[str, str]) -> Optional[str]:
+    try:
+        told = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=dict(environ), timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return told.stdout.strip() or None if told.returncode == 0 else None

@@ -1,0 +1,89 @@
+"""Installs an environment's packages into the Python of the image that this runs in, as root.
+
+What it needs lies in one folder: `recipe.json`; `variables.json`, by which pip reaches its index;
+`ca.pem`, the certificates of the machine outside; and `pip.whl`, for images without pip.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from dispatcher.agent.builds.builder import fits
+from dispatcher.agent.builds.conda_names import mapped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping
+
+FAILED = 3  # the exit code with which a build ends that has said why
+CODE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from dispatcher.agent.builds.image_install import main; main(sys.argv[2])"
+)
+
+
+def main(folder: str) -> None:
+    """Install, and end with an exit code."""
+    os.umask(0o022)
+    recipe = _read(f"{folder}/recipe.json")
+    version = ".".join(map(str, sys.version_info[:3]))
+    wanted = recipe.get("python")
+    if wanted is not None and not fits(version, wanted):
+        _fail(
+            f"The environment asks for Python {wanted}, and its image has {version}: name an image "
+            "that has it (docker.base_image), or ask for no version of Python."
+        )
+    environ = {**os.environ, **_read(f"{folder}/variables.json")}
+    if os.path.exists(f"{folder}/ca.pem"):
+        environ.update(PIP_CERT=f"{folder}/ca.pem", SSL_CERT_FILE=f"{folder}/ca.pem")
+    environ["HOME"] = folder
+    lines = [*(recipe.get("pip") or ()), *_from_conda(recipe)]
+    if not any(line[:1] != "-" for line in lines):
+        return
+    with open(f"{folder}/requirements.txt", "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    command = [*_pip(folder, environ), "install", "--requirement", f"{folder}/requirements.txt"]
+    print("$ pip install --requirement requirements.txt", flush=True)
+    code = subprocess.call(command, env=environ)
+    if code != 0:
+        _fail(f"pip ended with code {code}.")
+
+
+def _from_conda(recipe: Mapping[str, Any]) -> List[str]:
+    packages = recipe.get("conda") or ()
+    if not packages:
+        return []
+    try:
+        found = mapped(packages)
+    except ValueError as error:
+        _fail(f"The environment asks for {error}.")
+    print("In images, packages of conda are installed by pip.", flush=True)
+    for note in found.notes:
+        print(f"  {note}", flush=True)
+    return found.pip
+
+
+def _pip(folder: str, environ: Dict[str, str]) -> List[str]:
+    """The image's own pip, or the one that was brought along."""
+    own = [sys.executable, "-m", "pip"]
+    asked = subprocess.run([*own, "--version"], capture_output=True, check=False, env=environ)
+    if asked.returncode == 0:
+        return own
+    brought = f"{folder}/pip.whl"
+    if not os.path.exists(brought):
+        _fail("The image has no pip: name one that has (docker.base_image).")
+    return [sys.executable, f"{brought}/pip"]
+
+
+def _read(path: str) -> Dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        made: Dict[str, Any] = json.load(file)
+        return made
+
+
+def _fail(text: str) -> None:
+    print(text, flush=True)
+    raise SystemExit(FAILED)

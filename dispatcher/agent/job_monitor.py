@@ -1,0 +1,178 @@
+"""Follows jobs to their end: hears of it, or finds out, and buries what a dead shim has left.
+
+What it hears (datagrams of shims, ends told by forkers) only makes it quick. Once a second it looks
+at the disk for every job that nobody would tell it about, every ten seconds for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+
+from dispatcher.agent import job_state
+from dispatcher.agent.exit_records import refusal
+from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.job_table import JobEntry, JobTable
+from dispatcher.agent.starting.shim import short_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Set
+
+    from dispatcher.agent.cgroups import Cgroups
+    from dispatcher.agent.shipping.shipper import Shipper
+    from dispatcher.agent.starting.start_method import ForkServerKey
+
+log = logging.getLogger(__name__)
+_LOOK_AT_ALL_EVERY = 10
+
+
+class JobMonitor:
+    """Keeps the book true.
+
+    Args:
+        root: The agent's root.
+        book: What is known of the jobs.
+        shipper: What follows their telemetry, and says when their end may be told.
+        cgroups: What control groups can do here.
+        call: Does something in the agent's thread.
+        on_end: Called when a job has ended, or is gone.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        table: JobTable,
+        shipper: Shipper,
+        cgroups: Cgroups,
+        call: Callable[[Callable[[], None]], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._root, self._table, self._shipper = root, table, shipper
+        self._cgroups, self._call, self._on_end = cgroups, call, on_end
+        self._cleaning_up: Set[str] = set()
+        self._looks = 0
+
+    def adopt(self) -> None:
+        """Find the jobs of the agents before this one."""
+        for name in sorted(os.listdir(self._root.jobs)):
+            seen = job_state.look(self._root, name)
+            if seen.state == job_state.ABSENT:
+                continue
+            job = read_json(f"{self._root.job(name)}/job.json") or {"name": name}
+            entry = JobEntry(name, job)
+            if os.path.exists(f"{self._root.job(name)}/removed"):
+                self._shipper.finish(name, job, known=False)
+                continue
+            self._table.add(entry)
+            self._shipper.follow(name, job, known=False)
+            self._apply_state(entry, seen)
+
+    def listen(self) -> socket.socket:
+        """The socket that shims tell of starts and ends on; `hear` reads it."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._root.events)
+        listener.bind(short_path(self._root.events))
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self._listener = listener
+        return listener
+
+    def receive_events(self) -> None:
+        """Take in what shims have told."""
+        for _ in range(64):
+            try:
+                told = json.loads(self._listener.recv(4096))
+            except BlockingIOError:
+                return
+            except ValueError:
+                continue
+            entry = self._table.get(told.get("name", ""))
+            if entry is None:
+                continue
+            if told.get("exited"):
+                self._job_ended(entry)
+            elif entry.state == job_state.CREATED:
+                self._shipper.follow(entry.name, entry.job)
+                self._table.started(entry, told["pid"], told["started_at"])
+
+    def _job_ended(self, entry: JobEntry) -> None:
+        record = read_json(f"{self._root.job(entry.name)}/exit.json")
+        if record is not None and self._table.ended(entry, record):
+            self._on_end()
+            self._shipper.finish(entry.name, entry.job)
+
+    def shims_ended(self, names: List[str]) -> None:
+        """Their forker has seen them end."""
+        for name in names:
+            entry = self._table.get(name)
+            if entry is None or entry.state == job_state.EXITED:
+                continue
+            self.examine(name)
+            if entry.state == job_state.CREATED and not self._root.is_claimed(name):
+                self._table.drop(name)  # it died before its claim: nothing has started
+                self._on_end()
+
+    def examine(self, name: str) -> None:
+        """Look at a job, and take in what is seen."""
+        entry = self._table.get(name)
+        if entry is not None and entry.state != job_state.EXITED:
+            self._apply_state(entry, job_state.look(self._root, name))
+
+    def check_jobs(self, fork_servers: Set[ForkServerKey]) -> None:
+        """Look at the jobs that nobody tells of: those whose forker is not one of these."""
+        self._looks += 1
+        thorough = self._looks % _LOOK_AT_ALL_EVERY == 0
+        for entry in self._table.entries():
+            if entry.state == job_state.EXITED or (
+                entry.state == job_state.CREATED and not entry.key
+            ):
+                continue
+            if thorough or entry.key not in fork_servers or entry.state == job_state.CREATED:
+                self.examine(entry.name)
+
+    def wake_shims(self) -> None:
+        """Let every shim look at the lease again."""
+        for entry in self._table.entries():
+            if entry.state == job_state.ALIVE:
+                job_state.signal_shim(self._root.job(entry.name), signal.SIGUSR1)
+
+    def _apply_state(self, entry: JobEntry, seen: job_state.JobState) -> None:
+        if seen.state == job_state.ALIVE:
+            if entry.state == job_state.CREATED:
+                self._shipper.follow(entry.name, entry.job)
+            self._table.started(entry, seen.started.get("pid"), seen.started.get("started_at"))
+        elif seen.state == job_state.EXITED and seen.record is not None:
+            entry.pid = entry.pid or seen.started.get("pid")
+            if self._table.ended(entry, seen.record):
+                self._on_end()
+                self._shipper.finish(entry.name, entry.job)
+        elif seen.state == job_state.LOST and entry.name not in self._cleaning_up:
+            self._cleaning_up.add(entry.name)
+            threading.Thread(target=self._clean_up, args=(entry, seen.started), daemon=True).start()
+        elif seen.state == job_state.REMOVED:
+            self._table.drop(entry.name)  # somebody has deleted its folder
+            self._on_end()
+
+    def _clean_up(self, entry: JobEntry, started: Dict[str, Any]) -> None:
+        """End what a dead shim has left alive, however long that takes; then write it down."""
+        log.warning("supervisor lost", extra={"job": entry.name})
+        record = refusal("supervisor lost")
+        record["started_at"] = started.get("started_at")
+        record["receipt"] = job_state.end_leftovers(self._root, entry.name, self._cgroups)
+        record["ended_at"] = time.time()
+        with contextlib.suppress(FileNotFoundError):
+            write_json(f"{self._root.job(entry.name)}/exit.json", record, durable=True)
+        self._call(lambda: self._cleaned_up(entry.name))
+
+    def _cleaned_up(self, name: str) -> None:
+        self._cleaning_up.discard(name)
+        self.examine(name)

@@ -1,0 +1,183 @@
+"""Gives jobs to fork servers: fetches their snapshot first, and picks how they start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import defaultdict, deque
+
+from dispatcher.agent.admission_queue import AdmissionQueue
+from dispatcher.agent.folders import Root, write_json
+from dispatcher.agent.job_state import CREATED, withdraw
+from dispatcher.agent.starting.fork_server_pool import ForkServerPool
+from dispatcher.agent.starting.start_method import ForkServerKey, fresh_reason, key_of, own_modules
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+    from dispatcher.agent.builds.environment_cache import BuildFailure
+    from dispatcher.agent.builds.pending_builds import PendingBuilds
+    from dispatcher.agent.job_table import JobEntry, JobTable
+    from dispatcher.agent.loop import Loop
+    from dispatcher.agent.snapshot_cache import SnapshotCache
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 32
+
+
+class JobStarter:
+    """Starts jobs of the book; all of it happens in the loop's thread but `launch`.
+
+    Args:
+        root: The agent's root.
+        interpreter: What `python` means for jobs.
+        book: The jobs.
+        loop: The agent's thread.
+        snapshots: The node's snapshots.
+        preparing: The jobs that wait for an environment.
+        examine: Called with the name of a job that was ended here.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        interpreter: str,
+        table: JobTable,
+        loop: Loop,
+        snapshots: SnapshotCache,
+        pending_builds: PendingBuilds,
+        examine: Callable[[str], None],
+    ) -> None:
+        self._root, self._interpreter = root, interpreter
+        self._table, self._loop, self._snapshots = table, loop, snapshots
+        self._pending_builds = pending_builds
+        self._examine = examine
+        self._admission_queue = AdmissionQueue(table, self._prepare)
+        self._queue: Deque[str] = deque()
+        self._for_snapshot: Dict[str, List[str]] = defaultdict(list)
+        self._for_fork_server: Dict[ForkServerKey, List[str]] = defaultdict(list)
+        self._own_modules: Dict[Tuple[str, str], FrozenSet[str]] = {}
+        self._plain = ForkServerKey(sys.executable, (), ())
+        self._fork_servers: Optional[ForkServerPool] = None
+
+    def start(self, fork_servers: ForkServerPool) -> None:
+        """Begin; the plain fork server is started at once, because any job may need it."""
+        self._fork_servers = fork_servers
+        self._admission_queue.adopt()
+        fork_servers.get(self._plain)
+
+    def launch(self, names: List[str]) -> None:
+        """Start these, in this order, as soon as it can be. From any thread; returns at once."""
+        self._queue.extend(names)
+        self._loop.call(self._work)
+
+    def snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
+        """Go on with the jobs that waited for it, or end them if it can never be had."""
+        names = self._for_snapshot.pop(snapshot, [])
+        if error is None:
+            self.launch(names)
+            return
+        for name in names:
+            self._refuse(name, f"cannot start: snapshot {snapshot}: {error}")
+
+    def environment_is_here(self, environment: str, failure: Optional[BuildFailure]) -> None:
+        """Go on with the jobs that waited for it, or end them if it cannot be built."""
+        self._pending_builds.done(environment, failure, self.launch, self._refuse)
+
+    def fork_server_ready(self, key: ForkServerKey) -> None:
+        """Go on with the jobs that waited for it, also when it could not start."""
+        self.launch(self._for_fork_server.pop(key, []))
+
+    def fork_server_lost(self, key: ForkServerKey) -> None:
+        """Place again what it may not have started; what it did start has a claim."""
+        again = [e.name for e in self._table.entries() if e.key == key and e.state == CREATED]
+        for name in again:
+            entry = self._table.get(name)
+            if entry is not None:
+                entry.key = None
+        self.launch([*self._for_fork_server.pop(key, []), *again])
+
+    def admit(self) -> None:
+        """A job has ended: those that came ahead of their turn may have room now."""
+        self._admission_queue.admit()
+
+    def _work(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._queue))):
+            entry = self._table.get(self._queue.popleft())
+            if entry is not None and entry.state == CREATED and entry.key is None:
+                self._prepare(entry)
+        if self._queue:
+            self._loop.call(self._work)  # what was heard meanwhile comes first
+
+    def _prepare(self, entry: JobEntry) -> None:
+        if entry.job.get("cpu_budget") is None:
+            self._admission_queue.occupy(entry)  # its turn has come, however long it is prepared
+        if entry.job.get("environment") is not None and not self._pending_builds.is_ready(entry):
+            return
+        job = entry.job
+        snapshot: Optional[str] = job.get("snapshot")
+        if snapshot is not None and not self._snapshots.has(snapshot):
+            self._for_snapshot[snapshot].append(entry.name)
+            self._snapshots.want(snapshot)
+            return
+        key = self._choose(entry)
+        if key is None or self._admission_queue.must_wait(entry):
+            return
+        try:
+            folder = self._root.job(entry.name)
+            os.makedirs(folder, exist_ok=True)
+            write_json(f"{folder}/job.json", job)
+        except OSError as error:
+            self._refuse(entry.name, f"cannot start: {error}")
+            return
+        self._dispatch(entry, key)
+
+    def _choose(self, entry: JobEntry) -> Optional[ForkServerKey]:
+        """The forker to give it to; None: it has to wait until one is known to be able to."""
+        job = entry.job
+        key = key_of(job, self._interpreter)
+        if fresh_reason(job, key, self._interpreter) is not None or self._fork_servers is None:
+            return self._plain
+        fork_server = self._fork_servers.get(key)
+        if fork_server is None:
+            entry.note = f"started fresh: {self._fork_servers.why_broken(key)}"
+            return self._plain
+        if fork_server.ready is None:
+            self._for_fork_server[key].append(entry.name)
+            return None
+        shadowed = self._modules_of(job) & fork_server.modules
+        if shadowed:
+            if job.get("start") == "fork":
+                names = ", ".join(sorted(shadowed))
+                entry.note = f"started fresh: the snapshot has its own {names}"
+            return self._plain
+        entry.note = None
+        entry.forks = True
+        return key
+
+    def _modules_of(self, job: Mapping[str, object]) -> FrozenSet[str]:
+        snapshot, script = job.get("snapshot"), str(job.get("script"))
+        if snapshot is None:
+            return frozenset()
+        where = (str(snapshot), os.path.dirname(script))
+        if where not in self._own_modules:
+            folder = self._snapshots.path(str(snapshot))
+            self._own_modules[where] = own_modules(folder, script)
+        return self._own_modules[where]
+
+    def _dispatch(self, entry: JobEntry, key: ForkServerKey) -> None:
+        fork_server = self._fork_servers.get(key) if self._fork_servers is not None else None
+        if fork_server is None:
+            self._refuse(entry.name, "cannot start: this node's fork server does not start")
+            return
+        entry.key = key
+        self._admission_queue.occupy(entry)
+        start = "fork" if entry.forks else "fresh"
+        fork_server.order({"name": entry.name, "start": start, "note": entry.note})
+
+    def _refuse(self, name: str, reason: str, tail: str = "") -> None:
+        log.warning("refused", extra={"job": name, "reason": reason})
+        withdraw(self._root, name, reason, tail)
+        self._examine(name)

@@ -1,0 +1,139 @@
+"""What the disk and the process table say of a job, whoever started it, whoever died since."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+
+from dispatcher.agent import processes
+from dispatcher.agent.exit_records import refusal
+from dispatcher.agent.folders import Root, read_json, write_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Set
+
+    from dispatcher.agent.cgroups import Cgroups
+
+ABSENT, CREATED, ALIVE, EXITED, REMOVED = "absent", "created", "alive", "exited", "removed"
+LOST = "lost"  # claimed, its shim is gone, and nobody has written down how it ended
+
+
+class JobState:
+    """What was seen of one job.
+
+    Attributes:
+        state: absent, alive, exited, removed or lost.
+        record: The exit record, when it has one.
+        started: What the shim wrote when it had started the job, into the lock.
+    """
+
+    def __init__(
+        self,
+        state: str,
+        record: Optional[Dict[str, Any]] = None,
+        started: Optional[Dict[str, Any]] = None,
+    ) -> None:
+        self.state = state
+        self.record = record
+        self.started = started or {}
+
+
+def look(root: Root, name: str) -> JobState:
+    """See what is there of a job. Nothing is changed; a job that is starting is not disturbed."""
+    if not root.is_claimed(name):
+        return JobState(ABSENT)
+    folder = root.job(name)
+    if not os.path.isdir(folder):
+        return JobState(REMOVED)
+    started = read_json(f"{folder}/lock")
+    record = read_json(f"{folder}/exit.json")
+    if record is None and not is_shim_alive(folder):
+        record = read_json(f"{folder}/exit.json")  # it may have been writing it just now
+        if record is None:
+            return JobState(LOST, None, read_json(f"{folder}/lock"))
+    return JobState(ALIVE if record is None else EXITED, record, started)
+
+
+def is_shim_alive(folder: str) -> bool:
+    """Whether a shim holds the job's lock. Only of claimed jobs: asking takes it for a moment."""
+    try:
+        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def withdraw(root: Root, name: str, reason: str, tail: str = "") -> bool:
+    """End a job that has not started, so that it never will; False if its shim was faster.
+
+    It is claimed under the job's lock, as a shim does it: nobody sees it claimed and without end.
+    """
+    folder = root.job(name)
+    os.makedirs(folder, exist_ok=True)
+    lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not root.claim(name, f"{folder}/lock"):
+            return False
+        write_json(f"{folder}/exit.json", {**refusal(reason), "tail": tail}, durable=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def signal_shim(folder: str, number: int) -> None:
+    """Signal the shim of a claimed job, if it lives."""
+    pid = (read_json(f"{folder}/lock") or {}).get("shim")
+    with contextlib.suppress(OSError):
+        if pid and is_shim_alive(folder):
+            os.kill(int(pid), number)
+
+
+def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any]]:
+    """Kill what a dead shim has left alive; return the receipt once nothing of it is there."""
+    receipt: Dict[int, Dict[str, Any]] = {}
+    started = read_json(f"{root.job(name)}/lock") or {}
+    group = cgroups.existing(name, started.get("cgroup"))
+    pause = 0.005
+    while True:
+        group.kill()
+        left = _leftovers(root, name)
+        left.update(pid for pid in group.members() if processes.is_alive(pid))
+        if not left:
+            group.remove()
+            return list(receipt.values())
+        at = time.time()
+        for pid in processes.send(left, signal.SIGKILL):
+            receipt.setdefault(pid, {"pid": pid, "signal": int(signal.SIGKILL), "at": at})
+        time.sleep(pause)
+        pause = min(1.0, pause * 2)
+
+
+def _leftovers(root: Root, name: str) -> Set[int]:
+    """Told by process id and start time, by session, by descent and by the environment's mark."""
+    folder = root.job(name)
+    started = read_json(f"{folder}/lock") or {}
+    leaders = set()
+    if started.get("boot_id") == processes.boot_id():
+        for pid, ticks in (started.get("ticks") or {}).items():
+            if processes.start_ticks(int(pid)) == ticks:
+                leaders.add(int(pid))
+        leaders.update(processes.session_members({int(pid) for pid in started.get("pids", ())}))
+    found = set(leaders)
+    for pid in leaders:
+        found.update(processes.descendants(pid))
+    found.update(processes.marked(f"DISPATCHER_JOB_DIR={folder}"))
+    found.discard(os.getpid())
+    return {pid for pid in found if processes.is_alive(pid)}

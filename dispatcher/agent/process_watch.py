@@ -1,0 +1,174 @@
+"""Watches the processes of one job until nothing of it is alive, and ends them when it must.
+
+The shim is the subreaper of its job: whatever daemonises itself below becomes its child. So a job
+is known to be gone exactly when `waitpid` says that there is no child left; until then this goes
+on, even for ever, because a process that cannot be killed is not gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from dispatcher.agent import processes
+from dispatcher.agent.folders import read_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Mapping, Optional, Union
+
+    from dispatcher.agent.cgroups import JobGroup
+    from dispatcher.agent.starting.shim_group import ShimGroup
+
+# Blocked in the shim and waited for, so that none is lost and none interrupts anything.
+WAKING = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+LEFTOVER_GRACE = 2.0
+_RECEIPTS = 1000
+_CLOCK_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class ProcessWatch:
+    """One job's processes.
+
+    Args:
+        leaders: Process id → rank, of the processes that were started.
+        group: The job's control group.
+        job: The job: its time limit and grace.
+        folder: The job's folder, where a request to stop is left.
+        lease: The file that the agent touches while it holds its lease.
+        alone: Whether a bare SIGTERM, as `docker stop` sends it, is meant for this job. A shim that
+            has one job after the other may get one that was meant for the job before.
+    """
+
+    def __init__(
+        self,
+        leaders: Dict[int, int],
+        group: Union[JobGroup, ShimGroup],
+        job: Mapping[str, Any],
+        folder: str,
+        lease: str,
+        alone: bool = False,
+    ) -> None:
+        self.ended: Dict[int, int] = {}  # rank → wait status
+        self.failed_rank: Optional[int] = None
+        self.reason: Optional[str] = None  # why we ended it; None: it ended by itself
+        self.receipt: List[Dict[str, Any]] = []
+        self._leaders = leaders
+        self._group = group
+        self._folder = folder
+        self._alone = alone
+        self._lease = lease
+        self._grace = float(10 if job.get("grace") is None else job["grace"])
+        limit = job.get("time_limit")
+        self._deadline = None if limit is None else time.monotonic() + float(limit)
+        self._kill_at: Optional[float] = None
+        self._pause = 0.01
+        self._stop_asked = True  # a request may have been left before we could hear it
+        self._fence_at: Optional[float] = None
+
+    def until_gone(self) -> None:
+        """Return once nothing of the job is alive."""
+        self._look_at_lease()
+        while self._reap():
+            now = time.monotonic()
+            self._decide(now)
+            if self._kill_at is not None and now >= self._kill_at:
+                self._kill()
+                if not self._reap():
+                    return
+            self._sleep()
+
+    def _reap(self) -> bool:
+        """Take in what has ended; False once there is no process left."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            rank = self._leaders.pop(pid, None)
+            if rank is not None:
+                self.ended[rank] = status
+                if status and self.failed_rank is None and self._kill_at is None:
+                    self.failed_rank = rank
+
+    def _decide(self, now: float) -> None:
+        if not self._leaders:
+            self._end(None, LEFTOVER_GRACE, now)
+        elif self.failed_rank is not None:
+            self._end(None, self._grace, now)
+        if self._stop_asked:
+            self._stop_asked = False
+            asked = read_json(f"{self._folder}/stop")
+            if asked is not None:
+                self._end("stopped", float(asked.get("grace", self._grace)), now)
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            self._end("time limit", self._grace, now)
+        if self._fence_at is not None and _boot_clock() >= self._fence_at:
+            self._look_at_lease()
+            if self._fence_at is not None and _boot_clock() >= self._fence_at:
+                self._fence_at = None
+                self._end("fenced", 0, now)
+
+    def _end(self, reason: Optional[str], grace: float, now: float) -> None:
+        """SIGTERM to all of it now, SIGKILL after the grace; a later end may only be sooner."""
+        if self._kill_at is None:
+            self.reason = reason
+            self._kill_at = now + grace
+            if grace > 0:
+                living = self._living()
+                self._signal(living, signal.SIGTERM)
+                processes.send(living, signal.SIGCONT)  # else a stopped one would never see it
+        else:
+            self._kill_at = min(self._kill_at, now + grace)
+
+    def _kill(self) -> None:
+        """SIGKILL to all that is there, again until a walk finds nothing new."""
+        known = set()
+        for _ in range(50):
+            new = [pid for pid in self._living() if pid not in known]
+            if not new:
+                break
+            known.update(new)
+            self._signal(new, signal.SIGKILL)
+            self._group.kill()
+        self._kill_at = time.monotonic() + self._pause
+        self._pause = min(1.0, self._pause * 2)
+
+    def _living(self) -> List[int]:
+        below = processes.descendants(os.getpid())
+        return [pid for pid in {*below, *self._group.members()} if processes.is_alive(pid)]
+
+    def _signal(self, pids: List[int], number: int) -> None:
+        at = time.time()
+        reached = processes.send(pids, number)[: max(0, _RECEIPTS - len(self.receipt))]
+        self.receipt += [{"pid": pid, "signal": int(number), "at": at} for pid in reached]
+
+    def _sleep(self) -> None:
+        due = [at for at in (self._deadline, self._kill_at) if at is not None]
+        pause = max(0.0, min(due) - time.monotonic()) if due else 3600.0
+        if self._fence_at is not None:
+            pause = min(pause, max(0.0, self._fence_at - _boot_clock()))
+        told = signal.sigtimedwait(WAKING, pause)
+        if told is None or told.si_signo == signal.SIGCHLD:
+            return
+        if told.si_signo == signal.SIGUSR1:
+            self._look_at_lease()
+            return
+        self._stop_asked = True
+        if self._alone and not os.path.exists(f"{self._folder}/stop"):
+            self._stop_asked = False
+            self._end("stopped", self._grace, time.monotonic())
+
+    def _look_at_lease(self) -> None:
+        """When this job has to end itself unless the agent renews: a node cut off must stop."""
+        lease = read_json(self._lease)
+        self._fence_at = None if lease is None else float(lease["until"])
+
+
+def _boot_clock() -> float:
+    """Seconds since the boot, those spent suspended included."""
+    return time.clock_gettime(_CLOCK_BOOTTIME)

@@ -1,0 +1,136 @@
+"""Keeps the files of ended jobs, several jobs at a time, beside the shipping of telemetry: a large
+model must not hold up anybody's log.
+
+Its threads start with the first job that has left something. While the service is away they try
+again; whoever holds back the telling of an end asks how long it has been silent.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import random
+import threading
+import time
+
+from dispatcher.agent.service import connect
+from dispatcher.agent.shipping.uploader import OutputUploader
+from dispatcher.wire.errors import ServiceUnavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
+
+    from dispatcher.agent.shipping.outputs import JobOutputs
+    from dispatcher.wire.connection import ServiceConnection
+
+log = logging.getLogger(__name__)
+THREADS = 3
+_LONGEST_PAUSE = 5.0
+_LOOK_EVERY = 1.0
+
+
+class UploadPool:
+    """The threads.
+
+    Args:
+        kept: Called with a job's name when the service has all of its files.
+        silent: Called once a second while the service does not answer.
+    """
+
+    def __init__(self, kept: Callable[[str], None], silent: Callable[[], None]) -> None:
+        self._kept, self._silent = kept, silent
+        self._lock = threading.Condition()
+        self._due: Deque[JobOutputs] = collections.deque()
+        self._names: Dict[str, JobOutputs] = {}
+        self._address: Optional[Mapping[str, Any]] = None
+        self._threads: List[threading.Thread] = []
+        self._asked_at: Optional[float] = None  # since when no question has had an answer
+        self._closed = False
+
+    def configure(self, address: Optional[Mapping[str, Any]]) -> None:
+        """Say how to reach the service; None: there is none, and what is due waits."""
+        with self._lock:
+            self._address = address
+            self._lock.notify_all()
+
+    def keep(self, outputs: JobOutputs) -> None:
+        """Keep the files of a job that has ended. Twice is fine."""
+        with self._lock:
+            if outputs.name in self._names or self._closed:
+                return
+            self._names[outputs.name] = outputs
+            self._due.append(outputs)
+            if len(self._threads) < min(THREADS, len(self._names)):
+                self._threads.append(threading.Thread(target=self._work, daemon=True))
+                self._threads[-1].start()
+            self._lock.notify()
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether the service has not answered for so long although it was asked."""
+        with self._lock:
+            asked_at = self._asked_at
+        return asked_at is not None and time.monotonic() - asked_at >= seconds
+
+    def close(self) -> None:
+        """Stop; what is not kept yet is found by the next agent."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            outputs = self._next()
+            if outputs is None:
+                return
+            self._keep(outputs)
+
+    def _next(self) -> Optional[JobOutputs]:
+        with self._lock:
+            while not self._closed and (not self._due or self._address is None):
+                self._lock.wait()
+            return None if self._closed else self._due.popleft()
+
+    def _keep(self, outputs: JobOutputs) -> None:
+        pause = 0.0
+        while not self._closed:
+            try:
+                OutputUploader(self._service(), outputs).run()
+                break
+            except ServiceUnavailable as error:
+                if not pause:
+                    log.warning("files wait, the service is away: %s", error)
+                pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
+                self._rest(pause)
+            except Exception:  # whatever one job has left, the others' files have to be kept
+                log.exception("files are not kept", extra={"job": outputs.name})
+                break
+        if not self._closed:
+            with self._lock:
+                self._names.pop(outputs.name, None)
+            self._kept(outputs.name)
+
+    def _service(self) -> ServiceConnection:
+        with self._lock:
+            address = self._address or {}
+        return connect(address, on_request=self._request_sent, on_answer=self._answer_received)
+
+    def _rest(self, seconds: float) -> None:
+        end = time.monotonic() + seconds * random.uniform(0.5, 1.5)
+        while not self._closed:
+            self._silent()
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            with self._lock:
+                self._lock.wait(min(left, _LOOK_EVERY))
+
+    def _request_sent(self) -> None:
+        with self._lock:
+            if self._asked_at is None:
+                self._asked_at = time.monotonic()
+
+    def _answer_received(self, status: int) -> None:
+        if status < 500:
+            with self._lock:
+                self._asked_at = None

@@ -1,0 +1,117 @@
+"""Uploads the files of ended jobs to the service. Repeating it changes nothing."""
+
+from __future__ import annotations
+
+import logging
+
+from dispatcher.wire import uploads
+from dispatcher.wire.errors import ContentUnreadable, RequestRefused
+from dispatcher.wire.uploads import FileContent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator, List
+
+    from dispatcher.agent.shipping.outputs import JobOutputs, OutputFile
+    from dispatcher.wire.connection import ServiceConnection
+
+    Sized = List["_File"]
+
+log = logging.getLogger(__name__)
+AT_ONCE = 500
+_TAKEN = 409
+_NO_RUN = (403, 404)
+_FINAL = frozenset({_TAKEN})  # a name that is taken stays taken
+
+
+class _File:
+    """One file: its name at the run, and its content."""
+
+    def __init__(self, name: str, content: FileContent) -> None:
+        self.name = name
+        self.content = content
+
+    def entry(self) -> Dict[str, Any]:
+        content = self.content
+        return {"name": self.name, "sha256": content.sha256, "size": content.size}
+
+
+class OutputUploader:
+    """Brings the files of one job.
+
+    Args:
+        service: The service; its errors pass, but for what it will never take.
+        leavings: The job's files.
+    """
+
+    def __init__(self, service: ServiceConnection, outputs: JobOutputs) -> None:
+        self._service = service
+        self._outputs = outputs
+
+    def run(self) -> None:
+        """Bring all of them. Raises ServiceUnavailable; then it has to be done again."""
+        try:
+            for some in _chunks(self._outputs.files()):
+                files = [file for found in some for file in self._described(*found)]
+                if files:
+                    self._keep(files)
+        except RequestRefused as error:
+            self._lose("what it has left", str(error))
+
+    def _described(self, name: str, path: str) -> Iterator[_File]:
+        """The file with its hash; nothing if it cannot be read."""
+        if len(name) > 1024:
+            self._lose(name, "its name is longer than 1024 characters")
+            return
+        try:
+            yield _File(name, FileContent.of(path, self._outputs.open))
+        except ContentUnreadable as error:
+            self._lose(name, error.reason)
+
+    def _keep(self, files: Sized) -> None:
+        try:
+            self._bring(files)
+        except (RequestRefused, ContentUnreadable) as error:
+            status = error.status if isinstance(error, RequestRefused) else None
+            if status in _NO_RUN:
+                raise
+            if len(files) > 1:  # one of them is refused: find out which, and keep the others
+                for file in files:
+                    self._keep([file])
+            elif status == _TAKEN and self._outputs.host:
+                self._keep_elsewhere(files[0])
+            else:
+                self._lose(files[0].name, str(error))
+
+    def _keep_elsewhere(self, file: _File) -> None:
+        """Another host of the gang has left something else under the name."""
+        file.name = self._outputs.other_name(file.name)
+        try:
+            self._bring([file])
+        except (RequestRefused, ContentUnreadable) as error:
+            self._lose(file.name, str(error))
+
+    def _bring(self, files: Sized) -> None:
+        contents = {file.content.sha256: file.content for file in files}
+        uploads.upload(self._service, contents, lambda: self._register(files))
+
+    def _register(self, files: Sized) -> List[str]:
+        outputs = self._outputs
+        body = {"artifacts": [file.entry() for file in files], "attempt": outputs.attempt}
+        path = f"/runs/{outputs.run_id}/artifacts"
+        missing: List[str] = self._service.ask(path, body, final=_FINAL)["missing"]
+        return missing
+
+    def _lose(self, name: str, reason: str) -> None:
+        log.warning("%s is not kept: %s", name, reason, extra={"job": self._outputs.name})
+
+
+def _chunks(found: Iterable[OutputFile]) -> Iterator[List[OutputFile]]:
+    some: List[OutputFile] = []
+    for each in found:
+        some.append(each)
+        if len(some) == AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some

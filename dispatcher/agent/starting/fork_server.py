@@ -1,0 +1,305 @@
+"""The fork server: imports modules once, then forks one shim per job.
+
+Started as `python -c CODE FD CONFIG`, never
+as a main module, because a forked script takes that one's place. It has one thread and does nothing
+but fork.
+On the socket FD (SOCK_SEQPACKET) come orders, `{"name", "start", "note"}`; back go one
+`{"ready", "error", "modules"}` and then `{"dead": [names]}` for shims that have ended without
+telling the agent themselves. When the agent is gone it ends, and the shims go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from dispatcher.agent import AT_START, processes
+from dispatcher.agent.cgroups import Cgroups
+from dispatcher.agent.folders import Root, write_json
+from dispatcher.agent.process_watch import WAKING
+from dispatcher.agent.starting import forked_main
+from dispatcher.agent.starting.shim import ForkedScript, Shim, ShimContext
+from dispatcher.agent.starting.shim_group import ShimGroup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+_LARGEST = 1 << 16
+_WARM_UPS = 6
+_MOST_IDLE = 16
+_MOST_JOBS = 200  # of one shim: what little it leaves behind in memory does not add up
+CODE = "from dispatcher.agent.starting.fork_server import main; main()"
+
+
+def main() -> None:
+    """Serve until the agent is gone. In a forked process: become the script, and do not return."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    config = json.loads(sys.argv[2])
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
+    error = _preload(config["preload"])
+    told = {"ready": not error, "error": error, "modules": _shadowing()}
+    try:
+        sock.send(json.dumps(told).encode())
+    except OSError:
+        return  # the agent is gone already
+    if error:
+        return
+    inherited = dict(os.environ)
+    context = _context(config, inherited)
+    with contextlib.suppress(OSError):
+        _warm_up(context)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    forked_main.reset_signals()
+    preloaded = frozenset(sys.modules)
+    leader = _ForkServerLoop(sock, context).serve()
+    if leader is not None:
+        forked_main.run_script(leader.arguments, leader.environment, inherited, preloaded)
+
+
+def _context(config: Dict[str, Any], inherited: Dict[str, str]) -> ShimContext:
+    base = dict(inherited)
+    base.pop("PYTHONPATH", None)
+    base.pop("PYTHONUNBUFFERED", None)
+    base.update(config["base"])
+    cgroups = Cgroups(**config["cgroups"])
+    return ShimContext(
+        Root(config["root"]), cgroups, base, config["runtime"], config["interpreter"]
+    )
+
+
+def _warm_up(context: ShimContext) -> None:
+    """Run a few jobs here that do nothing: what they fill and touch, each fork has at once.
+
+    It spares every shim a fifth of its page faults.
+    """
+    folder = os.path.join(context.root.trash, f"warm.{os.getpid()}")
+    scratch = ShimContext(
+        Root(folder), context.cgroups, context.base, context.runtime, context.interpreter
+    )
+    scratch.group = ShimGroup(context.cgroups)
+    scratch.root.prepare()
+    for number in range(_WARM_UPS):
+        name = f"warm-up-{os.getpid()}-{number}"
+        os.mkdir(scratch.root.job(name))
+        job = {"name": name, "command": "exit 0"}
+        write_json(f"{scratch.root.job(name)}/job.json", job)
+        shim = Shim(scratch, {"name": name})
+        shim.run()
+        shim.release()
+    scratch.group.end()
+    compile("", "<warm-up>", "exec")  # the first one in a process makes the classes of syntax trees
+    processes.become_subreaper(False)
+    os.chdir("/")
+    _delete(folder)
+
+
+def _delete(folder: str) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _delete(entry.path)
+            else:
+                os.unlink(entry.path)
+    os.rmdir(folder)
+
+
+def _preload(names: List[str]) -> Optional[str]:
+    """Import the modules; say what is wrong if that fails or makes forking unsafe."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            return f"preloading {name} failed: {type(error).__name__}: {error}"
+    import _thread
+
+    if _thread._count():
+        return f"preloading {', '.join(names)} started a thread, so forking would be unsafe"
+    return None
+
+
+def _shadowing() -> List[str]:
+    """The names at the top of a snapshot that a forked script would not get its own module for."""
+    ours = {name.partition(".")[0] for name in sys.modules if name not in AT_START}
+    return sorted({*ours, "dispatcher"} - {"__main__"})
+
+
+class _Worker:
+    """A process that is the shim of one job after the other; `name` is the job it has now."""
+
+    __slots__ = ("name", "pid", "socket")
+
+    def __init__(self, pid: int, sock: socket.socket, name: Optional[str]) -> None:
+        self.pid = pid
+        self.socket = sock
+        self.name = name
+
+
+class _ForkServerLoop:
+    """Gives each order to a shim that has ended its job, or forks one more.
+
+    A shim that goes on to the next job spares a fork and an exit, the most of a short job's cost.
+    It is one job's alone while that job lives, so whoever kills it hits no other.
+    """
+
+    def __init__(self, sock: socket.socket, context: ShimContext) -> None:
+        self._socket = sock
+        self._context = context
+        self._workers: Dict[int, _Worker] = {}
+        self._by_socket: Dict[int, _Worker] = {}
+        self._idle: List[_Worker] = []
+        self._ended = processes.signal_descriptor(signal.SIGCHLD)
+        self._poll = select.poll()
+
+    def serve(self) -> Optional[ForkedScript]:
+        """Start a job for each order. Returns when the agent is gone, and in a forked script."""
+        self._poll.register(self._socket, select.POLLIN)
+        self._poll.register(self._ended, select.POLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor == self._ended:
+                    self._reap()
+                elif descriptor in self._by_socket:
+                    self._hear(self._by_socket[descriptor])
+                elif descriptor == self._socket.fileno():
+                    order = self._receive()
+                    if not order:
+                        return None
+                    if not self._give(order):
+                        return self._fork(order)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(_LARGEST)
+        except ConnectionResetError:  # the agent died with something of ours unread
+            return b""
+
+    def _give(self, order: bytes) -> bool:
+        """Hand the order to an idle shim, or to a new one; False in the new one's process."""
+        name = json.loads(order)["name"]
+        while self._idle:
+            worker = self._idle.pop()
+            try:
+                worker.socket.send(order)
+            except OSError:
+                continue  # it was killed: its end is about to be reaped
+            worker.name = name
+            return True
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._order_socket = theirs
+            return False
+        theirs.close()
+        self._workers[pid] = self._by_socket[ours.fileno()] = _Worker(pid, ours, name)
+        self._poll.register(ours, select.POLLIN)
+        return True
+
+    def _fork(self, order: bytes) -> Optional[ForkedScript]:
+        """In a shim's process: one job after the other, as long as orders come."""
+        os.setsid()
+        self._socket.close()
+        os.close(self._ended)
+        for worker in self._workers.values():
+            worker.socket.close()
+        group = self._context.group = ShimGroup(self._context.cgroups)
+        for left in reversed(range(_MOST_JOBS)):
+            shim = Shim(self._context, json.loads(order), private=[self._order_socket.fileno()])
+            leader = _run(shim)
+            if leader is not None:
+                self._order_socket.detach()
+                return leader
+            shim.release()
+            os.chdir("/")
+            # The last one asks for no more: an order that it took and left would start nothing.
+            order = self._next(shim.has_notified) if left else b""
+            if not order:
+                group.end()
+                os._exit(0)
+        return None
+
+    def _next(self, has_notified: bool) -> bytes:
+        """Say that the job is done, and wait for the next; empty when there is none to come."""
+        try:
+            self._order_socket.send(b"1" if has_notified else b"0")
+            return self._order_socket.recv(_LARGEST)
+        except OSError:
+            return b""  # the forker is gone, and with it the agent
+
+    def _hear(self, worker: _Worker) -> None:
+        """A shim has ended its job and can have another."""
+        try:
+            said = worker.socket.recv(16)
+        except OSError:
+            said = b""
+        if not said:
+            self._forget(worker.socket)  # it is ending; what became of it the reaping tells
+            return
+        name, worker.name = worker.name, None
+        if said == b"0" and name is not None:
+            self._report_dead([name])
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(worker)
+        else:
+            self._forget(worker.socket)
+
+    def _forget(self, sock: socket.socket) -> None:
+        worker = self._by_socket.pop(sock.fileno(), None)
+        if worker is not None:
+            self._poll.unregister(sock)
+            sock.close()
+            if worker in self._idle:
+                self._idle.remove(worker)
+
+    def _reap(self) -> None:
+        try:
+            os.read(self._ended, 4096)
+        except BlockingIOError:
+            return
+        dead = []
+        while self._workers:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            worker = self._workers.pop(pid, None)
+            if worker is None:
+                continue
+            if worker.socket.fileno() >= 0:
+                self._drain(worker)
+            if worker.name is not None:
+                dead.append(worker.name)
+        self._report_dead(dead)
+
+    def _drain(self, worker: _Worker) -> None:
+        """What it said before it ended counts: a job that it was done with is not dead."""
+        with contextlib.suppress(OSError):
+            if worker.socket.recv(16, socket.MSG_DONTWAIT) == b"1":
+                worker.name = None
+        self._forget(worker.socket)
+
+    def _report_dead(self, names: List[str]) -> None:
+        for start in range(0, len(names), 100):
+            try:
+                self._socket.send(json.dumps({"dead": names[start : start + 100]}).encode())
+            except OSError:
+                return  # the agent is gone: the next read says so
+
+
+def _run(shim: Shim) -> Optional[ForkedScript]:
+    try:
+        return shim.run()
+    except BaseException:
+        if os.getpid() != shim.pid:
+            raise
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)

@@ -1,0 +1,115 @@
+"""Chooses how a job starts: in a fresh interpreter, or by a fork of one that is warm."""
+
+from __future__ import annotations
+
+import os
+
+from dispatcher.agent.starting.spawning import interpreter_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+
+    class ForkServerKey(NamedTuple):
+        """What two jobs must have in common to be forked from one process."""
+
+        interpreter: str
+        preload: Tuple[str, ...]
+        environment: Tuple[Tuple[str, str], ...]
+
+else:
+    from collections import namedtuple
+
+    ForkServerKey = namedtuple("ForkServerKey", ["interpreter", "preload", "environment"])
+
+# An interpreter or its C library reads these once, when it starts.
+_AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
+_AT_START_NAMES = ("LANG", "LANGUAGE", "HOME", "PATH_LOCALE", "LOCPATH")
+_HARMLESS = ("PYTHONUNBUFFERED",)
+# Libraries read these when they are imported, so they matter where something is preloaded.
+_AT_IMPORT = (
+    "BLIS_",
+    "JAX_",
+    "KMP_",
+    "MKL_",
+    "MPL",
+    "NPY_",
+    "NUMEXPR_",
+    "OMP_",
+    "OPENBLAS_",
+    "OPENSSL_",
+    "PYTORCH_",
+    "SSL_",
+    "TF_CPP_",
+    "TORCH_",
+    "XLA_",
+)
+
+
+def key_of(job: Mapping[str, Any], default: str) -> ForkServerKey:
+    """The key of the forker that could start the job.
+
+    Args:
+        job: The job.
+        default: The interpreter that `python` means.
+    """
+    environment: Dict[str, str] = job.get("env") or {}
+    preload = tuple(job.get("preload") or ())
+    fixed = {k: v for k, v in environment.items() if _is_fixed(k, v)}
+    if preload:
+        fixed.update({k: v for k, v in environment.items() if k.startswith(_AT_IMPORT)})
+    interpreter = interpreter_of(job.get("interpreter"), default, environment)
+    if is_same_binary(interpreter, default):
+        interpreter = default
+    return ForkServerKey(interpreter, preload, tuple(sorted(fixed.items())))
+
+
+def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Optional[str]:
+    """Why the job must have a fresh interpreter, as far as that can be told without its snapshot.
+
+    None: it may be forked. A job that asks for `fork` is forked where `auto` would rather not.
+    """
+    start = job.get("start") or "auto"
+    if start == "fresh":
+        return "asked for"
+    if job.get("command") is not None or not job.get("script"):
+        return "not a Python script"
+    if start == "fork":
+        return None
+    if key.interpreter != default:
+        return "another interpreter"
+    environment = job.get("env") or {}
+    for name, value in environment.items():
+        if _is_fixed(name, value):
+            return f"{name} is read when an interpreter starts"
+    return None
+
+
+def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
+    """The names that a script would import from its own folder in the snapshot."""
+    if snapshot is None:
+        return frozenset()
+    try:
+        entries = os.listdir(os.path.join(snapshot, os.path.dirname(script)))
+    except OSError:
+        return frozenset()
+    return frozenset(entry.partition(".")[0] for entry in entries)
+
+
+def is_same_binary(one: str, other: str) -> bool:
+    """Whether two paths are one interpreter; two environments on one binary are not."""
+    if one == other:
+        return True
+    try:
+        same_folder = os.path.samefile(os.path.dirname(one), os.path.dirname(other))
+        return same_folder and os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _is_fixed(name: str, value: str) -> bool:
+    if name in _HARMLESS and value == "1":
+        return False
+    if name in _AT_START_NAMES and os.environ.get(name) == value:
+        return False
+    return name in _AT_START_NAMES or name.startswith(_AT_START)

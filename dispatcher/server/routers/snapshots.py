@@ -1,0 +1,51 @@
+"""Snapshots and their contents."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from dispatcher.server.bodies import read_body
+from dispatcher.server.deps import S, identify
+from dispatcher.server.described import RAW_BODY, TAR
+from dispatcher.server.frames import field, frames
+from dispatcher.services.snapshots import Manifest
+
+router = APIRouter(tags=["snapshots"], dependencies=[Depends(identify)])
+
+
+@router.post("/snapshots")
+def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
+    """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
+    snapshot_id, missing = services.snapshots.begin(body)
+    return {"id": snapshot_id, "missing": missing}
+
+
+@router.post("/blobs", openapi_extra=RAW_BODY)
+async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
+    """Take contents, each checked against its hash."""
+    body = await read_body(request)
+
+    def work() -> int:
+        count = 0
+        for header, data in frames(body):
+            services.snapshots.put(field(header, "sha256", str), data)
+            count += 1
+        return count
+
+    return {"stored": await run_in_threadpool(work)}
+
+
+@router.get("/snapshots/{snapshot_id}")
+def read_snapshot(snapshot_id: str, services: S) -> dict[str, Any]:
+    return services.snapshots.manifest(snapshot_id)
+
+
+@router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
+def read_archive(snapshot_id: str, services: S) -> StreamingResponse:
+    """The snapshot as an uncompressed tar."""
+    services.snapshots.manifest(snapshot_id)  # before the first byte: 404 is still possible
+    return StreamingResponse(
+        services.snapshots.archive(snapshot_id), media_type="application/x-tar"
+    )

@@ -1,0 +1,1 @@
+"""Names, hashes and sizes of the files of runs."""

@@ -1,0 +1,17 @@
+"""The table of artifacts."""
+
+from sqlalchemy import BigInteger, Column
+from sqlmodel import Field, SQLModel
+
+from dispatcher.store.columns import byte_order_column, text_column
+
+
+class ArtifactRow(SQLModel, table=True):
+    __tablename__ = "artifacts"
+    run_id: str = Field(sa_column=text_column(primary_key=True))
+    # Listed by prefix and page by page: searched as a range, so byte order.
+    name: str = Field(sa_column=byte_order_column(primary_key=True))
+    sha256: str = Field(sa_column=text_column())
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_at: float
+    attempt: int

@@ -1,0 +1,1 @@
+"""Params of runs, and documents kept beside them."""

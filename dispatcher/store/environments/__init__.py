@@ -1,0 +1,1 @@
+"""Registered environments and their versions."""

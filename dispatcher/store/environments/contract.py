@@ -1,0 +1,30 @@
+"""Registered environments and their versions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class RegisteredEnvironment:
+    """One version of an environment, by what it says in v1's words."""
+
+    name: str
+    version: int
+    digest: str
+    definition: Mapping[str, Any]
+    created_at: float
+
+
+class Environments(Protocol):
+    def add(self, environment: RegisteredEnvironment) -> bool:
+        """Keep it; False (and nothing is changed) if that version is there."""
+
+    def find(self, name: str, version: int | None = None) -> RegisteredEnvironment | None:
+        """One version of an environment, by default the latest."""
+
+    def latest(self) -> list[RegisteredEnvironment]:
+        """The latest version of each, by name."""
+
+    def versions(self, name: str) -> list[RegisteredEnvironment]:
+        """All versions of one, the latest first."""

@@ -1,0 +1,1 @@
+"""Tags, properties and descriptions of runs."""

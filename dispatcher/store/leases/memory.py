@@ -1,0 +1,22 @@
+"""Leases in memory."""
+
+from dispatcher.store.leases.contract import Holder
+from dispatcher.store.memory_state import State
+
+
+class MemoryLeases:
+    """See `contract.Leases`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def acquire(self, name: str, holder: Holder, *, now: float, ttl: float) -> int | None:
+        held, token, expires = self._state.leases.get(name, ("", 0, 0.0))
+        if not holder.may_replace(held) and expires > now:
+            return None
+        token += held != str(holder)
+        self._state.leases[name] = (str(holder), token, now + ttl)
+        return token
+
+    def fenced(self, name: str, token: int) -> bool:
+        return self._state.leases.get(name, ("", 0, 0.0))[1] != token

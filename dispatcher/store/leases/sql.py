@@ -1,0 +1,39 @@
+"""Leases in SQL."""
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from dispatcher.store.leases.contract import Holder
+from dispatcher.store.leases.rows import LeaseRow
+from dispatcher.store.runs.sql import insert_missing
+
+LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
+_TOKEN = (
+    select(LEASES.c.token).where(LEASES.c.name == bindparam("lease")).with_for_update(read=True)
+)
+
+
+class SqlLeases:
+    """See `contract.Leases`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def acquire(self, name: str, holder: Holder, *, now: float, ttl: float) -> int | None:
+        new = {"name": name, "holder": "", "token": 0, "expires": 0.0}
+        self._connection.execute(insert_missing(self._connection, LEASES), [new])
+        row = self._connection.execute(
+            select(LEASES).where(LEASES.c.name == name).with_for_update()
+        ).one()
+        if not holder.may_replace(row.holder) and row.expires > now:
+            return None
+        token = int(row.token) + (row.holder != str(holder))
+        self._connection.execute(
+            update(LEASES)
+            .where(LEASES.c.name == name)
+            .values(holder=str(holder), token=token, expires=now + ttl)
+        )
+        return int(token)
+
+    def fenced(self, name: str, token: int) -> bool:
+        held = self._connection.execute(_TOKEN, {"lease": name}).scalar()
+        return bool(held != token)

@@ -1,0 +1,1 @@
+"""Metric values and spool offsets."""

@@ -1,0 +1,1 @@
+"""Experiments, compute targets, remembered answers, facts of the installation."""

@@ -1,0 +1,56 @@
+"""Experiments, targets and facts of the installation, in memory."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dispatcher.store.memory_state import State
+from dispatcher.store.registry.contract import Experiment
+
+
+class MemoryRegistry:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
+        new = Experiment(new_id or str(uuid.uuid4()), name, now)
+        return self._state.experiments.setdefault(name, new)
+
+    def experiments(self) -> list[Experiment]:
+        return sorted(self._state.experiments.values(), key=lambda each: each.created_at)
+
+    def find_experiments(self, names: Collection[str]) -> dict[str, Experiment]:
+        have = self._state.experiments
+        return {name: have[name] for name in names if name in have}
+
+    def experiment_by_id(self, experiment_id: str) -> Experiment | None:
+        known = self._state.experiments.values()
+        return next((each for each in known if each.id == experiment_id), None)
+
+    def put_experiment(self, experiment: Experiment) -> None:
+        if experiment.name in self._state.experiments:
+            self._state.experiments[experiment.name] = experiment
+
+    def delete_experiment(self, name: str) -> None:
+        self._state.experiments.pop(name, None)
+
+    def targets(self) -> dict[str, dict[str, Any]]:
+        return dict(sorted(self._state.targets.items()))
+
+    def put_target(self, name: str, config: Mapping[str, Any]) -> None:
+        self._state.targets[name] = dict(config)
+
+    def delete_target(self, name: str) -> bool:
+        return self._state.targets.pop(name, None) is not None
+
+    def recall(self, key: str) -> tuple[str, str] | None:
+        return self._state.answers.get(key)
+
+    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:  # noqa: ARG002
+        self._state.answers.setdefault(key, (digest, answer))
+
+    def meta(self, key: str, default: str) -> str:
+        return self._state.meta.setdefault(key, default)
+
+    def put_meta(self, key: str, value: str) -> None:
+        self._state.meta[key] = value

@@ -1,0 +1,1 @@
+"""Runs and their events: contract, tables, SQL, memory, listing and search."""

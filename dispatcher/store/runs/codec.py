@@ -1,0 +1,116 @@
+"""A run as a row and back; events as JSON and back. Pure.
+
+A plain field of a run (a text or a number) that has a column of its name needs no line here: it is
+stored and read by that name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from dispatcher.core.jobs import Evidence
+from dispatcher.core.lifecycle import Event, Run, Slot, Status
+from dispatcher.core.scheduling import Share
+from dispatcher.store.runs import specs
+from dispatcher.store.runs.contract import NOT_STARTED_AT, cursor_of
+from dispatcher.store.runs.rows import RunRow
+
+_CODED = {"spec", "status", "begun_at"}  # columns that hold another type than the field has
+_PLAIN = tuple(
+    field.name
+    for field in fields(Run)
+    if field.name in RunRow.__table__.columns and field.name not in _CODED  # type: ignore[attr-defined]
+)
+_STATE = ("placement", "evidence", "error", "retries", "slot", "waits_for", "not_responding_since")
+
+
+def bucket(run: Run) -> str:
+    """Where the engine looks for it: queued, owed (something is on a target), open, or done."""
+    if run.status is Status.QUEUED:
+        return "queued"
+    if run.owed:
+        return "owed"
+    return "done" if run.terminal else "open"
+
+
+def path_of(run: Run) -> str:
+    return "/" + "/".join((*run.lineage, run.id)) + "/"
+
+
+def row_of(run: Run) -> dict[str, Any]:
+    """All columns of a new run."""
+    spec = run.spec
+    return {
+        **{name: getattr(run, name) for name in _PLAIN},
+        "experiment": spec.experiment,
+        "parent_id": spec.parent_id,
+        "path": path_of(run),
+        "key": spec.key,
+        "type": spec.type,
+        "target": spec.target,
+        "rank": -spec.priority,
+        "spec": specs.write(spec),
+        **moving(run),
+    }
+
+
+def moving(run: Run) -> dict[str, Any]:
+    """The columns that an event may change."""
+    return {
+        "status": run.status.value,
+        "bucket": bucket(run),
+        "version": run.version,
+        "attempt": run.attempt,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "begun_at": cursor_of(run)[0],
+        "state": _state(run),
+    }
+
+
+def _state(run: Run) -> str:
+    state: dict[str, Any] = {"released": run.released}
+    for name in _STATE:
+        value = getattr(run, name)
+        if value in (None, (), {}, Slot.HELD):
+            continue
+        state[name] = _plain(value)
+    return json.dumps(state)
+
+
+def run_of(row: Mapping[str, Any]) -> Run:
+    """The run that a row holds."""
+    state = json.loads(row["state"])
+    evidence = state.get("evidence")
+    return Run(
+        **{name: row[name] for name in _PLAIN},
+        spec=specs.read(row["spec"]),
+        status=Status(row["status"]),
+        lineage=tuple(row["path"].strip("/").split("/")[:-1]),
+        begun_at=row["begun_at"] if row["begun_at"] < NOT_STARTED_AT else None,
+        placement=tuple(Share(s["node"], tuple(s["gpus"])) for s in state.get("placement", ())),
+        evidence=Evidence.of(evidence) if evidence else None,
+        error=state.get("error"),
+        retries=state.get("retries", {}),
+        slot=Slot(state.get("slot", Slot.HELD)),
+        waits_for=tuple(state.get("waits_for", ())),
+        not_responding_since=state.get("not_responding_since"),
+        released=state["released"],
+    )
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """What an event carries, for the history; None and empty are left out."""
+    data = {name: _plain(value) for name, value in vars(event).items()}
+    return {name: value for name, value in data.items() if value not in (None, (), [], {})}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Evidence):
+        return value.record()
+    if isinstance(value, Share):
+        return {"node": value.node, "gpus": list(value.gpus)}
+    return value

@@ -1,0 +1,130 @@
+"""What a store keeps of runs: the records it takes and gives back, and the calls on them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from dispatcher.core.lifecycle import Event, Run
+from dispatcher.core.search import Clause, Order
+
+
+@dataclass(frozen=True)
+class Change:
+    """A run as it shall be, and the events that led there from what was read."""
+
+    before: Run
+    after: Run
+    events: tuple[Event, ...]
+    at: float
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    run_id: str
+    version: int
+    attempt: int
+    type: str
+    at: float
+    data: Mapping[str, Any]
+
+
+PageCursor = tuple[float, int]  # in a list of runs: when it began, and its submission number
+NOT_STARTED_AT = 1e18  # seconds: later than all that have
+
+
+def cursor_of(run: Run) -> PageCursor:
+    """Where a run stands among others: the highest comes first.
+
+    Lists are sorted as Azure ML v1 sorts them, by start, the newest first. A run that is started
+    again keeps its place, and one that ended without a start has the place of its end.
+    """
+    return (NOT_STARTED_AT if run.begun_at is None else run.begun_at, run.seq)
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """Which runs to list, newest first: those that have not begun, then by their first start.
+
+    Filters are joined by AND; None filters nothing. `after` is the place of the last run of the
+    page before. A place moves once, when the run begins, and then towards the end of the list: so
+    a list that is read page by page leaves nobody out, but who begins meanwhile may come twice.
+
+    In `tags` and `properties` a pair (key, None) asks that the key be there, (key, (value,)) that
+    it be equal.
+    """
+
+    experiment: str | None = None
+    parent: str | None = None
+    below: str | None = None  # all descendants of that run
+    within: str | None = None  # that run and all its descendants
+    top_level: bool = False
+    type: str | None = None
+    status: str | None = None
+    target: str | None = None
+    ids: tuple[str, ...] | None = None
+    tags: tuple[tuple[str, tuple[str | None] | None], ...] = ()
+    properties: tuple[tuple[str, tuple[str | None] | None], ...] = ()
+    limit: int = 100
+    after: PageCursor | None = None
+
+
+View = Literal["active", "deleted", "all"]
+
+
+@dataclass(frozen=True)
+class RunSearch:
+    """Which runs to find by what they have logged; newest first unless `order` says otherwise.
+
+    Attributes are run_id, run_name, status (in MLflow's words), user_id, start_time, end_time
+    (milliseconds). `within` is a run: only it and what is below it.
+    """
+
+    experiments: tuple[str, ...] | None = None
+    within: str | None = None
+    view: View = "active"
+    clauses: tuple[Clause, ...] = ()
+    order: tuple[Order, ...] = ()
+    limit: int = 1000
+    offset: int = 0
+
+
+class Runs(Protocol):
+    def add(self, runs: Sequence[Run]) -> list[Run]:
+        """Store new runs; answers them with `seq` and `number` set, in the order given."""
+
+    def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:
+        """The runs of these ids that are there. `lock` keeps others from changing them until the
+        commit.
+        """
+
+    def by_key(self, parent_id: str, keys: Collection[str]) -> dict[str, Run]:
+        """Children of a parent by their durable key."""
+
+    def save(self, changes: Sequence[Change]) -> set[str]:
+        """Store each change whose run is still as it was read, with its events; answers the ids of
+        the others.
+        """
+
+    def owed(self) -> list[Run]:
+        """Runs that have something on a target: placed and not released."""
+
+    def queue(self, target: str, limit: int) -> list[Run]:
+        """Queued runs of a target: highest priority first, then oldest."""
+
+    def queued_targets(self) -> set[str]:
+        """Targets for which at least one run is queued."""
+
+    def query(self, query: RunQuery) -> list[Run]:
+        """List runs, newest first."""
+
+    def search(self, search: RunSearch) -> list[Run]:
+        """Find runs by their metrics, params, tags and data sets."""
+
+    def open_below(self, run_id: str) -> list[Run]:
+        """Descendants that have not ended."""
+
+    def children_by_status(self, parents: Collection[str]) -> dict[str, dict[str, int]]:
+        """How many direct children each of these runs has, by status."""
+
+    def events(self, run_id: str) -> list[RecordedEvent]:
+        """All events of a run, oldest first."""

@@ -1,0 +1,119 @@
+"""Runs and their events, in memory."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from dispatcher.core.errors import RunConflict
+from dispatcher.core.lifecycle import Run
+from dispatcher.store.labels.contract import wanted
+from dispatcher.store.memory_state import State
+from dispatcher.store.runs.codec import bucket, event_data
+from dispatcher.store.runs.contract import Change, RecordedEvent, RunQuery, RunSearch, cursor_of
+from dispatcher.store.runs.memory_search import find
+
+
+class MemoryRuns:
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.touched: dict[str, Run] = {}
+
+    def add(self, runs: Sequence[Run]) -> list[Run]:
+        stored = []
+        for run in runs:
+            key = (run.spec.parent_id, run.spec.key)
+            if run.id in self._state.runs or (run.spec.key and self.by_key(*key)):  # type: ignore[arg-type]
+                raise RunConflict(f"it is there already: run {run.id}")
+            numbers = self._state.numbers
+            numbers["runs"] = numbers.get("runs", 0) + 1
+            name = f"experiment:{run.spec.experiment}"
+            numbers[name] = numbers.get(name, 0) + 1
+            new = replace(run, seq=numbers["runs"], number=numbers[name])
+            self._state.runs[run.id] = self.touched[run.id] = new
+            submitted = RecordedEvent(run.id, 1, 1, "Submitted", run.created_at, {})
+            self._state.events[run.id] = [submitted]
+            stored.append(new)
+        return stored
+
+    def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:  # noqa: ARG002
+        return {run_id: self._state.runs[run_id] for run_id in ids if run_id in self._state.runs}
+
+    def by_key(self, parent_id: str, keys: Collection[str]) -> dict[str, Run]:
+        asked = {keys} if isinstance(keys, str) else set(keys)
+        return {
+            run.spec.key: run
+            for run in self._state.runs.values()
+            if run.spec.parent_id == parent_id and run.spec.key in asked and run.spec.key
+        }
+
+    def save(self, changes: Sequence[Change]) -> set[str]:
+        lost = set()
+        for change in changes:
+            before, after = change.before, change.after
+            known = self._state.runs.get(before.id)
+            if known is None or known.version != before.version:
+                lost.add(before.id)
+                continue
+            labels = {n: getattr(known, n) for n in ("display_name", "description", "child_policy")}
+            self._state.runs[after.id] = self.touched[after.id] = replace(after, **labels)
+            self._state.events[after.id].extend(
+                RecordedEvent(
+                    before.id, before.version + 1 + k, before.attempt, type(event).__name__,
+                    change.at, event_data(event),
+                )
+                for k, event in enumerate(change.events)
+            )  # fmt: skip
+        return lost
+
+    def owed(self) -> list[Run]:
+        return [run for run in self._sorted() if bucket(run) == "owed"]
+
+    def queue(self, target: str, limit: int) -> list[Run]:
+        queued = [r for r in self._sorted() if bucket(r) == "queued" and r.spec.target == target]
+        return sorted(queued, key=lambda run: (-run.spec.priority, run.seq))[:limit]
+
+    def queued_targets(self) -> set[str]:
+        return {r.spec.target for r in self._state.runs.values() if bucket(r) == "queued"}
+
+    def query(self, query: RunQuery) -> list[Run]:
+        found = [run for run in self._state.runs.values() if self._fits(run, query)]
+        return sorted(found, key=cursor_of, reverse=True)[: query.limit]
+
+    def search(self, search: RunSearch) -> list[Run]:
+        return find(self._state, search)
+
+    def open_below(self, run_id: str) -> list[Run]:
+        return [run for run in self._sorted() if run_id in run.lineage and not run.terminal]
+
+    def children_by_status(self, parents: Collection[str]) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = {}
+        for run in self._state.runs.values():
+            if run.spec.parent_id in parents and run.spec.parent_id:
+                mine = counts.setdefault(run.spec.parent_id, {})
+                mine[run.status.value] = mine.get(run.status.value, 0) + 1
+        return counts
+
+    def events(self, run_id: str) -> list[RecordedEvent]:
+        return list(self._state.events.get(run_id, ()))
+
+    def _sorted(self) -> list[Run]:
+        return sorted(self._state.runs.values(), key=lambda run: run.seq)
+
+    def _fits(self, run: Run, query: RunQuery) -> bool:
+        spec, state = run.spec, self._state
+        exact = (
+            (query.experiment, spec.experiment),
+            (query.parent, spec.parent_id),
+            (query.type, spec.type),
+            (query.status, run.status.value),
+            (query.target, spec.target),
+        )
+        return (
+            all(asked is None or asked == have for asked, have in exact)
+            and (query.below is None or query.below in run.lineage)
+            and (query.within is None or query.within in (run.id, *run.lineage))
+            and (not query.top_level or spec.parent_id is None)
+            and (query.ids is None or run.id in query.ids)
+            and (query.after is None or cursor_of(run) < query.after)
+            and wanted(query.tags, state.tags.get(run.id, {}))
+            and wanted(query.properties, state.properties.get(run.id, {}))
+        )

@@ -1,0 +1,132 @@
+"""Which runs a query asks for, in SQL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+
+from dispatcher.store.columns import INDEXED, VALUE_START
+from dispatcher.store.labels.rows import PropertyRow, TagRow
+from dispatcher.store.runs.contract import RunQuery
+from dispatcher.store.runs.rows import RunRow
+
+RUNS = RunRow.__table__  # type: ignore[attr-defined]
+TAGS = TagRow.__table__  # type: ignore[attr-defined]
+PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
+NEWEST_FIRST = (RUNS.c.begun_at.desc(), RUNS.c.seq.desc())  # as `records.cursor_of` says
+NEWEST_OF_FEW = ((RUNS.c.begun_at + 0).desc(), RUNS.c.seq.desc())  # the same, by no index
+RARE = 2_000  # runs with a label that are looked at one by one
+
+
+def below(path: str, column: Any = RUNS.c.path) -> Any:
+    """Runs whose path has this one as a proper prefix ('0' is what follows '/')."""
+    return and_(column > path, column < path[:-1] + "0")
+
+
+def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
+    """The statement for a query, newest runs first.
+
+    If one of the labels asked for is rare, the runs that have it are looked at; else all runs from
+    the newest on, until there are enough. The databases cannot tell which is better: one has no
+    statistics of values, and both take the newest run first wherever there is a limit.
+    """
+    labels = [(TAGS, *one) for one in query.tags] + [(PROPERTIES, *one) for one in query.properties]
+    counts = [count_of(connection, label) for label in labels]
+    rarest = min(range(len(labels)), key=counts.__getitem__, default=None)
+    if rarest is None or counts[rarest] > RARE:
+        statement = _plain(connection, query, _as_it_is)
+        statement = statement.order_by(*NEWEST_FIRST)
+    else:
+        found = having(*labels.pop(rarest))
+        statement = _plain(connection, query, in_no_index)
+        statement = statement.where(RUNS.c.id.in_(select(found.table.c.run_id).where(*found.terms)))
+        statement = statement.order_by(*NEWEST_OF_FEW)
+    for label in labels:
+        found = having(*label)
+        same = and_(found.table.c.run_id == RUNS.c.id, *found.terms)
+        statement = statement.where(exists(select(1).select_from(found.table).where(same)))
+    return statement
+
+
+def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) -> "Select[Any]":
+    """The listing without its labels; `term` is how a column is written."""
+    statement = select(RUNS).limit(query.limit)
+    for column, value in (
+        (RUNS.c.experiment, query.experiment),
+        (RUNS.c.parent_id, query.parent),
+        (RUNS.c.type, query.type),
+        (RUNS.c.status, query.status),
+        (RUNS.c.target, query.target),
+    ):
+        if value is not None:
+            statement = statement.where(term(column) == value)
+    column = term(RUNS.c.path)
+    if query.below is not None:
+        statement = statement.where(below(_path(connection, query.below), column))
+    if query.within is not None:
+        path = _path(connection, query.within)
+        statement = statement.where(or_(column == path, below(path, column)))
+    if query.top_level:
+        top: Any = RUNS.c.parent_id.is_(None)
+        statement = statement.where(top if term is _as_it_is else case((top, 1), else_=0) == 1)
+    if query.ids is not None:
+        statement = statement.where(RUNS.c.id.in_(query.ids))
+    if query.after is not None:
+        begun = RUNS.c.begun_at if term is _as_it_is else RUNS.c.begun_at + 0
+        statement = statement.where(tuple_(begun, RUNS.c.seq) < tuple_(*query.after))
+    return statement
+
+
+def _path(connection: Connection, run_id: str) -> str:
+    found = connection.execute(select(RUNS.c.path).where(RUNS.c.id == run_id)).scalar()
+    return found or "//"
+
+
+def _as_it_is(column: Any) -> Any:
+    return column
+
+
+def in_no_index(column: Any) -> Any:
+    """The column in a form that no index has, so that it is not what runs are walked by."""
+    return func.coalesce(column, "\x01")
+
+
+@dataclass(frozen=True)
+class _Having:
+    table: Any
+    terms: tuple[Any, ...]
+
+
+def count_of(connection: Connection, label: "tuple[Any, str, Any]") -> int:
+    """How many runs have a label; beyond RARE it is not counted on."""
+    found = having(*label)
+    some = select(1).select_from(found.table).where(*found.terms).limit(RARE + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def having(table: Any, key: str, wanted: "tuple[str | None] | None") -> _Having:
+    """The rows of a label, as the index of values serves them."""
+    same_key = table.c.key == key
+    if wanted is None:
+        return _Having(table, (same_key,))
+    value = wanted[0]
+    if value is None:
+        return _Having(table, (same_key, table.c.value.is_(None)))
+    start: Any = literal_column(VALUE_START)
+    if len(value) < INDEXED:
+        return _Having(table, (same_key, start == value))
+    # SQLite would put a bare `value = …` into the term before it, which is then in no index.
+    whole = func.coalesce(table.c.value, "") == value
+    return _Having(table, (same_key, start == value[:INDEXED], whole))

@@ -1,0 +1,1 @@
+"""Sweeps, as kept beside their runs."""

@@ -1,0 +1,20 @@
+"""Sweeps, in memory."""
+
+from collections.abc import Collection
+
+from dispatcher.core.sweeps import Sweep
+from dispatcher.store.memory_state import State
+
+
+class MemorySweeps:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def put(self, sweep: Sweep) -> None:
+        self._state.sweeps[sweep.run_id] = sweep
+
+    def get(self, ids: Collection[str]) -> dict[str, Sweep]:
+        return {each: self._state.sweeps[each] for each in ids if each in self._state.sweeps}
+
+    def unfinished(self) -> dict[str, Sweep]:
+        return {each.run_id: each for each in self._state.sweeps.values() if not each.over}

@@ -1,0 +1,217 @@
+"""Jobs in dedicated containers: one container an attempt, whose name is the job's name.
+
+The engine's name for a container is the claim while it exists, the target's own claim
+(`claims.py`) from the start on and after it is gone. A container that carries another
+service's label, or none, is never adopted, stopped or removed.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from docker.errors import APIError
+
+from dispatcher.core.jobs import ABSENT, Observation, State
+from targets.base import TargetUnavailable
+from targets.docker import evidence
+from targets.docker.claims import ClaimRecord, Claims, ClaimState
+from targets.docker.engine import DockerEngine
+from targets.docker.event_stream import ContainerEvent
+from targets.docker.job_directories import JobDirectories
+from targets.docker.launcher import ContainerLauncher
+from targets.docker.spools import ContainerSpools
+
+# The shim keeps the grace period itself. This is what it gets on top, to write down how the job
+# ended, before its container is killed.
+EXIT_RECORD_SECONDS = 10.0
+_LIVE = (ClaimState.LAUNCHED, ClaimState.STOPPED)
+
+log = logging.getLogger(__name__)
+
+
+class DedicatedContainers:
+    """What becomes of containers that hold one job. Any thread may ask."""
+
+    def __init__(
+        self,
+        engine: DockerEngine,
+        directories: JobDirectories,
+        claims: Claims,
+        launcher: ContainerLauncher,
+        spools: ContainerSpools,
+    ) -> None:
+        self._engine, self._directories, self._claims = engine, directories, claims
+        self._launcher, self._spools = launcher, spools
+        self._lock = threading.Lock()
+        self._deadlines: dict[str, float] = {}  # when a job being stopped is killed, by name
+        self._ended: dict[str, Observation] = {}  # an end does not change
+
+    # Looking
+
+    def seen(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
+        """What is to be seen of a job; `summary` is what the engine listed under its name."""
+        if self._launcher.is_busy_with(name):
+            return Observation(State.CREATED)
+        entry = self._claims.get(name)
+        return self._told(name, self._look(name, summary, entry), entry)
+
+    def has_ended(self, name: str) -> bool:
+        """Whether the job's end is known, so that the engine need not be asked."""
+        return name in self._ended
+
+    def on_event(self, event: ContainerEvent) -> Mapping[str, Observation]:
+        """What an event says of a job. The engine is asked only where it is not the usual end."""
+        name, entry = event.name, self._claims.get(event.name)
+        if entry is None or entry.claim not in _LIVE or not self._directories.is_there(name):
+            return {}  # what we do to containers ourselves comes to our ears, too
+        if event.what == "start" and name not in self._ended:
+            return {name: Observation(State.ALIVE, event.at)}
+        record = self._directories.exit_record(name) if event.exit_code == 0 else None
+        if record is not None and record.ok:
+            self._ended[name] = Observation(State.EXITED, record.started_at, record)
+        container = None if name in self._ended else self._engine.inspect(name)
+        if container is not None and not self._launcher.is_ours(container):
+            return {}
+        return {name: self.seen(name, container and {"Id": container["Id"]})}
+
+    def _told(self, name: str, seen: Observation, entry: ClaimRecord | None) -> Observation:
+        """An end is told when its telemetry has been."""
+        if entry is not None and seen.state is State.ALIVE:
+            self._spools.follow(name, entry)
+        if entry is None or seen.state is not State.EXITED or self._spools.ended(name, entry):
+            return seen
+        return Observation(State.ALIVE, seen.started_at)
+
+    def _look(
+        self, name: str, summary: Mapping[str, Any] | None, entry: ClaimRecord | None
+    ) -> Observation:
+        if name in self._ended:
+            return self._ended[name]
+        container = None
+        if summary is not None:
+            container = self._engine.inspect(summary["Id"])
+        elif entry is None:
+            return ABSENT
+        elif self._directories.is_there(name):
+            # Claims are made after containers: one that is there now was merely not listed yet.
+            container = self._engine.inspect(name)
+        if container is None or not self._launcher.is_ours(container):
+            return self._gone(name, entry)
+        return self._observed(name, container, entry)
+
+    def _observed(
+        self, name: str, container: Mapping[str, Any], entry: ClaimRecord | None
+    ) -> Observation:
+        record = self._directories.exit_record(name)
+        ended = evidence.STATES[container["State"]["Status"]] is State.EXITED
+        tail = self._log_tail(container["Id"]) if ended and record is None else ""
+        stopped = entry is not None and entry.claim is ClaimState.STOPPED
+        seen = evidence.observe(container, record, stopped=stopped, tail=tail)
+        if ended:
+            self._ended[name] = seen
+        return seen
+
+    def _gone(self, name: str, entry: ClaimRecord | None) -> Observation:
+        if entry is not None and entry.claim in _LIVE and self._directories.is_there(name):
+            return evidence.gone(self._directories.exit_record(name), time.time())
+        return evidence.removed(entry, time.time())
+
+    def _log_tail(self, container_id: str) -> str:
+        with self._engine.calls() as api, suppress(APIError):
+            text: bytes = api.logs(container_id, tail=20)
+            return text.decode(errors="replace")[-2048:]
+        return ""
+
+    # Ending
+
+    def stop(self, name: str, summary: Mapping[str, Any] | None, grace: float) -> bool:
+        """End one job, or withdraw it. Answers whether it has to be killed sooner than known."""
+        state = evidence.STATES[summary["State"]] if summary else None
+        if state is None and self._claims.get(name) is None:
+            self._claims.withdraw(name)
+        elif state is State.CREATED:
+            self._claims.withdraw(name)
+            self._engine.discard(name)
+            self._directories.delete(name)
+        elif state is State.ALIVE:
+            return self._end(name, grace)
+        return False
+
+    def kill_later(self, names: Sequence[str], grace: float) -> None:
+        """Kill the containers of these jobs when their time is up."""
+        if names:
+            later(grace + EXIT_RECORD_SECONDS, lambda: self._kill(names))
+
+    def _end(self, name: str, grace: float) -> bool:
+        kill_at = time.monotonic() + grace + EXIT_RECORD_SECONDS
+        with self._lock:
+            sooner = kill_at < self._deadlines.get(name, math.inf)
+            if sooner:
+                self._deadlines[name] = kill_at
+        if sooner:
+            entry = self._claims.get(name) or ClaimRecord()
+            if entry.claim is not ClaimState.STOPPED:
+                self._claims.put(name, replace(entry, claim=ClaimState.STOPPED))
+            self._directories.note_stop(name, grace)
+            self._signal(name, "SIGTERM")
+        return sooner
+
+    def _kill(self, names: Sequence[str]) -> None:
+        with self._lock:
+            now = time.monotonic()
+            due = [n for n in names if self._deadlines.get(n, math.inf) <= now]
+            for name in due:
+                del self._deadlines[name]
+        for name in due:
+            try:
+                self._signal(name, "SIGKILL")
+            except TargetUnavailable as error:  # whoever asked for the stop will ask again
+                log.warning("cannot kill %s: %s", name, error)
+
+    def _signal(self, name: str, signal: str) -> None:
+        with self._engine.calls() as api, suppress(APIError):  # ended, or gone, meanwhile
+            api.kill(name, signal=signal)
+
+    # Forgetting
+
+    def remove(self, name: str, summary: Mapping[str, Any] | None) -> None:
+        """Remove the container and the folders of an ended job, once its telemetry is shipped."""
+        if summary is not None and evidence.STATES[summary["State"]] is State.ALIVE:
+            return
+        entry = self._claims.get(name)
+        if entry is not None and entry.claim in _LIVE:
+            # First of all, so that an event of what follows is not taken for a loss.
+            self._claims.put(name, replace(entry, claim=ClaimState.REMOVED), durable=False)
+            self._spools.ended(name, entry)  # also of one that nobody has looked at
+        if summary is not None or name in self._ended:
+            self._engine.discard(name)
+        self._ended.pop(name, None)
+        self._deadlines.pop(name, None)
+        if not self._spools.has_pending(name):
+            self._directories.delete(name)
+            self._spools.forget(name)
+
+    def complete(self, name: str) -> None:
+        """The service has all of an ended job: one that was removed before can go."""
+        if self._claims.claim(name) is ClaimState.REMOVED:
+            self._directories.delete(name)
+            self._spools.forget(name)
+
+    def sweep(self) -> None:
+        """Go on with what was removed, but not yet shipped, when the service was killed."""
+        for name in self._directories.names():
+            entry = self._claims.get(name)
+            if entry is not None and entry.claim is ClaimState.REMOVED:
+                self._spools.ended(name, entry)
+
+
+def later(seconds: float, act: Callable[[], None]) -> None:
+    """Do it then, unless this process has ended."""
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()

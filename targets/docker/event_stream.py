@@ -1,0 +1,93 @@
+"""Docker's event stream as an accelerator: whoever polls learns at once that it is worth it.
+
+The stream forgets: it has a short memory, and an engine that restarts has none. So every time it is
+connected anew the report is empty, which means: look at everything.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from docker.errors import APIError
+
+from targets.base import TargetUnavailable
+from targets.docker.engine import DockerEngine
+
+EVENTS = ["start", "die", "destroy"]
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ContainerEvent:
+    """What happened (one of EVENTS) to which container, and when; its exit code, if it died."""
+
+    what: str
+    name: str
+    at: float
+    exit_code: int | None = None
+
+
+class EventStream:
+    """A thread that calls `changed` with each thing that happened to a container.
+
+    With None, anything may have happened.
+    """
+
+    def __init__(
+        self, engine: DockerEngine, label: str, changed: Callable[[ContainerEvent | None], None]
+    ) -> None:
+        self._engine = engine
+        self._filters = {"type": "container", "label": label, "event": EVENTS}
+        self._changed = changed
+        self._closed = threading.Event()
+        self._stream: Any = None
+        self._thread = threading.Thread(target=self._run, name="docker-events", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        stream = self._stream
+        if stream is not None:
+            with suppress(Exception):  # whatever state it is in, it is not needed any more
+                stream.close()
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._closed.is_set():
+            try:
+                self._follow()
+                pause = FIRST_PAUSE
+            except (TargetUnavailable, APIError) as error:
+                log.debug("no events from %s: %s", self._engine.url, error)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception:
+                log.exception("events from %s", self._engine.url)
+                pause = LONGEST_PAUSE
+            self._closed.wait(pause)
+
+    def _follow(self) -> None:
+        with self._engine.calls() as api:
+            self._stream = api.events(decode=True, filters=self._filters)
+            self._changed(None)
+            for event in self._stream:
+                if self._closed.is_set():
+                    return
+                happening = _read(event)
+                if happening is not None:
+                    self._changed(happening)
+
+
+def _read(event: Mapping[str, Any]) -> ContainerEvent | None:
+    facts = event.get("Actor", {}).get("Attributes", {})
+    if not facts.get("name"):
+        return None
+    code = facts.get("exitCode")
+    at = float(event.get("timeNano") or 0) / 1e9
+    return ContainerEvent(str(event.get("Action")), facts["name"], at, int(code) if code else None)

@@ -1,0 +1,288 @@
+"""Jobs in pool containers: scripts without limits of their own, forked in a shared container.
+
+A start costs milliseconds instead of a container. The price is what separates one run from another:
+runs that share a container share its user, so one that means harm can read what the others are
+given (their run tokens among it) and write, end them, or say that they ended. From the machine and
+from other containers they are kept away exactly as cold jobs are. So a target does this only where
+it is told to (`warm`), and never for a run with GPUs or limits.
+
+Claims decide (`claims.py`): a name is claimed for one container before its agent hears of
+it, and looked for there ever after. It is claimed for another only when the first container has
+ended and its agent had not claimed the job, so that it can never have started.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from dispatcher.core.jobs import ABSENT, Job, Observation, State
+from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
+from targets.config import DockerConfig
+from targets.docker import container_spec, evidence
+from targets.docker.claims import ClaimRecord, Claims, ClaimState, claim_record
+from targets.docker.container_pool import ContainerPool
+from targets.docker.container_spec import ContainerMounts
+from targets.docker.dedicated import EXIT_RECORD_SECONDS, later
+from targets.docker.pool_container import PoolContainer
+from targets.docker.snapshots import ContainerSnapshots
+from targets.docker.spools import ContainerSpools
+
+UNRESPONSIVE_SECONDS = 60.0  # a container whose agent does not answer for so long is ended
+_LIVE = (ClaimState.LAUNCHED, ClaimState.STOPPED)
+_OVER = {State.EXITED, State.REMOVED, State.ABSENT}
+
+log = logging.getLogger(__name__)
+ClaimRecords = Mapping[str, ClaimRecord]
+
+
+class PooledJobs:
+    """The jobs in warm containers. Any thread may ask."""
+
+    def __init__(
+        self,
+        config: DockerConfig,
+        mounts: ContainerMounts,
+        pool: ContainerPool,
+        claims: Claims,
+        snapshots: ContainerSnapshots,
+        spools: ContainerSpools,
+    ) -> None:
+        self._config, self._mounts, self._pool = config, mounts, pool
+        self._claims, self._snapshots, self._spools = claims, snapshots, spools
+        self._known: dict[str, ClaimRecord] = {}  # the jobs that an agent may say something of
+        self._over: set[str] = set()  # those of them whose end has been told
+        self._report: Report | None = None
+
+    def takes(self, job: Job) -> bool:
+        """Whether the job may be started warm."""
+        return container_spec.is_poolable(job, self._config)
+
+    # Starting
+
+    def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
+        """Give each job to a container, unless it was ever started; answer what went wrong."""
+        errors: dict[str, TargetError] = {}
+        given: dict[str, list[Job]] = defaultdict(list)
+        with self._pool.lock:
+            for job in jobs:
+                try:
+                    container = self._container_for(job)
+                    if container is not None:
+                        given[container.name].append(job)
+                except TargetError as error:
+                    errors[job.name] = error
+            if given:
+                self._claims.sync()  # one for all of them, before anything starts
+            for name, mine in given.items():
+                errors |= self._submit(name, mine)
+        for name, failed in errors.items():
+            if isinstance(failed, LaunchRefused) and self._claims.get(name) is None:
+                self._claims.withdraw(name)
+        return errors
+
+    def _submit(self, name: str, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
+        container = self._pool.get(name)
+        seen = [container_spec.inside(job, self._mounts.socket).wire() for job in jobs]
+        try:
+            if container is not None:
+                container.ask("submit", jobs=seen)
+        except TargetUnavailable as error:
+            return {job.name: error for job in jobs}
+        return {}
+
+    def _container_for(self, job: Job) -> PoolContainer | None:
+        """The container that the job is claimed for; None if it does not start any more."""
+        entry = self._claims.get(job.name)
+        if entry is not None and entry.claim is not ClaimState.LAUNCHED:
+            return None
+        if entry is not None:
+            earlier = self._pool.get(entry.container) if entry.container else None
+            if earlier is not None and earlier.ended() is None:
+                return earlier  # it may have heard of the job, or not
+            if earlier is not None and earlier.observe([job.name])[job.name] != ABSENT:
+                return None
+        if job.snapshot:
+            self._snapshots.fetch(job.snapshot)
+        container = self._pool.ready(job)
+        claimed = claim_record(job, container.name)
+        if entry is not None:
+            self._claims.put(job.name, claimed, durable=False)
+        elif self._claims.take(job.name, claimed, durable=False) != claimed:
+            return None
+        self._known[job.name] = claimed
+        self._spools.follow(job.name, claimed, is_new=True)
+        return container
+
+    # Looking
+
+    def watch(self, report: Report) -> None:
+        """Report what the agents tell."""
+        self._report = report
+        self._pool.watch(self._on_event)
+
+    def poll(self, entries: ClaimRecords) -> Mapping[str, Observation]:
+        """What is to be seen of jobs that were claimed for a warm container."""
+        over = {n: e for n, e in entries.items() if e.claim not in _LIVE}
+        gone = {n: evidence.removed(e, time.time()) for n, e in over.items()}
+        seen = dict[str, Observation]()
+        for container, mine in self._by_container(
+            {n: e for n, e in entries.items() if n not in gone}
+        ):
+            self._known |= mine
+            found = (
+                container.observe(mine)
+                if container
+                else dict.fromkeys(mine, Observation(State.ABSENT))
+            )
+            seen |= {name: self._seen(name, mine[name], one) for name, one in found.items()}
+        return {**gone, **seen}
+
+    def names(self) -> list[str]:
+        """The jobs that have folders in a container that they were claimed for.
+
+        Whoever has a container may make folders there.
+        """
+        found = [
+            (name, container.name)
+            for container in self._pool.everyone()
+            for name in container.jobs()
+        ]
+        entries = ((name, container, self._claims.get(name)) for name, container in found)
+        return [
+            name for name, container, entry in entries if entry and entry.container == container
+        ]
+
+    def _seen(self, name: str, entry: ClaimRecord, seen: Observation) -> Observation:
+        if seen.state is State.ABSENT and entry.claim is ClaimState.STOPPED:
+            return Observation(State.REMOVED)
+        if seen.state is State.ALIVE:
+            self._spools.follow(name, entry)
+        if seen.state is not State.EXITED:
+            return seen
+        if not self._spools.ended(name, entry):
+            return Observation(State.ALIVE, seen.started_at)
+        self._over.add(name)
+        ending, was_stopped = seen.evidence, entry.claim is ClaimState.STOPPED
+        if ending and was_stopped and ending.reason in evidence.LOSSES:
+            return replace(seen, evidence=replace(ending, reason="stopped"))
+        return seen
+
+    def _on_event(self, container: PoolContainer, told: Mapping[str, Observation]) -> None:
+        """An agent tells of jobs: of its own, or nobody hears it."""
+        if self._report is None:
+            return
+        seen = dict[str, Observation]()
+        for name, one in told.items():
+            known = self._known.get(name)
+            if known is not None and known.container == container.name:
+                seen[name] = self._seen(name, self._claims.get(name) or known, one)
+        if seen or not told:
+            self._report(seen)
+
+    # Ending
+
+    def stop(self, entries: ClaimRecords, grace: float) -> None:
+        """SIGTERM now, SIGKILL after the grace; what has not started is withdrawn."""
+        new = [name for name, entry in entries.items() if entry.claim is ClaimState.LAUNCHED]
+        for name in new:
+            self._claims.put(name, replace(entries[name], claim=ClaimState.STOPPED), durable=False)
+        if new:
+            self._claims.sync()
+        for container, mine in self._by_container(entries):
+            if container is None:
+                continue
+            try:
+                container.ask("stop", names=list(mine), grace=grace)
+            except TargetUnavailable:
+                if container.ended() is None:
+                    raise
+            self._kill_later(container, [name for name in mine if name in new], grace)
+
+    def _kill_later(self, container: PoolContainer, names: Collection[str], grace: float) -> None:
+        """What its supervisor cannot end in time is ended with the container."""
+
+        def kill() -> None:
+            try:
+                if {one.state for one in container.observe(names).values()} - _OVER:
+                    log.warning("%s is ended: a job in it does not stop", container.name)
+                    container.kill()
+            except TargetUnavailable as error:  # whoever asked for the stop will ask again
+                log.warning("cannot end %s: %s", container.name, error)
+
+        if names:
+            later(grace + EXIT_RECORD_SECONDS, kill)
+
+    # Forgetting
+
+    def remove(self, entries: ClaimRecords) -> None:
+        """Delete what ended jobs have left, once their telemetry is shipped."""
+        for container, mine in self._by_container(entries):
+            asked = [name for name in mine if name not in self._over]
+            seen = container.observe(asked) if container and asked else {}
+            if any(one.state is State.UNKNOWN for one in seen.values()):
+                raise TargetUnavailable(
+                    f"the agent of {container and container.name} does not answer"
+                )
+            over = [n for n in mine if n not in seen or seen[n].state in _OVER]
+            for name in over:
+                self._claims.put(name, replace(mine[name], claim=ClaimState.REMOVED), durable=False)
+                self._spools.ended(name, mine[name])  # also of one that nobody has looked at
+            self._delete(container, [name for name in over if not self._spools.has_pending(name)])
+
+    def complete(self, name: str) -> None:
+        """The service has all of an ended job: one that was removed before can go."""
+        entry = self._claims.get(name)
+        if entry is not None and entry.container and entry.claim is ClaimState.REMOVED:
+            self._delete(self._pool.get(entry.container), [name])
+
+    def _delete(self, container: PoolContainer | None, names: Sequence[str]) -> None:
+        for name in names:
+            self._known.pop(name, None)
+            self._over.discard(name)
+            self._spools.forget(name)
+        if container is None or not names:
+            return
+        try:
+            container.ask("remove", names=names)
+        except TargetUnavailable:
+            if container.ended() is None:
+                raise
+            for name in names:
+                container.delete(name)
+
+    def sweep(self) -> None:
+        """End containers that nobody needs, and delete what is left of ended ones."""
+        for container in self._pool.everyone():
+            with self._pool.lock:
+                if not self._needed(container):
+                    self._pool.forget(container)
+
+    def _needed(self, container: PoolContainer) -> bool:
+        given = [
+            name for name, entry in list(self._known.items()) if entry.container == container.name
+        ]
+        for name in {*container.jobs(), *given}:  # one that still waits there has no folder yet
+            entry = self._claims.get(name)
+            if entry is None or entry.container != container.name:
+                continue
+            if entry.claim in _LIVE:
+                if (
+                    container.silent_since
+                    and time.monotonic() > container.silent_since + UNRESPONSIVE_SECONDS
+                ):
+                    container.kill()
+                return True
+            if container.ended() is not None and not self._spools.ended(name, entry):
+                return True
+        is_idle = time.monotonic() > container.used_at + self._config.warm_idle_seconds
+        return container.ended() is None and not is_idle
+
+    def _by_container(
+        self, entries: ClaimRecords
+    ) -> Iterable[tuple[PoolContainer | None, dict[str, ClaimRecord]]]:
+        groups: dict[str, dict[str, ClaimRecord]] = defaultdict(dict)
+        for name, entry in entries.items():
+            groups[entry.container or ""][name] = entry
+        return [(self._pool.get(container), mine) for container, mine in groups.items()]

@@ -1,0 +1,64 @@
+"""The snapshots of a Docker target: fetched once to this machine, seen read-only by containers.
+
+A container fetches nothing: a thousand runs of one snapshot are one download, and a container needs
+neither an agent's token nor a network.
+"""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dispatcher.agent.snapshot_cache import SnapshotCache
+from targets.base import LaunchRefused, TargetUnavailable
+
+PATIENCE = 20.0
+
+
+class ContainerSnapshots:
+    """The snapshots in one folder. Several threads may ask, also for the same one."""
+
+    def __init__(self, folder: Path, service: Mapping[str, Any]) -> None:
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        folder.chmod(0o711)  # a container that sees all of it opens what it knows the hash of
+        self._snapshots = SnapshotCache(str(folder), self._done)
+        self._snapshots.configure(service)
+        self._changed = threading.Condition()
+        self._errors: dict[str, str | None] = {}
+        self._readable: set[str] = set()
+
+    def fetch(self, snapshot: str) -> Path:
+        """Return where the snapshot lies, once it is here and every user may read it.
+
+        Raises LaunchRefused if it can never be had, TargetUnavailable if it takes too long: it goes
+        on coming meanwhile.
+        """
+        path = Path(self._snapshots.path(snapshot))
+        if not self._snapshots.has(snapshot):
+            self._wait(snapshot)
+        if snapshot not in self._readable:
+            for file in (path, *path.rglob("*")):
+                file.chmod(file.stat().st_mode | (0o555 if file.is_dir() else 0o444))
+            self._readable.add(snapshot)
+        return path
+
+    def close(self) -> None:
+        """Stop fetching."""
+        self._snapshots.close()
+
+    def _wait(self, snapshot: str) -> None:
+        with self._changed:
+            self._errors.pop(snapshot, None)
+        self._snapshots.want(snapshot)
+        with self._changed:
+            there = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
+            error = self._errors.get(snapshot)
+        if not there:
+            raise TargetUnavailable(f"snapshot {snapshot} has not come within {PATIENCE:g} s")
+        if error is not None:
+            raise LaunchRefused(f"snapshot {snapshot} cannot be had: {error}")
+
+    def _done(self, snapshot: str, error: str | None) -> None:
+        with self._changed:
+            self._errors[snapshot] = error
+            self._changed.notify_all()

@@ -1,0 +1,243 @@
+"""The service's end of the bridge: starts the process, starts it again, and speaks to it.
+
+The bridge runs in an interpreter of the cluster's Python and Ray, where nothing of ours needs to be
+installed: its modules go there as one zip.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from targets.base import TargetUnavailable
+
+log = logging.getLogger(__name__)
+TIMEOUT = 8.5
+HUNG_AFTER = 8.0
+_SEND_TIMEOUT = struct.pack("ll", 5, 0)
+_LARGEST_LOG = 1 << 20
+LONGEST_PAUSE = 10.0
+GOOD_AFTER = 20.0
+_PARTS = (
+    "bridge",
+    "cluster",
+    "node_setup",
+    "launcher",
+    "placement_groups",
+    "remote_node",
+    "node_description",
+    "cluster_operations",
+)
+_MAIN = "from targets.ray.bridge import main\n\nmain()\n"
+_AT = (1980, 1, 1, 0, 0, 0)
+_SKEW = "Set the target's `python` to an interpreter with the cluster's Python and Ray."
+
+
+class BridgeClient:
+    """One bridge, kept alive from the first call until `close`.
+
+    Args:
+        command: What starts it, but for its last argument: the descriptor of its socket.
+        env: Its environment.
+        greeting: What it is told first.
+        folder: Where its log goes.
+        hear: Called with the observations that it tells of; an empty list: look anew.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        env: Mapping[str, str],
+        greeting: Mapping[str, Any],
+        folder: Path,
+        hear: Callable[[list[dict[str, Any]]], None],
+    ) -> None:
+        self._command, self._env, self._greeting = command, dict(env), dict(greeting)
+        self._log, self._on_events = folder / "bridge.log", hear
+        self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._pending: dict[int, Future[dict[str, Any]]] = {}
+        self._next = 0
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._trouble = "the bridge is starting"
+        self._last_words: str | None = None
+        self._heard_at = 0.0
+        self._closed = threading.Event()
+        self._is_up = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="ray-bridge", daemon=True)
+        self._thread.start()
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """One call and its answer, within ten seconds. Raises TargetUnavailable."""
+        self._is_up.wait(1.0)
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            connection = self._socket
+            if connection is None:
+                raise TargetUnavailable(self._trouble)
+            self._next += 1
+            number = self._next
+            self._pending[number] = future
+        line = json.dumps({"id": number, "op": op, **fields}).encode() + b"\n"
+        try:
+            self._send(connection, line)
+            return future.result(TIMEOUT)
+        except TimeoutError as error:
+            self._end_if_hung()
+            raise TargetUnavailable(f"the cluster did not answer {op} in {TIMEOUT:g} s") from error
+        finally:
+            self._pending.pop(number, None)
+
+    def close(self) -> None:
+        """Let the bridge end. Launchers and jobs go on."""
+        self._closed.set()
+        self._hang_up()
+        self._thread.join(5)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the bridge, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def _send(self, connection: socket.socket, line: bytes) -> None:
+        try:
+            with self._sending:
+                connection.sendall(line)
+        except OSError as error:  # gone, or it does not read: half a line is of no use to it
+            self._hang_up()
+            raise TargetUnavailable("the bridge is gone") from error
+
+    def _end_if_hung(self) -> None:
+        """A bridge beats every second, whatever its cluster does."""
+        if time.monotonic() - self._heard_at > HUNG_AFTER:
+            log.warning("the bridge hangs and is started again")
+            self._hang_up()
+
+    def _live(self) -> None:
+        """One bridge after the other, with a pause that grows while none of them lasts."""
+        pause = 0.1
+        while not self._closed.is_set():
+            began = time.monotonic()
+            try:
+                self._serve()
+            except OSError as error:
+                self._trouble = f"the bridge does not start: {error}"
+                log.warning(self._trouble)
+            if time.monotonic() - began > GOOD_AFTER:
+                pause = 0.1
+            self._closed.wait(pause)
+            pause = min(LONGEST_PAUSE, pause * 3)
+
+    def _serve(self) -> None:
+        """Start a bridge and listen to it until it is gone."""
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
+        with ours, theirs, _opened(self._log) as output:
+            process = self._process = subprocess.Popen(
+                [*self._command, str(theirs.fileno())],
+                env=self._env,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+            theirs.close()
+            try:
+                ours.sendall(json.dumps(self._greeting).encode() + b"\n")
+                self._socket, self._heard_at, self._last_words = ours, time.monotonic(), None
+                self._is_up.set()
+                self._listen(ours)
+            finally:
+                self._lost(process)
+
+    def _listen(self, connection: socket.socket) -> None:
+        with suppress(ConnectionError), connection.makefile("rb") as lines:
+            for line in lines:
+                self._receive(json.loads(line))
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        self._heard_at = time.monotonic()
+        if "event" in message:
+            self._on_events(message["event"])
+        elif "fatal" in message:
+            self._last_words = message["fatal"]
+        elif "beat" in message:
+            return
+        elif future := self._pending.pop(message["id"], None):
+            if message["ok"]:
+                future.set_result(message)
+            else:
+                future.set_exception(TargetUnavailable(message["error"]))
+
+    def _lost(self, process: subprocess.Popen[bytes]) -> None:
+        """Whoever waits for an answer is told, and that it is time to look anew."""
+        with self._lock:
+            self._socket = None
+            self._is_up.clear()
+            pending, self._pending = self._pending, {}
+        process.kill()
+        process.wait()
+        self._trouble = _advised(self._last_words or _last_line(self._log))
+        log.log(logging.DEBUG if self._closed.is_set() else logging.WARNING, self._trouble)
+        for future in pending.values():
+            if not future.done():
+                future.set_exception(TargetUnavailable(self._trouble))
+        if not self._closed.is_set():
+            self._on_events([])
+
+    def _hang_up(self) -> None:
+        with self._lock, suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def command(python: str | None, folder: Path) -> list[str]:
+    """What starts a bridge; its code is put into the folder."""
+    source = Path(__file__).parent
+    files = {f"targets/ray/{part}.py": (source / f"{part}.py").read_bytes() for part in _PARTS}
+    files |= {"targets/__init__.py": b"", "targets/ray/__init__.py": b""}
+    files["__main__.py"] = _MAIN.encode()
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
+    path = folder / f"bridge-{digest}.zip"
+    if not path.exists():
+        making = path.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(making, "w") as packed:
+            for name, data in files.items():
+                packed.writestr(zipfile.ZipInfo(name, _AT), data)
+        making.rename(path)
+    return [python or sys.executable, str(path)]
+
+
+def _advised(trouble: str) -> str:
+    """What a bridge said last, with the way out where there is one."""
+    if "mismatch" in trouble or "No module named" in trouble:
+        return f"the bridge has ended: {trouble}\n{_SKEW}"
+    return f"the bridge has ended: {trouble}"
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The log to append to; one that has grown large is begun anew."""
+    is_large = path.exists() and path.stat().st_size > _LARGEST_LOG
+    return path.open("wb" if is_large else "ab")
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2048))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return f"{lines[-1] if lines else 'it said nothing'} (see {path})"

@@ -1,0 +1,223 @@
+"""A target's verbs over all nodes of a cluster, as the bridge carries them out.
+
+A job's node is told with its name where the service knows it; where it does not, every node is
+asked. Jobs, names and answers are as in docs/protocol.md, section 3.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from targets.ray.cluster import Cluster, LostNode
+from targets.ray.placement_groups import PlacementGroups
+from targets.ray.remote_node import NodeUnavailable, RemoteNode
+
+Names = Mapping[str, "str | None"]  # job → node, where it is known
+Record = dict[str, Any]
+RESERVE_SECONDS = 2.0
+_NEWS = ("alive", "created", "exited", "removed", "absent")  # what says most comes first
+
+
+class ClusterOperations:
+    """What a bridge does for the service; every method may raise NodeUnavailable."""
+
+    def __init__(self, cluster: Cluster, placement_groups: PlacementGroups | None) -> None:
+        self._cluster, self._placement_groups = cluster, placement_groups
+        self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="call")
+        self._outer_pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="gang")
+
+    def capacity(self) -> Record:
+        """The nodes that can take jobs."""
+        nodes = [
+            {
+                "name": node.description.name,
+                "cpus": node.description.cpus,
+                "gpus": node.gpus if self._placement_groups is None else _counted(node),
+                "memory_mb": node.description.memory_mb,
+            }
+            for node in self._cluster.gather()
+        ]
+        if not nodes:
+            raise NodeUnavailable("no node of the cluster can take jobs now")
+        return {"nodes": nodes}
+
+    def launch(self, jobs: Sequence[Record]) -> Record:
+        """Give each job to its node; answer which of them may not have been taken, and why."""
+        failures: dict[str, str] = {}
+        deadline = time.monotonic() + RESERVE_SECONDS
+
+        def prepare(gang: list[Record]) -> list[Record]:
+            try:
+                ready = self._joined(gang, deadline)
+            except NodeUnavailable as error:
+                failures.update({job["name"]: str(error) for job in gang})
+                return []
+            if self._placement_groups is None:
+                return ready
+            self._give(ready, failures)  # it does not wait for what others wait for
+            return []
+
+        gangs = list(_gangs(jobs))
+        alone = self._placement_groups is None and all(len(gang) == 1 for gang in gangs)
+        each: Callable[..., Iterable[list[Record]]] = map if alone else self._outer_pool.map
+        self._give([job for gang in each(prepare, gangs) for job in gang], failures)
+        return {"failures": failures}
+
+    def _give(self, jobs: Sequence[Record], failures: dict[str, str]) -> None:
+        """Submit each to its node, all nodes at once."""
+        by_node: dict[str, list[Record]] = defaultdict(list)
+        for job in jobs:
+            by_node[job["node"]].append(job)
+
+        def give(node: str) -> None:
+            try:
+                self._submit(node, by_node[node])
+            except NodeUnavailable as error:
+                failures.update({job["name"]: str(error) for job in by_node[node]})
+
+        list(self._pool.map(give, by_node))
+
+    def observe(self, names: Names) -> Record:
+        """What is to be seen of each; a job of a node that does not answer is unknown."""
+        seen = self._lost(names)
+        rest = {name: node for name, node in names.items() if name not in seen}
+        answers = self._ask(rest, lambda node, asked: node.call("observe", asked))
+        for node, answer in answers.items():
+            for name, record in (answer or {}).items():
+                seen[name] = _better(seen.get(name), {**record, "node": node})
+        unreachable = (node for node, answer in answers.items() if answer is None)
+        # After asking, because a node may have died meanwhile.
+        is_sure = self._cluster.are_all_known() and not any(
+            map(self._cluster.may_have_jobs, unreachable)
+        )
+        for name, placed in rest.items():
+            known = seen.get(name)
+            if known is None or (known["state"] == "absent" and not placed and not is_sure):
+                seen[name] = _record(name, "unknown")
+        return {"observations": seen}
+
+    def jobs(self) -> Record:
+        """All that the nodes that answer have."""
+        seen: dict[str, Record] = {}
+        everywhere = self._cluster.nodes()
+        for node, answer in zip(everywhere, self._pool.map(_all_of, everywhere), strict=True):
+            for name, record in answer.items():
+                seen[name] = _better(seen.get(name), {**record, "node": node.description.name})
+        return {"observations": seen}
+
+    def stop(self, names: Names, grace: float) -> None:
+        """Stop or withdraw. Raises NodeUnavailable if a node that may have
+        one of them cannot be reached.
+        """
+        self._must_reach(names, lambda node, asked: node.call("stop", asked, grace))
+
+    def remove(self, names: Names) -> None:
+        self._must_reach(names, lambda node, asked: node.call("remove", asked))
+
+    def _lost(self, names: Names) -> dict[str, Record]:
+        """The jobs of nodes that are gone."""
+        seen: dict[str, Record] = {}
+        for node, asked in _by_node(names).items():
+            found = self._cluster.node(node)
+            if isinstance(found, LostNode):
+                seen.update({name: _lost(name, node, found) for name in asked})
+        return seen
+
+    def _joined(self, gang: list[Record], deadline: float) -> list[Record]:
+        """The jobs of one attempt, told where to meet. Nothing of it starts if a node is gone."""
+        found = [self._cluster.node(job["node"]) for job in gang]
+        nodes = [node for node in found if isinstance(node, RemoteNode)]
+        if len(nodes) < len(gang):
+            return []
+        if self._placement_groups is not None:
+            gang = self._placement_groups.reserve(gang, nodes, deadline)
+        if len(gang) == 1:
+            return gang
+        world = gang[0]["world"]
+        port = world.get("master_port") or nodes[0].call("port", gang[0]["name"], world["size"])
+        place = {"master_addr": nodes[0].description.address, "master_port": port}
+        return [{**job, "world": {**world, **place}} for job in gang]
+
+    def _submit(self, name: str, jobs: Sequence[Record]) -> None:
+        node = self._cluster.node(name)
+        if isinstance(node, RemoteNode) and not node.call("submit", json.dumps(jobs)):
+            raise NodeUnavailable(f"node {name} does not take jobs just now")
+
+    def _ask(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> dict[str, Any]:
+        """One call of each node that has to do with the names; None where it does not answer."""
+        known = _by_node(names)
+        anywhere = [name for name, node in names.items() if not node]
+        nodes = {node.description.name: node for node in self._cluster.nodes()}
+        asked = {name: [*known.get(name, ()), *anywhere] for name in nodes}
+
+        def one(name: str) -> Any:
+            try:
+                return call(nodes[name], asked[name])
+            except NodeUnavailable:
+                return None
+
+        concerned = [name for name in nodes if asked[name]]
+        return dict(zip(concerned, self._pool.map(one, concerned), strict=True))
+
+    def _must_reach(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> None:
+        def response(node: RemoteNode, asked: list[str]) -> bool:
+            call(node, asked)
+            return True
+
+        unreachable = [node for node, answer in self._ask(names, response).items() if not answer]
+        known = set(_by_node(names))
+        if any(node in known or self._cluster.may_have_jobs(node) for node in unreachable):
+            raise NodeUnavailable(f"node {', '.join(unreachable)} does not answer")
+
+
+def _all_of(node: RemoteNode) -> Mapping[str, Record]:
+    try:
+        response: Mapping[str, Record] = node.call("observe", None)
+    except NodeUnavailable:
+        return {}
+    return response
+
+
+def _counted(node: RemoteNode) -> list[str]:
+    """Names for devices of which Ray says only at the start which they are."""
+    return [str(k) for k in range(node.description.gpus)]
+
+
+def _gangs(jobs: Sequence[Record]) -> Iterable[list[Record]]:
+    """The jobs of each run's attempt together, the one with rank 0 first."""
+    gangs: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for job in jobs:
+        gangs[job["run_id"], job["attempt"]].append(job)
+    for gang in gangs.values():
+        yield sorted(gang, key=lambda job: min(rank["rank"] for rank in job["ranks"]))
+
+
+def _by_node(names: Names) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, node in names.items():
+        if node:
+            found[node].append(name)
+    return found
+
+
+def _better(one: Record | None, other: Record) -> Record:
+    """A job that was withdrawn on one node may have run on another."""
+    if one is None:
+        return other
+    return min(one, other, key=lambda record: _NEWS.index(record["state"]))
+
+
+def _lost(name: str, node: str, gone: LostNode) -> Record:
+    if not gone.is_over:
+        return _record(name, "unknown")
+    evidence = {"reason": f"lost: node {node} is gone", "ended_at": gone.died_at}
+    return {**_record(name, "exited"), "evidence": evidence, "node": node}
+
+
+def _record(name: str, state: str) -> Record:
+    return {"name": name, "state": state, "started_at": None, "evidence": None}

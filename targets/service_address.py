@@ -1,0 +1,21 @@
+"""What a target is told of the service that it works for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServiceAddress:
+    """Where the service is and where it keeps what its nodes need. Paths are on the service's
+    machine.
+
+    `root` holds one folder a target (job folders, snapshots, claims); `socket_dir` holds sockets,
+    under short paths; `service_socket` lies alone in its folder, which containers are given;
+    `service_url` is for far nodes.
+    """
+
+    service_id: str
+    root: Path
+    socket_dir: Path
+    service_socket: Path
+    service_url: str
