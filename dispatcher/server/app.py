@@ -20,8 +20,8 @@ from dispatcher.server.routers import (
     artifacts,
     catalog,
     environments,
-    files,
     runs,
+    snapshots,
     sweeps,
     telemetry,
 )
@@ -58,7 +58,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.state.max_body = max_body
     app.router.route_class = GuardedRoute
     for router in (
-        runs.router, sweeps.router, telemetry.router, files.router, artifacts.router,
+        runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
         catalog.router, environments.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)

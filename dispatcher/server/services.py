@@ -8,10 +8,10 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.files import FileService
 from dispatcher.services.mlflow.house import Mlflow
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import SweepService
@@ -30,7 +30,7 @@ class Services:
     submission: SubmissionService
     sweeps: SweepService
     tracking: TrackingService
-    files: FileService
+    snapshots: SnapshotService
     artifacts: ArtifactService
     models: ModelService
     catalog: Catalog

@@ -27,7 +27,6 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.files import FileService
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
@@ -36,6 +35,7 @@ from dispatcher.services.mlflow.models import MlflowModels
 from dispatcher.services.mlflow.runs import MlflowRuns
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import SweepService
@@ -139,10 +139,10 @@ def _services(
     service_id: str,
 ) -> Services:
     blobs = Blobs(settings.blobs)
-    files = FileService(blobs)
+    snapshots = SnapshotService(blobs)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, fleet, time.time)
-    submission = SubmissionService(store, catalog, files, time.time)
+    submission = SubmissionService(store, catalog, snapshots, time.time)
     return Services(
         store=store,
         access=access,
@@ -150,7 +150,7 @@ def _services(
         submission=submission,
         sweeps=SweepService(store, submission, sweeper.poke),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
-        files=files,
+        snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,

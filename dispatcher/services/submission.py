@@ -21,7 +21,7 @@ from dispatcher.core.errors import (
 from dispatcher.core.lifecycle import Run, Status, first
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.catalog import Catalog
-from dispatcher.services.files import FileService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.store.contract import Store, Transaction
 
 MAX_BATCH = 20_000
@@ -32,11 +32,11 @@ class SubmissionService:
     """Takes run specs, answers runs."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, files: FileService, clock: Callable[[], float]
+        self, store: Store, catalog: Catalog, snapshots: SnapshotService, clock: Callable[[], float]
     ) -> None:
         self._store = store
         self._catalog = catalog
-        self._files = files
+        self._snapshots = snapshots
         self._clock = clock
 
     def submit(
@@ -76,9 +76,9 @@ class SubmissionService:
         return completed
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
-        self._files.require({spec.snapshot for spec in specs if spec.snapshot})
+        self._snapshots.require({spec.snapshot for spec in specs if spec.snapshot})
         contexts = {spec.environment.context for spec in specs if spec.environment}
-        self._files.require({context for context in contexts if context})
+        self._snapshots.require({context for context in contexts if context})
         for spec in specs:
             if spec.script and not spec.snapshot:
                 raise InvalidSpec(f"run {spec.id}: script {spec.script!r} needs a snapshot")

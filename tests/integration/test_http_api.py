@@ -222,9 +222,11 @@ def test_however_a_spool_is_cut_and_resent_every_point_is_there_once_in_order(
 # What waits
 
 
-def test_a_list_is_read_page_by_page_newest_start_first(api: TestClient) -> None:
+def test_a_list_is_read_page_by_page_newest_start_first(api: TestClient, house: House) -> None:
+    away = {"kind": "docker", "name": "away", "docker_host": "unix:///nowhere"}
+    house.store.write(lambda tx: tx.registry.put_target("away", away))
     submit(api, *[spec(f"r{k}", experiment="paged") for k in range(3)])
-    waiting = {"interactive": False, "command": "true", "target": "still", "experiment": "paged"}
+    waiting = {"interactive": False, "command": "true", "target": "away", "experiment": "paged"}
     submit(api, *[spec(f"queued{k}", **waiting) for k in range(2)])
     found: list[str] = []
     query: list[tuple[str, str]] = [("experiment", "paged"), ("limit", "1")]

@@ -12,7 +12,7 @@ from dispatcher.server.deps import S
 from dispatcher.server.described import RAW_BODY, TAR
 from dispatcher.server.frames import field, frames
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.services.files import Manifest
+from dispatcher.services.snapshots import Manifest
 
 router = guarded_router(tags=["snapshots"])
 
@@ -21,7 +21,7 @@ router = guarded_router(tags=["snapshots"])
 @allow(Action.UPLOAD_CONTENT, body=Body.BATCH)
 def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
     """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
-    snapshot_id, missing = services.files.begin(body)
+    snapshot_id, missing = services.snapshots.begin(body)
     return {"id": snapshot_id, "missing": missing}
 
 
@@ -34,7 +34,7 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
     def work() -> int:
         count = 0
         for header, data in frames(body):
-            services.files.put(field(header, "sha256", str), data)
+            services.snapshots.put(field(header, "sha256", str), data)
             count += 1
         return count
 
@@ -44,12 +44,14 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
 @router.get("/snapshots/{snapshot_id}")
 @allow(Action.READ_SNAPSHOTS)
 def read_snapshot(snapshot_id: str, services: S) -> dict[str, Any]:
-    return services.files.manifest(snapshot_id)
+    return services.snapshots.manifest(snapshot_id)
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
 @allow(Action.READ_SNAPSHOTS)
 def read_archive(snapshot_id: str, services: S) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
-    services.files.manifest(snapshot_id)  # before the first byte: 404 is still possible
-    return StreamingResponse(services.files.archive(snapshot_id), media_type="application/x-tar")
+    services.snapshots.manifest(snapshot_id)  # before the first byte: 404 is still possible
+    return StreamingResponse(
+        services.snapshots.archive(snapshot_id), media_type="application/x-tar"
+    )
