@@ -11,7 +11,6 @@ that did not sync; its contents are compared with the hashes.
 from __future__ import annotations
 
 import http.client
-import json
 import logging
 import os
 import random
@@ -22,7 +21,7 @@ import time
 
 from dispatcher.agent.durable_folders import has_sizes, publish_folder, sync_tree
 from dispatcher.agent.folders import read_json, write_json
-from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
+from dispatcher.agent.service import connect
 from dispatcher.agent.snapshot_archive import (
     BadSnapshot,
     UnusableSnapshot,
@@ -30,12 +29,14 @@ from dispatcher.agent.snapshot_archive import (
     has_contents,
     unpack,
 )
+from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Mapping, Optional, Set
 
     from dispatcher.agent.snapshot_archive import ManifestFile
+    from dispatcher.wire.connection import ServiceConnection
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 5.0
@@ -120,13 +121,13 @@ class SnapshotCache:
             address = self._address
             try:
                 if address is not None:
-                    self._fetch_once(Service(address), snapshot)
+                    self._fetch_once(connect(address), snapshot)
                     break
-            except ServiceAway as reason:
+            except ServiceUnavailable as reason:
                 if not is_away:
                     log.warning("snapshot %s waits, service unreachable: %s", snapshot, reason)
                 is_away = True
-            except (ServiceRefused, UnusableSnapshot) as refusal:
+            except (RequestRefused, UnusableSnapshot) as refusal:
                 error = str(refusal)
             except _FAILURES as failure:
                 failures += 1
@@ -151,16 +152,16 @@ class SnapshotCache:
             if not self._closed and self._address is address:
                 self._changed.wait(seconds * random.uniform(0.5, 1.5))
 
-    def _fetch_once(self, service: Service, snapshot: str) -> None:
+    def _fetch_once(self, service: ServiceConnection, snapshot: str) -> None:
         path, part = self.path(snapshot), self._part(snapshot)
         try:
-            manifest = _decoded(service.get(f"/snapshots/{snapshot}").read())
+            manifest = _manifest(service, snapshot)
             files = files_of(snapshot, manifest)
             if os.path.isdir(path) and self._keep_existing(snapshot, files, manifest):
                 return
             shutil.rmtree(part, ignore_errors=True)
             os.makedirs(part)
-            with service.get(f"/snapshots/{snapshot}/archive") as archive:
+            with service.stream(f"/snapshots/{snapshot}/archive") as archive:
                 unpack(archive, part, files)
         finally:
             service.close()
@@ -198,8 +199,8 @@ class SnapshotCache:
         return f"{self.path(snapshot)}.part.{os.getpid()}"
 
 
-def _decoded(text: bytes) -> Any:
+def _manifest(service: ServiceConnection, snapshot: str) -> Any:
     try:
-        return json.loads(text)
+        return service.get(f"/snapshots/{snapshot}")
     except ValueError as error:
         raise BadSnapshot(f"its manifest is no JSON: {error}") from error
