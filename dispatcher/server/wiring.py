@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import targets
+from dispatcher.access.tokens import TokenService
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
-from dispatcher.server.deps import Services
 from dispatcher.server.home import house, settle_in
+from dispatcher.server.idempotency import Idempotency
+from dispatcher.server.services import Services
 from dispatcher.server.settings import Settings
-from dispatcher.services.access import AccessService
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
@@ -94,7 +95,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     store = SqlStore(settings.store_url)
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
-    access = AccessService(store, token)
+    access = TokenService(store, token)
     context = RuntimeContext(
         service_id,
         url,
@@ -132,7 +133,7 @@ def _services(
     settings: Settings,
     store: SqlStore,
     status: StatusService,
-    access: AccessService,
+    access: TokenService,
     fleet: Fleet,
     sweeper: Sweeper,
     service_id: str,
@@ -157,6 +158,7 @@ def _services(
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),
         waiters=Waiters(store, shared=settings.shared),
+        idempotency=Idempotency(store, time.time),
         mlflow=Mlflow(
             MlflowExperiments(store, time.time),
             MlflowRuns(store, submission, status, time.time),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Capacity, Node
@@ -69,7 +70,7 @@ class House:
             RunSpec(**{"id": n, "experiment": "e", "command": "true", "target": "t", **fields})
             for n in names
         ]
-        return self.submission.submit(specs)
+        return self.submission.submit(specs, SERVICE_GRANT)
 
     def until(self, enough: Callable[[], bool], seconds: float = 15) -> None:
         """Wait for something to become true; the engine runs in its own thread."""

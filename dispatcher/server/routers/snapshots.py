@@ -2,20 +2,23 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.server.bodies import read_body
-from dispatcher.server.deps import S, identify
+from dispatcher.access.permissions import Action
+from dispatcher.server.bodies import Body, read_body
+from dispatcher.server.deps import S
 from dispatcher.server.described import RAW_BODY, TAR
 from dispatcher.server.frames import field, frames
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.services.snapshots import Manifest
 
-router = APIRouter(tags=["snapshots"], dependencies=[Depends(identify)])
+router = guarded_router(tags=["snapshots"])
 
 
 @router.post("/snapshots")
+@allow(Action.UPLOAD_CONTENT, body=Body.BATCH)
 def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
     """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
     snapshot_id, missing = services.snapshots.begin(body)
@@ -23,6 +26,7 @@ def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
 
 
 @router.post("/blobs", openapi_extra=RAW_BODY)
+@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
     """Take contents, each checked against its hash."""
     body = await read_body(request)
@@ -38,11 +42,13 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
 
 
 @router.get("/snapshots/{snapshot_id}")
+@allow(Action.READ_SNAPSHOTS)
 def read_snapshot(snapshot_id: str, services: S) -> dict[str, Any]:
     return services.snapshots.manifest(snapshot_id)
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
+@allow(Action.READ_SNAPSHOTS)
 def read_archive(snapshot_id: str, services: S) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
     services.snapshots.manifest(snapshot_id)  # before the first byte: 404 is still possible
