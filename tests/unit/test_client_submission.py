@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Experiment, ScriptRunConfig
+from dispatcher.client.snapshots.hash_cache import HashCache
 from dispatcher.client.snapshots.snapshot import Snapshots
+from dispatcher.client.snapshots.tree import entries
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import FakeService, script_in, workspace_of
 
@@ -80,23 +82,30 @@ def test_a_snapshot_that_the_service_has_lost_is_uploaded_and_the_call_repeated(
     assert content(fake, snapshot) == b"print('hello')\n"
 
 
-@pytest.mark.parametrize("seconds", [0.0, 3600.0])
-def test_a_file_that_changes_right_after_it_was_hashed_is_noticed_although_its_time_is_the_same(
-    fake: FakeService, experiment: Experiment, source: Path, seconds: float
-) -> None:
-    script = source / "train.py"
-    if seconds:
-        os.utime(script, (script.stat().st_mtime - seconds,) * 2)
+def test_a_changed_file_is_noticed(fake: FakeService, experiment: Experiment, source: Path) -> None:
     experiment.submit(config_of(source))
-    before = script.stat()
-    script.write_text("print('HELLO')\n")
-    if not seconds:  # a coarse clock gives both writes the same time
-        os.utime(script, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(source / "train.py", (1, 1))
+    experiment.submit(config_of(source))
+    (source / "train.py").write_text("print('HELLO')\n")
 
     snapshot = experiment.submit(config_of(source)).get_snapshot_id()
 
     assert snapshot is not None
     assert content(fake, snapshot) == b"print('HELLO')\n"
+
+
+@pytest.mark.parametrize(("milliseconds", "is_kept"), [(1, False), (1000, True)])
+def test_a_hash_is_kept_only_if_no_later_change_can_have_the_same_time(
+    source: Path, milliseconds: int, is_kept: bool
+) -> None:
+    changed_at = (source / "train.py").stat().st_mtime_ns
+    cache = HashCache("", clock=lambda: changed_at + milliseconds * 1_000_000)
+    [entry] = entries(os.fspath(source))
+    first = cache.sha256(entry)
+    (source / "train.py").write_text("print('HELLO')\n")  # of the same size, at the same time
+    os.utime(source / "train.py", ns=(changed_at, changed_at))
+
+    assert (cache.sha256(entry) == first) == is_kept
 
 
 def test_hashes_are_kept_for_the_next_process(

@@ -13,7 +13,7 @@ from dispatcher.wire.uploads import FileContent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Callable, Dict, List
 
     from dispatcher.client.snapshots.tree import Entry
 
@@ -36,10 +36,12 @@ class HashCache:
 
     Args:
         path: The cache's file; a missing or broken one is an empty one.
+        clock: The time in nanoseconds, as the file system's clock counts it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, clock: Callable[[], int] = time.time_ns) -> None:
         self._path = path
+        self._clock = clock
         self._lock = threading.Lock()
         self._known = _read_json(path)
         self._changed = False
@@ -51,7 +53,7 @@ class HashCache:
         known = self._known.get(entry.real)
         if known is not None and known[:3] == key:
             return str(known[3])
-        began = time.time_ns()
+        began = self._clock()
         try:
             sha256 = FileContent.of(entry.real).sha256
         except ContentUnreadable as error:
