@@ -156,7 +156,7 @@ def _services(
         environments=EnvironmentService(store, time.time),
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),
-        waiters=Waiters(store, shared=settings.shared),
+        waiters=Waiters(store),
         mlflow=Mlflow(
             MlflowExperiments(store, time.time),
             MlflowRuns(store, submission, status, time.time),
