@@ -79,6 +79,9 @@ class TargetOptions(BaseModel):
     lend_slots: bool = True
     # What a run gets that does not say how many GPUs it wants; None: one where there are any.
     default_gpus: int | None = Field(None, ge=0, le=MAX_GPUS)
+    # Which runs may submit to the target. None: any run on a target of containers, and runs on
+    # targets of plain processes on a target of plain processes (dispatcher/access/isolation.py).
+    accepts: Literal["users", "process-runs", "any-run"] | None = None
 
     def show(self) -> dict[str, Any]:
         """The configuration for a person to read: everything but secrets."""

@@ -1,6 +1,7 @@
 """The code that jobs import: materialised as a folder on the node, or packed as one zip.
 
-It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, and `azureml` on top.
+It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, `dispatcher.wire`, and
+`azureml` on top.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict
 
-_PACKAGES = ("dispatcher/client/", "dispatcher/agent/")
+_PACKAGES = ("dispatcher/client/", "dispatcher/agent/", "dispatcher/wire/")
 _SHIM = "dispatcher/azureml_shim/"
 _COMPILED_AT_A_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -79,7 +80,7 @@ def _is_part(name: str) -> bool:
 def _in_folder(path: str) -> Dict[str, bytes]:
     found = {}
     azureml = "azureml" if is_runtime(path) else "dispatcher/azureml_shim/azureml"
-    for part in ("dispatcher/client", "dispatcher/agent", azureml):
+    for part in (*_PACKAGES, azureml):
         for folder, _, files in os.walk(os.path.join(path, part)):
             for file in files:
                 name = os.path.relpath(os.path.join(folder, file), path)

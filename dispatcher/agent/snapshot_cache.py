@@ -11,11 +11,14 @@ import shutil
 import tarfile
 import threading
 
-from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
+from dispatcher.agent.service import connect
+from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
+
+    from dispatcher.wire.connection import ServiceConnection
 
 _LONGEST_PAUSE = 5.0
 _CHUNK = 1 << 20
@@ -27,7 +30,7 @@ class BadSnapshot(Exception):
 
 # What a service that goes away in the middle of an answer, or a bad line, makes of it.
 _BROKEN_OFF = (
-    ServiceAway,
+    ServiceUnavailable,
     BadSnapshot,
     OSError,
     EOFError,
@@ -93,9 +96,9 @@ class SnapshotCache:
             address = self._address
             try:
                 if address is not None:
-                    self._fetch_once(Service(address), snapshot)
+                    self._fetch_once(connect(address), snapshot)
                     break
-            except ServiceRefused as refused:
+            except RequestRefused as refused:
                 error = str(refused)
                 break
             except _BROKEN_OFF:
@@ -109,14 +112,14 @@ class SnapshotCache:
         if not self._closed:
             self._on_done(snapshot, error)
 
-    def _fetch_once(self, service: Service, snapshot: str) -> None:
+    def _fetch_once(self, service: ServiceConnection, snapshot: str) -> None:
         try:
-            manifest = json.loads(service.get(f"/snapshots/{snapshot}").read())
+            manifest = service.get(f"/snapshots/{snapshot}")
             wanted = _checked(snapshot, manifest)
             part = self._part(snapshot)
             shutil.rmtree(part, ignore_errors=True)
             os.makedirs(part)
-            with service.get(f"/snapshots/{snapshot}/archive") as archive:
+            with service.stream(f"/snapshots/{snapshot}/archive") as archive:
                 _extract(archive, part, wanted)
         except (ValueError, LookupError, TypeError) as error:
             raise BadSnapshot(repr(error)) from error

@@ -11,6 +11,7 @@ import typer
 
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.output import Format
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import (
     AzureMLException,
     ServerUnreachable,
@@ -20,7 +21,6 @@ from dispatcher.client.errors import (
     WorkspaceException,
 )
 from dispatcher.client.runs.run import Run
-from dispatcher.client.transport import Transport
 from dispatcher.client.workspaces import config as workspace_config
 from dispatcher.client.workspaces.workspace import Workspace
 
@@ -61,7 +61,7 @@ class Scope:
                 self.note(f"workspace {found.name} is of {word} {real!r}; {asked!r} is ignored")
 
     @property
-    def service(self) -> Transport:
+    def service(self) -> ApiConnection:
         """The connection to the workspace's service."""
         return self.workspace.service
 

@@ -12,7 +12,7 @@ from typing import Any
 from dispatcher.cli.command import Shown
 from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.client import service
+from dispatcher.client.api import service
 
 Check = dict[str, Any]
 

@@ -12,7 +12,7 @@ import typer
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.client import service
+from dispatcher.client.api import service
 from dispatcher.client.errors import WaitTimeoutError
 
 app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)

@@ -9,11 +9,11 @@ from dispatcher.cli import unsupported
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.client import wire
 from dispatcher.client.compute.amlcompute import AmlCompute
 from dispatcher.client.compute.remote_compute import RemoteCompute
 from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import UserErrorException
+from dispatcher.wire import encoding
 
 app = typer.Typer(help="Compute targets: where runs run.", no_args_is_help=True)
 attach = typer.Typer(help="Attach a target, or change one.", no_args_is_help=True)
@@ -216,7 +216,7 @@ def _attach(kind: str, scope: Scope, name: str, **settings: Any) -> Shown:
     given = {key: value for key, value in settings.items() if value is not None}
     config = {"kind": kind, "name": name, **given}
     path = f"/targets/{_checked(name)}"
-    return Shown(scope.service.send("PUT", path, body=wire.dumps(config)).json())
+    return Shown(scope.service.send("PUT", path, body=encoding.dumps(config)).json())
 
 
 def _remove(scope: Scope, name: str, done: str) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.errors import Conflict, DispatcherError, StoreUnavailable
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import TYPE, Cell, advance, told, trial_spec
@@ -279,7 +280,7 @@ class Sweeper:
                 raise Fenced(f"lease {fence.name} was taken over")
             tx.labels.set_tags(spec.id, tags)
 
-        for run in self._parts.submission.submit(specs, first):
+        for run in self._parts.submission.submit(specs, SERVICE_GRANT, first):
             book.put(run)
             self._say(book, f"{run.id} is queued with {run.spec.properties['hyperparameters']}")
 
@@ -328,7 +329,7 @@ class Sweeper:
         data, book.lines = "".join(book.lines).encode(), []
         held = self._parts.store.read(lambda tx: tx.metrics.offsets([(book.run.id, 1, LOG)]))
         offset = held[(book.run.id, 1, LOG)]
-        self._parts.tracking.take([Chunk(book.run.id, 1, LOG, offset, data)])
+        self._parts.tracking.take([Chunk(book.run.id, 1, LOG, offset, data)], SERVICE_GRANT)
 
 
 def _words(best: Sequence[Trial]) -> str:

@@ -12,20 +12,20 @@ from starlette.exceptions import HTTPException
 
 from dispatcher.core import errors
 from dispatcher.core.lifecycle import IllegalTransition
-from dispatcher.server.deps import Services, Unauthenticated
 from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
-from dispatcher.server.idempotency import Idempotency
+from dispatcher.server.guard import GuardedRoute, Unauthenticated, public, require_declared
 from dispatcher.server.mlflow import router as mlflow_router
 from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
 from dispatcher.server.routers import (
     artifacts,
     catalog,
     environments,
-    files,
     runs,
+    snapshots,
     sweeps,
     telemetry,
 )
+from dispatcher.server.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,9 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app = FastAPI(title="dispatcher", version=services.version, lifespan=lifespan)
     app.state.services = services
     app.state.max_body = max_body
+    app.router.route_class = GuardedRoute
     for router in (
-        runs.router, sweeps.router, telemetry.router, files.router, artifacts.router,
+        runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
         catalog.router, environments.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
@@ -69,10 +70,11 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(Exception, _broken)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    app.add_middleware(Idempotency, store=services.store)
+    require_declared(app.routes)
     return app
 
 
+@public
 def _health(request: Request) -> dict[str, Any]:
     services: Services = request.app.state.services
     return {"ok": True, "version": services.version, "service_id": services.service_id}

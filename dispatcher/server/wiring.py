@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import targets
+from dispatcher.access.tokens import TokenService
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
-from dispatcher.server.deps import Services
 from dispatcher.server.home import house, settle_in
+from dispatcher.server.idempotency import Idempotency
+from dispatcher.server.services import Services
 from dispatcher.server.settings import Settings
-from dispatcher.services.access import AccessService
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.files import FileService
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
@@ -35,6 +35,7 @@ from dispatcher.services.mlflow.models import MlflowModels
 from dispatcher.services.mlflow.runs import MlflowRuns
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import SweepService
@@ -94,7 +95,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     store = SqlStore(settings.store_url)
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
-    access = AccessService(store, token)
+    access = TokenService(store, token)
     context = RuntimeContext(
         service_id,
         url,
@@ -132,16 +133,16 @@ def _services(
     settings: Settings,
     store: SqlStore,
     status: StatusService,
-    access: AccessService,
+    access: TokenService,
     fleet: Fleet,
     sweeper: Sweeper,
     service_id: str,
 ) -> Services:
     blobs = Blobs(settings.blobs)
-    files = FileService(blobs)
+    snapshots = SnapshotService(blobs)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, fleet, time.time)
-    submission = SubmissionService(store, catalog, files, time.time)
+    submission = SubmissionService(store, catalog, snapshots, time.time)
     return Services(
         store=store,
         access=access,
@@ -149,7 +150,7 @@ def _services(
         submission=submission,
         sweeps=SweepService(store, submission, sweeper.poke),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
-        files=files,
+        snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,
@@ -157,6 +158,7 @@ def _services(
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),
         waiters=Waiters(store),
+        idempotency=Idempotency(store, time.time),
         mlflow=Mlflow(
             MlflowExperiments(store, time.time),
             MlflowRuns(store, submission, status, time.time),

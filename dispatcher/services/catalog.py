@@ -104,12 +104,17 @@ class Catalog:
         self._store.write(work)
         self._book.changed()
 
-    def complete(self, specs: Sequence[RunSpec]) -> list[RunSpec]:
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The stored configurations of all targets, by name."""
+        return self._store.read(lambda tx: tx.registry.targets())
+
+    def complete(
+        self, specs: Sequence[RunSpec], configs: Mapping[str, Mapping[str, Any]]
+    ) -> list[RunSpec]:
         """The specs with what their targets' configurations add; refuses what can never fit there.
 
         Raises TargetNotFound, InvalidSpec.
         """
-        configs = self._store.read(lambda tx: tx.registry.targets())
         return [spec if spec.interactive else self._complete(spec, configs) for spec in specs]
 
     def _complete(self, spec: RunSpec, configs: Mapping[str, Mapping[str, Any]]) -> RunSpec:
@@ -171,7 +176,7 @@ class Catalog:
         self._store.write(work)
 
     def _configs(self, name: str) -> dict[str, dict[str, Any]]:
-        configs = self._store.read(lambda tx: tx.registry.targets())
+        configs = self.configs()
         if name not in configs:
             raise TargetNotFound(name, list(configs))
         return configs

@@ -8,17 +8,20 @@ refused, so that a cancel leaves nothing behind.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from dispatcher.access.isolation import check_accepts
+from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import (
     InvalidSpec,
     KeyConflict,
     LimitExceeded,
+    NotAllowed,
     RunConflict,
     RunNotFound,
 )
 from dispatcher.core.lifecycle import Run, Status, first
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.catalog import Catalog
-from dispatcher.services.files import FileService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.store.contract import Store, Transaction
 
 MAX_BATCH = 20_000
@@ -29,51 +32,66 @@ class SubmissionService:
     """Takes run specs, answers runs."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, files: FileService, clock: Callable[[], float]
+        self, store: Store, catalog: Catalog, snapshots: SnapshotService, clock: Callable[[], float]
     ) -> None:
         self._store = store
         self._catalog = catalog
-        self._files = files
+        self._snapshots = snapshots
         self._clock = clock
 
     def submit(
-        self, specs: Sequence[RunSpec], first: Callable[[Transaction], None] | None = None
+        self,
+        specs: Sequence[RunSpec],
+        caller: Grant,
+        first: Callable[[Transaction], None] | None = None,
     ) -> list[Run]:
         """Accept all of them, or none. A spec that is there already answers the run that is there.
 
         `first` is done in the same commit; what it raises refuses them.
 
-        Raises LimitExceeded, InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict,
-        KeyConflict.
+        Raises NotAllowed, LimitExceeded, InvalidSpec, TargetNotFound, SnapshotNotFound,
+        RunConflict, KeyConflict.
         """
         if len(specs) > MAX_BATCH:
             raise LimitExceeded(f"runs: {len(specs)} in one call; at most {MAX_BATCH}")
-        specs = self._catalog.complete(specs)
-        self._check_outside(specs)
+        specs = self._possible(specs, caller)
 
         def work(tx: Transaction) -> list[Run]:
             if first is not None:
                 first(tx)
-            return self.add(tx, specs)
+            return self.add(tx, specs, caller)
 
         return self._store.write(work)
 
-    def check(self, spec: RunSpec) -> None:
+    def check(self, spec: RunSpec, caller: Grant) -> None:
         """Refuse what could not be accepted, without accepting it."""
-        self._check_outside(self._catalog.complete([spec]))
+        self._possible([spec], caller)
+
+    def _possible(self, specs: Sequence[RunSpec], caller: Grant) -> list[RunSpec]:
+        configs = self._catalog.configs()
+        completed = self._catalog.complete(specs, configs)
+        for target in {spec.target for spec in completed if not spec.interactive}:
+            check_accepts(caller.principal, target, configs)
+        self._check_outside(completed)
+        return completed
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
-        self._files.require({spec.snapshot for spec in specs if spec.snapshot})
+        self._snapshots.require({spec.snapshot for spec in specs if spec.snapshot})
         contexts = {spec.environment.context for spec in specs if spec.environment}
-        self._files.require({context for context in contexts if context})
+        self._snapshots.require({context for context in contexts if context})
         for spec in specs:
             if spec.script and not spec.snapshot:
                 raise InvalidSpec(f"run {spec.id}: script {spec.script!r} needs a snapshot")
 
-    def add(self, tx: Transaction, specs: Sequence[RunSpec], now: float | None = None) -> list[Run]:
-        """Accept specs that are known to be possible, as created `now` or at another moment."""
+    def add(
+        self, tx: Transaction, specs: Sequence[RunSpec], caller: Grant, now: float | None = None
+    ) -> list[Run]:
+        """Accept specs that are known to be possible, as created `now` or at another moment.
+
+        Raises NotAllowed for a run that is not below a run that the caller's grant covers.
+        """
         there = self._there(tx, specs)
-        parents = self._parents(tx, specs)
+        parents = self._parents(tx, specs, caller)
         now = self._clock() if now is None else now
         new: dict[str, Run] = {}
         for spec in specs:
@@ -112,13 +130,18 @@ class SubmissionService:
                     found[spec.id] = _same(children[spec.key], spec)
         return found
 
-    def _parents(self, tx: Transaction, specs: Sequence[RunSpec]) -> Mapping[str, Run]:
+    def _parents(
+        self, tx: Transaction, specs: Sequence[RunSpec], caller: Grant
+    ) -> Mapping[str, Run]:
         wanted = {spec.parent_id for spec in specs if spec.parent_id}
+        if caller.tree and any(not spec.parent_id for spec in specs):
+            raise NotAllowed("parent_id: a run may only submit runs below itself")
         parents = tx.runs.get(wanted, lock=True) if wanted else {}
         for parent_id in wanted:
             parent = parents.get(parent_id)
             if parent is None:
                 raise RunNotFound(parent_id)
+            caller.require(parent)
             if parent.status in (Status.CANCEL_REQUESTED, Status.CANCELED):
                 raise RunConflict(f"parent {parent_id!r} is canceled: it can have no new children")
             if len(parent.lineage) + 1 >= MAX_DEPTH:

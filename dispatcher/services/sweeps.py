@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import InvalidSpec, RunConflict, RunNotFound
 from dispatcher.core.grid import Grid
 from dispatcher.core.lifecycle import Run, Status
@@ -43,17 +44,17 @@ class SweepService:
         self._submission = submission
         self._poke = poke
 
-    def submit(self, spec: SweepSpec) -> Run:
+    def submit(self, spec: SweepSpec, caller: Grant) -> Run:
         """Accept a sweep. One that is there already, with the same content or under the same key of
         its parent, answers its run.
 
-        Raises InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict, KeyConflict.
+        Raises NotAllowed, InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict, KeyConflict.
         """
         self._check_parents(spec)
         check_installed(spec)
         cell = some_cell(spec)
         for number in range(max(1, len(spec.targets))):
-            self._submission.check(trial_spec(spec, Cell(number, "k", cell)))
+            self._submission.check(trial_spec(spec, Cell(number, "k", cell)), caller)
         parent = RunSpec(
             id=spec.id,
             experiment=spec.experiment,
@@ -78,7 +79,7 @@ class SweepService:
                 tx.sweeps.put(Sweep(spec.id, spec))
                 tx.labels.set_tags(spec.id, {**spec.tags, **system_tags(spec)})
 
-        [run] = self._submission.submit([parent], keep)
+        [run] = self._submission.submit([parent], caller, keep)
         return run
 
     def get(self, run_id: str) -> Sweep:
@@ -115,7 +116,7 @@ class SweepService:
 
         return self._change(run_id, more)
 
-    def again(self, run_id: str, new_id: str) -> Run:
+    def again(self, run_id: str, new_id: str, caller: Grant) -> Run:
         """A sweep of its own that tries what has failed in one that is over. Raises InvalidSpec."""
         cells = self.failed_cells(run_id)
         if not cells:
@@ -125,7 +126,8 @@ class SweepService:
             SweepSpec.model_validate(
                 {**told, "id": new_id, "first": cells, "max_total_runs": len(cells),
                  "resume_from": [run_id]}
-            )
+            ),
+            caller,
         )  # fmt: skip
 
     def failed_cells(self, run_id: str) -> list[Mapping[str, Any]]:

@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dispatcher.access.permissions import Grant
+from dispatcher.core.errors import NotAllowed
 from dispatcher.services.addressing import Refused, Said, deliver
 from dispatcher.services.spool_lines import read_lines
 from dispatcher.store.content.blobs import Logs
@@ -49,9 +51,12 @@ class TrackingService:
         """Call `listener` with the runs whose metrics have come, after the commit."""
         self._listeners.append(listener)
 
-    def take(self, chunks: Sequence[Chunk]) -> dict[Stream, int]:
-        """Take what is new of these chunks; answer how far each stream is held."""
-        held = self._store.read(lambda tx: tx.metrics.offsets({c.key for c in chunks}))
+    def take(self, chunks: Sequence[Chunk], caller: Grant) -> dict[Stream, int]:
+        """Take what is new of these chunks; answer how far each stream is held.
+
+        Raises NotAllowed for a chunk of a run that the caller's grant does not cover.
+        """
+        held = self._store.read(lambda tx: _held(tx, chunks, caller))
         if all(chunk.offset + len(chunk.data) <= held[chunk.key] for chunk in chunks):
             return held
         for chunk in chunks:
@@ -95,6 +100,15 @@ def logs_of(tx: Transaction, run_id: str) -> list[tuple[int, str, int]]:
     """(attempt, name, size) of each log of a run."""
     streams = tx.metrics.streams(run_id)
     return [(attempt, s[4:], size) for attempt, s, size in streams if s.startswith("log:")]
+
+
+def _held(tx: Transaction, chunks: Sequence[Chunk], caller: Grant) -> dict[Stream, int]:
+    runs = tx.runs.get({chunk.run_id for chunk in chunks})
+    for chunk in chunks:
+        if chunk.run_id not in runs:
+            raise NotAllowed(f"no run {chunk.run_id!r} to send for")
+        caller.require(runs[chunk.run_id])
+    return tx.metrics.offsets({chunk.key for chunk in chunks})
 
 
 def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], set[str], Refused]:

@@ -7,6 +7,7 @@ every process arrive through `Store.subscribe`.
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
+from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import RunNotFound
 from dispatcher.core.lifecycle import Run
 from dispatcher.store.commits import Commit
@@ -56,9 +57,15 @@ class Waiters:
             for wait in waits:
                 wait.over.set()
 
-    async def until(self, ids: Collection[str], done: Done, seconds: float) -> dict[str, Run]:
+    async def until(
+        self, ids: Collection[str], done: Done, seconds: float, caller: Grant | None = None
+    ) -> dict[str, Run]:
         """Wait until `done` holds of every one of the runs, or until time is up; the runs as they
-        are then. Raises RunNotFound for an id that is not there.
+        are then.
+
+        Raises:
+            RunNotFound: There is no run of that id.
+            NotAllowed: The caller's grant does not cover a run.
         """
         wait = _Wait(ids, done)
         for run_id in ids:
@@ -69,6 +76,8 @@ class Waiters:
             for run_id in ids:
                 if run_id not in wait.runs:
                     raise RunNotFound(run_id)
+                if caller is not None:
+                    caller.require(wait.runs[run_id])
             if seconds > 0 and wait.pending and not self._closing:
                 await _within(wait.over, seconds)
             return wait.runs

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.cli.tree import print_tree
-from dispatcher.client import wire
+from dispatcher.wire import encoding
 from dispatcher.client.configs.run_configuration import RunConfiguration
 from dispatcher.client.workspaces.experiment import Experiment
 from dispatcher.client.configs.script_run_config import ScriptRunConfig
@@ -35,7 +35,7 @@ def main() -> int:
         print(f"GPU={kind}: there is {' and '.join(TARGETS)}", file=sys.stderr)
         return 2
     with _workspace() as (workspace, source), TARGETS[kind]() as config:
-        body = wire.dumps({"name": "gpu-compute", **config})
+        body = encoding.dumps({"name": "gpu-compute", **config})
         workspace.service.send("PUT", "/targets/gpu-compute", body=body)
         told = workspace.service.post("/targets/gpu-compute/ping")
         print(f"gpu-compute: {told['kind']}, {told['capacity'] or 'starting'}\n", flush=True)

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client import wire
 from dispatcher.client.workspaces.experiment import Experiment
 from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.wire import encoding
 
 REPEAT = int(os.environ.get("BENCH_REPEAT", "3"))
 SLOTS = float(os.environ.get("SLOTS") or os.cpu_count() or 1)  # as a target has by default
@@ -32,7 +32,7 @@ class Bench:
         self.experiment = Experiment(self.workspace, "bench")
 
     def attach(self, name: str, **config: Any) -> None:
-        body = wire.dumps({"name": name, **config})
+        body = encoding.dumps({"name": name, **config})
         self.workspace.service.send("PUT", f"/targets/{name}", body=body)
 
     def folder(self, name: str, script: str) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client import wire
 from dispatcher.client.runs.listing import of
+from dispatcher.wire import encoding
 from tests.benchmarks.house import Bench, bench, median, percentile, say
 
 RUNS, AT_ONCE = 100_000, 10_000
@@ -95,11 +95,11 @@ def metrics(made: Bench) -> None:
     parent = made.experiment.start_logging(snapshot_directory=None, outputs=False)
     children = [c for _ in range(CHILDREN // 100) for c in parent.create_children(count=100)]
     lines = b"".join(
-        wire.dumps({"n": f"m{k % 5}", "k": "scalar", "v": k / 7, "t": 1.0 * k}) + b"\n"
+        encoding.dumps({"n": f"m{k % 5}", "k": "scalar", "v": k / 7, "t": 1.0 * k}) + b"\n"
         for k in range(POINTS)
     )
     header = {"attempt": 1, "stream": "metrics", "offset": 0}
-    body = wire.frames([({**header, "run": child.id}, lines) for child in children])
+    body = encoding.frames([({**header, "run": child.id}, lines) for child in children])
     made.workspace.service.post_frames("/spool", body)
     database = made.root / "ws" / ".dispatcher" / "dispatcher.db"
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable, ServiceException
-from dispatcher.client.transport import Transport
 from tests.chaos.effects import Effects
 from tests.rigs.service import Service
 from tests.rigs.waiting import until
@@ -155,12 +155,12 @@ class Scenario:
         path = f"/runs/{self.id(role)}/cancel"
         self._call(role, "cancel", lambda once: once.post(path))
 
-    def _call(self, role: str, what: str, call: Callable[[Transport], Any]) -> None:
+    def _call(self, role: str, what: str, call: Callable[[ApiConnection], Any]) -> None:
         """Make the call until it is answered, and note each attempt and the acknowledgement."""
         service = self.stage.service
         while True:
             self.log.append(f"attempt {what} {role}")
-            once = Transport(service.transport.address, retry_seconds=0)
+            once = ApiConnection(service.transport.address, retry_seconds=0)
             try:
                 call(once)
                 break

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable, ServiceException
-from dispatcher.client.transport import Transport
 from tests.chaos.effects import Effects
 from tests.chaos.injection import PATCHES
 from tests.chaos.racing import Track
@@ -94,7 +94,7 @@ class Listener:
         self.said.update((run_id, Said()) for run_id in ids)
 
 
-def read(service: Transport, run_id: str) -> Said:
+def read(service: ApiConnection, run_id: str) -> Said:
     """All that the service says of a run; the status first, for then the rest is complete."""
     status = service.get(f"/runs/{run_id}")["status"]
     points = service.get(f"/runs/{run_id}/metrics", [("name", "k")])["runs"].get(run_id, [])
@@ -106,7 +106,7 @@ def read(service: Transport, run_id: str) -> Said:
     )
 
 
-def _bytes(service: Transport, path: str, query: list[tuple[str, int]]) -> bytes:
+def _bytes(service: ApiConnection, path: str, query: list[tuple[str, int]]) -> bytes:
     try:
         return service.send("GET", path, query).body
     except ServiceException as error:

@@ -16,9 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable, ServiceException
 from dispatcher.client.runs.waiting import wait_all
-from dispatcher.client.transport import Transport
 from tests.chaos.effects import Effects
 from tests.chaos.fanout import Fanout
 from tests.chaos.injection import NAMED, tracing
@@ -59,7 +59,7 @@ class Visitor:
             if answer == "201":
                 self.acknowledged.append(run_id)
 
-    def _submit(self, once: Transport, run_id: str) -> str:
+    def _submit(self, once: ApiConnection, run_id: str) -> str:
         spec = {"experiment": "chaos", **self.made.spec(run_id, "note end")}
         try:
             once.post("/runs", {"runs": [spec]})

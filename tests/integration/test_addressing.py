@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.services.tracking import Chunk, TrackingService
 from dispatcher.store.content.blobs import Logs
 from dispatcher.store.contract import Store
@@ -35,7 +36,7 @@ class AddressingContract:
                 held += line(f"own{number}", "tag", str(k), "mid") + line("m", "scalar", 1, "other")
                 held += line("first", "property", str(value), "top")
                 if k % 10 == 9:  # all of it once more, as after a lost answer
-                    tracking.take([Chunk(f"leaf{number}", 1, "metrics", 0, held)])
+                    tracking.take([Chunk(f"leaf{number}", 1, "metrics", 0, held)], SERVICE_GRANT)
 
         threads = [threading.Thread(target=send, args=(k,)) for k in range(20)]
         for thread in threads:
@@ -58,7 +59,9 @@ class AddressingContract:
     def test_points_count_for_the_attempt_that_the_one_above_is_at(
         self, store: Store, tracking: TrackingService
     ) -> None:
-        tracking.take([Chunk("leaf0", 7, "metrics", 0, line("m", "scalar", 1, "top"))])
+        tracking.take(
+            [Chunk("leaf0", 7, "metrics", 0, line("m", "scalar", 1, "top"))], SERVICE_GRANT
+        )
         [point] = store.read(lambda tx: tx.metrics.points(["top"]))["top"]
         assert point.attempt == 1
 
@@ -68,7 +71,7 @@ class AddressingContract:
         heard: list[set[str]] = []
         tracking.on_metrics(heard.append)
         data = line("m", "scalar", 1, "top") + line("m", "scalar", 1, "leaf0")
-        tracking.take([Chunk("leaf0", 1, "metrics", 0, data)])
+        tracking.take([Chunk("leaf0", 1, "metrics", 0, data)], SERVICE_GRANT)
         assert heard == [{"top", "leaf0"}]
 
 

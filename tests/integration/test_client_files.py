@@ -41,6 +41,26 @@ def run(shared: Desk) -> Run:
     return shared.experiment.start_logging(snapshot_directory=None, outputs=False)
 
 
+# Snapshots
+
+
+def test_a_source_file_beyond_the_size_of_a_request_is_kept_and_comes_back(
+    run: Run, here: Path
+) -> None:
+    source = here / "source"
+    source.mkdir()
+    with (source / "weights.bin").open("wb") as file:
+        for number in range(70):
+            file.write(bytes([number]) * (1 << 20))
+    run.take_snapshot(str(source))
+
+    path = run.restore_snapshot(path=str(here))
+    with zipfile.ZipFile(path) as archive, archive.open("weights.bin") as back:
+        assert [back.read(1 << 20) for _ in range(70)] == [
+            bytes([n]) * (1 << 20) for n in range(70)
+        ]
+
+
 # Uploading
 
 

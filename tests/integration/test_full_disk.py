@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import make_url
 
 from dispatcher.client.errors import ServiceException
-from dispatcher.client.wire import frames
 from dispatcher.core.errors import StorageFull
 from dispatcher.store.content.blobs import Blobs, Logs
 from dispatcher.store.content.incoming import Incoming
 from dispatcher.store.content.uploads import Uploads
 from dispatcher.store.sql import SqlStore
+from dispatcher.wire.encoding import frames
 from tests.rigs.disk import Disk, small_disk
 from tests.rigs.service import Service
 from tests.rigs.waiting import until

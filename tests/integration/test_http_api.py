@@ -22,56 +22,72 @@ def test_no_token_or_a_wrong_one_is_401(api: TestClient, token: str) -> None:
     assert answer.status_code == 401
 
 
-def test_a_run_reaches_itself_and_below_and_nothing_else(api: TestClient, house: House) -> None:
+def test_a_run_reads_its_workspace_and_writes_its_own_tree_alone(
+    api: TestClient, house: House
+) -> None:
     submit(api, spec("top"), spec("stranger"))
     submit(api, spec("mine", parent_id="top"), spec("sibling", parent_id="top"))
     submit(api, spec("below", parent_id="mine"))
-    token = house.services.access.run_token("mine", 1)
-    headers = {"Authorization": f"Bearer {token}"}
-    calls: list[tuple[str, str, Any]] = [
-        ("GET", "/runs/{}", None),
-        ("GET", "/runs/{}/metrics", None),
-        ("GET", "/runs/{}/logs", None),
-        ("GET", "/runs/{}/logs/x", None),
-        ("GET", "/runs/{}/explain", None),
-        ("GET", "/runs/{}/attempts", None),
-        ("GET", "/runs?parent={}", None),
-        ("GET", "/runs?root={}", None),
-        ("PATCH", "/runs/{}", {"tags": {"a": "b"}}),
-        ("POST", "/runs/{}/park", {"waits_for": []}),
-        ("POST", "/runs/{}/unpark", {}),
-        ("POST", "/runs/{}/events", {"type": "fail", "set_status": False}),
+    headers = {"Authorization": f"Bearer {house.services.access.run_token('mine', 1)}"}
+
+    def status(method: str, path: str, body: Any = None) -> int:
+        return api.request(method, path, json=body, headers=headers).status_code
+
+    reads = ("", "/metrics", "/logs", "/logs/x", "/explain", "/attempts", "/artifacts")
+    writes: list[tuple[str, str, Any]] = [
+        ("PATCH", "", {"tags": {"a": "b"}}),
+        ("POST", "/events", {"type": "fail", "set_status": False}),
     ]
-    for method, path, body in calls:
-        for other in ("top", "stranger", "sibling"):
-            answer = api.request(method, path.format(other), json=body, headers=headers)
-            assert answer.status_code == 403, (method, path, other, answer.text)
-        for own in ("mine", "below"):
-            answer = api.request(method, path.format(own), json=body, headers=headers)
-            assert answer.status_code < 300, (method, path, own, answer.text)
+    for other in ("top", "stranger", "sibling", "mine", "below"):
+        assert [status("GET", f"/runs/{other}{read}") for read in reads] == [200] * len(reads)
+        expected = 200 if other in ("mine", "below") else 403
+        for method, path, body in writes:
+            assert status(method, f"/runs/{other}{path}", body) == expected, (other, path)
+        own = 200 if other == "mine" else 403
+        assert status("POST", f"/runs/{other}/park", {"waits_for": []}) == own
+        assert status("POST", f"/runs/{other}/unpark") == own
     refused = [
-        api.post("/runs/stranger/cancel", headers=headers),
-        api.post("/runs", json={"runs": [spec("new")]}, headers=headers),
-        api.post("/runs", json={"runs": [spec("new", parent_id="top")]}, headers=headers),
-        api.put("/targets/t", json={"kind": "local"}, headers=headers),
-        api.delete("/targets/still", headers=headers),
-        api.post("/targets/still/ping", headers=headers),
-        api.post("/runs/wait", json={"ids": ["top"]}, headers=headers),
-        api.post("/spool", content=frame("top", line("a", 1)), headers=headers),
+        status("POST", "/runs/stranger/cancel"),
+        status("POST", "/runs", {"runs": [spec("new")]}),
+        status("POST", "/runs", {"runs": [spec("new", parent_id="top")]}),
+        status("PUT", "/targets/t", {"kind": "local"}),
+        status("DELETE", "/targets/still"),
+        status("POST", "/targets/still/ping"),
+        api.post("/spool", content=frame("top", line("a", 1)), headers=headers).status_code,
     ]
-    assert [answer.status_code for answer in refused] == [
-        403,
-        403,
-        403,
-        403,
-        403,
-        403,
-        403,
-        403,
-    ]
-    for path in ("/runs", "/runs?include_children=1", "/runs?experiment=e"):
-        listed = api.get(path, headers=headers).json()["runs"]
-        assert [run["id"] for run in listed] == ["below", "mine"]
+    assert refused == [403] * len(refused)
+    listed = api.get("/runs?include_children=1&limit=1000", headers=headers).json()["runs"]
+    assert {"top", "stranger", "sibling", "mine", "below"} <= {run["id"] for run in listed}
+
+
+def test_a_run_in_a_container_starts_no_child_on_a_target_of_plain_processes(
+    api: TestClient, house: House
+) -> None:
+    def attach(name: str, config: dict[str, Any]) -> None:
+        house.store.write(lambda tx: tx.registry.put_target(name, {**config, "name": name}))
+
+    attach("box", {"kind": "docker", "docker_host": "unix:///nowhere"})
+    attach("plain", {"kind": "local"})
+    job = {"command": "true", "interactive": False}
+    submit(api, spec("contained", target="box", **job))
+    headers = {"Authorization": f"Bearer {house.services.access.run_token('contained', 1)}"}
+    trial = {"parent_id": "contained", **job}
+
+    def child(name: str, target: str) -> Any:
+        body = {"runs": [spec(name, target=target, **trial)]}
+        return api.post("/runs", json=body, headers=headers)
+
+    refused = child("escaped", "plain")
+    assert refused.status_code == 403
+    assert "'plain'" in refused.json()["detail"]
+    assert "accepts=any-run" in refused.json()["detail"]
+    assert api.get("/runs/escaped").status_code == 404
+    assert child("beside", "box").status_code == 201
+    attach("plain", {"kind": "local", "accepts": "any-run"})
+    assert child("allowed", "plain").status_code == 201
+    for name in ("contained", "beside", "allowed"):
+        api.post(f"/runs/{name}/cancel")
+    house.store.write(lambda tx: [tx.registry.delete_target(name) for name in ("box", "plain")])
 
 
 def test_the_token_of_a_run_dies_with_it(api: TestClient, house: House) -> None:
@@ -206,9 +222,11 @@ def test_however_a_spool_is_cut_and_resent_every_point_is_there_once_in_order(
 # What waits
 
 
-def test_a_list_is_read_page_by_page_newest_start_first(api: TestClient) -> None:
+def test_a_list_is_read_page_by_page_newest_start_first(api: TestClient, house: House) -> None:
+    away = {"kind": "docker", "name": "away", "docker_host": "unix:///nowhere"}
+    house.store.write(lambda tx: tx.registry.put_target("away", away))
     submit(api, *[spec(f"r{k}", experiment="paged") for k in range(3)])
-    waiting = {"interactive": False, "command": "true", "target": "still", "experiment": "paged"}
+    waiting = {"interactive": False, "command": "true", "target": "away", "experiment": "paged"}
     submit(api, *[spec(f"queued{k}", **waiting) for k in range(2)])
     found: list[str] = []
     query: list[tuple[str, str]] = [("experiment", "paged"), ("limit", "1")]

@@ -132,7 +132,9 @@ def test_files_are_listed_by_prefix_and_page_by_page(api: TestClient) -> None:
     assert names(api, "pages", after=first["next"]) == ["outputs/4", "outputs2"]
 
 
-def test_a_run_reaches_the_files_of_itself_and_below_alone(api: TestClient, house: House) -> None:
+def test_a_run_writes_the_files_of_itself_and_below_alone_and_reads_those_of_its_workspace(
+    api: TestClient, house: House
+) -> None:
     submit(api, spec("f-top"), spec("f-stranger"))
     submit(api, spec("f-mine", parent_id="f-top"))
     submit(api, spec("f-below", parent_id="f-mine"))
@@ -144,8 +146,9 @@ def test_a_run_reaches_the_files_of_itself_and_below_alone(api: TestClient, hous
         assert api.get(f"/runs/{run}/artifacts/a", headers=headers).status_code == 200
     for run in ("f-top", "f-stranger"):
         assert register(api, run, "a", b"x", headers=headers).status_code == 403
-        assert api.get(f"/runs/{run}/artifacts", headers=headers).status_code == 403
-        assert api.get(f"/runs/{run}/artifacts/a", headers=headers).status_code == 403
+        keep(api, run, "b")
+        assert api.get(f"/runs/{run}/artifacts", headers=headers).status_code == 200
+        assert api.get(f"/runs/{run}/artifacts/b", headers=headers).content == b"x"
 
 
 def test_an_ended_run_takes_files_from_the_owner_and_from_the_agent_of_its_target(

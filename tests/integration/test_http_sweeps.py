@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.sweeps import SweepSpec
 from dispatcher.engine import sweeper
 from dispatcher.server import wiring
@@ -337,7 +338,7 @@ def test_when_the_time_is_over_nothing_starts_and_what_runs_is_canceled(
     # Every fourth trial stays; the others come and go.
     told["trial"] |= {"target": "box", "command": "sh -c '[ $(($2 % 4)) -gt 0 ] || sleep 300' x"}
     try:
-        made.services.sweeps.submit(SweepSpec.model_validate(told))
+        made.services.sweeps.submit(SweepSpec.model_validate(told), SERVICE_GRANT)
         until(lambda: _count(made, "HD_timed", "Completed") >= 10, "some have come and gone")
         passed[0] = 3600.0
         until(lambda: _is_over(made, "HD_timed"), "the sweep is over")

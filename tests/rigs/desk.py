@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client import wire
 from dispatcher.client.configs.run_configuration import RunConfiguration
 from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.runs.run import Run
 from dispatcher.client.workspaces.experiment import Experiment
 from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.wire import encoding
 from tests.rigs import processes
 from tests.rigs.waiting import until
 
@@ -34,7 +34,7 @@ class Desk:
 
     def attach(self, name: str, **config: Any) -> dict[str, Any]:
         """Make a target, and wait for its first answer."""
-        body = wire.dumps({"name": name, **config})
+        body = encoding.dumps({"name": name, **config})
         self.workspace.service.send("PUT", f"/targets/{name}", body=body)
         told: dict[str, Any] = self.workspace.service.post(f"/targets/{name}/ping")
         return told

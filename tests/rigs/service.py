@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dispatcher.agent import cgroups
+from dispatcher.client.api.connection import ApiConnection
+from dispatcher.client.api.service import find
 from dispatcher.client.errors import ServiceException
-from dispatcher.client.service import find
 from dispatcher.client.snapshots.snapshot import Snapshots
-from dispatcher.client.transport import Address, Transport
 from dispatcher.server.settings import Settings
+from dispatcher.wire.address import Address
 from tests.rigs import processes
 from tests.rigs.waiting import until
 
@@ -176,10 +177,10 @@ class Service:
 
     # The client's side.
 
-    def client(self, patience: float = PATIENCE) -> Transport:
+    def client(self, patience: float = PATIENCE) -> ApiConnection:
         """A client of its own; it repeats a call for so many seconds while the service is away."""
         assert self._address is not None, "the service was never started"
-        return Transport(self._address, self._relocate, retry_seconds=patience)
+        return ApiConnection(self._address, self._relocate, retry_seconds=patience)
 
     def submit(self, *specs: Mapping[str, Any]) -> list[dict[str, Any]]:
         body = {"runs": [{"experiment": "chaos", **spec} for spec in specs], "brief": True}

@@ -109,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return service.snapshot(told)
             case "POST", ["blobs"]:
                 return service.store(body)
+            case "PUT", ["blobs", sha256, "parts"]:
+                return service.part(sha256, asked, body)
             case "POST", ["spool"]:
                 return service.spool(body)
             case "GET", ["targets"]:

@@ -9,9 +9,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.transport import Address, Transport
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.workspaces.config import WorkspaceConfig
 from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.wire.address import Address
 
 TERMINAL = ("Completed", "Failed", "Canceled")
 TOKEN = "owner"
@@ -31,6 +32,7 @@ class FakeService:
         self.runs: dict[str, dict[str, Any]] = {}
         self.experiments: dict[str, dict[str, Any]] = {}
         self.blobs: dict[str, bytes] = {}
+        self.parts: dict[str, bytes] = {}
         self.manifests: dict[str, dict[str, Any]] = {}
         self.streams: dict[tuple[str, int, str], bytearray] = {}
         self.targets: dict[str, dict[str, Any]] = {"local": {"name": "local", "kind": "local"}}
@@ -214,6 +216,20 @@ class FakeService:
             self.blobs[header["sha256"]] = content
         return {"stored": len(frames(data))}
 
+    def part(self, sha256: str, query: dict[str, str], data: bytes) -> dict[str, Any]:
+        size, offset = int(query["size"]), int(query["offset"])
+        if sha256 in self.blobs:
+            return {"held": size}
+        held = self.parts.setdefault(sha256, b"")
+        if offset == len(held):
+            held = self.parts[sha256] = held + data
+        if len(held) == size:
+            del self.parts[sha256]
+            if hashlib.sha256(held).hexdigest() != sha256:
+                raise Refusal(422, "InvalidSpec", "wrong hash")
+            self.blobs[sha256] = held
+        return {"held": len(held)}
+
     def spool(self, data: bytes) -> dict[str, Any]:
         acks = []
         for header, content in frames(data):
@@ -298,7 +314,7 @@ def in_run(service: FakeService, run_id: str, job: Path, attempt: int = 1) -> di
 def workspace_of(service: FakeService, folder: Path) -> Workspace:
     """A workspace whose service is the fake."""
     config = WorkspaceConfig("local", "local", "w", os.fspath(folder / ".dispatcher"), service.url)
-    transport = Transport(Address(service.url, token=TOKEN), retry_seconds=5.0)
+    transport = ApiConnection(Address(service.url, token=TOKEN), retry_seconds=5.0)
     return Workspace("local", "local", "w", _config=config, _transport=transport)
 
 

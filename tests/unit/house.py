@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Capacity, Node
@@ -12,8 +13,8 @@ from dispatcher.core.spec import RunSpec
 from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
 from dispatcher.services.catalog import Catalog
-from dispatcher.services.files import FileService
 from dispatcher.services.parking import ParkingService
+from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.store.content.blobs import Blobs
@@ -50,8 +51,8 @@ class House:
         self.engine = Engine(store, self.status, one_job, holder, clock)
         self.fleet = Fleet(store, kinds, self.engine.post)
         catalog = Catalog(store, self.fleet, clock)
-        files = FileService(Blobs(f"{tmp}/blobs"))
-        self.submission = SubmissionService(store, catalog, files, clock)
+        snapshots = SnapshotService(Blobs(f"{tmp}/blobs"))
+        self.submission = SubmissionService(store, catalog, snapshots, clock)
         self.parking = ParkingService(store, self.status, self.fleet)
         for name in kinds.targets:
             store.write(lambda tx, name=name: tx.registry.put_target(name, {"name": name}))  # type: ignore[misc]
@@ -69,7 +70,7 @@ class House:
             RunSpec(**{"id": n, "experiment": "e", "command": "true", "target": "t", **fields})
             for n in names
         ]
-        return self.submission.submit(specs)
+        return self.submission.submit(specs, SERVICE_GRANT)
 
     def until(self, enough: Callable[[], bool], seconds: float = 15) -> None:
         """Wait for something to become true; the engine runs in its own thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -16,12 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import SnapshotException
 from dispatcher.client.snapshots import git
 from dispatcher.client.snapshots.ignore import Ignore
 from dispatcher.client.snapshots.snapshot import Snapshots, snapshot_id
 from dispatcher.client.snapshots.tree import entries
-from dispatcher.client.transport import Address, Transport
+from dispatcher.wire.address import Address
+from dispatcher.wire.uploads import FileContent
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import TOKEN, FakeService
 
@@ -40,7 +43,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def snapshots(fake: FakeService, folder: Path) -> Snapshots:
-    transport = Transport(Address(fake.url, token=TOKEN), retry_seconds=2.0)
+    transport = ApiConnection(Address(fake.url, token=TOKEN), retry_seconds=2.0)
     return Snapshots(transport, os.fspath(folder / "cache"))
 
 
@@ -81,11 +84,21 @@ def test_only_what_is_missing_is_sent(fake: FakeService, source: Path, tmp_path:
 def test_large_trees_go_in_several_requests(
     fake: FakeService, source: Path, tmp_path: Path
 ) -> None:
-    for number in range(5):
-        (source / str(number)).write_bytes(bytes([number]) * (3 << 20))
+    for number in range(9):
+        (source / str(number)).write_bytes(bytes([number]) * (1 << 20))
     snapshots(fake, tmp_path).take(os.fspath(source))
 
     assert fake.count("POST", "/blobs") == 3
+
+
+def test_a_large_file_goes_in_parts(fake: FakeService, source: Path, tmp_path: Path) -> None:
+    content = os.urandom(10 << 20)
+    (source / "model.bin").write_bytes(content)
+    snapshots(fake, tmp_path).take(os.fspath(source))
+
+    assert fake.blobs[hashlib.sha256(content).hexdigest()] == content
+    assert fake.count("PUT", "/blobs/") == 4  # the question how much is held, then 4 + 4 + 2 MiB
+    assert fake.count("POST", "/blobs") == 0
 
 
 def test_an_unchanged_file_is_not_read_again(
@@ -93,9 +106,7 @@ def test_an_unchanged_file_is_not_read_again(
 ) -> None:
     fill(source, "a", "b")
     made = snapshots(fake, tmp_path).take(os.fspath(source))
-    monkeypatch.setattr(
-        "dispatcher.client.snapshots.snapshot._hash", lambda path: pytest.fail(path)
-    )
+    monkeypatch.setattr(FileContent, "of", lambda path: pytest.fail(path))
 
     assert snapshots(fake, tmp_path).take(os.fspath(source)) == made
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.client import wire
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import (
     AuthenticationException,
     AzureMLException,
@@ -18,7 +18,8 @@ from dispatcher.client.errors import (
     ServiceException,
     UserErrorException,
 )
-from dispatcher.client.transport import Address, Transport
+from dispatcher.wire import encoding
+from dispatcher.wire.address import Address
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import TOKEN, FakeService
 
@@ -31,8 +32,8 @@ def fake() -> Iterator[FakeService]:
         yield service
 
 
-def transport_to(fake: FakeService, seconds: float = 5.0) -> Transport:
-    return Transport(Address(fake.url, token=TOKEN), retry_seconds=seconds)
+def transport_to(fake: FakeService, seconds: float = 5.0) -> ApiConnection:
+    return ApiConnection(Address(fake.url, token=TOKEN), retry_seconds=seconds)
 
 
 @pytest.mark.parametrize("failure", ["hang up", 503, 502, 429])
@@ -68,12 +69,12 @@ def test_a_wait_that_is_cut_off_again_and_again_goes_on() -> None:
         port = listener.getsockname()[1]
         patience = 0.4  # less than the whole takes, more than the service is ever away
 
-        client = Transport(Address(f"http://127.0.0.1:{port}"), retry_seconds=patience)
+        client = ApiConnection(Address(f"http://127.0.0.1:{port}"), retry_seconds=patience)
         assert client.get("/runs/r") == {}
 
 
 def test_trying_ends_and_says_where_and_what_to_do(fake: FakeService) -> None:
-    nowhere = Transport(Address("http://127.0.0.1:9"), retry_seconds=0.3, way_out="Start it.")
+    nowhere = ApiConnection(Address("http://127.0.0.1:9"), retry_seconds=0.3, advice="Start it.")
     began = time.monotonic()
 
     with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:9.*Start it"):
@@ -96,7 +97,7 @@ def test_a_refusal_is_not_retried(fake: FakeService, status: int, kind: type[Exc
 
 def test_a_wrong_token_is_named(fake: FakeService) -> None:
     with pytest.raises(AuthenticationException, match="DISPATCHER_TOKEN"):
-        Transport(Address(fake.url, token="wrong")).get("/experiments")
+        ApiConnection(Address(fake.url, token="wrong")).get("/experiments")
 
 
 def test_threads_have_connections_of_their_own(fake: FakeService) -> None:
@@ -119,7 +120,7 @@ def test_the_socket_is_preferred_where_it_is_there(tmp_path: Path) -> None:
     with serving(path) as fake:
         address = Address(fake.url, str(path), TOKEN)
 
-        assert Transport(address).get("/experiments") == {"experiments": []}
+        assert ApiConnection(address).get("/experiments") == {"experiments": []}
         assert str(path) in str(address)
     path.unlink()
     assert str(address) == fake.url
@@ -127,7 +128,7 @@ def test_the_socket_is_preferred_where_it_is_there(tmp_path: Path) -> None:
 
 def test_a_service_that_moved_is_found_again(fake: FakeService) -> None:
     old = Address("http://127.0.0.1:9", token=TOKEN)
-    transport = Transport(old, relocate=lambda: Address(fake.url, token=TOKEN), retry_seconds=5)
+    transport = ApiConnection(old, relocate=lambda: Address(fake.url, token=TOKEN), retry_seconds=5)
 
     assert transport.get("/experiments") == {"experiments": []}
 
@@ -135,9 +136,9 @@ def test_a_service_that_moved_is_found_again(fake: FakeService) -> None:
 def test_odd_floats_travel_as_objects() -> None:
     body = {"a": [float("nan"), float("-inf"), 1.5], "b": {"float": "nan", "more": 1}}
 
-    sent = wire.dumps(body)
+    sent = encoding.dumps(body)
     assert sent == b'{"a":[{"float":"nan"},{"float":"-inf"},1.5],"b":{"float":"nan","more":1}}'
-    assert str(wire.loads(sent)["a"]) == "[nan, -inf, 1.5]"
+    assert str(encoding.loads(sent)["a"]) == "[nan, -inf, 1.5]"
 
 
 def test_an_exception_shows_itself_as_in_v1() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Workspace
-from dispatcher.client import service
+from dispatcher.client.api import service
 from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import (
     ComputeTargetException,

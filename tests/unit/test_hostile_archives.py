@@ -46,7 +46,7 @@ def test_a_hostile_member_is_refused_and_nothing_is_left(
     tmp_path: Path, member: tarfile.TarInfo
 ) -> None:
     with pytest.raises(SnapshotException, match="The snapshot holds"):
-        _write_zip(archive(tarfile.TarInfo("fine"), member), str(tmp_path / "s.zip"))
+        _write_zip(io.BytesIO(archive(tarfile.TarInfo("fine"), member)), str(tmp_path / "s.zip"))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -54,13 +54,13 @@ def test_a_hostile_member_is_refused_and_nothing_is_left(
 @pytest.mark.parametrize("data", [b"no archive", b"", archive(tarfile.TarInfo("a"))[:300]])
 def test_a_damaged_archive_is_refused_and_nothing_is_left(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SnapshotException, match="The snapshot came damaged"):
-        _write_zip(data, str(tmp_path / "s.zip"))
+        _write_zip(io.BytesIO(data), str(tmp_path / "s.zip"))
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_good_one_is_a_zip(tmp_path: Path) -> None:
-    _write_zip(archive(tarfile.TarInfo("a/b.txt")), str(tmp_path / "s.zip"))
+    _write_zip(io.BytesIO(archive(tarfile.TarInfo("a/b.txt"))), str(tmp_path / "s.zip"))
 
     assert zipfile.ZipFile(tmp_path / "s.zip").read("a/b.txt") == b"x"
 

@@ -13,9 +13,11 @@ import random
 import threading
 import time
 
-from dispatcher.agent.http import Service, ServiceAway, ServiceRefused
+from dispatcher.agent.service import connect
 from dispatcher.agent.shipping.tracked_job import TrackedJob
 from dispatcher.agent.shipping.upload_pool import UploadPool
+from dispatcher.wire import encoding
+from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from dispatcher.agent.shipping.telemetry_source import TelemetrySource
     from dispatcher.agent.shipping.tracked_job import Piece
+    from dispatcher.wire.connection import ServiceConnection
 
     Batch = List[Tuple[TrackedJob, List[Piece]]]
 
@@ -55,7 +58,7 @@ class Shipper:
         self._lock = threading.Condition(lock)  # there is something to do
         self._fewer = threading.Condition(lock)  # the service has all of one more
         self._jobs: Dict[str, TrackedJob] = {}
-        self._service: Optional[Service] = None
+        self._service: Optional[ServiceConnection] = None
         self._log_limit = DEFAULT_LOG_LIMIT
         self._news = False
         self._took_at = 0.0  # when the service last took anything
@@ -73,7 +76,7 @@ class Shipper:
         """Say how to reach the service; None: there is none, and ends are told at once."""
         with self._lock:
             self._log_limit = log_limit
-            self._service = None if address is None else Service(address)
+            self._service = None if address is None else connect(address)
             self._wake()
         self._upload_pool.configure(address)
 
@@ -207,7 +210,7 @@ class Shipper:
             try:
                 self._ship(service, everything)
                 pause, self._is_failing = 0.0, False
-            except ServiceAway as error:
+            except ServiceUnavailable as error:
                 if not pause:
                     log.warning("the service is away: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
@@ -230,14 +233,14 @@ class Shipper:
         self._news = True
         self._lock.notify_all()
 
-    def _ship(self, service: Service, everything: bool) -> None:
+    def _ship(self, service: ServiceConnection, everything: bool) -> None:
         """Send until there is nothing more: of all jobs, or only of those that have ended."""
         while not self._closed and service is self._service:
             batch = self._gather(everything)
             if batch:
                 try:
                     self._send(service, batch)
-                except ServiceRefused:
+                except RequestRefused:
                     self._send_singly(service, batch)
             self._settle()
             if not batch:
@@ -260,11 +263,12 @@ class Shipper:
                 break
         return batch
 
-    def _send(self, service: Service, batch: Batch) -> None:
+    def _send(self, service: ServiceConnection, batch: Batch) -> None:
         pieces = [piece for _, mine in batch for piece in mine]
         self._is_asking = True
         try:
-            answer = service.post_frames("/spool", [(header, data) for _, header, data in pieces])
+            body = encoding.frames((header, data) for _, header, data in pieces)
+            answer = service.post_frames("/spool", body)
         finally:
             self._is_asking = False
         held = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
@@ -276,12 +280,12 @@ class Shipper:
             if job.taken_at is None or before != [stream.offset for stream, _, _ in mine]:
                 job.taken_at = self._took_at
 
-    def _send_singly(self, service: Service, batch: Batch) -> None:
+    def _send_singly(self, service: ServiceConnection, batch: Batch) -> None:
         """One of the jobs is refused: find out which, and let the others go on."""
         for job, pieces in batch:
             try:
                 self._send(service, [(job, pieces)])
-            except ServiceRefused as error:
+            except RequestRefused as error:
                 log.warning("telemetry refused: %s", error, extra={"job": job.name})
                 for stream in job.streams:
                     stream.refuse()

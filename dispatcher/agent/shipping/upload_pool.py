@@ -13,14 +13,16 @@ import random
 import threading
 import time
 
-from dispatcher.agent.http import Service, ServiceAway
+from dispatcher.agent.service import connect
 from dispatcher.agent.shipping.uploader import OutputUploader
+from dispatcher.wire.errors import ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
     from dispatcher.agent.shipping.outputs import JobOutputs
+    from dispatcher.wire.connection import ServiceConnection
 
 log = logging.getLogger(__name__)
 THREADS = 3
@@ -95,7 +97,7 @@ class UploadPool:
             try:
                 OutputUploader(self._service(), outputs).run()
                 break
-            except ServiceAway as error:
+            except ServiceUnavailable as error:
                 if not pause:
                     log.warning("files wait, the service is away: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
@@ -108,10 +110,10 @@ class UploadPool:
                 self._names.pop(outputs.name, None)
             self._kept(outputs.name)
 
-    def _service(self) -> Service:
+    def _service(self) -> ServiceConnection:
         with self._lock:
             address = self._address or {}
-        return _MonitoredConnection(address, self)
+        return connect(address, on_request=self._request_sent, on_answer=self._answer_received)
 
     def _rest(self, seconds: float) -> None:
         end = time.monotonic() + seconds * random.uniform(0.5, 1.5)
@@ -128,21 +130,7 @@ class UploadPool:
             if self._asked_at is None:
                 self._asked_at = time.monotonic()
 
-    def _answer_received(self) -> None:
-        with self._lock:
-            self._asked_at = None
-
-
-class _MonitoredConnection(Service):
-    """Notes when it asks, and when it is answered."""
-
-    def __init__(self, address: Mapping[str, Any], keeper: UploadPool) -> None:
-        super().__init__(address)
-        self._upload_pool = keeper
-
-    def _try(self, *call: Any) -> Any:
-        self._upload_pool._request_sent()
-        answer = super()._try(*call)
-        if answer.status < 500:
-            self._upload_pool._answer_received()
-        return answer
+    def _answer_received(self, status: int) -> None:
+        if status < 500:
+            with self._lock:
+                self._asked_at = None

@@ -223,10 +223,10 @@ class ComputeTarget:
 
 def put(workspace: Workspace, name: str, config: Dict[str, Any]) -> None:
     """Store a target's configuration. Raises ComputeTargetException when it is refused."""
-    from dispatcher.client import wire
+    from dispatcher.wire import encoding
 
     try:
-        body = wire.dumps({"name": name, **config})
+        body = encoding.dumps({"name": name, **config})
     except TypeError as error:
         raise UserErrorException(f"attach_configuration: {error}.") from error
     try:

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
     Record = Dict[str, Any]
 
@@ -107,7 +107,7 @@ class AncestorRun(Run):
         self._label("property", "properties", fresh)
 
     @property
-    def _service(self) -> Transport:
+    def _service(self) -> ApiConnection:
         self._refuse("That")
 
     @property

@@ -11,13 +11,13 @@ import atexit
 import os
 import threading
 
-from dispatcher.client.wire import frames
+from dispatcher.wire.encoding import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Optional
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 _BATCH = 50
 _SECONDS = 1.0
@@ -35,7 +35,7 @@ class LineBuffer:
     """
 
     def __init__(
-        self, transport: Transport, run_id: str, attempt: int, stream: Optional[str] = None
+        self, transport: ApiConnection, run_id: str, attempt: int, stream: Optional[str] = None
     ) -> None:
         self._transport = transport
         self._header = {

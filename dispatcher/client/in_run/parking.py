@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, List, Sequence
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 _UNPARK_SECONDS = 30
 
@@ -27,7 +27,7 @@ class Parking:
         run_id: The run.
     """
 
-    def __init__(self, transport: Transport, run_id: str) -> None:
+    def __init__(self, transport: ApiConnection, run_id: str) -> None:
         self.transport = transport
         self._path = f"/runs/{run_id}"
         self._waits: List[Sequence[str]] = []
@@ -75,7 +75,7 @@ class Parking:
 
 
 @contextlib.contextmanager
-def while_waiting(transport: Transport, run_ids: Sequence[str]) -> Iterator[None]:
+def while_waiting(transport: ApiConnection, run_ids: Sequence[str]) -> Iterator[None]:
     """Park the run around this code, if there is one and it is the one that waits."""
     from dispatcher.client.in_run.context import submitted_run
 

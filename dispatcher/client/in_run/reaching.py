@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 def experiment() -> Experiment:
     """The experiment of the run around this code, reached with the run's own token."""
-    from dispatcher.client.transport import Address, Transport
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.workspaces.config import WorkspaceConfig
     from dispatcher.client.workspaces.experiment import Experiment
     from dispatcher.client.workspaces.workspace import Workspace
+    from dispatcher.wire.address import Address
 
     told = os.environ
     address = Address(
@@ -37,7 +38,7 @@ def experiment() -> Experiment:
         config.resource_group,
         config.name,
         _config=config,
-        _transport=Transport(address, retry_seconds=120.0),
+        _transport=ApiConnection(address, retry_seconds=120.0),
     )
     return Experiment(workspace, told["AZUREML_ARM_PROJECT_NAME"], _create_in_cloud=False)
 

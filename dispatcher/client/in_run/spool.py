@@ -10,7 +10,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 _CHUNK = 1 << 20
 
@@ -46,12 +46,12 @@ class Spool:
         """Whether nothing was ever appended."""
         return not os.path.exists(self._path)
 
-    def ship(self, transport: Transport) -> None:
+    def ship(self, transport: ApiConnection) -> None:
         """Bring the service up to the file's end, from where it says that it is.
 
         The shim ships the same bytes under the same offsets, so it does not matter who is first.
         """
-        from dispatcher.client.wire import frames
+        from dispatcher.wire.encoding import frames
 
         end = os.stat(self._path).st_size
         while self._shipped < end:

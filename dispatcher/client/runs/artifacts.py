@@ -1,5 +1,5 @@
-"""Files of a run, up and down: by hash, so that only what is missing is sent; and in pieces, so
-that a file of any size needs little memory and a lost connection costs one piece.
+"""Upload and download of a run's files. A file of any size needs little memory, and a lost
+connection costs one part.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ import hashlib
 import os
 import time
 
-from dispatcher.client import wire
 from dispatcher.client.errors import AzureMLException, ServiceException, UserErrorException
+from dispatcher.wire import uploads
+from dispatcher.wire.errors import ContentUnreadable
+from dispatcher.wire.uploads import PART_BYTES, FileContent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import IO, Iterator, List, Optional, Sequence, Tuple
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
     Files = Sequence[Tuple[str, str]]  # name at the run, path
 
-PIECE = 4 << 20
-SMALL = 1 << 20
 AT_ONCE = 500
 
 
@@ -46,12 +46,12 @@ class Artifacts:
     """The files of one run.
 
     Args:
-        transport: The service.
+        connection: The service.
         run_id: The run.
     """
 
-    def __init__(self, transport: Transport, run_id: str) -> None:
-        self._transport = transport
+    def __init__(self, connection: ApiConnection, run_id: str) -> None:
+        self._connection = connection
         self._path = f"/runs/{run_id}/artifacts"
 
     def upload(self, files: Files, timeout: Optional[float] = None) -> List[Artifact]:
@@ -63,19 +63,16 @@ class Artifacts:
             AzureMLException: Not within `timeout` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        made: List[Artifact] = []
+        uploaded: List[Artifact] = []
         for start in range(0, len(files), AT_ONCE):
-            some = files[start : start + AT_ONCE]
-            found = [_describe(name, path) for name, path in some]
-            self._upload_some(found, [path for _, path in some], deadline)
-            made += found
-        return made
+            uploaded += self._upload_some(files[start : start + AT_ONCE], deadline)
+        return uploaded
 
     def find(self, prefix: str = "") -> Iterator[Artifact]:
         """The files whose names start with `prefix`, by name."""
         after = ""
         while True:
-            told = self._transport.get(self._path, [("prefix", prefix), ("after", after)])
+            told = self._connection.get(self._path, [("prefix", prefix), ("after", after)])
             for each in told["artifacts"]:
                 yield Artifact(each["name"], each["size"], each["sha256"])
             if told["next"] is None:
@@ -85,7 +82,7 @@ class Artifacts:
     def get(self, name: str) -> Optional[Artifact]:
         """The file of that name, or None."""
         query = [("prefix", name), ("limit", 1)]  # type: list[tuple[str, str | int]]
-        for each in self._transport.get(self._path, query)["artifacts"]:
+        for each in self._connection.get(self._path, query)["artifacts"]:
             if each["name"] == name:  # of all that start so, it is the first in order
                 return Artifact(name, each["size"], each["sha256"])
         return None
@@ -114,8 +111,8 @@ class Artifacts:
 
         digest, held = hashlib.sha256(), 0
         while held < artifact.size:
-            span = {"Range": f"bytes={held}-{min(held + PIECE, artifact.size) - 1}"}
-            data = self._transport.send(
+            span = {"Range": f"bytes={held}-{min(held + PART_BYTES, artifact.size) - 1}"}
+            data = self._connection.send(
                 "GET", f"{self._path}/{quote(artifact.name)}", extra=span
             ).body
             if not data:
@@ -126,28 +123,24 @@ class Artifacts:
         if digest.hexdigest() != artifact.sha256:
             raise AzureMLException(f"{artifact.name} came damaged; download it again.")
 
-    def _upload_some(
-        self, found: List[Artifact], paths: List[str], deadline: Optional[float]
-    ) -> None:
-        missing = self._register(found)
-        if not missing:
-            return
-        sources = {a.sha256: (a, path) for a, path in zip(found, paths)}  # noqa: B905
-        small = [sources[sha] for sha in missing if sources[sha][0].size <= SMALL]
-        for body in _requests(small):
-            _check(deadline)
-            self._transport.post_frames("/blobs", body)
-        for sha in missing:
-            if sources[sha][0].size > SMALL:
-                self._send_parts(*sources[sha], deadline=deadline)
-        left = self._register(found)
-        if left:
-            raise UserErrorException(f"{sources[left[0]][1]} has changed while it was being sent.")
+    def _upload_some(self, files: Files, deadline: Optional[float]) -> List[Artifact]:
+        described = [(name, _describe(name, path)) for name, path in files]
+        artifacts = [Artifact(name, file.size, file.sha256) for name, file in described]
+        try:
+            uploads.upload(
+                self._connection,
+                {file.sha256: file for _, file in described},
+                lambda: self._register(artifacts),
+                before_request=lambda: _check(deadline),
+            )
+        except ContentUnreadable as error:
+            raise UserErrorException(f"{error.path}: {error.reason}.") from error
+        return artifacts
 
     def _register(self, found: List[Artifact]) -> List[str]:
         entries = [{"name": a.name, "sha256": a.sha256, "size": a.size} for a in found]
         try:
-            told = self._transport.ask(self._path, {"artifacts": entries})
+            told = self._connection.ask(self._path, {"artifacts": entries})
         except ServiceException as error:
             if error.status_code != 422:
                 raise
@@ -155,57 +148,12 @@ class Artifacts:
         missing: List[str] = told["missing"]
         return missing
 
-    def _send_parts(self, artifact: Artifact, path: str, deadline: Optional[float]) -> None:
-        held = self._part(artifact, 0, b"")
-        with open(path, "rb") as file:
-            while held < artifact.size:
-                _check(deadline)
-                file.seek(held)
-                data = file.read(PIECE)
-                if not data:
-                    raise UserErrorException(f"{path} has become shorter while it was being sent.")
-                held = self._part(artifact, held, data)
 
-    def _part(self, artifact: Artifact, offset: int, data: bytes) -> int:
-        answer = self._transport.send(
-            "PUT",
-            f"/blobs/{artifact.sha256}/parts",
-            [("size", artifact.size), ("offset", offset)],
-            data,
-            content_type="application/octet-stream",
-        )
-        return int(answer.json()["held"])
-
-
-def _describe(name: str, path: str) -> Artifact:
-    digest, size = hashlib.sha256(), 0
+def _describe(name: str, path: str) -> FileContent:
     try:
-        with open(path, "rb") as file:
-            while True:
-                data = file.read(SMALL)
-                if not data:
-                    return Artifact(name, size, digest.hexdigest())
-                digest.update(data)
-                size += len(data)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserErrorException(f"{path} cannot be uploaded as {name}: {reason}.") from error
-
-
-def _requests(files: List[Tuple[Artifact, str]]) -> Iterator[bytes]:
-    """Frames of about four MiB."""
-    waiting: List[Tuple[Dict[str, Any], bytes]] = []
-    size = 0
-    for artifact, path in files:
-        with open(path, "rb") as file:
-            data = file.read(SMALL + 1)
-        waiting.append(({"sha256": artifact.sha256}, data))
-        size += len(data)
-        if size >= PIECE - SMALL:
-            yield wire.frames(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield wire.frames(waiting)
+        return FileContent.of(path)
+    except ContentUnreadable as error:
+        raise UserErrorException(f"{path} cannot be uploaded as {name}: {error.reason}.") from error
 
 
 def _check(deadline: Optional[float]) -> None:

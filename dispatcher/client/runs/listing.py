@@ -117,18 +117,14 @@ def fetch(workspace: Workspace, run_id: str) -> Run:
     """The run of that id, or what the run around this code is told of it, as one above.
 
     Raises:
-        ServiceException: There is none (404), or this code may not touch it (403).
+        ServiceException: There is none (404), or this code may not read it (403).
     """
-    from dispatcher.client.errors import ServiceException
     from dispatcher.client.workspaces.experiment import Experiment
 
-    try:
-        record = workspace.service.get(f"/runs/{run_id}")
-    except ServiceException as error:
-        found = _above(run_id) if error.status_code == 403 else None
-        if found is None:
-            raise
+    found = _above(run_id)
+    if found is not None:
         return found
+    record = workspace.service.get(f"/runs/{run_id}")
     return of(Experiment(workspace, record["experiment"], _create_in_cloud=False), record)
 
 

@@ -6,19 +6,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Tuple
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 _CHUNK = 1 << 20
 
 
-def names(transport: Transport, run_id: str) -> List[str]:
+def names(transport: ApiConnection, run_id: str) -> List[str]:
     """The names of the logs there are."""
     told = transport.get(f"/runs/{run_id}/logs")["logs"]
     return list(dict.fromkeys(log["name"] for log in told))
 
 
 def read(
-    transport: Transport, run_id: str, name: str, offset: int, wait: float = 0
+    transport: ApiConnection, run_id: str, name: str, offset: int, wait: float = 0
 ) -> Tuple[bytes, int, bool]:
     """Read on from an offset: the bytes, the next offset, and whether all has come."""
     from urllib.parse import quote
@@ -33,7 +33,7 @@ def read(
     return answer.body, following, answer.headers.get("x-complete") == "1"
 
 
-def download(transport: Transport, run_id: str, name: str, path: str) -> None:
+def download(transport: ApiConnection, run_id: str, name: str, path: str) -> None:
     """Write a log as it is now to a path, its bytes as they are; folders on the way are made."""
     import os
 
@@ -49,7 +49,7 @@ def download(transport: Transport, run_id: str, name: str, path: str) -> None:
             file.write(chunk)
 
 
-def read_text(transport: Transport, run_id: str, name: str) -> str:
+def read_text(transport: ApiConnection, run_id: str, name: str) -> str:
     """The whole text of a log as it is now."""
     data, offset = bytearray(), 0
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 DELIM = "#"
 _DOCS = "https://docs.microsoft.com/python/api/azureml-core/azureml.core."
@@ -36,7 +36,7 @@ class Portal:
         return _DOCS + cls.__name__.lower()
 
     @property
-    def _service(self) -> Transport:
+    def _service(self) -> ApiConnection:
         raise NotImplementedError
 
     @property

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.workspaces.experiment import Experiment
 
     Record = Dict[str, Any]
@@ -104,7 +104,7 @@ class RunRecord(Portal):
         self._change({"child_policy": on_failure})
 
     @property
-    def _service(self) -> Transport:
+    def _service(self) -> ApiConnection:
         return self.experiment.workspace.service
 
     @property

@@ -60,10 +60,10 @@ class RunSnapshot(RunFiles):
         os.makedirs(folder, exist_ok=True)
         target = os.path.join(folder, f"{os.path.basename(snapshot)}.zip")
         try:
-            data = self._service.send("GET", f"/snapshots/{snapshot}/archive", timeout=600).body
+            with self._service.stream(f"/snapshots/{snapshot}/archive") as archive:
+                _write_zip(archive, target)
         except ServiceException as error:
             raise SnapshotException(error.message, inner_exception=error) from error
-        _write_zip(data, target)
         return target
 
     def register_model(
@@ -124,22 +124,22 @@ class RunSnapshot(RunFiles):
             return snapshots.take(folder)
 
 
-def _write_zip(archive: bytes, path: str) -> None:
-    """Write an archive as a zip file, whole or not at all."""
-    import io
+def _write_zip(archive: IO[bytes], path: str) -> None:
+    """Read a tar stream and write it as a zip file, whole or not at all."""
     import os
     import tarfile
     import zipfile
+    from http.client import HTTPException
 
     part = f"{path}.{os.getpid()}.part"
     packing = zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED)
     try:
-        with packing as packed, tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        with packing as packed, tarfile.open(fileobj=archive, mode="r|") as tar:
             for member in tar:
                 _check_member(member)
                 _add(packed, member, tar.extractfile(member))
         os.replace(part, path)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, HTTPException) as error:
         raise _refused(f"came damaged: {error}") from error
     finally:
         if os.path.exists(part):

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 POLL_SECONDS = 30.0
 _NO_ERROR = "Detailed error not set on the Run. Please check the logs for details."
@@ -182,7 +182,7 @@ def wait_all(
     return ended
 
 
-def _ask(transport: Transport, ids: List[str], seconds: float) -> Dict[str, Any]:
+def _ask(transport: ApiConnection, ids: List[str], seconds: float) -> Dict[str, Any]:
     body = {"ids": ids, "wait": round(seconds, 3)}
     answer: Dict[str, Any] = transport.ask("/runs/wait", body, timeout=seconds + 30)
     return answer

@@ -1,4 +1,4 @@
-"""Snapshots: a folder as a list of hashes, and only what is missing goes over the wire."""
+"""Snapshots: a folder as a manifest of hashes; only contents that the service lacks are sent."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import hashlib
 import json
 import os
 
-from dispatcher.client import wire
-from dispatcher.client.errors import SnapshotException
+from dispatcher.client.errors import ServiceException, SnapshotException
 from dispatcher.client.snapshots.tree import entries
+from dispatcher.wire import uploads
+from dispatcher.wire.errors import ContentUnreadable
+from dispatcher.wire.uploads import FileContent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple
 
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.snapshots.tree import Entry
-    from dispatcher.client.transport import Transport
-
-_REQUEST = 8 << 20
-_READ = 1 << 20
 
 
 class Snapshots:
     """Takes snapshots for one submission; each distinct folder once.
 
     Args:
-        transport: The service.
+        connection: The service.
         cache_folder: Where the hash cache lies; an unchanged file is not read again.
     """
 
-    def __init__(self, transport: Transport, cache_folder: str) -> None:
-        self._transport = transport
+    def __init__(self, connection: ApiConnection, cache_folder: str) -> None:
+        self._connection = connection
         self._cache_path = os.path.join(cache_folder, "hashes.json")
         self._taken: Dict[str, str] = {}
 
@@ -48,16 +47,23 @@ class Snapshots:
         return self._taken[folder]
 
     def _upload(self, folder: str) -> str:
-        found = entries(folder)
-        files, sources = _manifest(found, HashCache(self._cache_path))
-        answer = self._transport.ask("/snapshots", {"files": files})
-        if answer["missing"]:
-            for body in _requests((sha256, sources[sha256]) for sha256 in answer["missing"]):
-                self._transport.post_frames("/blobs", body)
-            answer = self._transport.ask("/snapshots", {"files": files})
-        if answer["missing"]:
-            raise SnapshotException(f"Files of {folder} changed while they were being sent.")
-        return str(answer["id"])
+        files, contents = _manifest(entries(folder), HashCache(self._cache_path))
+
+        def register() -> List[str]:
+            missing: List[str] = self._connection.ask("/snapshots", {"files": files})["missing"]
+            return missing
+
+        try:
+            uploads.upload(self._connection, contents, register)
+        except ContentUnreadable as error:
+            raise SnapshotException(
+                f"{error.path}: {error.reason}. Name it in .amlignore if the run does not need it."
+            ) from error
+        except ServiceException as error:
+            if error.status_code != 422:
+                raise
+            raise SnapshotException(error.message, inner_exception=error) from error
+        return snapshot_id(files)
 
 
 class HashCache:
@@ -79,10 +85,16 @@ class HashCache:
         known = self._known.get(entry.real)
         if known is not None and known[:3] == key:
             return str(known[3])
-        made = _hash(entry.real)
-        self._known[entry.real] = [*key, made]
+        try:
+            sha256 = FileContent.of(entry.real).sha256
+        except ContentUnreadable as error:
+            raise SnapshotException(
+                f"{error.path} cannot be read ({error.reason}); change its mode, or name it in "
+                ".amlignore."
+            ) from error
+        self._known[entry.real] = [*key, sha256]
         self._changed = True
-        return made
+        return sha256
 
     def save(self) -> None:
         """Write what is new. The cache is a help only: what goes wrong here is not told."""
@@ -104,16 +116,18 @@ def snapshot_id(files: List[List[Any]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _manifest(found: List[Entry], cache: HashCache) -> Tuple[List[List[Any]], Dict[str, str]]:
-    files, sources = [], {}
+def _manifest(
+    found: List[Entry], cache: HashCache
+) -> Tuple[List[List[Any]], Dict[str, FileContent]]:
+    files, contents = [], {}
     for entry in found:
         _check_name(entry.path)
         mode = 0o755 if entry.stat.st_mode & 0o100 else 0o644
         sha256 = cache.sha256(entry)
         files.append([entry.path, mode, entry.stat.st_size, sha256])
-        sources[sha256] = entry.real
+        contents[sha256] = FileContent(entry.real, entry.stat.st_size, sha256)
     cache.save()
-    return files, sources
+    return files, contents
 
 
 def _check_name(path: str) -> None:
@@ -123,46 +137,6 @@ def _check_name(path: str) -> None:
         raise SnapshotException(
             f"The name {path!r} is not UTF-8; rename the file, or name it in .amlignore."
         ) from error
-
-
-def _requests(missing: Iterable[Tuple[str, str]]) -> Iterator[bytes]:
-    """Frames of about 8 MiB; a larger file goes alone."""
-    waiting: List[Tuple[Dict[str, Any], bytes]] = []
-    size = 0
-    for sha256, path in missing:
-        data = _read_file(path)
-        if waiting and size + len(data) > _REQUEST:
-            yield wire.frames(waiting)
-            waiting, size = [], 0
-        waiting.append(({"sha256": sha256}, data))
-        size += len(data)
-    if waiting:
-        yield wire.frames(waiting)
-
-
-def _hash(path: str) -> str:
-    made = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(_READ), b""):
-                made.update(chunk)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return made.hexdigest()
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, error: OSError) -> SnapshotException:
-    return SnapshotException(
-        f"{path} cannot be read ({error.strerror}); change its mode, or name it in .amlignore."
-    )
 
 
 def _read_json(path: Optional[str]) -> Dict[str, List[Any]]:

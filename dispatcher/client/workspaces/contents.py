@@ -9,10 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, NoReturn, Optional
 
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.compute.targets import ComputeTarget
     from dispatcher.client.environments.environment import Environment
     from dispatcher.client.runs.run import Run
-    from dispatcher.client.transport import Transport
     from dispatcher.client.workspaces.experiment import Experiment
     from dispatcher.client.workspaces.model import Model
     from dispatcher.client.workspaces.workspace import Workspace
@@ -23,7 +23,7 @@ class WorkspaceContents:
     """The half of a workspace that the service knows."""
 
     @property
-    def service(self) -> Transport:
+    def service(self) -> ApiConnection:
         """The connection to the service."""
         raise NotImplementedError
 

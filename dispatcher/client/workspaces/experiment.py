@@ -13,9 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.runs.children import Filter
     from dispatcher.client.runs.run import Run
-    from dispatcher.client.transport import Transport
     from dispatcher.client.workspaces.workspace import Workspace
 
 _VIEWS = {"ActiveOnly": (False,), "ArchivedOnly": (True,), "All": (False, True)}
@@ -97,7 +97,7 @@ class Experiment(Portal):
         return self._workspace
 
     @property
-    def _service(self) -> Transport:
+    def _service(self) -> ApiConnection:
         return self.workspace.service
 
     @property

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Union
 
-    from dispatcher.client.transport import Transport
+    from dispatcher.client.api.connection import ApiConnection
 
 _LOCAL = "local"
 
@@ -49,7 +49,7 @@ class Workspace(WorkspaceContents):
         tags: Optional[Dict[str, str]] = None,
         _cloud: str = "AzureCloud",
         _config: Optional[WorkspaceConfig] = None,
-        _transport: Optional[Transport] = None,
+        _transport: Optional[ApiConnection] = None,
     ) -> None:
         if _config is None:
             checks.texts(workspace_name=workspace_name)
@@ -228,10 +228,10 @@ class Workspace(WorkspaceContents):
         return self._config.data_folder
 
     @property
-    def service(self) -> Transport:
+    def service(self) -> ApiConnection:
         """The connection to the service; the embedded one is started by the first use."""
         if self._transport is None:
-            from dispatcher.client import service
+            from dispatcher.client.api import service
 
             config = self._config
             address = {
@@ -274,7 +274,7 @@ def _check_name(name: str) -> None:
         raise WorkspaceException(f"name: {name!r} is no name of a workspace: it is a folder's.")
 
 
-def _of(config: WorkspaceConfig, transport: Union[Transport, None] = None) -> Workspace:
+def _of(config: WorkspaceConfig, transport: Union[ApiConnection, None] = None) -> Workspace:
     return Workspace(
         config.subscription_id,
         config.resource_group,

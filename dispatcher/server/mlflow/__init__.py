@@ -4,13 +4,12 @@ Bodies are MLflow's messages as JSON; unknown fields are passed over, as its own
 have MLflow's shape (`errors.py`).
 """
 
-from fastapi import APIRouter
-
+from dispatcher.server.guard import guarded_router
 from dispatcher.server.mlflow import artifacts, experiments, info, logging, models, runs
 
 PREFIX = "/api/2.0/mlflow"
 
-router = APIRouter()
+router = guarded_router()
 for part in (logging, runs, experiments, models):
     router.include_router(part.router, prefix=PREFIX, tags=["mlflow"])
 router.include_router(artifacts.router, tags=["mlflow"])

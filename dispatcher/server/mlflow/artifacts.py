@@ -5,15 +5,18 @@ An upload goes to disk as it comes, so its size is bounded by the disk alone.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.server.deps import Caller, S, identify
+from dispatcher.access.permissions import Action
+from dispatcher.server.bodies import Body
+from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import BYTES, RAW_BODY
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.mlflow.render import answer
 
-router = APIRouter(prefix="/api/2.0/mlflow-artifacts", dependencies=[Depends(identify)])
+router = guarded_router(prefix="/api/2.0/mlflow-artifacts")
 PIECE = 1 << 20
 _HARMLESS = {
     "X-Content-Type-Options": "nosniff",
@@ -23,6 +26,7 @@ _HARMLESS = {
 
 
 @router.get("/artifacts")
+@allow(Action.READ_RUNS)
 def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") -> Response:
     """What lies directly below a folder."""
     place = services.mlflow.artifacts.place(caller, path)
@@ -35,6 +39,7 @@ def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") 
 
 
 @router.get("/artifacts/{path:path}", responses=BYTES, response_class=StreamingResponse)
+@allow(Action.READ_RUNS)
 def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
     place = services.mlflow.artifacts.place(caller, path)
     artifact = services.mlflow.artifacts.find(place)
@@ -46,6 +51,7 @@ def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
 
 
 @router.put("/artifacts/{path:path}", openapi_extra=RAW_BODY)
+@allow(Action.WRITE_FILES, body=Body.FILE)
 async def upload_file(path: str, request: Request, services: S, caller: Caller) -> Response:
     """Keep a file under its name, whatever was there."""
     files = services.mlflow.artifacts
@@ -63,6 +69,7 @@ async def upload_file(path: str, request: Request, services: S, caller: Caller) 
 
 
 @router.delete("/artifacts/{path:path}")
+@allow(Action.WRITE_FILES)
 def delete_file(path: str, services: S, caller: Caller) -> Response:
     """Forget a file, or all below a folder."""
     services.mlflow.artifacts.remove(services.mlflow.artifacts.place(caller, path))
@@ -70,12 +77,14 @@ def delete_file(path: str, services: S, caller: Caller) -> Response:
 
 
 @router.post("/mpu/{step}/{path:path}", include_in_schema=False)
+@allow(Action.WRITE_FILES)
 def no_multipart() -> Response:
     """Clients fall back to an upload in one piece, which may be as large as the disk."""
     raise HTTPException(501, "multipart uploads: upload the file in one piece, of any size")
 
 
 @router.get("/presigned/{path:path}", include_in_schema=False)
+@allow(Action.READ_RUNS)
 def no_presigned() -> Response:
     """Clients fall back to a download through the proxy."""
     raise HTTPException(501, "presigned downloads: download the file through the proxy")

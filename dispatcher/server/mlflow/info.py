@@ -1,27 +1,31 @@
 """What clients ask of a server before they use it."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Response
 from fastapi.responses import PlainTextResponse
 
-from dispatcher.server.deps import identify
+from dispatcher.access.permissions import Action
+from dispatcher.server.guard import allow, guarded_router, public
 from dispatcher.server.mlflow.render import answer
 
-router = APIRouter()
+router = guarded_router()
 SPOKEN = "3.17.2"  # the release of MLflow whose client this API was written against
 
 
 @router.get("/version", response_class=PlainTextResponse)
+@public
 def read_version() -> str:
     """The release of MLflow that this API is like; clients choose their calls by it."""
     return SPOKEN
 
 
 @router.get("/health", response_class=PlainTextResponse)
+@public
 def read_health() -> str:
     return "OK"
 
 
-@router.get("/api/3.0/mlflow/server-info", dependencies=[Depends(identify)])
+@router.get("/api/3.0/mlflow/server-info")
+@allow(Action.READ_SERVER)
 def read_server_info() -> Response:
     """Which of the things that are optional in MLflow are there: none."""
     return answer(

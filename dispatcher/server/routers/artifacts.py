@@ -4,23 +4,22 @@ import re
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.core.errors import NotAllowed
-from dispatcher.core.lifecycle import Run
+from dispatcher.access.permissions import Action
 from dispatcher.core.spec import Digest
-from dispatcher.server.bodies import read_body
-from dispatcher.server.deps import Caller, S, Services, identify, reach
+from dispatcher.server.bodies import Body, read_body
+from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RANGES, RAW_BODY
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ModelBody, Strict, moment
-from dispatcher.services.access import Identity
 from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
 from dispatcher.store.artifacts.contract import Artifact
 
-router = APIRouter(tags=["artifacts"])
+router = guarded_router(tags=["artifacts"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # Whatever a script has written must not act in a browser as if the service had said it.
 _HARMLESS = {
@@ -42,6 +41,7 @@ class RegisterBody(Strict):
 
 
 @router.put("/blobs/{sha256}/parts", openapi_extra=RAW_BODY)
+@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_part(
     sha256: Annotated[Digest, Path()],
     request: Request,
@@ -51,34 +51,32 @@ async def upload_part(
     offset: Annotated[int, Query(ge=0, lt=1 << 50)],
 ) -> dict[str, Any]:
     """Take a part of a content; answer how much of it is held. With no bytes it only answers."""
-    data = await read_body(request)
-    who = f"{caller.kind}:{caller.subject}"
-    held = await run_in_threadpool(services.artifacts.part, who, sha256, size, offset, data)
+    data, sender = await read_body(request), caller.principal.actor
+    held = await run_in_threadpool(services.artifacts.part, sender, sha256, size, offset, data)
     return {"held": held, "complete": held == size}
 
 
 @router.post("/runs/{run_id}/artifacts")
-def register_artifacts(
-    run_id: str, body: RegisterBody, services: S, caller: Caller
-) -> dict[str, Any]:
+@allow(Action.WRITE_FILES, body=Body.BATCH)
+def register_artifacts(run_id: str, body: RegisterBody, services: S) -> dict[str, Any]:
     """Note files of a run, all or none; answers which contents must be uploaded before."""
-    run = _reach_to_write(services, caller, run_id)
+    run = services.status.get(run_id)
     entries = [Entry(each.name, each.sha256, each.size) for each in body.artifacts]
     missing = services.artifacts.register(run, body.attempt or run.attempt, entries)
     return {"missing": missing, "registered": 0 if missing else len(entries)}
 
 
 @router.get("/runs/{run_id}/artifacts")
+@allow(Action.READ_RUNS)
 def list_artifacts(
     run_id: str,
     services: S,
-    caller: Caller,
     prefix: Annotated[str, Query(max_length=4096)] = "",
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, Any]:
     """List files by name, page by page: the next one is `after` the last name."""
-    reach(services, caller, run_id)
+    services.status.get(run_id)
     found = services.artifacts.page(run_id, prefix, after, limit)
     following = found[-1].name if len(found) == limit else None
     return {"artifacts": [_view(artifact) for artifact in found], "next": following}
@@ -87,15 +85,14 @@ def list_artifacts(
 @router.get(
     "/runs/{run_id}/artifacts/{name:path}", responses=RANGES, response_class=StreamingResponse
 )
+@allow(Action.READ_RUNS)
 def download_artifact(
     run_id: str,
     name: str,
     services: S,
-    caller: Caller,
     range: Annotated[str | None, Header()] = None,
 ) -> Response:
     """A file, or the range of it that is asked for; always as an attachment."""
-    reach(services, caller, run_id)
     artifact = services.artifacts.find(run_id, name)
     span = _span(range, artifact.size)
     headers = {**_HARMLESS, "Content-Disposition": _disposition(name), "ETag": _tag(artifact)}
@@ -116,26 +113,17 @@ def download_artifact(
 
 
 @router.post("/runs/{run_id}/models")
-def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.REGISTER_MODELS)
+def register_model(run_id: str, body: ModelBody, services: S) -> dict[str, Any]:
     """Give files of a run a model's name, and the version that comes next for it."""
-    reach(services, caller, run_id)
     return services.models.register(run_id, body.model_dump(exclude_none=True))
 
 
-@router.get("/models", dependencies=[Depends(identify)])
+@router.get("/models")
+@allow(Action.READ_CATALOG)
 def list_models(services: S, name: str | None = None) -> dict[str, Any]:
     """All models, or all versions of one, newest first."""
     return {"models": services.models.find(name)}
-
-
-def _reach_to_write(services: Services, caller: Identity, run_id: str) -> Run:
-    """The owner, the run itself or one above it, and the agent of the target that it is on."""
-    if caller.kind != "agent":
-        return reach(services, caller, run_id)
-    run = services.status.get(run_id)
-    if run.spec.target != caller.subject:
-        raise NotAllowed(f"run {run_id} is not on target {caller.subject}")
-    return run
 
 
 def _span(asked: str | None, size: int) -> tuple[int, int] | None:

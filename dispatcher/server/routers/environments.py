@@ -2,23 +2,28 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, status
+from fastapi import Path, Query, status
 
-from dispatcher.server.deps import S, identify
+from dispatcher.access.permissions import Action
+from dispatcher.server.bodies import Body
+from dispatcher.server.deps import S
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import EnvironmentBody, moment
 from dispatcher.store.environments.contract import RegisteredEnvironment
 
-router = APIRouter(tags=["environments"], dependencies=[Depends(identify)])
+router = guarded_router(tags=["environments"])
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 @router.post("/environments", status_code=status.HTTP_201_CREATED)
+@allow(Action.REGISTER_ENVIRONMENTS, body=Body.BATCH)
 def register_environment(body: EnvironmentBody, services: S) -> dict[str, Any]:
     """Register an environment; unchanged, it keeps the version that it has."""
     return _view(services.environments.register(body.name, body.definition))
 
 
 @router.get("/environments")
+@allow(Action.READ_CATALOG)
 def list_environments(
     services: S, name: Annotated[str | None, Query(max_length=256)] = None
 ) -> dict[str, Any]:
@@ -29,12 +34,14 @@ def list_environments(
 
 
 @router.get("/environments/{name}")
+@allow(Action.READ_CATALOG)
 def read_environment(name: str, services: S) -> dict[str, Any]:
     """The latest version."""
     return _view(services.environments.get(name))
 
 
 @router.get("/environments/{name}/versions/{version}")
+@allow(Action.READ_CATALOG)
 def read_version(name: str, version: Version, services: S) -> dict[str, Any]:
     return _view(services.environments.get(name, version))
 

@@ -4,14 +4,17 @@ import asyncio
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 from pydantic import TypeAdapter, ValidationError
 
-from dispatcher.core.errors import InvalidSpec, NotAllowed
+from dispatcher.access.permissions import Action, Grant
+from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.reconciliation import NOT_STARTED
 from dispatcher.core.spec import Key, Text
-from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.bodies import Body
+from dispatcher.server.deps import Caller, S
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import (
     EventBody,
     ParkBody,
@@ -23,10 +26,10 @@ from dispatcher.server.schemas import (
     views,
     with_ancestors,
 )
-from dispatcher.services.access import Identity
+from dispatcher.server.services import Services
 from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 
-router = APIRouter(prefix="/runs", tags=["runs"])
+router = guarded_router(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
 _CURSOR = r"^\d{1,20}(\.\d{1,20})?(e[+-]\d\d)?,\d{1,18}$"  # the last run's place
 WITHDRAWN_WITHIN = 2.0  # seconds
@@ -35,15 +38,16 @@ Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
+@allow(Action.SUBMIT_RUNS, body=Body.BATCH)
 def submit_runs(body: SubmitBody, services: S, caller: Caller) -> dict[str, Any]:
     """Accept runs, all or none. Their snapshots must be uploaded already."""
-    _may_submit(services, caller, body)
-    runs = services.submission.submit(body.runs)
+    runs = services.submission.submit(body.runs, caller)
     shown = [brief(run) for run in runs] if body.brief else views(services.store, runs)
     return {"runs": shown}
 
 
 @router.get("")
+@allow(Action.READ_RUNS)
 def list_runs(
     services: S,
     caller: Caller,
@@ -68,17 +72,14 @@ def list_runs(
 
     A run that asks for none below a certain one is answered what it reaches: itself and all below.
     """
-    above = parent or root
-    within = caller.subject if caller.kind == "run" and above is None else None
-    if caller.kind != "owner" and within is None:
-        reach(services, caller, above or "")
+    within = caller.tree
     below = root or (parent if recursive else None)
     query = RunQuery(
         experiment=experiment,
         parent=parent if not recursive else None,
         below=below,
         within=within,
-        top_level=not include_children and above is None and within is None,
+        top_level=not include_children and parent is None and root is None and within is None,
         type=type,
         status=status,
         target=target,
@@ -94,12 +95,10 @@ def list_runs(
 
 
 @router.post("/wait")
+@allow(Action.READ_RUNS, body=Body.BATCH)
 async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> dict[str, Any]:
     """Answer once all of the runs have ended, or after `wait` seconds."""
-    runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait)
-    for run in runs.values():
-        if not caller.may_touch(run):
-            raise NotAllowed(f"this token does not reach run {run.id}")
+    runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait, caller)
     return {
         "statuses": {run_id: runs[run_id].shown_status for run_id in body.ids},
         "pending": sum(not run.terminal for run in runs.values()),
@@ -107,6 +106,7 @@ async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> dict[str
 
 
 @router.get("/{run_id}")
+@allow(Action.READ_RUNS)
 async def read_run(
     run_id: str,
     services: S,
@@ -123,9 +123,9 @@ async def read_run(
 
 
 @router.patch("/{run_id}")
-def change_run(run_id: str, body: PatchBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.CHANGE_RUNS)
+def change_run(run_id: str, body: PatchBody, services: S) -> dict[str, Any]:
     """Change tags, add properties, describe. A property never changes once it is set."""
-    reach(services, caller, run_id)
     fields = body.model_dump(
         include={"display_name", "description", "child_policy"}, exclude_none=True
     )
@@ -141,13 +141,14 @@ def change_run(run_id: str, body: PatchBody, services: S, caller: Caller) -> dic
 
 
 @router.post("/{run_id}/events")
+@allow(Action.CHANGE_RUNS)
 def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dict[str, Any]:
     """The driver of a run says how it ended, or a script what went wrong."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     if body.type == "fail":
         told = body.error or {"code": "UserError"}
         error = told if isinstance(told.get("error"), dict) else {"error": told}  # v1's shape
-        if not body.set_status or (caller.kind == "run" and caller.subject == run_id):
+        if not body.set_status or caller.principal.run_id == run_id:
             return _view(services, services.status.note_error(run_id, error))
         return _view(services, services.status.finish(run_id, error))
     if not run.spec.interactive:
@@ -156,7 +157,8 @@ def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dic
 
 
 @router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-async def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.CHANGE_RUNS)
+async def cancel_run(run_id: str, services: S) -> dict[str, Any]:
     """Ask for the run and its descendants to be canceled. Asking twice is fine.
 
     It answers once those that were placed and had not started are withdrawn, so that none starts
@@ -164,7 +166,6 @@ async def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]
     """
 
     def cancel() -> list[str]:
-        reach(services, caller, run_id)
         services.status.cancel(run_id)
         return services.status.unstarted(run_id)
 
@@ -176,14 +177,14 @@ async def cancel_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]
 
 
 @router.post("/{run_id}/park")
+@allow(Action.PARK_RUNS, body=Body.BATCH)
 async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> dict[str, Any]:
     """The run waits for descendants: its slot is lent. 409 if the wait can never end.
 
     A script may be here before its node has told that it runs: of short runs that is not told. The
     node's word is waited for, since it knows when; without it the start is now.
     """
-    await asyncio.to_thread(reach, services, caller, run_id)
-    speaks = caller.kind == "run" and caller.subject == run_id
+    speaks = caller.principal.run_id == run_id
     if speaks:
         await services.waiters.until([run_id], _has_started, TOLD_WITHIN)
 
@@ -196,12 +197,10 @@ async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> 
 
 
 @router.post("/{run_id}/unpark")
+@allow(Action.PARK_RUNS)
 async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0) -> dict[str, Any]:
     """The wait is over; answers once the slot is held again, or after `wait` seconds."""
-    run = services.status.get(run_id)
-    if not caller.may_touch(run):
-        raise NotAllowed(f"this token does not reach run {run_id}")
-    services.parking.unpark(run_id)
+    await asyncio.to_thread(services.parking.unpark, run_id)
     found = await services.waiters.until(
         [run_id], lambda run: run.slot is Slot.HELD or run.terminal, wait
     )
@@ -209,9 +208,10 @@ async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0
 
 
 @router.get("/{run_id}/explain")
-def explain_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.READ_RUNS)
+def explain_run(run_id: str, services: S) -> dict[str, Any]:
     """Say why the run waits."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     return {
         "run": run_id,
         "status": run.shown_status,
@@ -220,9 +220,10 @@ def explain_run(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
 
 
 @router.get("/{run_id}/attempts")
-def read_attempts(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.READ_RUNS)
+def read_attempts(run_id: str, services: S) -> dict[str, Any]:
     """The history of a run: every event, with the evidence of how each attempt ended."""
-    reach(services, caller, run_id)
+    services.status.get(run_id)
     events = services.store.read(lambda tx: tx.events.of_run(run_id))
     shown = [
         {"version": e.version, "attempt": e.attempt, "type": e.change, "at": moment(e.at), **e.data}
@@ -231,22 +232,13 @@ def read_attempts(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
     return {"events": shown, "attempts": [e for e in shown if e["type"] == "Exited"]}
 
 
-def _may_submit(services: Services, caller: Identity, body: SubmitBody) -> None:
-    if caller.kind == "owner":
-        return
-    for parent_id in {spec.parent_id or "" for spec in body.runs}:
-        if not parent_id:
-            raise NotAllowed("parent_id: a run may only submit runs below itself")
-        reach(services, caller, parent_id)
-
-
 def _has_started(run: Run) -> bool:
     return run.status not in NOT_STARTED
 
 
-def _as_seen_by(caller: Identity, run: Run) -> Run:
+def _as_seen_by(caller: Grant, run: Run) -> Run:
     """A run that asks for itself is running, whether its node has told so yet or not."""
-    itself = caller.kind == "run" and caller.subject == run.id
+    itself = caller.principal.run_id == run.id
     return run if _has_started(run) or not itself else replace(run, status=Status.RUNNING)
 
 
@@ -286,7 +278,5 @@ def _view(services: Services, run: Run) -> dict[str, Any]:
     return views(services.store, [run])[0]
 
 
-def _shown(services: Services, caller: Identity, run: Run, logs: bool = False) -> dict[str, Any]:
-    if not caller.may_touch(run):
-        raise NotAllowed(f"this token does not reach run {run.id}: a run reaches itself and below")
+def _shown(services: Services, caller: Grant, run: Run, logs: bool = False) -> dict[str, Any]:
     return with_ancestors(services.store, _as_seen_by(caller, run), logs)

@@ -3,45 +3,46 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 
-from dispatcher.core.errors import NotAllowed, RunConflict
+from dispatcher.access.permissions import Action
+from dispatcher.core.errors import RunConflict
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Metric, Sweep, SweepSpec
-from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.bodies import Body
+from dispatcher.server.deps import Caller, S
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import AgainBody, ExtendBody, moment, views
+from dispatcher.server.services import Services
 from dispatcher.services.trials import Trial
 
-router = APIRouter(prefix="/sweeps", tags=["sweeps"])
+router = guarded_router(prefix="/sweeps", tags=["sweeps"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
+@allow(Action.SUBMIT_RUNS, body=Body.BATCH)
 def submit_sweep(spec: SweepSpec, services: S, caller: Caller) -> dict[str, Any]:
     """Accept a sweep; the answer is its run. What it runs must be uploaded already."""
-    if caller.kind != "owner":
-        if not spec.parent_id:
-            raise NotAllowed("parent_id: a run may only submit sweeps below itself")
-        reach(services, caller, spec.parent_id)
-    return views(services.store, [services.sweeps.submit(spec)])[0]
+    return views(services.store, [services.sweeps.submit(spec, caller)])[0]
 
 
 @router.get("/{run_id}")
-def read_sweep(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.READ_RUNS)
+def read_sweep(run_id: str, services: S) -> dict[str, Any]:
     """What was asked for, and how it stands."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.get(run_id))
 
 
 @router.get("/{run_id}/trials")
+@allow(Action.READ_RUNS)
 def read_trials(
     run_id: str,
     services: S,
-    caller: Caller,
     after: Annotated[int, Query(ge=-1, lt=1 << 31)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     """The table of trials by number, page by page."""
-    reach(services, caller, run_id)
     metrics = services.sweeps.get(run_id).spec.metrics
     trials = services.sweeps.page(run_id, after=after, limit=limit)
     following = trials[-1].number if len(trials) == limit else None
@@ -49,6 +50,7 @@ def read_trials(
 
 
 @router.get("/{run_id}/ranking")
+@allow(Action.READ_RUNS)
 def read_ranking(
     run_id: str,
     services: S,
@@ -65,6 +67,7 @@ def read_ranking(
 
 
 @router.get("/{run_id}/front")
+@allow(Action.READ_RUNS)
 def read_front(
     run_id: str, services: S, caller: Caller, include_resumed: bool = False
 ) -> dict[str, Any]:
@@ -74,40 +77,45 @@ def read_front(
 
 
 @router.post("/{run_id}/pause")
-def pause_sweep(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.CHANGE_RUNS)
+def pause_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Start no further trials until it is resumed; those that run go on."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.pause(run_id))
 
 
 @router.post("/{run_id}/resume")
-def resume_sweep(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.CHANGE_RUNS)
+def resume_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Go on."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.resume(run_id))
 
 
 @router.post("/{run_id}/extend")
-def extend_sweep(run_id: str, body: ExtendBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.CHANGE_RUNS)
+def extend_sweep(run_id: str, body: ExtendBody, services: S) -> dict[str, Any]:
     """Let it make so many trials more. 409 if it has ended."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.extend(run_id, body.add))
 
 
 @router.post("/{run_id}/retry")
-def retry_sweep(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Action.CHANGE_RUNS)
+def retry_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Try its failed trials once more. 409 if it has ended."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.retry(run_id))
 
 
 @router.post("/{run_id}/again", status_code=status.HTTP_201_CREATED)
+@allow(Action.SUBMIT_RUNS)
 def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> dict[str, Any]:
     """A new sweep of the failed trials of one that is over."""
-    run = reach(services, caller, run_id)
+    run = services.status.get(run_id)
     if not run.terminal:
         raise RunConflict(f"sweep {run_id!r} is not over: its failed trials are tried by /retry")
-    return views(services.store, [services.sweeps.again(run_id, body.id)])[0]
+    return views(services.store, [services.sweeps.again(run_id, body.id, caller)])[0]
 
 
 def _shown(services: Services, run: Run, sweep: Sweep) -> dict[str, Any]:
@@ -128,12 +136,11 @@ def _shown(services: Services, run: Run, sweep: Sweep) -> dict[str, Any]:
 def _asked(
     services: Services, caller: Caller, run_id: str, include_resumed: bool
 ) -> tuple[list[str], Sequence[Metric]]:
-    """The sweeps that are asked for, which the caller may see, and what they go by."""
-    reach(services, caller, run_id)
+    """The sweeps that are asked for, and the metrics that they go by."""
     spec = services.sweeps.get(run_id).spec
     others = spec.resume_from if include_resumed else ()
-    for other in others:
-        reach(services, caller, other)
+    for run in services.status.get_many(others).values():
+        caller.require(run)
     return [run_id, *others], spec.metrics
 
 

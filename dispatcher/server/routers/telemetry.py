@@ -3,35 +3,37 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from dispatcher.access.permissions import Action
 from dispatcher.core.artifacts import check_name
-from dispatcher.core.errors import InvalidSpec, NotAllowed
+from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Run
-from dispatcher.server.bodies import read_body
-from dispatcher.server.deps import Caller, S, Services, reach
+from dispatcher.server.bodies import Body, read_body
+from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import BYTES, RAW_BODY
 from dispatcher.server.frames import field, frames
+from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import point_view
-from dispatcher.services.access import Identity
+from dispatcher.server.services import Services
 from dispatcher.services.tracking import Chunk
 from dispatcher.store.runs.contract import RunQuery
 
-router = APIRouter(tags=["telemetry"])
+router = guarded_router(tags=["telemetry"])
 MAX_RUNS = 100_000
 
 
 @router.post("/spool", openapi_extra=RAW_BODY)
+@allow(Action.SEND_TELEMETRY, body=Body.RAW)
 async def take_spool(request: Request, services: S, caller: Caller) -> dict[str, Any]:
     """Take chunks of spools; answer how far each stream is held."""
     body = await read_body(request)
 
     def work() -> dict[str, Any]:
         chunks = [_chunk(header, data) for header, data in frames(body)]
-        _may_send(services, caller, {chunk.run_id for chunk in chunks})
-        held = services.tracking.take(chunks)
+        held = services.tracking.take(chunks, caller)
         return {
             "acks": [
                 {"run": run, "attempt": attempt, "stream": stream, "offset": offset}
@@ -43,16 +45,16 @@ async def take_spool(request: Request, services: S, caller: Caller) -> dict[str,
 
 
 @router.get("/runs/{run_id}/metrics")
+@allow(Action.READ_RUNS)
 def read_metrics(
     run_id: str,
     services: S,
-    caller: Caller,
     name: str | None = None,
     recursive: bool = False,
     type: str | None = None,
 ) -> dict[str, Any]:
     """Points of a run, or of it and all below it, in logging order."""
-    runs = [reach(services, caller, run_id)]
+    runs = [services.status.get(run_id)]
     if recursive:
         query = RunQuery(below=run_id, type=type, limit=MAX_RUNS)
         runs += services.store.read(lambda tx: tx.runs.query(query))
@@ -62,8 +64,9 @@ def read_metrics(
 
 
 @router.get("/runs/{run_id}/logs")
-def list_logs(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
-    run = reach(services, caller, run_id)
+@allow(Action.READ_RUNS)
+def list_logs(run_id: str, services: S) -> dict[str, Any]:
+    run = services.status.get(run_id)
     logs = [
         {"name": name, "size": size, "attempt": attempt}
         for attempt, name, size in services.tracking.logs(run_id)
@@ -72,18 +75,18 @@ def list_logs(run_id: str, services: S, caller: Caller) -> dict[str, Any]:
 
 
 @router.get("/runs/{run_id}/logs/{name:path}", responses=BYTES, response_class=StreamingResponse)
+@allow(Action.READ_RUNS)
 async def read_log(
     run_id: str,
     name: str,
     services: S,
-    caller: Caller,
     attempt: Annotated[int | None, Query(ge=1, le=1 << 30)] = None,
     offset: Annotated[int, Query(ge=0, le=1 << 50)] = 0,
     limit: Annotated[int, Query(ge=1, le=8 << 20)] = 1 << 20,
     wait: Annotated[float, Query(ge=0, le=60)] = 0,
 ) -> Response:
     """Bytes of a log from an offset; with `wait`, as soon as there are any more."""
-    run = await run_in_threadpool(reach, services, caller, run_id)
+    run = await run_in_threadpool(services.status.get, run_id)
     number = attempt or run.attempt
     deadline = time.monotonic() + wait
     while True:
@@ -125,16 +128,3 @@ def _chunk(header: dict[str, Any], data: bytes) -> Chunk:
     if not 1 <= chunk.attempt < 1 << 31 or not 0 <= chunk.offset < 1 << 50:
         raise InvalidSpec(f"attempt {chunk.attempt}, offset {chunk.offset}: out of range")
     return chunk
-
-
-def _may_send(services: Services, caller: Identity, ids: set[str]) -> None:
-    runs = services.status.get_many(list(ids))
-    for run_id in ids:
-        run = runs.get(run_id)
-        if run is None:
-            raise NotAllowed(f"no run {run_id!r} to send for")
-        if caller.kind == "agent":
-            if run.spec.target != caller.subject:
-                raise NotAllowed(f"run {run_id} is not on target {caller.subject}")
-        elif not caller.may_touch(run):
-            raise NotAllowed(f"this token does not reach run {run_id}")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.access.permissions import Grant
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
-from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.models import MODEL, model_of
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.artifacts.contract import Artifact
@@ -25,7 +25,7 @@ PIECE = 1000
 
 
 @dataclass(frozen=True)
-class PageCursor:
+class ArtifactPath:
     """A name below a run's files, and the folders of models that are hidden there."""
 
     run_id: str
@@ -53,11 +53,11 @@ class MlflowArtifacts:
         self._folder = folder
         self._clock = clock
 
-    def place(self, caller: Identity, path: str) -> PageCursor:
+    def place(self, caller: Grant, path: str) -> ArtifactPath:
         """Where a path of the proxy leads. Raises NotFound, NotAllowed, InvalidSpec."""
         return self._store.read(lambda tx: _place(tx, caller, path))
 
-    def of_run(self, caller: Identity, run_id: str, path: str) -> PageCursor:
+    def of_run(self, caller: Grant, run_id: str, path: str) -> ArtifactPath:
         """A name below a run's files. Raises RunNotFound, NotAllowed."""
         return self._store.read(lambda tx: _below_run(tx, caller, run_id, path.strip("/")))
 
@@ -65,7 +65,7 @@ class MlflowArtifacts:
         """Somewhere to write a content whose hash is not known yet."""
         return Incoming(self._blobs, self._folder)
 
-    def keep(self, place: PageCursor, incoming: Incoming) -> None:
+    def keep(self, place: ArtifactPath, incoming: Incoming) -> None:
         """Note what has come in under the name, whatever was there."""
         check_name(place.name)
         digest = incoming.adopt()
@@ -75,7 +75,7 @@ class MlflowArtifacts:
         self._blobs.settle()
         self._store.write(lambda tx: tx.artifacts.replace(made))
 
-    def find(self, place: PageCursor) -> Artifact:
+    def find(self, place: ArtifactPath) -> Artifact:
         """Raises NotFound."""
         found = self._store.read(lambda tx: tx.artifacts.find(place.run_id, [place.name]))
         if place.name not in found:
@@ -85,7 +85,7 @@ class MlflowArtifacts:
     def read(self, artifact: Artifact) -> Iterator[bytes]:
         return self._blobs.chunks(artifact.sha256, 0, artifact.size)
 
-    def remove(self, place: PageCursor) -> None:
+    def remove(self, place: ArtifactPath) -> None:
         """Forget a file, or all below a folder. Raises NotFound when there is none."""
 
         def work(tx: Transaction) -> int:
@@ -101,7 +101,7 @@ class MlflowArtifacts:
         if not self._store.write(work):
             raise NotFound(f"run {place.run_id} has nothing at {place.name!r}")
 
-    def list(self, place: PageCursor) -> list[Listed]:
+    def list(self, place: ArtifactPath) -> list[Listed]:
         """What lies directly below a folder; whole subfolders are stepped over."""
         prefix = f"{place.name}/" if place.name else ""
 
@@ -128,12 +128,12 @@ class MlflowArtifacts:
         return self._store.read(work)
 
 
-def _place(tx: Transaction, caller: Identity, path: str) -> PageCursor:
+def _place(tx: Transaction, caller: Grant, path: str) -> ArtifactPath:
     parts = path.strip("/").split("/")
     if len(parts) >= 4 and parts[1] == "models" and parts[3] == "artifacts":
         model = model_of(tx, caller, parts[2])
         run = run_of(tx, caller, model.run_id)
-        return PageCursor(run.id, run.attempt, "/".join((model.body["folder"], *parts[4:])))
+        return ArtifactPath(run.id, run.attempt, "/".join((model.body["folder"], *parts[4:])))
     if len(parts) >= 3 and parts[2] == "artifacts":
         return _below_run(tx, caller, parts[1], "/".join(parts[3:]))
     raise InvalidSpec(
@@ -142,7 +142,7 @@ def _place(tx: Transaction, caller: Identity, path: str) -> PageCursor:
     )
 
 
-def _below_run(tx: Transaction, caller: Identity, run_id: str, name: str) -> PageCursor:
+def _below_run(tx: Transaction, caller: Grant, run_id: str, name: str) -> ArtifactPath:
     run = run_of(tx, caller, run_id)
     models = tx.documents.of_runs([run_id], [MODEL]).get(run_id, ())
-    return PageCursor(run_id, run.attempt, name, frozenset(m.body["folder"] for m in models))
+    return ArtifactPath(run_id, run.attempt, name, frozenset(m.body["folder"] for m in models))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dispatcher.access.permissions import Grant, Scope
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
 from dispatcher.core.search import Clause, Order, holds, sort_key
-from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.experiments import by_id
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.contract import Store, Transaction
@@ -39,9 +39,9 @@ class MlflowModels:
         self._store = store
         self._clock = clock
 
-    def create(self, caller: Identity, new: NewModel) -> RunDocument:
+    def create(self, caller: Grant, new: NewModel) -> RunDocument:
         """Raises InvalidSpec when no run is named, RunNotFound, NotAllowed."""
-        run_id = new.run_id or (caller.subject if caller.kind == "run" else None)
+        run_id = new.run_id or caller.principal.run_id
         if run_id is None:
             raise InvalidSpec(
                 "source_run_id: a model's files are kept with its run: log it inside "
@@ -75,13 +75,13 @@ class MlflowModels:
 
         return self._store.write(work)
 
-    def get(self, caller: Identity, model_id: str, *, deleted: bool = False) -> RunDocument:
+    def get(self, caller: Grant, model_id: str, *, deleted: bool = False) -> RunDocument:
         """Raises NotFound, NotAllowed."""
         return self._store.read(lambda tx: model_of(tx, caller, model_id, deleted=deleted))
 
     def change(
         self,
-        caller: Identity,
+        caller: Grant,
         model_id: str,
         *,
         status: str | None = None,
@@ -107,7 +107,7 @@ class MlflowModels:
 
     def search(
         self,
-        caller: Identity,
+        caller: Grant,
         experiment_ids: Collection[str],
         clauses: Sequence[Clause],
         orders: Sequence[Order],
@@ -118,10 +118,10 @@ class MlflowModels:
             found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
             names = [each.name for each in found if each is not None]
             models = tx.documents.of_experiments(MODEL, names)
-            if caller.kind == "owner":
+            if caller.scope is Scope.ANY:
                 return models
             runs = tx.runs.get({model.run_id for model in models})
-            return [m for m in models if m.run_id in runs and caller.may_touch(runs[m.run_id])]
+            return [m for m in models if m.run_id in runs and caller.covers(runs[m.run_id])]
 
         fit = [
             model
@@ -136,7 +136,7 @@ class MlflowModels:
 
 
 def model_of(
-    tx: Transaction, caller: Identity, model_id: str, *, deleted: bool = False
+    tx: Transaction, caller: Grant, model_id: str, *, deleted: bool = False
 ) -> RunDocument:
     """The model, if the caller may touch its run. Raises NotFound, NotAllowed."""
     known = tx.documents.find(MODEL, [model_id]).get(model_id)

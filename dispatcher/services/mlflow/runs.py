@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, NotAllowed, RunNotFound
+from dispatcher.access.permissions import Grant
+from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, RunNotFound
 from dispatcher.core.lifecycle import Canceled, Completed, Event, Failed, Run
 from dispatcher.core.spec import RunSpec
-from dispatcher.services.access import Identity
 from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, default
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
@@ -68,7 +68,7 @@ class MlflowRuns:
         """Call `listener` with the runs whose metrics have come, after the commit."""
         self._listeners.append(listener)
 
-    def create(self, caller: Identity, new: NewRun) -> Seen:
+    def create(self, caller: Grant, new: NewRun) -> Seen:
         """Start a run that its client drives. Raises ExperimentNotFound, InvalidSpec."""
         now = self._clock()
 
@@ -84,7 +84,7 @@ class MlflowRuns:
                 display_name=name,
             )
             begun = now if new.started_ms is None else new.started_ms / 1000
-            [run] = self._submission.add(tx, [spec], begun)
+            [run] = self._submission.add(tx, [spec], caller, begun)
             tags = {RUN_NAME_TAG: name or run.id, **new.tags}
             if parent is not None:
                 tags[PARENT_TAG] = parent
@@ -95,13 +95,13 @@ class MlflowRuns:
 
         return self._store.write(work)
 
-    def get(self, caller: Identity, run_id: str) -> Seen:
+    def get(self, caller: Grant, run_id: str) -> Seen:
         """Raises RunNotFound, NotAllowed."""
         return self._store.read(lambda tx: seen(tx, [run_of(tx, caller, run_id)])[0])
 
     def update(
         self,
-        caller: Identity,
+        caller: Grant,
         run_id: str,
         *,
         status: str | None,
@@ -118,11 +118,11 @@ class MlflowRuns:
         event = _end(status, ended)
         if event is not None and run.spec.interactive:
             self._status.record(run_id, event)
-        elif isinstance(event, Canceled) and caller.kind == "owner":
+        elif isinstance(event, Canceled) and caller.principal.is_person:
             self._status.cancel(run_id)
         return self.get(caller, run_id)
 
-    def mark(self, caller: Identity, run_id: str, *, deleted: bool) -> None:
+    def mark(self, caller: Grant, run_id: str, *, deleted: bool) -> None:
         """Delete a run in MLflow's view, or restore it. Nothing of it is lost."""
 
         def work(tx: Transaction) -> None:
@@ -136,7 +136,7 @@ class MlflowRuns:
 
     def log(
         self,
-        caller: Identity,
+        caller: Grant,
         run_id: str,
         *,
         metrics: Sequence[Number] = (),
@@ -159,7 +159,7 @@ class MlflowRuns:
         for listener in self._listeners if metrics else ():
             listener({run_id})
 
-    def delete_tag(self, caller: Identity, run_id: str, key: str) -> None:
+    def delete_tag(self, caller: Grant, run_id: str, key: str) -> None:
         """Raises RunNotFound; InvalidSpec when there is no such tag."""
 
         def work(tx: Transaction) -> None:
@@ -170,7 +170,7 @@ class MlflowRuns:
 
         self._store.write(work)
 
-    def note(self, caller: Identity, run_id: str, records: Sequence[RunDocument]) -> None:
+    def note(self, caller: Grant, run_id: str, records: Sequence[RunDocument]) -> None:
         """Keep data sets that a run read, or models that came in or out."""
 
         def work(tx: Transaction) -> None:
@@ -180,7 +180,7 @@ class MlflowRuns:
         self._store.write(work)
 
     def history(
-        self, caller: Identity, run_id: str, key: str, after: int, limit: int | None
+        self, caller: Grant, run_id: str, key: str, after: int, limit: int | None
     ) -> list[Sample]:
         """Numbers of a metric in logging order. Raises RunNotFound."""
 
@@ -191,12 +191,10 @@ class MlflowRuns:
         return self._store.read(work)
 
     def search(
-        self, caller: Identity, experiment_ids: Collection[str], search: RunSearch
+        self, caller: Grant, experiment_ids: Collection[str], search: RunSearch
     ) -> list[Seen]:
-        """Find runs. A run's token finds that run and what is below it, nothing else."""
-        if caller.kind == "agent":
-            raise NotAllowed("an agent's token reads no runs")
-        within = caller.subject if caller.kind == "run" else None
+        """Find the runs that the caller's grant covers."""
+        within = caller.tree
 
         def work(tx: Transaction) -> list[Seen]:
             found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
@@ -227,17 +225,15 @@ def seen(tx: Transaction, runs: Sequence[Run]) -> list[Seen]:
     ]
 
 
-def run_of(tx: Transaction, caller: Identity, run_id: str) -> Run:
+def run_of(tx: Transaction, caller: Grant, run_id: str) -> Run:
     """The run, if the caller may touch it. Raises RunNotFound, NotAllowed."""
     run = tx.runs.get([run_id]).get(run_id)
     if run is None:
         raise RunNotFound(run_id)
-    if not caller.may_touch(run):
-        raise NotAllowed(f"this token does not reach run {run_id}: a run reaches itself and below")
-    return run
+    return caller.require(run)
 
 
-def _open_run(tx: Transaction, caller: Identity, run_id: str) -> Run:
+def _open_run(tx: Transaction, caller: Grant, run_id: str) -> Run:
     run = run_of(tx, caller, run_id)
     if tx.documents.of_runs([run_id], [DELETED]):
         raise InvalidSpec(f"run {run_id} is deleted: restore it before it is logged to")
@@ -255,15 +251,14 @@ def _open_experiment(tx: Transaction, experiment_id: str, now: float) -> Experim
     return found
 
 
-def _parent(tx: Transaction, caller: Identity, told: str | None) -> str | None:
+def _parent(tx: Transaction, caller: Grant, told: str | None) -> str | None:
     """The run above a new one. MLflow's tag may name one that is not there: then it is only that,
     a tag.
     """
-    if caller.kind == "owner":
+    own = caller.principal.run_id
+    if own is None:
         return told if told and tx.runs.get([told]) else None
-    if caller.kind == "agent":
-        raise NotAllowed("an agent's token starts no runs")
-    return run_of(tx, caller, told or caller.subject).id
+    return run_of(tx, caller, told or own).id
 
 
 def _end(status: str | None, at: float) -> Event | None:

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable
-from dispatcher.client.transport import PREFIX, Address, Transport
+from dispatcher.wire.address import PREFIX, Address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ START_SECONDS = 60.0  # a loaded machine takes some tens of them
 _LOOK_EVERY = 0.02
 
 
-def connect_embedded(data_folder: str, address: Mapping[str, str]) -> Transport:
+def connect_embedded(data_folder: str, address: Mapping[str, str]) -> ApiConnection:
     """Reach the embedded service of a data folder; start it if it is not alive.
 
     Args:
@@ -38,18 +39,18 @@ def connect_embedded(data_folder: str, address: Mapping[str, str]) -> Transport:
     Raises:
         ServerUnreachable: It is not installed here, or did not come up; the text says which.
     """
-    return Transport(
+    return ApiConnection(
         find_or_start(data_folder, address),
         relocate=lambda: find_or_start(data_folder, address),
-        way_out=f"See {os.path.join(data_folder, 'service.log')}.",
+        advice=f"See {os.path.join(data_folder, 'service.log')}.",
     )
 
 
-def connect_remote(url: str) -> Transport:
+def connect_remote(url: str) -> ApiConnection:
     """Reach a service by its URL, with the token of DISPATCHER_TOKEN or ~/.dispatcher/token."""
-    return Transport(
+    return ApiConnection(
         Address(url, token=_remote_token()),
-        way_out="Check `service_url` in the workspace's config.json, or that the service runs.",
+        advice="Check `service_url` in the workspace's config.json, or that the service runs.",
     )
 
 
@@ -136,7 +137,9 @@ def _command(data_folder: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """The environment of the service: ours, able to import what we imported."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AZUREML_")}
     known = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = root + (os.pathsep + known if known else "")

@@ -1,4 +1,4 @@
-"""How values look on the way to the service: JSON bodies and frames."""
+"""Encoding of request and response bodies: JSON values and frames (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 FRAMES = "application/x-dispatcher-frames"
+BYTES = "application/octet-stream"
 
 
 def dumps(body: Any) -> bytes:
@@ -17,34 +18,34 @@ def dumps(body: Any) -> bytes:
     try:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
-        return json.dumps(_without_odd_floats(body), separators=(",", ":")).encode()
+        return json.dumps(_without_special_floats(body), separators=(",", ":")).encode()
 
 
 def loads(data: bytes) -> Any:
-    """Decode an answer; the odd floats come back as floats."""
-    return json.loads(data, object_hook=_float_again) if data else None
+    """Decode a body; special floats become floats again. An empty body is None."""
+    return json.loads(data, object_hook=_restore_special_float) if data else None
 
 
 def frames(parts: Iterable[Tuple[Dict[str, Any], bytes]]) -> bytes:
     """Join (header, bytes) pairs into one frames body; each header gets its `size`."""
-    made = bytearray()
+    body = bytearray()
     for header, data in parts:
-        made += json.dumps({**header, "size": len(data)}, separators=(",", ":")).encode() + b"\n"
-        made += data
-    return bytes(made)
+        body += json.dumps({**header, "size": len(data)}, separators=(",", ":")).encode() + b"\n"
+        body += data
+    return bytes(body)
 
 
-def _float_again(value: Dict[str, Any]) -> Any:
+def _restore_special_float(value: Dict[str, Any]) -> Any:
     if len(value) == 1 and value.get("float") in ("nan", "inf", "-inf"):
         return float(value["float"])
     return value
 
 
-def _without_odd_floats(value: Any) -> Any:
+def _without_special_floats(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return {"float": str(float(value))}
     if isinstance(value, dict):
-        return {key: _without_odd_floats(item) for key, item in value.items()}
+        return {key: _without_special_floats(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_odd_floats(item) for item in value]
+        return [_without_special_floats(item) for item in value]
     return value

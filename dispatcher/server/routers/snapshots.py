@@ -2,27 +2,31 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.server.bodies import read_body
-from dispatcher.server.deps import S, identify
+from dispatcher.access.permissions import Action
+from dispatcher.server.bodies import Body, read_body
+from dispatcher.server.deps import S
 from dispatcher.server.described import RAW_BODY, TAR
 from dispatcher.server.frames import field, frames
-from dispatcher.services.files import Manifest
+from dispatcher.server.guard import allow, guarded_router
+from dispatcher.services.snapshots import Manifest
 
-router = APIRouter(tags=["snapshots"], dependencies=[Depends(identify)])
+router = guarded_router(tags=["snapshots"])
 
 
 @router.post("/snapshots")
+@allow(Action.UPLOAD_CONTENT, body=Body.BATCH)
 def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
     """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
-    snapshot_id, missing = services.files.begin(body)
+    snapshot_id, missing = services.snapshots.begin(body)
     return {"id": snapshot_id, "missing": missing}
 
 
 @router.post("/blobs", openapi_extra=RAW_BODY)
+@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
     """Take contents, each checked against its hash."""
     body = await read_body(request)
@@ -30,7 +34,7 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
     def work() -> int:
         count = 0
         for header, data in frames(body):
-            services.files.put(field(header, "sha256", str), data)
+            services.snapshots.put(field(header, "sha256", str), data)
             count += 1
         return count
 
@@ -38,12 +42,16 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
 
 
 @router.get("/snapshots/{snapshot_id}")
+@allow(Action.READ_SNAPSHOTS)
 def read_snapshot(snapshot_id: str, services: S) -> dict[str, Any]:
-    return services.files.manifest(snapshot_id)
+    return services.snapshots.manifest(snapshot_id)
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
+@allow(Action.READ_SNAPSHOTS)
 def read_archive(snapshot_id: str, services: S) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
-    services.files.manifest(snapshot_id)  # before the first byte: 404 is still possible
-    return StreamingResponse(services.files.archive(snapshot_id), media_type="application/x-tar")
+    services.snapshots.manifest(snapshot_id)  # before the first byte: 404 is still possible
+    return StreamingResponse(
+        services.snapshots.archive(snapshot_id), media_type="application/x-tar"
+    )

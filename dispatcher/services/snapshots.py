@@ -52,7 +52,7 @@ class Manifest(BaseModel):
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-class FileService:
+class SnapshotService:
     """Keeps snapshots; the manifest itself is a blob under the snapshot's id."""
 
     def __init__(self, blobs: Blobs) -> None:

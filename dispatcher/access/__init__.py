@@ -1,0 +1,7 @@
+"""Who calls, and what they may do.
+
+- `principals.py`: the callers: user, service account, run, agent.
+- `permissions.py`: the table of actions, roles and scopes. Pure.
+- `isolation.py`: which runs may submit to which compute target. Pure.
+- `tokens.py`: tokens are issued and checked.
+"""

@@ -1,0 +1,1 @@
+"""Functions over the wire that return typed records; the layer knows HTTP and records only."""

@@ -1,0 +1,44 @@
+"""All that handlers may call."""
+
+from dataclasses import dataclass
+
+from dispatcher.access.tokens import TokenService
+from dispatcher.server.idempotency import Idempotency
+from dispatcher.services.artifacts import ArtifactService
+from dispatcher.services.catalog import Catalog
+from dispatcher.services.environments import EnvironmentService
+from dispatcher.services.explaining import ExplainService
+from dispatcher.services.mlflow.house import Mlflow
+from dispatcher.services.models import ModelService
+from dispatcher.services.parking import ParkingService
+from dispatcher.services.snapshots import SnapshotService
+from dispatcher.services.status import StatusService
+from dispatcher.services.submission import SubmissionService
+from dispatcher.services.sweeps import SweepService
+from dispatcher.services.tracking import TrackingService
+from dispatcher.services.waiters import Waiters
+from dispatcher.store.contract import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that handlers may call."""
+
+    store: Store
+    access: TokenService
+    status: StatusService
+    submission: SubmissionService
+    sweeps: SweepService
+    tracking: TrackingService
+    snapshots: SnapshotService
+    artifacts: ArtifactService
+    models: ModelService
+    catalog: Catalog
+    environments: EnvironmentService
+    parking: ParkingService
+    explaining: ExplainService
+    waiters: Waiters
+    idempotency: Idempotency
+    mlflow: Mlflow
+    service_id: str
+    version: str
