@@ -83,11 +83,8 @@ class RpcClient:
             number = self._next
             self._pending[number] = future
         try:
-            self._sender.send({"id": number, "op": op, **fields})
+            self._send({"id": number, "op": op, **fields})
             return future.result(seconds)
-        except OSError as error:  # half a request is of no use to the peer
-            self.close()
-            raise RpcFailed(f"{self._peer} is gone: {error}") from error
         except NotInTime as error:
             raise RpcTimeout(f"{self._peer} did not answer {op} in {seconds:g} s") from error
         finally:
@@ -115,6 +112,13 @@ class RpcClient:
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             log.info("connection to %s lost", self._peer, exc_info=True)
         self._lose()
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        try:
+            self._sender.send(request)
+        except OSError as error:
+            self.close()  # half a request is of no use to the peer
+            raise RpcFailed(f"{self._peer} is gone: {error}") from error
 
     def _receive(self, message: Dict[str, Any]) -> None:
         if "id" not in message:

@@ -75,7 +75,7 @@ def test_a_call_without_an_answer_times_out_and_its_late_answer_harms_nobody(
 ) -> None:
     with ThreadPoolExecutor() as pool:
         pair = Pair({"wait": lambda: gate.wait() and {}, "now": dict}, execute=pool.submit)
-        with pytest.raises(RpcTimeout, match="did not answer wait in 0.01 s"):
+        with pytest.raises(RpcTimeout, match="did not answer wait in"):
             pair.call("wait", seconds=0.01)
         gate.set()
         assert pair.call("now")["ok"]
