@@ -183,16 +183,16 @@ def ping(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
 
 @command(app)
 def clear(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
-    """End the jobs that the target has and no run accounts for (its `strays`).
+    """End the jobs that the target has and no run accounts for (its orphan jobs).
 
     There are such when the database was put back to an earlier state while runs went on.
     """
     found = scope.service.post(f"/targets/{_chosen(word, name)}/clear", {})
-    strays = [{"job": job, "state": state} for job, state in found["strays"].items()]
+    orphans = [{"job": job, "state": state} for job, state in found["orphan_jobs"].items()]
     scope.note(
-        f"jobs that are being ended: {len(strays)}" if strays else "there is nothing to clear"
+        f"jobs that are being ended: {len(orphans)}" if orphans else "there is nothing to clear"
     )
-    return Shown(strays, ("job", "state"))
+    return Shown(orphans, ("job", "state"))
 
 
 @command(app)
