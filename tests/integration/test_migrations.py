@@ -64,7 +64,9 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
     SqlStore(url).close()  # opening it again changes nothing
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007"])
+@pytest.mark.parametrize(
+    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+)
 def test_a_database_of_each_earlier_release_is_migrated(url: str, revision: str) -> None:
     experiment = {"id": "i", "name": "e", "created_at": 1.0, "tags": "{}"}
     database_at(url, revision, {"experiments": [experiment]})

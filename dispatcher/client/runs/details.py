@@ -23,15 +23,6 @@ def details(record: Dict[str, Any], logs: Dict[str, str]) -> Dict[str, Any]:
         "outputDatasets": [],
         "runDefinition": record.get("definition"),
         "logFiles": logs,
-        "submittedBy": _user(),
+        "submittedBy": record.get("submitted_by"),
     }
     return {key: value for key, value in told.items() if value is not None}
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a user id without a name, as in many containers
-        return "unknown"
