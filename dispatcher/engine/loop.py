@@ -25,6 +25,7 @@ from dispatcher.engine.ledger import Ledger
 from dispatcher.engine.placing import Placer
 from dispatcher.engine.turn import Turn
 from dispatcher.services.status import Fence, StatusService
+from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.leases.contract import Holder
 from dispatcher.store.runs.contract import Change
@@ -74,7 +75,7 @@ class Engine:
         self._lazy: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._turned_at = -BURST
         self._own: dict[str, int] = {}  # what this engine is committing: run id -> version
-        store.on_commit(self._committed)
+        store.subscribe(self._committed)
 
     def post(self, message: Message) -> None:
         """Hand over what was seen; any thread."""
@@ -100,9 +101,9 @@ class Engine:
         if self._thread.is_alive():
             self._thread.join(10)
 
-    def _committed(self, runs: Sequence[Run]) -> None:
-        """Called by the store's writer. What the engine itself committed it knows already."""
-        others = [run for run in runs if self._own.get(run.id) != run.version]
+    def _committed(self, commit: Commit) -> None:
+        """What the engine itself committed it knows already."""
+        others = [run for run in commit.runs if self._own.get(run.id) != run.version]
         if others:
             self._inbox.put(Committed(others))
 

@@ -29,6 +29,7 @@ from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import OURS, SweepService
 from dispatcher.services.tracking import Chunk, TrackingService
 from dispatcher.services.trials import Trial, all_trials
+from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Sweeper:
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
         self._books: dict[str, Book] = {}
         self._fence: Fence | None = None
-        store.on_commit(self._committed)
+        store.subscribe(self._committed)
 
     def start(self, parts: Parts, fence: Callable[[], Fence | None]) -> None:
         """Drive, while `fence` says that this process leads."""
@@ -90,9 +91,9 @@ class Sweeper:
         if self._books:
             self._inbox.put(Heard(ids))
 
-    def _committed(self, runs: Sequence[Run]) -> None:
-        """Called by the store's writer."""
-        for run in runs:
+    def _committed(self, commit: Commit) -> None:
+        """Called by the thread that delivers the commit."""
+        for run in commit.runs:
             if run.spec.type == TYPE or run.spec.parent_id in self._books:
                 self._inbox.put(run)
 

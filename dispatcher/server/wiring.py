@@ -157,7 +157,7 @@ def _services(
         environments=EnvironmentService(store, time.time),
         parking=ParkingService(store, status, fleet),
         explaining=ExplainService(store, fleet),
-        waiters=Waiters(store, shared=settings.shared),
+        waiters=Waiters(store),
         idempotency=Idempotency(store, time.time),
         mlflow=Mlflow(
             MlflowExperiments(store, time.time),

@@ -1,23 +1,19 @@
-"""Whoever waits for runs is woken by the commit that ended the wait.
+"""Callers that wait for runs are woken by the commit that ends their wait.
 
-Registering comes before reading, so no change can fall between the two. Commits of this process
-hand the runs that they changed to their waiters (through `Store.on_commit`); for those made by
-another process, one task asks the store about all waited-for runs each second: one query, however
-many wait.
+A caller is registered before its runs are read, so no change can fall between the two. Commits of
+every process arrive through `Store.subscribe`.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Sequence
 
 from dispatcher.access.permissions import Grant
-from dispatcher.core.errors import DispatcherError, RunNotFound
+from dispatcher.core.errors import RunNotFound
 from dispatcher.core.lifecycle import Run
+from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store
 
-ELSEWHERE = 1.0  # seconds between two looks for commits of other processes
 Done = Callable[[Run], bool]
-log = logging.getLogger(__name__)
 
 
 class _Wait:
@@ -43,26 +39,20 @@ class _Wait:
 class Waiters:
     """Callers by run id, all on one event loop."""
 
-    def __init__(self, store: Store, *, shared: bool) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._shared = shared
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[str, set[_Wait]] = {}
-        self._watch: asyncio.Task[None] | None = None
         self._closing = False
-        store.on_commit(self._committed)
+        store.subscribe(self._committed)
 
     def start(self) -> None:
         """Bind to the running loop; call it there before the first wait."""
         self._loop = asyncio.get_running_loop()
-        if self._shared:
-            self._watch = asyncio.create_task(self._look_elsewhere())
 
     def stop(self) -> None:
-        """Let everyone go, so that a closing server does not hold its clients."""
+        """End all waits, so that a closing server does not hold its clients."""
         self._closing = True
-        if self._watch:
-            self._watch.cancel()
         for waits in list(self._waiting.values()):
             for wait in waits:
                 wait.over.set()
@@ -102,23 +92,15 @@ class Waiters:
                 if not waits:
                     del self._waiting[run_id]
 
-    def _committed(self, runs: Sequence[Run]) -> None:
-        """Called by the writer, from its thread."""
+    def _committed(self, commit: Commit) -> None:
+        """Called by the thread that delivers the commit."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._hand_over, runs)
+            self._loop.call_soon_threadsafe(self._hand_over, commit.runs)
 
     def _hand_over(self, runs: Sequence[Run]) -> None:
         for run in runs:
             for wait in list(self._waiting.get(run.id, ())):
                 wait.offer(run)
-
-    async def _look_elsewhere(self) -> None:
-        while True:
-            await asyncio.sleep(ELSEWHERE)
-            try:
-                self._hand_over(list((await self._read(list(self._waiting))).values()))
-            except DispatcherError:  # the store is away: the waiters' own deadlines hold
-                log.warning("cannot look for changes of other processes", exc_info=True)
 
     async def _read(self, ids: Collection[str]) -> dict[str, Run]:
         if not ids:

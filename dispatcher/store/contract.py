@@ -7,13 +7,14 @@ store. What it raises undoes its own changes alone. When `write` has returned, t
 durable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from dispatcher.core.lifecycle import Run
 from dispatcher.store.artifacts.contract import Artifacts
+from dispatcher.store.commits import Subscriber
 from dispatcher.store.documents.contract import Documents, Params
 from dispatcher.store.environments.contract import Environments
+from dispatcher.store.events.contract import SERVICE, Events
 from dispatcher.store.labels.contract import Labels
 from dispatcher.store.leases.contract import Leases
 from dispatcher.store.metrics.contract import Metrics
@@ -22,10 +23,13 @@ from dispatcher.store.runs.contract import Runs
 from dispatcher.store.sweeps.contract import Sweeps
 
 T = TypeVar("T")
-OnCommit = Callable[[Sequence[Run]], None]
 
 
 class Transaction(Protocol):
+    """The calls on each noun, over one state of the store."""
+
+    @property
+    def events(self) -> Events: ...
     @property
     def runs(self) -> Runs: ...
     @property
@@ -49,13 +53,26 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Do the work in a transaction; durable on return. Raises StoreUnavailable."""
+    """A database, or the like of one in memory."""
+
+    def write(self, work: Callable[[Transaction], T], actor: str = SERVICE) -> T:
+        """Do the work in a transaction; durable on return.
+
+        Args:
+            work: Called with the transaction, perhaps more than once.
+            actor: The principal under whose name its events are recorded.
+
+        Raises:
+            StoreUnavailable: The database cannot be reached; nothing was acknowledged.
+        """
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Look at one consistent state. Raises StoreUnavailable."""
 
-    def on_commit(self, listener: OnCommit) -> None:
-        """Call `listener` after each commit of this process with the runs that it changed."""
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` of each later commit, of every process, once and in order."""
+
+    def check(self) -> None:
+        """Raise StoreUnavailable if writes cannot be taken any more."""
 
     def close(self) -> None: ...

@@ -1,13 +1,17 @@
 """A store in dicts, for tests: held to the contract of the databases. Nothing survives it."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from dispatcher.store.artifacts.memory import MemoryArtifacts
-from dispatcher.store.contract import OnCommit
+from dispatcher.store.commits import Commit, CommitFeed, Subscriber
 from dispatcher.store.documents.memory import MemoryDocuments, MemoryParams
 from dispatcher.store.environments.memory import MemoryEnvironments
+from dispatcher.store.events.contract import SERVICE, NewEvent, numbered
+from dispatcher.store.events.memory import MemoryEvents
+from dispatcher.store.events.reading import read_commit
 from dispatcher.store.labels.memory import MemoryLabels
 from dispatcher.store.leases.memory import MemoryLeases
 from dispatcher.store.memory_state import State
@@ -22,43 +26,59 @@ T = TypeVar("T")
 class MemoryStore:
     """See `contract.Store`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._state = State()
+        self._clock = clock
         self._lock = threading.Lock()
-        self._listeners: list[OnCommit] = []
+        self._feed = CommitFeed(self)
 
-    def write(self, work: Callable[["MemoryTransaction"], T]) -> T:
+    def write(self, work: Callable[["MemoryTransaction"], T], actor: str = SERVICE) -> T:
         with self._lock:
             state = self._state.copied()
             transaction = MemoryTransaction(state)
             answer = work(transaction)
+            first, now = len(state.events) + 1, self._clock()
+            events = [
+                numbered(event, first + k, actor=actor, now=now)
+                for k, event in enumerate(transaction.pending)
+            ]
+            state.events.extend(events)
             self._state = state
-        touched = list(transaction.runs.touched.values())
-        for listener in self._listeners if touched else ():
-            listener(touched)
+            self._feed.committed(Commit(events, list(transaction.runs.changed.values())))
         return answer
 
     def read(self, work: Callable[["MemoryTransaction"], T]) -> T:
         return work(MemoryTransaction(self._state))
 
-    def on_commit(self, listener: OnCommit) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Subscriber) -> None:
+        self._feed.subscribe(subscriber)
+
+    def check(self) -> None:
+        """Memory can always be written."""
 
     def close(self) -> None:
-        self._listeners.clear()
+        """Nothing is open."""
+
+    def last_event(self) -> int:
+        return len(self._state.events)
+
+    def events_after(self, position: int, limit: int) -> Commit:
+        return self.read(lambda tx: read_commit(tx, position, limit))
 
 
 class MemoryTransaction:
     """See `contract.Transaction`."""
 
     def __init__(self, state: State) -> None:
-        self.runs = MemoryRuns(state)
-        self.labels = MemoryLabels(state)
+        self.pending: list[NewEvent] = []
+        self.events = MemoryEvents(state, self.pending)
+        self.runs = MemoryRuns(state, self.events)
+        self.labels = MemoryLabels(state, self.events)
         self.metrics = MemoryMetrics(state)
         self.params = MemoryParams(state)
         self.documents = MemoryDocuments(state)
         self.artifacts = MemoryArtifacts(state)
-        self.registry = MemoryRegistry(state)
+        self.registry = MemoryRegistry(state, self.events)
         self.leases = MemoryLeases(state)
-        self.sweeps = MemorySweeps(state)
-        self.environments = MemoryEnvironments(state)
+        self.sweeps = MemorySweeps(state, self.events)
+        self.environments = MemoryEnvironments(state, self.events)

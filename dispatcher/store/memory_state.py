@@ -9,9 +9,9 @@ from dispatcher.core.sweeps import Sweep
 from dispatcher.store.artifacts.contract import Artifact
 from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.environments.contract import RegisteredEnvironment
+from dispatcher.store.events.contract import RecordedEvent
 from dispatcher.store.metrics.contract import Point
 from dispatcher.store.registry.contract import Experiment
-from dispatcher.store.runs.contract import RecordedEvent
 
 Pairs = dict[str, str | None]
 
@@ -21,7 +21,7 @@ class State:
     """Everything that is kept. Copied before a write, so that one that raises changes nothing."""
 
     runs: dict[str, Run] = field(default_factory=dict)
-    events: dict[str, list[RecordedEvent]] = field(default_factory=dict)
+    events: list[RecordedEvent] = field(default_factory=list)
     tags: dict[str, Pairs] = field(default_factory=dict)
     properties: dict[str, Pairs] = field(default_factory=dict)
     offsets: dict[tuple[str, int, str], int] = field(default_factory=dict)
@@ -41,6 +41,6 @@ class State:
     def copied(self) -> "State":
         """Deep enough: values are frozen, containers are not."""
         fields: dict[str, Any] = {name: copy.copy(value) for name, value in vars(self).items()}
-        for name in ("events", "tags", "properties"):
+        for name in ("tags", "properties"):
             fields[name] = {key: copy.copy(inner) for key, inner in fields[name].items()}
         return State(**fields)

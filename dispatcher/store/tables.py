@@ -2,9 +2,11 @@
 
 from sqlmodel import SQLModel
 
+from dispatcher.store import counters as _counters  # noqa: F401
 from dispatcher.store.artifacts import rows as _artifacts  # noqa: F401
 from dispatcher.store.documents import rows as _documents  # noqa: F401
 from dispatcher.store.environments import rows as _environments  # noqa: F401
+from dispatcher.store.events import rows as _events  # noqa: F401
 from dispatcher.store.labels import rows as _labels  # noqa: F401
 from dispatcher.store.leases import rows as _leases  # noqa: F401
 from dispatcher.store.metrics import rows as _metrics  # noqa: F401

@@ -16,6 +16,7 @@ from dispatcher.store.artifacts.testing import ArtifactContract
 from dispatcher.store.contract import Store
 from dispatcher.store.documents.testing import DocumentContract
 from dispatcher.store.environments.testing import EnvironmentContract
+from dispatcher.store.events.testing import EventContract
 from dispatcher.store.labels.testing import LabelContract
 from dispatcher.store.leases.testing import LeaseContract
 from dispatcher.store.metrics.testing import MetricsContract
@@ -39,7 +40,7 @@ class TransactionContract:
 
     def test_a_commit_tells_which_runs_it_changed(self, store: Store) -> None:
         heard: list[str] = []
-        store.on_commit(lambda runs: heard.extend(run.id for run in runs))
+        store.subscribe(lambda commit: heard.extend(run.id for run in commit.runs))
         [run] = add(store, make("r"))
         store.write(lambda tx: tx.runs.save([change(run, Placed((Share("n"),)))]))
         store.write(lambda tx: tx.labels.set_tags("r", {"a": "b"}))
@@ -70,6 +71,7 @@ class StoreContract(
     ArtifactContract,
     RegistryContract,
     EnvironmentContract,
+    EventContract,
     SweepContract,
     LeaseContract,
 ):

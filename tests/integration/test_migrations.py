@@ -64,9 +64,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
     SqlStore(url).close()  # opening it again changes nothing
 
 
-@pytest.mark.parametrize(
-    "revision", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
-)
+@pytest.mark.parametrize("revision", [f"{k:04}" for k in range(1, 10)])
 def test_a_database_of_each_earlier_release_is_migrated(url: str, revision: str) -> None:
     experiment = {"id": "i", "name": "e", "created_at": 1.0, "tags": "{}"}
     database_at(url, revision, {"experiments": [experiment]})
@@ -105,6 +103,29 @@ def test_the_runs_of_an_earlier_release_are_listed_by_their_start(url: str) -> N
     listed = store.read(lambda tx: tx.runs.query(RunQuery(experiment="e")))
     store.close()
     assert ids(listed) == ["queued", "a", "d", "b"]
+
+
+def test_the_histories_of_an_earlier_releases_runs_become_one_log(url: str) -> None:
+    def event(run_id: str, version: int, name: str, at: float) -> dict[str, Any]:
+        data = json.dumps({"started_at": at} if name == "Started" else {})
+        row = {"run_id": run_id, "version": version, "attempt": 1, "type": name}
+        return {**row, "at": at, "data": data}
+
+    history = [
+        event("a", 1, "Submitted", 1.0), event("a", 2, "Placed", 3.0),
+        event("a", 3, "Started", 4.0), event("b", 1, "Submitted", 2.0),
+    ]  # fmt: skip
+    experiment = {"name": "e", "id": "i", "created_at": 1.0, "tags": "{}"}
+    database_at(url, "0007", {"events": history, "experiments": [experiment]})
+    store = SqlStore(url)
+    store.write(lambda tx: tx.runs.add([make("c")]))
+    events = store.read(lambda tx: tx.events.after(0, 10))
+    assert [(e.id, e.kind, e.run_id, e.version) for e in events] == [
+        (1, "run.Submitted", "a", 1), (2, "run.Submitted", "b", 1), (3, "run.Placed", "a", 2),
+        (4, "run.Started", "a", 3), (5, "run.Submitted", "c", 1),
+    ]  # fmt: skip
+    assert store.read(lambda tx: tx.events.of_run("a"))[2].data == {"started_at": 4.0}
+    store.close()
 
 
 def test_a_database_of_a_newer_release_is_refused(url: str) -> None:

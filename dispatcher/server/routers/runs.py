@@ -224,9 +224,9 @@ def explain_run(run_id: str, services: S) -> dict[str, Any]:
 def read_attempts(run_id: str, services: S) -> dict[str, Any]:
     """The history of a run: every event, with the evidence of how each attempt ended."""
     services.status.get(run_id)
-    events = services.store.read(lambda tx: tx.runs.events(run_id))
+    events = services.store.read(lambda tx: tx.events.of_run(run_id))
     shown = [
-        {"version": e.version, "attempt": e.attempt, "type": e.type, "at": moment(e.at), **e.data}
+        {"version": e.version, "attempt": e.attempt, "type": e.change, "at": moment(e.at), **e.data}
         for e in events
     ]
     return {"events": shown, "attempts": [e for e in shown if e["type"] == "Exited"]}

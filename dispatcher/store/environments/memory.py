@@ -1,18 +1,25 @@
 """Registered environments of the store in memory."""
 
 from dispatcher.store.environments.contract import RegisteredEnvironment
+from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.memory_state import State
 
 
 class MemoryEnvironments:
     """See `contract.Environments`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, events: Events) -> None:
         self._state = state
+        self._events = events
 
     def add(self, environment: RegisteredEnvironment) -> bool:
         key = (environment.name, environment.version)
-        return self._state.environments.setdefault(key, environment) is environment
+        if key in self._state.environments:
+            return False
+        self._state.environments[key] = environment
+        data = {"version": environment.version}
+        self._events.add([NewEvent("environment.Registered", environment.name, data=data)])
+        return True
 
     def find(self, name: str, version: int | None = None) -> RegisteredEnvironment | None:
         found = self.versions(name)

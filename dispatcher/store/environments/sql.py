@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, tuple_
 
+from dispatcher.store.counters import insert_missing
 from dispatcher.store.environments.contract import RegisteredEnvironment
 from dispatcher.store.environments.rows import EnvironmentRow
-from dispatcher.store.runs.sql import insert_missing
+from dispatcher.store.events.contract import Events, NewEvent
 
 ENVIRONMENTS = EnvironmentRow.__table__  # type: ignore[attr-defined]
 
@@ -15,13 +16,18 @@ ENVIRONMENTS = EnvironmentRow.__table__  # type: ignore[attr-defined]
 class SqlEnvironments:
     """See `contract.Environments`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, events: Events) -> None:
         self._connection = connection
+        self._events = events
 
     def add(self, environment: RegisteredEnvironment) -> bool:
         row = {**vars(environment), "definition": json.dumps(dict(environment.definition))}
         new = insert_missing(self._connection, ENVIRONMENTS).returning(ENVIRONMENTS.c.version)
-        return self._connection.execute(new, row).first() is not None
+        if self._connection.execute(new, row).first() is None:
+            return False
+        data = {"version": environment.version}
+        self._events.add([NewEvent("environment.Registered", environment.name, data=data)])
+        return True
 
     def find(self, name: str, version: int | None = None) -> RegisteredEnvironment | None:
         wanted = select(ENVIRONMENTS).where(ENVIRONMENTS.c.name == name)

@@ -3,6 +3,17 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
+from dispatcher.store.events.contract import NewEvent
+
+MOST_NAMES = 100  # named by an event; a sweep tags its run with a thousand
+
+
+def label_event(change: str, run_id: str, names: Iterable[str]) -> NewEvent:
+    """`labels.TagsSet`, `labels.TagsRemoved`, `labels.PropertiesAdded` or `labels.Described`."""
+    return NewEvent(
+        f"labels.{change}", run_id, data={"names": sorted(names)[:MOST_NAMES]}, run_id=run_id
+    )
+
 
 def wanted(
     filters: Iterable[tuple[str, tuple[str | None] | None]], have: Mapping[str, str | None]

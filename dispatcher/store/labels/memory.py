@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from dispatcher.core.errors import PropertyConflict
+from dispatcher.store.events.contract import Events
+from dispatcher.store.labels.contract import label_event
 from dispatcher.store.memory_state import Pairs, State
 
 
 class MemoryLabels:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, events: Events) -> None:
         self._state = state
+        self._events = events
 
     def tags(self, ids: Collection[str]) -> dict[str, Pairs]:
         return _read(self._state.tags, ids)
@@ -35,23 +38,31 @@ class MemoryLabels:
         self._state.properties.update({run_id: dict(pairs) for run_id, pairs in properties.items()})
 
     def set_tags(self, run_id: str, tags: Mapping[str, str | None]) -> None:
-        self._state.tags.setdefault(run_id, {}).update(tags)
+        if tags:
+            self._state.tags.setdefault(run_id, {}).update(tags)
+            self._events.add([label_event("TagsSet", run_id, tags)])
 
     def remove_tags(self, run_id: str, keys: Collection[str]) -> None:
         for key in keys:
             self._state.tags.get(run_id, {}).pop(key, None)
+        if keys:
+            self._events.add([label_event("TagsRemoved", run_id, keys)])
 
     def add_properties(self, run_id: str, properties: Mapping[str, str | None]) -> None:
         have = self._state.properties.setdefault(run_id, {})
         for key, value in properties.items():
             if key in have and have[key] != value:
                 raise PropertyConflict(f"property {key!r} of run {run_id} is {have[key]!r}")
+        new = properties.keys() - have.keys()
         have.update(properties)
+        if new:
+            self._events.add([label_event("PropertiesAdded", run_id, new)])
 
     def describe(self, run_id: str, fields: Mapping[str, str | None]) -> None:
-        if run_id in self._state.runs:
+        if fields and run_id in self._state.runs:
             changed: dict[str, Any] = dict(fields)
             self._state.runs[run_id] = replace(self._state.runs[run_id], **changed)
+            self._events.add([label_event("Described", run_id, fields)])
 
 
 def _read(pairs: Mapping[str, Pairs], ids: Collection[str]) -> dict[str, Pairs]:

@@ -7,14 +7,17 @@ from sqlalchemy import Connection, delete, select, update
 
 from dispatcher.core.errors import PropertyConflict
 from dispatcher.store import bulk
+from dispatcher.store.events.contract import Events
+from dispatcher.store.labels.contract import label_event
 from dispatcher.store.runs.sql import PROPERTIES, RUNS, TAGS, chunks
 
 
 class SqlLabels:
     """See `contract.Labels`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, events: Events) -> None:
         self._connection = connection
+        self._events = events
 
     def tags(self, ids: Collection[str]) -> dict[str, dict[str, str | None]]:
         return self._read(TAGS, ids)
@@ -33,10 +36,18 @@ class SqlLabels:
         return [(row[0], row[1], row[2]) for row in self._connection.execute(statement)]
 
     def set_tags(self, run_id: str, tags: Mapping[str, str | None]) -> None:
-        self.remove_tags(run_id, tags.keys())
+        if not tags:
+            return
+        self._delete_tags(run_id, tags.keys())
         self._insert(TAGS, run_id, tags)
+        self._events.add([label_event("TagsSet", run_id, tags)])
 
     def remove_tags(self, run_id: str, keys: Collection[str]) -> None:
+        if keys:
+            self._delete_tags(run_id, keys)
+            self._events.add([label_event("TagsRemoved", run_id, keys)])
+
+    def _delete_tags(self, run_id: str, keys: Collection[str]) -> None:
         for some in chunks(keys):
             self._connection.execute(
                 delete(TAGS).where(TAGS.c.run_id == run_id, TAGS.c.key.in_(some))
@@ -50,11 +61,15 @@ class SqlLabels:
                     f"property {key!r} of run {run_id} is {have[key]!r} and cannot be changed to "
                     f"{value!r}: properties are immutable, use a tag"
                 )
-        self._insert(PROPERTIES, run_id, {k: v for k, v in properties.items() if k not in have})
+        new = {key: value for key, value in properties.items() if key not in have}
+        if new:
+            self._insert(PROPERTIES, run_id, new)
+            self._events.add([label_event("PropertiesAdded", run_id, new)])
 
     def describe(self, run_id: str, fields: Mapping[str, str | None]) -> None:
         if fields:
             self._connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(**fields))
+            self._events.add([label_event("Described", run_id, fields)])
 
     def label_all(
         self,

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from dispatcher.store.counters import insert_missing
 from dispatcher.store.leases.contract import Holder
 from dispatcher.store.leases.rows import LeaseRow
-from dispatcher.store.runs.sql import insert_missing
 
 LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
 _TOKEN = (

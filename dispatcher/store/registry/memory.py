@@ -4,16 +4,20 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.memory_state import State
 from dispatcher.store.registry.contract import Experiment
 
 
 class MemoryRegistry:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, events: Events) -> None:
         self._state = state
+        self._events = events
 
     def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
         new = Experiment(new_id or str(uuid.uuid4()), name, now)
+        if name not in self._state.experiments:
+            self._events.add([NewEvent("experiment.Created", name, now)])
         return self._state.experiments.setdefault(name, new)
 
     def experiments(self) -> list[Experiment]:
@@ -30,18 +34,24 @@ class MemoryRegistry:
     def put_experiment(self, experiment: Experiment) -> None:
         if experiment.name in self._state.experiments:
             self._state.experiments[experiment.name] = experiment
+            self._events.add([NewEvent("experiment.Changed", experiment.name)])
 
     def delete_experiment(self, name: str) -> None:
         self._state.experiments.pop(name, None)
+        self._events.add([NewEvent("experiment.Deleted", name)])
 
     def targets(self) -> dict[str, dict[str, Any]]:
         return dict(sorted(self._state.targets.items()))
 
     def put_target(self, name: str, config: Mapping[str, Any]) -> None:
         self._state.targets[name] = dict(config)
+        self._events.add([NewEvent("target.Attached", name)])
 
     def delete_target(self, name: str) -> bool:
-        return self._state.targets.pop(name, None) is not None
+        there = self._state.targets.pop(name, None) is not None
+        if there:
+            self._events.add([NewEvent("target.Detached", name)])
+        return there
 
     def recall(self, key: str) -> tuple[str, str] | None:
         return self._state.answers.get(key)

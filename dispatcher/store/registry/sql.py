@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from dispatcher.store.counters import insert_missing
+from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.registry.rows import AnswerRow, ExperimentRow, MetaRow, TargetRow
-from dispatcher.store.runs.sql import insert_missing
 
 EXPERIMENTS = ExperimentRow.__table__  # type: ignore[attr-defined]
 TARGETS = TargetRow.__table__  # type: ignore[attr-defined]
@@ -22,8 +23,9 @@ _BY_ID = select(EXPERIMENTS).where(EXPERIMENTS.c.id == bindparam("wanted"))
 class SqlRegistry:
     """See `contract.Registry`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, events: Events) -> None:
         self._connection = connection
+        self._events = events
 
     def experiment(self, name: str, *, now: float, new_id: str | None = None) -> Experiment:
         row = self._connection.execute(_BY_NAME, {"wanted": name}).first()
@@ -31,6 +33,7 @@ class SqlRegistry:
             fresh = new_id or str(uuid.uuid4())
             new = {"id": fresh, "name": name, "created_at": now, "tags": "{}"}
             self._connection.execute(insert_missing(self._connection, EXPERIMENTS), [new])
+            self._events.add([NewEvent("experiment.Created", name, now)])
             row = self._connection.execute(_BY_NAME, {"wanted": name}).one()
         return _experiment(row)
 
@@ -51,24 +54,28 @@ class SqlRegistry:
         self._connection.execute(
             update(EXPERIMENTS).where(EXPERIMENTS.c.name == experiment.name).values(fields)
         )
+        self._events.add([NewEvent("experiment.Changed", experiment.name)])
 
     def delete_experiment(self, name: str) -> None:
         self._connection.execute(delete(EXPERIMENTS).where(EXPERIMENTS.c.name == name))
+        self._events.add([NewEvent("experiment.Deleted", name)])
 
     def targets(self) -> dict[str, dict[str, Any]]:
         rows = self._connection.execute(select(TARGETS).order_by(TARGETS.c.name))
         return {row.name: json.loads(row.config) for row in rows}
 
     def put_target(self, name: str, config: Mapping[str, Any]) -> None:
-        self.delete_target(name)
+        self._connection.execute(delete(TARGETS).where(TARGETS.c.name == name))
         self._connection.execute(
             insert(TARGETS), [{"name": name, "config": json.dumps(dict(config))}]
         )
+        self._events.add([NewEvent("target.Attached", name)])
 
     def delete_target(self, name: str) -> bool:
-        return bool(
-            self._connection.execute(delete(TARGETS).where(TARGETS.c.name == name)).rowcount
-        )
+        there = self._connection.execute(delete(TARGETS).where(TARGETS.c.name == name)).rowcount
+        if there:
+            self._events.add([NewEvent("target.Detached", name)])
+        return bool(there)
 
     def recall(self, key: str) -> tuple[str, str] | None:
         row = self._connection.execute(select(ANSWERS).where(ANSWERS.c.key == key)).first()

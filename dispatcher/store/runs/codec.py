@@ -5,15 +5,16 @@ stored and read by that name.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
 from dispatcher.core.jobs import Evidence
 from dispatcher.core.lifecycle import Event, Run, Slot, Status
 from dispatcher.core.scheduling import Share
+from dispatcher.store.events.contract import RUN_KIND, NewEvent
 from dispatcher.store.runs import specs
-from dispatcher.store.runs.contract import NOT_STARTED_AT, cursor_of
+from dispatcher.store.runs.contract import NOT_STARTED_AT, Change, cursor_of
 from dispatcher.store.runs.rows import RunRow
 
 _CODED = {"spec", "status", "begun_at"}  # columns that hold another type than the field has
@@ -100,8 +101,21 @@ def run_of(row: Mapping[str, Any]) -> Run:
     )
 
 
-def event_data(event: Event) -> dict[str, Any]:
-    """What an event carries, for the history; None and empty are left out."""
+def submitted(run: Run) -> NewEvent:
+    """The event of a run that is accepted."""
+    return NewEvent("run.Submitted", run.id, run.created_at, {}, run.id, run.version, run.attempt)
+
+
+def events_of(change: Change) -> Iterator[NewEvent]:
+    """The lifecycle events of a change, each with the run's version after it."""
+    before = change.before
+    for k, event in enumerate(change.events, before.version + 1):
+        kind = f"{RUN_KIND}{type(event).__name__}"
+        yield NewEvent(kind, before.id, change.at, _data(event), before.id, k, before.attempt)
+
+
+def _data(event: Event) -> dict[str, Any]:
+    """What an event carries; None and empty values are left out."""
     data = {name: _plain(value) for name, value in vars(event).items()}
     return {name: value for name, value in data.items() if value not in (None, (), [], {})}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from dispatcher.core.lifecycle import Event, Run
 from dispatcher.core.search import Clause, Order
@@ -16,16 +16,6 @@ class Change:
     after: Run
     events: tuple[Event, ...]
     at: float
-
-
-@dataclass(frozen=True)
-class RecordedEvent:
-    run_id: str
-    version: int
-    attempt: int
-    type: str
-    at: float
-    data: Mapping[str, Any]
 
 
 PageCursor = tuple[float, int]  # in a list of runs: when it began, and its submission number
@@ -89,6 +79,12 @@ class RunSearch:
 
 
 class Runs(Protocol):
+    """Calls on runs. A stored run that cannot be read is left out of every answer."""
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The runs that this transaction met and could not read, and why."""
+
     def add(self, runs: Sequence[Run]) -> list[Run]:
         """Store new runs; answers them with `seq` and `number` set, in the order given."""
 
@@ -101,8 +97,9 @@ class Runs(Protocol):
         """Children of a parent by their durable key."""
 
     def save(self, changes: Sequence[Change]) -> set[str]:
-        """Store each change whose run is still as it was read, with its events; answers the ids of
-        the others.
+        """Store each change whose run still has the version that was read, with its events.
+
+        Answers the ids of the others: they have moved meanwhile, or are gone, and are unchanged.
         """
 
     def owed(self) -> list[Run]:
@@ -125,6 +122,3 @@ class Runs(Protocol):
 
     def children_by_status(self, parents: Collection[str]) -> dict[str, dict[str, int]]:
         """How many direct children each of these runs has, by status."""
-
-    def events(self, run_id: str) -> list[RecordedEvent]:
-        """All events of a run, oldest first."""

@@ -5,17 +5,20 @@ from dataclasses import replace
 
 from dispatcher.core.errors import RunConflict
 from dispatcher.core.lifecycle import Run
+from dispatcher.store.events.memory import MemoryEvents
 from dispatcher.store.labels.contract import wanted
 from dispatcher.store.memory_state import State
-from dispatcher.store.runs.codec import bucket, event_data
-from dispatcher.store.runs.contract import Change, RecordedEvent, RunQuery, RunSearch, cursor_of
+from dispatcher.store.runs.codec import bucket, events_of, submitted
+from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, cursor_of
 from dispatcher.store.runs.memory_search import find
 
 
 class MemoryRuns:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, events: MemoryEvents) -> None:
         self._state = state
-        self.touched: dict[str, Run] = {}
+        self._events = events
+        self.changed: dict[str, Run] = {}
+        self.unreadable: dict[str, str] = {}
 
     def add(self, runs: Sequence[Run]) -> list[Run]:
         stored = []
@@ -28,9 +31,8 @@ class MemoryRuns:
             name = f"experiment:{run.spec.experiment}"
             numbers[name] = numbers.get(name, 0) + 1
             new = replace(run, seq=numbers["runs"], number=numbers[name])
-            self._state.runs[run.id] = self.touched[run.id] = new
-            submitted = RecordedEvent(run.id, 1, 1, "Submitted", run.created_at, {})
-            self._state.events[run.id] = [submitted]
+            self._state.runs[run.id] = self.changed[run.id] = new
+            self._events.add([submitted(new)])
             stored.append(new)
         return stored
 
@@ -46,23 +48,17 @@ class MemoryRuns:
         }
 
     def save(self, changes: Sequence[Change]) -> set[str]:
-        lost = set()
+        stale = set()
         for change in changes:
             before, after = change.before, change.after
             known = self._state.runs.get(before.id)
             if known is None or known.version != before.version:
-                lost.add(before.id)
+                stale.add(before.id)
                 continue
             labels = {n: getattr(known, n) for n in ("display_name", "description", "child_policy")}
-            self._state.runs[after.id] = self.touched[after.id] = replace(after, **labels)
-            self._state.events[after.id].extend(
-                RecordedEvent(
-                    before.id, before.version + 1 + k, before.attempt, type(event).__name__,
-                    change.at, event_data(event),
-                )
-                for k, event in enumerate(change.events)
-            )  # fmt: skip
-        return lost
+            self._state.runs[after.id] = self.changed[after.id] = replace(after, **labels)
+            self._events.add(list(events_of(change)))
+        return stale
 
     def owed(self) -> list[Run]:
         return [run for run in self._sorted() if bucket(run) == "owed"]
@@ -91,9 +87,6 @@ class MemoryRuns:
                 mine = counts.setdefault(run.spec.parent_id, {})
                 mine[run.status.value] = mine.get(run.status.value, 0) + 1
         return counts
-
-    def events(self, run_id: str) -> list[RecordedEvent]:
-        return list(self._state.events.get(run_id, ()))
 
     def _sorted(self) -> list[Run]:
         return sorted(self._state.runs.values(), key=lambda run: run.seq)

@@ -1,4 +1,4 @@
-"""Tables of runs, their events, and the counters that number them.
+"""The table of runs.
 
 A run's row has a column for what is searched or sorted by; the rest of its state is one JSON text.
 """
@@ -44,19 +44,3 @@ class RunRow(SQLModel, table=True):
     child_policy: str = Field(sa_column=text_column())
     spec: str = Field(sa_column=text_column())
     state: str = Field(sa_column=text_column())
-
-
-class EventRow(SQLModel, table=True):
-    __tablename__ = "events"
-    run_id: str = Field(sa_column=text_column(primary_key=True))
-    version: int = Field(primary_key=True)
-    attempt: int
-    type: str = Field(sa_column=text_column())
-    at: float
-    data: str = Field(sa_column=text_column())
-
-
-class CounterRow(SQLModel, table=True):
-    __tablename__ = "counters"
-    name: str = Field(sa_column=text_column(primary_key=True))
-    value: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -1,65 +1,66 @@
-"""Runs and their events in SQL."""
+"""Runs in SQL."""
 
-import json
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from dispatcher.core.lifecycle import TERMINAL, Run
 from dispatcher.store import bulk
+from dispatcher.store.counters import add_to_counter
+from dispatcher.store.events.contract import Events
 from dispatcher.store.labels.rows import PropertyRow, TagRow
-from dispatcher.store.runs.codec import event_data, moving, path_of, row_of, run_of
-from dispatcher.store.runs.contract import Change, RecordedEvent, RunQuery, RunSearch
-from dispatcher.store.runs.rows import CounterRow, EventRow, RunRow
+from dispatcher.store.runs.codec import events_of, moving, path_of, row_of, run_of, submitted
+from dispatcher.store.runs.contract import Change, RunQuery, RunSearch
+from dispatcher.store.runs.rows import RunRow
 from dispatcher.store.runs.sql_listing import below, listing
 from dispatcher.store.runs.sql_search import searching
 
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
-EVENTS = EventRow.__table__  # type: ignore[attr-defined]
-COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
 TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
+log = logging.getLogger(__name__)
 CHUNK = 500  # ids in one IN (…)
 _ENDED = [status.value for status in TERMINAL]
 _SAVE = (
     update(RUNS)
-    .where(RUNS.c.id == bindparam("b_id"), RUNS.c.version == bindparam("b_version"))
+    .where(RUNS.c.id == bindparam("b_id"))
     .values({name: bindparam(name) for name in (
         "status", "bucket", "version", "attempt", "started_at", "ended_at", "begun_at",
         "state")})
 )  # fmt: skip
-# Statements of the ways that are gone most are made once: making one costs as much as running it.
+# Precompiled statements for the hot paths; compiling one costs as much as executing it.
 _BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))
-_COUNT = (
-    update(COUNTERS)
-    .where(COUNTERS.c.name == bindparam("counter"))
-    .values(value=COUNTERS.c.value + bindparam("by"))
-    .returning(COUNTERS.c.value)
+_VERSIONS = (
+    select(RUNS.c.id, RUNS.c.version)
+    .where(RUNS.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(RUNS.c.seq)
+    .with_for_update()
 )
 
 
 class SqlRuns:
-    """See `contract.Runs`. `touched` gathers what this transaction added or changed."""
+    """See `contract.Runs`. `changed` gathers the runs that this transaction added or changed."""
 
-    def __init__(self, connection: Connection, touched: dict[str, Run]) -> None:
+    def __init__(self, connection: Connection, events: Events, changed: dict[str, Run]) -> None:
         self._connection = connection
-        self._touched = touched
+        self._events = events
+        self._changed = changed
+        self.unreadable: dict[str, str] = {}
 
     def add(self, runs: Sequence[Run]) -> list[Run]:
         if not runs:
             return []
-        last = self._count("runs", len(runs))
+        last = add_to_counter(self._connection, "runs", len(runs))
         by_experiment: dict[str, int] = {}
         for run in runs:
             name = run.spec.experiment
             by_experiment[name] = by_experiment.get(name, 0) + 1
         numbers = {
-            name: iter(range(self._count(f"experiment:{name}", n) - n + 1, 1 << 62))
+            name: iter(range(self._first_number(name, n), 1 << 62))
             for name, n in by_experiment.items()
         }
         stored = [
@@ -67,16 +68,15 @@ class SqlRuns:
             for k, run in enumerate(runs)
         ]
         bulk.add(self._connection, RUNS, [row_of(run) for run in stored])
-        accepted = [_event(run, run.version, "Submitted", run.created_at, {}) for run in stored]
-        bulk.add(self._connection, EVENTS, accepted)
-        self._touched.update((run.id, run) for run in stored)
+        self._events.add([submitted(run) for run in stored])
+        self._changed.update((run.id, run) for run in stored)
         return stored
 
     def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:
         found: dict[str, Run] = {}
         if len(ids) == 1 and not lock:
             rows = self._connection.execute(_BY_ID, {"wanted": next(iter(ids))}).mappings()
-            return {run.id: run for run in (run_of(dict(row)) for row in rows)}
+            return {run.id: run for row in rows if (run := self._read(dict(row)))}
         for some in chunks(ids):
             statement = select(RUNS).where(RUNS.c.id.in_(some))
             if lock:
@@ -94,14 +94,15 @@ class SqlRuns:
     def save(self, changes: Sequence[Change]) -> set[str]:
         if not changes:
             return set()
-        if self._saved(changes) == len(changes):
-            lost = set[str]()
-        else:
-            lost = self._moved(changes)
-            changes = [change for change in changes if change.before.id not in lost]
-        bulk.add(self._connection, EVENTS, [row for each in changes for row in _events(each)])
-        self._touched.update((change.after.id, change.after) for change in changes)
-        return lost
+        versions = self._lock_versions(change.before.id for change in changes)
+        stale = {c.before.id for c in changes if versions.get(c.before.id) != c.before.version}
+        current = [change for change in changes if change.before.id not in stale]
+        if current:
+            rows = [{**moving(change.after), "b_id": change.before.id} for change in current]
+            self._connection.execute(_SAVE, rows)
+        self._events.add([event for change in current for event in events_of(change)])
+        self._changed.update((change.after.id, change.after) for change in current)
+        return stale
 
     def owed(self) -> list[Run]:
         return self._runs(select(RUNS).where(RUNS.c.bucket == "owed").order_by(RUNS.c.seq))
@@ -148,72 +149,35 @@ class SqlRuns:
                 counts.setdefault(parent, {})[status] = number
         return counts
 
-    def events(self, run_id: str) -> list[RecordedEvent]:
-        statement = select(EVENTS).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.version)
-        return [
-            RecordedEvent(r.run_id, r.version, r.attempt, r.type, r.at, json.loads(r.data))
-            for r in self._connection.execute(statement)
-        ]
-
     def _runs(self, statement: "Select[Any]") -> list[Run]:
-        found = self._connection.execute(statement)
-        names = tuple(found.keys())
-        return [run_of(dict(zip(names, row, strict=True))) for row in found]
+        rows = self._connection.execute(statement)
+        names = tuple(rows.keys())
+        return [run for row in rows if (run := self._read(dict(zip(names, row, strict=True))))]
 
-    def _saved(self, changes: Sequence[Change]) -> int:
-        """Save those whose run has not moved; how many that were."""
-        rows = [
-            {**moving(c.after), "b_id": c.before.id, "b_version": c.before.version} for c in changes
-        ]
-        if self._connection.dialect.supports_sane_multi_rowcount:
-            return self._connection.execute(_SAVE, rows).rowcount
-        return sum(self._connection.execute(_SAVE, row).rowcount for row in rows)
+    def _read(self, row: dict[str, Any]) -> Run | None:
+        """The run of a row; a row that cannot be read is noted and left out."""
+        try:
+            return run_of(row)
+        except (ValueError, KeyError, TypeError) as error:
+            run_id = str(row["id"])
+            self.unreadable[run_id] = reason = f"{type(error).__name__}: {error}"
+            log.warning("the stored run cannot be read: %s", reason, extra={"run": run_id})
+            return None
 
-    def _moved(self, changes: Sequence[Change]) -> set[str]:
-        """Those whose run had moved when it was to be saved: its next event is there already."""
-        there = set[tuple[str, int]]()
-        for some in chunks(change.before.id for change in changes):
-            statement = select(EVENTS.c.run_id, EVENTS.c.version).where(EVENTS.c.run_id.in_(some))
-            there.update((row[0], row[1]) for row in self._connection.execute(statement))
-        return {c.before.id for c in changes if (c.before.id, c.before.version + 1) in there}
+    def _lock_versions(self, ids: Iterable[str]) -> dict[str, int]:
+        """The stored versions of these runs, which nobody else changes until the commit."""
+        versions: dict[str, int] = {}
+        for some in chunks(ids):
+            rows = self._connection.execute(_VERSIONS, {"ids": some})
+            versions.update((row[0], row[1]) for row in rows)
+        return versions
 
-    def _count(self, name: str, by: int) -> int:
-        """Add to a counter; its new value. The row's lock orders those who count at once."""
-        step = {"counter": name, "by": by}
-        value = self._connection.execute(_COUNT, step).scalar()
-        if value is None:
-            self._connection.execute(
-                insert_missing(self._connection, COUNTERS), [{"name": name, "value": 0}]
-            )
-            value = self._connection.execute(_COUNT, step).scalar_one()
-        return int(value)
-
-
-def insert_missing(connection: Connection, table: Any) -> Any:
-    """INSERT … ON CONFLICT DO NOTHING, in the words of either database."""
-    if connection.dialect.name == "sqlite":
-        return sqlite_insert(table).on_conflict_do_nothing()
-    return postgresql_insert(table).on_conflict_do_nothing()
+    def _first_number(self, experiment: str, count: int) -> int:
+        """The first of the next `count` numbers of an experiment's runs."""
+        return add_to_counter(self._connection, f"experiment:{experiment}", count) - count + 1
 
 
 def chunks(ids: Iterable[str]) -> Iterable[list[str]]:
     items = iter(dict.fromkeys(ids))
     while some := list(islice(items, CHUNK)):
         yield some
-
-
-def _event(run: Run, version: int, name: str, at: float, data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "version": version,
-        "attempt": run.attempt,
-        "type": name,
-        "at": at,
-        "data": json.dumps(data),
-    }
-
-
-def _events(change: Change) -> Iterable[dict[str, Any]]:
-    for k, event in enumerate(change.events):
-        version = change.before.version + 1 + k
-        yield _event(change.before, version, type(event).__name__, change.at, event_data(event))

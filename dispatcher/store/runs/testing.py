@@ -83,11 +83,23 @@ class RunContract:
         now = store.read(lambda tx: tx.runs.get(["a", "b"]))
         assert now["a"].placement == now["b"].placement == (Share("n"),)
 
+    def test_a_change_of_a_run_that_is_gone_or_went_back_is_stale(self, store: Store) -> None:
+        [a] = add(store, make("a"))
+        placed = change(a, Placed((Share("n"),)))
+        ahead = change(placed.after, Started(1.5))
+        gone = change(make("never-stored"), Placed((Share("n"),)))
+        assert store.write(lambda tx: tx.runs.save([ahead, gone])) == {"a", "never-stored"}
+        assert store.write(lambda tx: tx.runs.save([placed])) == set()
+        assert store.read(lambda tx: tx.runs.get(["a", "never-stored"])) == {"a": placed.after}
+        assert [e.change for e in store.read(lambda tx: tx.events.of_run("a"))] == [
+            "Submitted", "Placed",
+        ]  # fmt: skip
+
     def test_the_events_of_a_run_are_its_history(self, store: Store) -> None:
         [run] = add(store, make("r"))
         store.write(lambda tx: tx.runs.save([change(run, Placed((Share("n"),)), Started(1.5))]))
-        events = store.read(lambda tx: tx.runs.events("r"))
-        assert [(e.version, e.type) for e in events] == [
+        events = store.read(lambda tx: tx.events.of_run("r"))
+        assert [(e.version, e.change) for e in events] == [
             (1, "Submitted"), (2, "Placed"), (3, "Started"),
         ]  # fmt: skip
         assert events[2].data == {"started_at": 1.5}

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from dispatcher.core.sweeps import Sweep, SweepSpec
+from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.runs.sql import chunks
 from dispatcher.store.sweeps.rows import SweepRow
 
@@ -15,13 +16,15 @@ SWEEPS = SweepRow.__table__  # type: ignore[attr-defined]
 class SqlSweeps:
     """See `contract.Sweeps`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, events: Events) -> None:
         self._connection = connection
+        self._events = events
 
     def put(self, sweep: Sweep) -> None:
         self._connection.execute(delete(SWEEPS).where(SWEEPS.c.run_id == sweep.run_id))
         spec = sweep.spec.model_dump_json(exclude_defaults=True)
         self._connection.execute(insert(SWEEPS), [{**vars(sweep), "spec": spec}])
+        self._events.add([NewEvent("sweep.Changed", sweep.run_id, run_id=sweep.run_id)])
 
     def get(self, ids: Collection[str]) -> dict[str, Sweep]:
         found: dict[str, Sweep] = {}

@@ -1,0 +1,1 @@
+"""The one ordered log of events: contract, table, SQL, memory."""
