@@ -105,6 +105,8 @@ def test_an_unchanged_file_is_not_read_again(
     fake: FakeService, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(source, "a", "b")
+    for name in ("a", "b"):
+        os.utime(source / name, (1, 1))
     made = snapshots(fake, tmp_path).take(os.fspath(source))
     monkeypatch.setattr(FileContent, "of", lambda path: pytest.fail(path))
 

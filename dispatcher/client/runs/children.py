@@ -152,7 +152,11 @@ class RunChildren(RunRecord):
         from dispatcher.client.runs import submission
 
         return submission.submit(
-            self.experiment, list(configs), tags, parent_id=self.id, keys=keys, brief=True
+            self.experiment,
+            list(configs),
+            tags,
+            parent_id=self.id,
+            keys=keys,
         )
 
 

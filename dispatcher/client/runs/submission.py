@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.configs.script_run_config import ScriptRunConfig
     from dispatcher.client.runs.run import Run
     from dispatcher.client.snapshots.snapshot import Snapshots
@@ -32,7 +33,6 @@ def submit(
     parent_id: Optional[str] = None,
     keys: Optional[Sequence[Optional[str]]] = None,
     run_id: Optional[str] = None,
-    brief: bool = False,
     **extras: Any,
 ) -> List[Run]:
     """Submit configurations with one request, all or none, and return their runs in order.
@@ -51,7 +51,8 @@ def submit(
         return [configs[0].submit_to(experiment, tags, run_id, parent_id, **told)]
     from dispatcher.client.runs.tags import as_texts
 
-    specs = _specs(experiment, configs, run_id)
+    snapshots = _snapshots(experiment)
+    specs = _specs(experiment, configs, run_id, snapshots)
     given = {name: value for name, value in extras.items() if value is not None}
     for spec in specs:
         spec["tags"] = as_texts(tags or {})
@@ -60,12 +61,12 @@ def submit(
         spec.update({**given, "properties": properties})
     if parent_id is not None:
         _give_keys(specs, parent_id, keys or [None] * len(specs))
-    return _post(experiment, specs, brief)
+    return _post(experiment, specs, brief=True, snapshots=snapshots)
 
 
 def start(experiment: Experiment, specs: Sequence[Spec]) -> List[Run]:
     """Start interactive runs."""
-    return _post(experiment, specs, brief=False)
+    return _post(experiment, specs, brief=False, snapshots=None)
 
 
 def interactive_spec(
@@ -96,7 +97,9 @@ def snapshot_of(experiment: Experiment, folder: Optional[str]) -> Spec:
     }
 
 
-def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]) -> List[Spec]:
+def _specs(
+    experiment: Experiment, configs: Sequence[Any], run_id: Optional[str], snapshots: Snapshots
+) -> List[Spec]:
     from dispatcher.client.configs.script_run_config import ScriptRunConfig
     from dispatcher.client.snapshots import git
 
@@ -106,7 +109,7 @@ def _specs(experiment: Experiment, configs: Sequence[Any], run_id: Optional[str]
                 f"config: a {type(config).__name__} cannot be submitted; give a ScriptRunConfig."
             )
         config.check()
-    take, new_id = _snapshots(experiment).take, _ids(experiment.name)
+    take, new_id = snapshots.take, _ids(experiment.name)
     git_facts = git.properties()
     specs = []
     to_spec = _Specs()
@@ -210,12 +213,14 @@ def _in_common(specs: Sequence[Spec]) -> Dict[str, Any]:
     return {"common": common, "runs": rest}
 
 
-def _post(experiment: Experiment, specs: Sequence[Spec], brief: bool) -> List[Run]:
+def _post(
+    experiment: Experiment, specs: Sequence[Spec], brief: bool, snapshots: Optional[Snapshots]
+) -> List[Run]:
     from dispatcher.client.runs.listing import of
 
+    body = {**_in_common(specs), "brief": brief}
     try:
-        body = {**_in_common(specs), "brief": brief}
-        answer = experiment.workspace.service.post("/runs", body)
+        answer = _submitted(experiment.workspace.service, body, snapshots)
     except ServiceException as error:
         if error.status_code not in (404, 409, 413, 422):
             raise
@@ -225,3 +230,20 @@ def _post(experiment: Experiment, specs: Sequence[Spec], brief: bool) -> List[Ru
         known = {"type": spec["type"], "parent_id": spec["parent_id"]} if brief else {}
         runs.append(of(experiment, {**known, **record}))
     return runs
+
+
+def _submitted(
+    connection: ApiConnection, body: Dict[str, Any], snapshots: Optional[Snapshots]
+) -> Dict[str, Any]:
+    """Submit; a repeated call answers the same runs, because the client makes their ids.
+
+    A snapshot that was not announced may have been deleted meanwhile: then it is uploaded, and the
+    call is repeated once.
+    """
+    try:
+        answer: Dict[str, Any] = connection.ask("/runs", body)
+    except ServiceException as error:
+        if error.error_type != "SnapshotNotFound" or snapshots is None or not snapshots.announce():
+            raise
+        answer = connection.ask("/runs", body)
+    return answer

@@ -63,8 +63,10 @@ class _Walk:
         self._ignore = _ignore_of(root)
         self._home = os.path.realpath(dispatcher_home())  # what lies there is no user's
 
-    def files(self, folder: str = "", inside: Tuple[str, ...] = ()) -> Iterator[Entry]:
-        real = os.path.realpath(os.path.join(self._root, folder))
+    def files(self) -> Iterator[Entry]:
+        return self._below("", self._root, ())
+
+    def _below(self, folder: str, real: str, inside: Tuple[str, ...]) -> Iterator[Entry]:
         if real in inside:
             raise SnapshotException(f"The link {folder} in {self._root} leads back into itself.")
         if real == self._home:
@@ -80,12 +82,14 @@ class _Walk:
     def _one(self, item: os.DirEntry[str], path: str, inside: Tuple[str, ...]) -> Iterator[Entry]:
         if item.name in _NEVER or self._is_ignored(item, path):
             return
-        if item.is_symlink():
+        is_link = item.is_symlink()
+        if is_link:
             self._check_link(item.path)
         facts = item.stat()
         if stat.S_ISDIR(facts.st_mode):
             if not _is_environment(item):
-                yield from self.files(path, inside)
+                real = os.path.realpath(item.path) if is_link else item.path
+                yield from self._below(path, real, inside)
         elif stat.S_ISREG(facts.st_mode):
             yield Entry(path, item.path, facts)
         else:

@@ -182,7 +182,7 @@ class Experiment(Portal):
         """
         from dispatcher.client.runs import submission
 
-        return submission.submit(self, list(configs), tags, brief=True)
+        return submission.submit(self, list(configs), tags)
 
     def start_logging(
         self,
