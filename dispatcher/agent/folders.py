@@ -42,7 +42,7 @@ class Root:
         for folder in (self.jobs, self.claims, self.snapshots, self.runtime, self.trash):
             os.makedirs(folder, exist_ok=True)
         for folder in (self.path, os.path.dirname(self.path)):  # what is durable lies in them
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def job(self, name: str) -> str:
         """The folder of a job."""
@@ -65,7 +65,7 @@ class Root:
                 os.close(os.open(path, mode, 0o600))
         except FileExistsError:
             return False
-        _sync_folder(self.claims)
+        sync_folder(self.claims)
         return True
 
     def is_claimed(self, name: str) -> bool:
@@ -119,7 +119,26 @@ def write_json(path: str, value: Any, durable: bool = False) -> None:
         os.close(descriptor)
     os.rename(temporary, path)
     if durable:
-        _sync_folder(os.path.dirname(path))
+        sync_folder(os.path.dirname(path))
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Write a file by rename, durably. Raises OSError.
+
+    Args:
+        path: The file.
+        data: Its content.
+    """
+    temporary = f"{path}.{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        _write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+    sync_folder(os.path.dirname(path))
 
 
 def read_json(path: str) -> Optional[Dict[str, Any]]:
@@ -156,7 +175,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _sync_folder(path: str) -> None:
+def sync_folder(path: str) -> None:
+    """Write a folder's entries to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

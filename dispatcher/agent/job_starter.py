@@ -120,7 +120,7 @@ class JobStarter:
         snapshot: Optional[str] = job.get("snapshot")
         if snapshot is not None and not self._snapshots.has(snapshot):
             self._for_snapshot[snapshot].append(entry.name)
-            self._snapshots.want(snapshot)
+            self._snapshots.fetch(snapshot)
             return
         key = self._choose(entry)
         if key is None or self._admission_queue.must_wait(entry):

@@ -9,9 +9,10 @@ import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Sequence
 
     Job = Mapping[str, Any]
+    Rank = Mapping[str, Any]
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _PRIVATE = ("DISPATCHER_", "AZUREML_")
@@ -53,9 +54,9 @@ def environments(
     if paths:
         shared["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     ranks = job.get("ranks") or [{}]
-    world = _placed(job.get("world"), len(ranks))
+    world = _complete_world(job.get("world"), ranks)
     return [
-        {**shared, **_of_rank(rank, world, len(ranks)), **_devices(job, rank, len(ranks))}
+        {**shared, **_of_rank(rank, world, ranks), **_devices(job, rank, len(ranks))}
         for rank in ranks
     ]
 
@@ -76,21 +77,22 @@ def _devices(job: Job, rank: Mapping[str, Any], ranks: int) -> Dict[str, str]:
 
 
 def _of_rank(
-    rank: Mapping[str, Any], world: Optional[Mapping[str, Any]], here: int
+    rank: Rank, world: Optional[Mapping[str, Any]], ranks: Sequence[Rank]
 ) -> Dict[str, str]:
-    told = dict(rank.get("env") or {})
+    """The variables of a rank. Its own `env` wins over what its framework is told."""
+    own = dict(rank.get("env") or {})
     if world is None:
-        return told
+        return own
     kind = world.get("distribution")
-    workers = kind.get("tensorflow") if isinstance(kind, dict) else None
+    counts = kind.get("tensorflow") if isinstance(kind, dict) else None
     if kind == "mpi":
-        return {**_mpi(rank, world, here), **told}
-    if kind == "tensorflow" or workers is not None:
-        return {**_tensorflow(rank, world, workers or {}), **told}
-    return {**_pytorch(rank, world), **told}
+        return {**_mpi(rank, world, ranks), **own}
+    if kind == "tensorflow" or counts is not None:
+        return {**_tensorflow(rank, world, counts or {}), **own}
+    return {**_pytorch(rank, world), **own}
 
 
-def _pytorch(rank: Mapping[str, Any], world: Mapping[str, Any]) -> Dict[str, str]:
+def _pytorch(rank: Rank, world: Mapping[str, Any]) -> Dict[str, str]:
     return {
         "RANK": str(rank["rank"]),
         "WORLD_SIZE": str(world["size"]),
@@ -101,43 +103,57 @@ def _pytorch(rank: Mapping[str, Any], world: Mapping[str, Any]) -> Dict[str, str
     }
 
 
-def _mpi(rank: Mapping[str, Any], world: Mapping[str, Any], here: int) -> Dict[str, str]:
+def _mpi(rank: Rank, world: Mapping[str, Any], ranks: Sequence[Rank]) -> Dict[str, str]:
+    """Open MPI's variables. Local are the ranks of the same node of the request.
+
+    Two nodes of a request may share a machine; each has its own local ranks all the same.
+    """
     address = str(world["master_addr"])
+    local = [one for one in ranks if one.get("node_rank", 0) == rank["node_rank"]]
     return {
         "OMPI_COMM_WORLD_RANK": str(rank["rank"]),
         "OMPI_COMM_WORLD_SIZE": str(world["size"]),
         "OMPI_COMM_WORLD_LOCAL_RANK": str(rank["local_rank"]),
-        "OMPI_COMM_WORLD_LOCAL_SIZE": str(here),
+        "OMPI_COMM_WORLD_LOCAL_SIZE": str(len(local)),
         "AZ_BATCH_MASTER_NODE": f"{address}:{world['ports'][0]}",
         "AZ_BATCHAI_MPI_MASTER_NODE": address,
     }
 
 
-def _tensorflow(
-    rank: Mapping[str, Any], world: Mapping[str, Any], counts: Mapping[str, Any]
-) -> Dict[str, str]:
+def _tensorflow(rank: Rank, world: Mapping[str, Any], counts: Mapping[str, Any]) -> Dict[str, str]:
     """TF_CONFIG: workers are the first ranks, parameter servers the last ones."""
     size = int(world["size"])
     workers = int(counts.get("worker_count") or size - int(counts.get("parameter_server_count", 0)))
-    hosts = [f"{world['master_addr']}:{port}" for port in world["ports"]]
-    cluster = {"worker": hosts[:workers]}
+    hosts = _hosts(world)
+    addresses = [f"{hosts[number]}:{port}" for number, port in enumerate(world["ports"])]
+    cluster = {"worker": addresses[:workers]}
     if size > workers:
-        cluster["ps"] = hosts[workers:size]
+        cluster["ps"] = addresses[workers:size]
     number = int(rank["rank"])
     role, index = ("worker", number) if number < workers else ("ps", number - workers)
     task = {"type": role, "index": index}
     return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task, "environment": "cloud"})}
 
 
-def _placed(world: Optional[Mapping[str, Any]], here: int) -> Optional[Dict[str, Any]]:
-    """The world with a port for each rank: counted up from the given one, or free ones."""
+def _hosts(world: Mapping[str, Any]) -> List[str]:
+    """The address of each rank. Ranks fill the nodes of the request one after the other."""
+    size, hosts = int(world["size"]), world["hosts"]
+    return [str(hosts[rank * len(hosts) // size]) for rank in range(size)]
+
+
+def _complete_world(
+    world: Optional[Mapping[str, Any]], ranks: Sequence[Rank]
+) -> Optional[Dict[str, Any]]:
+    """The world with a port for each rank: its own, counted up from the first one, or free ones."""
     if world is None:
         return None
-    size = int(world.get("size") or here)
-    first = world.get("master_port")
-    ports = [int(first) + k for k in range(size)] if first else _free_ports(size)
+    size = int(world.get("size") or len(ranks))
+    first, ports = world.get("master_port"), list(world.get("ports") or ())
+    if not ports:
+        ports = [int(first) + k for k in range(size)] if first else _free_ports(size)
     address = world.get("master_addr") or "127.0.0.1"
-    return {**world, "size": size, "master_addr": address, "ports": ports}
+    hosts = list(world.get("hosts") or [address])
+    return {**world, "size": size, "master_addr": address, "ports": ports, "hosts": hosts}
 
 
 def _free_ports(count: int) -> List[int]:

@@ -49,6 +49,17 @@ def punch_hole(descriptor: int, start: int, length: int) -> bool:
     return int(_libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, offset, size)) == 0
 
 
+def sync_file_system(path: str) -> None:
+    """Write all that the file system of a path has in memory to its disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
+
+
 def boot_id() -> str:
     """What tells this boot of the machine from every other one."""
     return _read("/proc/sys/kernel/random/boot_id").strip()

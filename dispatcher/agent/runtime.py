@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 
+from dispatcher.agent.durable_folders import is_complete, publish_folder, write_inventory
 from dispatcher.agent.origin import is_runtime, own_path
 
 TYPE_CHECKING = False
@@ -37,16 +39,15 @@ def materialise(root: str, interpreter: str) -> str:
         digest.update(f"{name}\0{len(sources[name])}\0".encode())
         digest.update(sources[name])
     folder = os.path.join(root, digest.hexdigest()[:16])
-    if os.path.isdir(folder):
+    if is_complete(folder):
         return folder
-    making = f"{folder}.{os.getpid()}"
-    _write(sources, making)
-    _compile(making, interpreter)
-    try:
-        os.rename(making, folder)
-    except OSError:
-        if not os.path.isdir(folder):
-            raise
+    part = f"{folder}.{os.getpid()}"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # damaged, or of a version that did not sync it
+    _write(sources, part)
+    _compile(part, interpreter)
+    write_inventory(part)
+    publish_folder(part, folder)
     return folder
 
 

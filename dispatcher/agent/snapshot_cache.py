@@ -1,85 +1,110 @@
-"""The node's snapshots: each is fetched once, checked file by file, and kept by its hash."""
+"""The node's snapshots: each is fetched once, checked file by file, and kept by its id.
+
+    <snapshots>/<id>/          the files
+    <snapshots>/<id>.json      the manifest, written before the files appear under their name
+
+Files and manifest are synced before they count. When a snapshot is first used after a start, its
+files are compared with the sizes in the manifest. A folder without a manifest comes from a version
+that did not sync; its contents are compared with the hashes.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import http.client
-import json
+import logging
 import os
 import random
 import shutil
 import tarfile
 import threading
+import time
 
+from dispatcher.agent.durable_folders import has_sizes, publish_folder, sync_tree
+from dispatcher.agent.folders import read_json, write_json
 from dispatcher.agent.service import connect
+from dispatcher.agent.snapshot_archive import (
+    BadSnapshot,
+    UnusableSnapshot,
+    files_of,
+    has_contents,
+    unpack,
+)
 from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
+    from typing import Any, Callable, Dict, Mapping, Optional, Set
 
+    from dispatcher.agent.snapshot_archive import ManifestFile
     from dispatcher.wire.connection import ServiceConnection
 
+log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 5.0
-_CHUNK = 1 << 20
+# Attempts that the service answered and that failed all the same: a full disk, a broken transfer.
+# With the pauses between them they take about half a minute.
+MAX_FAILURES = 10
 
-
-class BadSnapshot(Exception):
-    """What came is not what was asked for."""
-
-
-# What a service that goes away in the middle of an answer, or a bad line, makes of it.
-_BROKEN_OFF = (
-    ServiceUnavailable,
-    BadSnapshot,
-    OSError,
-    EOFError,
-    tarfile.TarError,
-    http.client.HTTPException,
-)
+# A transfer that breaks off, data that is not the snapshot, and a disk that does not take it.
+_FAILURES = (BadSnapshot, OSError, EOFError, tarfile.TarError, http.client.HTTPException)
 
 
 class SnapshotCache:
-    """The snapshots that this node has, and those that are on their way.
+    """The snapshots that this node has, and those that are being fetched. Threads may share it.
 
     Args:
-        folder: Where they lie.
-        on_done: Called, from some thread, with a snapshot's id when it is there, or with what is
-            wrong with it when it can never be had.
+        folder: Where they are kept.
+        on_done: Called from a thread of the cache with a snapshot's id when the snapshot is here,
+            or with the reason why it cannot be fetched.
+        max_failures: After how many failed attempts a fetch is given up. Attempts that do not
+            reach the service do not count.
+        longest_pause: Seconds between two attempts, at most.
     """
 
-    def __init__(self, folder: str, on_done: Callable[[str, Optional[str]], None]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        on_done: Callable[[str, Optional[str]], None],
+        max_failures: int = MAX_FAILURES,
+        longest_pause: float = _LONGEST_PAUSE,
+    ) -> None:
         self._folder = folder
         self._on_done = on_done
-        self._lock = threading.Lock()
-        self._here: Set[str] = set()
-        self._coming: Set[str] = set()
+        self._max_failures, self._longest_pause = max_failures, longest_pause
+        self._checked: Set[str] = set()
+        self._fetching: Set[str] = set()
         self._address: Optional[Mapping[str, Any]] = None
-        self._changed = threading.Condition(self._lock)
+        self._changed = threading.Condition()
         self._closed = False
 
     def configure(self, address: Optional[Mapping[str, Any]]) -> None:
-        """Say where they come from; what waits is tried at once."""
+        """Set the address that snapshots are fetched from; pending fetches try it at once."""
         with self._changed:
             self._address = address
             self._changed.notify_all()
 
     def path(self, snapshot: str) -> str:
-        """Where a snapshot lies, or will."""
+        """The folder of a snapshot, whether it is here or not."""
         return os.path.join(self._folder, os.path.basename(snapshot))
 
     def has(self, snapshot: str) -> bool:
-        """Whether it is here, whole."""
-        if snapshot not in self._here and os.path.isdir(self.path(snapshot)):
-            self._here.add(snapshot)
-        return snapshot in self._here
+        """Whether the snapshot is here and complete."""
+        if snapshot in self._checked:
+            return True
+        if not os.path.isdir(self.path(snapshot)):
+            return False
+        files = self._kept_files(snapshot)
+        sizes = None if files is None else {name: file.size for name, file in files.items()}
+        if sizes is None or not has_sizes(self.path(snapshot), sizes):
+            return False
+        self._checked.add(snapshot)
+        return True
 
-    def want(self, snapshot: str) -> None:
-        """Fetch it, unless it is on its way."""
-        with self._lock:
-            if snapshot in self._coming:
+    def fetch(self, snapshot: str) -> None:
+        """Start to fetch a snapshot, unless that is under way. Returns at once."""
+        with self._changed:
+            if snapshot in self._fetching:
                 return
-            self._coming.add(snapshot)
+            self._fetching.add(snapshot)
         threading.Thread(target=self._fetch, args=(snapshot,), daemon=True).start()
 
     def close(self) -> None:
@@ -89,90 +114,93 @@ class SnapshotCache:
             self._changed.notify_all()
 
     def _fetch(self, snapshot: str) -> None:
-        """Until it is here, or the service says that there is no such thing."""
+        """Attempt until the snapshot is here, refused by the service, or given up."""
         error: Optional[str] = None
-        pause = 0.1
+        pause, failures, is_away = 0.1, 0, False
         while not self._closed:
             address = self._address
             try:
                 if address is not None:
                     self._fetch_once(connect(address), snapshot)
                     break
-            except RequestRefused as refused:
-                error = str(refused)
+            except ServiceUnavailable as reason:
+                if not is_away:
+                    log.warning("snapshot %s waits, service unreachable: %s", snapshot, reason)
+                is_away = True
+            except (RequestRefused, UnusableSnapshot) as refusal:
+                error = str(refusal)
+            except _FAILURES as failure:
+                failures += 1
+                is_away = False
+                log.warning("snapshot %s: attempt %d failed: %s", snapshot, failures, failure)
+                if failures >= self._max_failures:
+                    error = f"it could not be stored on the node in {failures} attempts: {failure}"
+            if error is not None:
+                log.error("snapshot %s cannot be fetched: %s", snapshot, error)
                 break
-            except _BROKEN_OFF:
-                shutil.rmtree(self._part(snapshot), ignore_errors=True)
-            with self._changed:
-                if not self._closed and self._address is address:
-                    self._changed.wait(pause * random.uniform(0.5, 1.5))
-            pause = min(_LONGEST_PAUSE, pause * 2)
-        with self._lock:
-            self._coming.discard(snapshot)
+            self._rest(pause, address)
+            pause = min(self._longest_pause, pause * 2)
+        shutil.rmtree(self._part(snapshot), ignore_errors=True)
+        with self._changed:
+            self._fetching.discard(snapshot)
         if not self._closed:
             self._on_done(snapshot, error)
 
+    def _rest(self, seconds: float, address: Optional[Mapping[str, Any]]) -> None:
+        """Wait before the next attempt; a new address ends the wait."""
+        with self._changed:
+            if not self._closed and self._address is address:
+                self._changed.wait(seconds * random.uniform(0.5, 1.5))
+
     def _fetch_once(self, service: ServiceConnection, snapshot: str) -> None:
+        path, part = self.path(snapshot), self._part(snapshot)
         try:
-            manifest = service.get(f"/snapshots/{snapshot}")
-            wanted = _checked(snapshot, manifest)
-            part = self._part(snapshot)
+            manifest = _manifest(service, snapshot)
+            files = files_of(snapshot, manifest)
+            if os.path.isdir(path) and self._keep_existing(snapshot, files, manifest):
+                return
             shutil.rmtree(part, ignore_errors=True)
             os.makedirs(part)
             with service.stream(f"/snapshots/{snapshot}/archive") as archive:
-                _extract(archive, part, wanted)
-        except (ValueError, LookupError, TypeError) as error:
-            raise BadSnapshot(repr(error)) from error
+                unpack(archive, part, files)
         finally:
             service.close()
+        self._write_manifest(snapshot, manifest)
+        publish_folder(part, path)
+        self._checked.add(snapshot)
+
+    def _keep_existing(self, snapshot: str, files: Dict[str, ManifestFile], manifest: Any) -> bool:
+        """Whether the folder that is there is right; moves it away if it is not."""
+        path = self.path(snapshot)
+        if has_contents(path, files):
+            sync_tree(path)
+            self._write_manifest(snapshot, manifest)
+            self._checked.add(snapshot)
+            return True
+        log.warning("snapshot %s is damaged on this node and is fetched again", snapshot)
+        damaged = f"{path}.damaged.{os.getpid()}.{time.monotonic_ns()}"
+        os.rename(path, damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+        return False
+
+    def _kept_files(self, snapshot: str) -> Optional[Dict[str, ManifestFile]]:
+        """The files by the manifest that is kept here; None if there is no valid one."""
         try:
-            os.rename(part, self.path(snapshot))
-        except OSError:
-            if not os.path.isdir(self.path(snapshot)):
-                raise
+            return files_of(snapshot, read_json(f"{self.path(snapshot)}.json"))
+        except (BadSnapshot, UnusableSnapshot):
+            return None
+
+    def _write_manifest(self, snapshot: str, manifest: Any) -> None:
+        path = f"{self.path(snapshot)}.json"
+        write_json(path, manifest, durable=True)
+        os.chmod(path, 0o644)  # agents in containers read it as another user
 
     def _part(self, snapshot: str) -> str:
         return f"{self.path(snapshot)}.part.{os.getpid()}"
 
 
-def _checked(snapshot: str, manifest: Any) -> Dict[str, Tuple[int, int, str]]:
-    """Path → mode, size and hash, of a manifest that has the hash it goes by."""
-    text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-    if hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() != snapshot:
-        raise BadSnapshot("its manifest has another hash")
-    files: List[Any] = manifest["files"]
-    wanted = {path: (int(mode), int(size), str(digest)) for path, mode, size, digest in files}
-    for path in wanted:
-        parts = path.split("/")
-        if path.startswith("/") or "\0" in path or any(p in ("", ".", "..") for p in parts):
-            raise BadSnapshot(f"{path!r} is not a path below the snapshot")
-    return wanted
-
-
-def _extract(archive: IO[bytes], folder: str, wanted: Dict[str, Tuple[int, int, str]]) -> None:
-    """Write the files of the manifest; anything else in the archive is an error."""
-    missing = dict(wanted)
-    with tarfile.open(fileobj=archive, mode="r|") as tar:
-        for member in tar:
-            if member.isdir():
-                continue
-            expected = missing.pop(member.name, None)
-            data = tar.extractfile(member) if member.isreg() else None
-            if expected is None or data is None or member.size != expected[1]:
-                raise BadSnapshot(f"{member.name!r} is not in its manifest like this")
-            _write(data, os.path.join(folder, member.name), expected)
-    if missing:
-        raise BadSnapshot(f"{len(missing)} files are missing, {next(iter(missing))!r} for one")
-
-
-def _write(data: IO[bytes], path: str, expected: Tuple[int, int, str]) -> None:
-    mode, _, digest = expected
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    seen = hashlib.sha256()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(path, flags, mode & 0o777 | 0o600), "wb") as file:
-        for chunk in iter(lambda: data.read(_CHUNK), b""):
-            seen.update(chunk)
-            file.write(chunk)
-    if seen.hexdigest() != digest:
-        raise BadSnapshot(f"{path!r} has another hash than its manifest says")
+def _manifest(service: ServiceConnection, snapshot: str) -> Any:
+    try:
+        return service.get(f"/snapshots/{snapshot}")
+    except ValueError as error:
+        raise BadSnapshot(f"its manifest is no JSON: {error}") from error

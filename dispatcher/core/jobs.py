@@ -106,13 +106,20 @@ class Rank:
 
 @dataclass(frozen=True)
 class World:
-    """What every process of a gang is told. Without a port, the first host picks a free one."""
+    """The whole gang, as each of its processes is told of it.
+
+    `hosts` is the address of each node of the request, by node rank; without it all are at
+    `master_addr`. `ports` is the port of each rank on its own host; without it the ports count up
+    from `master_port`, and without that the only host picks free ones.
+    """
 
     size: int
     nodes: int
     distribution: str | Mapping[str, Any] | None
     master_addr: str = "127.0.0.1"
     master_port: int | None = None
+    hosts: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,22 @@ embedded service.
 
 import hashlib
 import os
+import pwd
 import tempfile
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dispatcher.access.principals import OWNER_NAME
+
+
+def _account() -> str:
+    """The name of the account that the service runs under."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # an account without an entry, as in some containers
+        return OWNER_NAME
 
 
 class Settings(BaseSettings):
@@ -27,6 +39,7 @@ class Settings(BaseSettings):
     port: int = 0
     public_url: str = ""  # how nodes reach this service; the default is where it listens
     token: str = ""  # the owner's; made at the first start
+    owner_name: str = Field(default_factory=_account)  # who submits with the owner's token
     max_body_mb: int = 64
     workspace: str = "dispatcher"  # what runs are told of where they belong, in v1's terms
     subscription: str = "00000000-0000-0000-0000-000000000000"

@@ -95,7 +95,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     store = SqlStore(settings.store_url)
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
-    access = TokenService(store, token)
+    access = TokenService(store, token, settings.owner_name)
     context = RuntimeContext(
         service_id,
         url,

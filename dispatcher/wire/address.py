@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, Mapping, Optional
 
 PREFIX = "/api/v1"
+_ONE_WRITE_BYTES = 1 << 16
 
 
 class Address:
@@ -43,7 +44,7 @@ class Address:
         _, slash, path = host_and_path.partition("/")
         return f"{slash}{path}{PREFIX}"
 
-    def connect(self, timeout: float) -> http.client.HTTPConnection:
+    def connect(self, timeout: float) -> HttpConnection:
         """Make a connection object, which connects with its first request.
 
         Args:
@@ -55,7 +56,7 @@ class Address:
 
         parts = urlsplit(self.url)
         if parts.scheme == "https":
-            return http.client.HTTPSConnection(parts.netloc, timeout=timeout)
+            return _TlsConnection(parts.netloc, timeout=timeout)
         return _TcpConnection(parts.netloc, timeout=timeout)
 
     def __str__(self) -> str:
@@ -64,7 +65,35 @@ class Address:
         return self.url
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class HttpConnection(http.client.HTTPConnection):
+    """Sends head and body of a small request with one write, so the service wakes up once."""
+
+    _held: Optional[bytearray] = None
+
+    def write_request(
+        self, method: str, target: str, body: Optional[bytes], headers: Mapping[str, str]
+    ) -> None:
+        """Send a request; the connection connects first if it is not connected."""
+        if body is None or len(body) > _ONE_WRITE_BYTES:
+            self.request(method, target, body, headers)
+            return
+        self._held = bytearray()
+        try:
+            self.request(method, target, body, headers)
+            request = self._held
+        finally:
+            self._held = None
+        self.send(request)
+
+    def send(self, data: Any) -> None:
+        """Send bytes, or keep them until the request is complete."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held += data
+
+
+class _UnixConnection(HttpConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
@@ -75,7 +104,13 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class _TcpConnection(http.client.HTTPConnection):
+class _TcpConnection(HttpConnection):
     def connect(self) -> None:
         super().connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+if hasattr(http.client, "HTTPSConnection"):  # a Python that was built without TLS lacks it
+
+    class _TlsConnection(HttpConnection, http.client.HTTPSConnection):
+        pass

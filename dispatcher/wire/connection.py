@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Union,
     )
 
-    from dispatcher.wire.address import Address
+    from dispatcher.wire.address import Address, HttpConnection
 
     Query = Sequence[Tuple[str, Union[str, int, float]]]
 
@@ -239,7 +239,7 @@ class ServiceConnection:
         connection.sock.settimeout(timeout)
         headers = {**request.headers, "Authorization": f"Bearer {self.address.token}"}
         target = self.address.path_prefix + request.target
-        connection.request(request.method, target, body=request.body, headers=headers)
+        connection.write_request(request.method, target, request.body, headers)
         self._local.sent = True
         response = connection.getresponse()
         if self._on_answer is not None:
@@ -253,7 +253,7 @@ class ServiceConnection:
             raise _RetryLater(response.status, detail)
         raise RequestRefused(response.status, kind, detail)
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+    def _connect(self, timeout: float) -> HttpConnection:
         connection = self.address.connect(min(timeout, CONNECT_SECONDS))
         try:
             connection.connect()
@@ -264,11 +264,11 @@ class ServiceConnection:
         self._local.kept = (os.getpid(), connection)
         return connection
 
-    def _connection(self) -> Optional[http.client.HTTPConnection]:
+    def _connection(self) -> Optional[HttpConnection]:
         kept = getattr(self._local, "kept", None)
         if kept is None or kept[0] != os.getpid():  # after a fork the socket is the parent's
             return None
-        connection: http.client.HTTPConnection = kept[1]
+        connection: HttpConnection = kept[1]
         return connection if connection.sock is not None else None
 
     def _was_long_wait(self, error: Exception, began: float) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 
 from docker.errors import APIError
 
+from dispatcher.agent.durable_folders import is_complete, publish_folder, write_inventory
 from targets.base import TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker import container_spec
@@ -62,7 +63,8 @@ class RuntimeFolders:
             folder = self._plain.with_name(f"{self._plain.name}-{number}")
             with self._building:
                 self._sweep()
-                if not folder.is_dir():
+                if not is_complete(str(folder)):
+                    shutil.rmtree(folder, ignore_errors=True)
                     self._build(image, folder)
         except (APIError, TargetUnavailable, OSError) as error:
             log.info("no bytecode for image %s: %s", image, error)
@@ -89,8 +91,9 @@ class RuntimeFolders:
                 for path in (part, *part.rglob("*")):
                     os.chown(path, *self._owner)
             self._compile(f"{folder.name}-{secrets.token_hex(4)}", image, part)
+            write_inventory(str(part))
             open_to_all(part)
-            part.rename(folder)
+            publish_folder(str(part), str(folder))
         finally:
             shutil.rmtree(part, ignore_errors=True)
 

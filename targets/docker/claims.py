@@ -1,13 +1,14 @@
 """The claims of a Docker target: what became of every name that was ever launched or withdrawn.
 
 A claim is why a name never starts twice. It is on disk before anything starts under it, outlives
-container and folders, and is kept for seven days. It also says what cannot be asked of anybody
-later: whether the job was given to a warm container and to which, and which logs it has.
+container and folders, and is kept for seven days. It also records what nothing else tells later:
+the job's pool container, its ranks, whether its outputs are kept, and which folders are watched.
 
-    <state>/claims/<job name>      a link to nowhere, whose text is the claim
+    <state>/claims/<job name>            a symbolic link to nowhere, whose text is the claim
+    <state>/claim-details/<job name>     the same, where it is too long for a link
 
-A link is made whole or not at all, by one of several who try, and with its folder synced it is on
-disk: that is one sync for any number of claims, where files would each need another.
+Creating a link is atomic and exclusive, and one sync of the folder makes any number of links
+durable. Files would need a sync each.
 """
 
 import json
@@ -21,9 +22,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dispatcher.agent.folders import sync_folder, write_bytes
 from dispatcher.core.jobs import Job, attempt_of
 
 KEPT_SECONDS = 7 * 86400
+_LONGEST_LINK = 3000  # bytes; file systems take 4095 at most
+_IN_DETAILS = "details"
 
 
 class ClaimState(StrEnum):
@@ -68,42 +72,54 @@ def claim_record(job: Job, container: str | None = None) -> ClaimRecord:
 
 
 class Claims:
-    """All claims of one target. A change is on disk before the call returns, unless it is not
-    `durable`: then a power cut may undo it until `sync` is called.
+    """All claims of one target. A change is on disk when the call returns.
+
+    With `durable=False` a power cut may undo it until `sync` is called.
     """
 
     def __init__(self, state: Path, is_kept: Callable[[str], bool]) -> None:
         """`is_kept` says of a name whether its claim is needed, however old it is."""
         self._folder = state / "claims"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._details = state / "claim-details"
+        for folder in (self._folder, self._details):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._forget_old(is_kept)
 
     def get(self, name: str) -> ClaimRecord | None:
-        """What became of the name, if anything did."""
+        """The record of a name; None if it was never claimed.
+
+        Raises OSError if the details of a long claim cannot be read.
+        """
         try:
-            return _read(os.readlink(self._folder / name))
+            text = os.readlink(self._folder / name)
         except FileNotFoundError:
             return None
+        if text == _IN_DETAILS:
+            text = (self._details / name).read_text()
+        return _decoded(text)
 
     def claim(self, name: str) -> ClaimState | None:
-        """The same in one word."""
-        entry = self.get(name)
-        return None if entry is None else entry.claim
+        """The state of a name; None if it was never claimed."""
+        record = self.get(name)
+        return None if record is None else record.claim
 
-    def take(self, name: str, entry: ClaimRecord, *, durable: bool = True) -> ClaimRecord:
-        """Claim a name; the answer is the claim that counts: an earlier one if there was one."""
+    def take(self, name: str, record: ClaimRecord, *, durable: bool = True) -> ClaimRecord:
+        """Claim a name; returns the record that counts, which may be an earlier one."""
+        known = self.get(name)
+        if known is not None:
+            return known
         try:
-            os.symlink(_text(entry), self._folder / name)
+            os.symlink(self._text(name, record), self._folder / name)
         except FileExistsError:
-            return self.get(name) or entry
+            return self.get(name) or record
         if durable:
             self.sync()
-        return entry
+        return record
 
-    def put(self, name: str, entry: ClaimRecord, *, durable: bool = True) -> None:
-        """Replace what was claimed."""
+    def put(self, name: str, record: ClaimRecord, *, durable: bool = True) -> None:
+        """Replace the record of a name."""
         part = self._folder / f".{name[:200]}.{secrets.token_hex(4)}"
-        os.symlink(_text(entry), part)
+        os.symlink(self._text(name, record), part)
         part.replace(self._folder / name)
         if durable:
             self.sync()
@@ -113,17 +129,22 @@ class Claims:
         self.put(name, ClaimRecord(ClaimState.WITHDRAWN))
 
     def give_back(self, name: str) -> None:
-        """Drop a claim under which nothing has started, for sure."""
+        """Delete the claim of a name under which nothing was started."""
         (self._folder / name).unlink(missing_ok=True)
+        (self._details / name).unlink(missing_ok=True)
         self.sync()
 
     def sync(self) -> None:
-        """Have all changes on disk."""
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Write all changes to the disk."""
+        sync_folder(str(self._folder))
+
+    def _text(self, name: str, record: ClaimRecord) -> str:
+        """The link's text; a long record is written to its file first."""
+        text = _encoded(record)
+        if len(os.fsencode(text)) <= _LONGEST_LINK:
+            return text
+        write_bytes(str(self._details / name), text.encode())
+        return _IN_DETAILS
 
     def _forget_old(self, is_kept: Callable[[str], bool]) -> None:
         limit = time.time() - KEPT_SECONDS
@@ -131,19 +152,35 @@ class Claims:
             with suppress(FileNotFoundError):
                 if claim.lstat().st_mtime < limit and not is_kept(claim.name):
                     claim.unlink()
+                    (self._details / claim.name).unlink(missing_ok=True)
 
 
-def _text(entry: ClaimRecord) -> str:
-    return json.dumps(
-        [entry.claim, entry.container, entry.ranks, entry.alone], separators=(",", ":")
-    )
+def _encoded(record: ClaimRecord) -> str:
+    fields = [
+        record.claim,
+        record.container,
+        record.ranks,
+        record.alone,
+        record.outputs,
+        record.watch,
+    ]
+    return json.dumps(fields, separators=(",", ":"))
 
 
-def _read(text: str) -> ClaimRecord:
-    """One that makes no sense is a claim all the same: what is sure is that there is one."""
+def _decoded(text: str) -> ClaimRecord:
+    """Read a claim; claims of version 0.1 end after `alone`.
+
+    A text that is no claim still means that the name is claimed.
+    """
     with suppress(ValueError, TypeError):
-        claim, container, ranks, alone = json.loads(text)
+        claim, container, ranks, alone, *rest = json.loads(text)
+        outputs, watch = rest or (True, ("logs",))
         return ClaimRecord(
-            ClaimState(claim), container, tuple(int(rank) for rank in ranks), bool(alone)
+            ClaimState(claim),
+            container,
+            tuple(int(rank) for rank in ranks),
+            bool(alone),
+            bool(outputs),
+            tuple(str(folder) for folder in watch),
         )
     return ClaimRecord()

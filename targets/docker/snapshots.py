@@ -49,7 +49,7 @@ class ContainerSnapshots:
     def _wait(self, snapshot: str) -> None:
         with self._changed:
             self._errors.pop(snapshot, None)
-        self._snapshots.want(snapshot)
+        self._snapshots.fetch(snapshot)
         with self._changed:
             there = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
             error = self._errors.get(snapshot)

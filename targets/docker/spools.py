@@ -96,7 +96,7 @@ class _GuardedTelemetry(TelemetrySource):
 
     def folder(self, name: str, job: Mapping[str, Any]) -> str:
         """The folder of a job, on this side of the wall."""
-        below = f"warm/{job['container']}/jobs" if job["box"] else "jobs"
+        below = f"warm/{job['container']}/jobs" if job["container"] else "jobs"
         return f"{self._state}/{below}/{name}"
 
     def mark_shipped(self, name: str) -> None:
@@ -107,4 +107,4 @@ class _GuardedTelemetry(TelemetrySource):
 
 
 def _facts(name: str, entry: ClaimRecord) -> dict[str, Any]:
-    return {**entry.facts(name), "box": entry.container}
+    return {**entry.facts(name), "container": entry.container}

@@ -5,6 +5,7 @@ installed: its modules go there as one zip.
 """
 
 import hashlib
+import io
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dispatcher.agent.folders import write_bytes
 from targets.base import TargetUnavailable
 
 log = logging.getLogger(__name__)
@@ -214,13 +216,19 @@ def command(python: str | None, folder: Path) -> list[str]:
     files["__main__.py"] = _MAIN.encode()
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
     path = folder / f"bridge-{digest}.zip"
-    if not path.exists():
-        making = path.with_suffix(f".{os.getpid()}")
-        with zipfile.ZipFile(making, "w") as packed:
-            for name, data in files.items():
-                packed.writestr(zipfile.ZipInfo(name, _AT), data)
-        making.rename(path)
+    packed = _zip_of(files)
+    if not path.exists() or path.read_bytes() != packed:
+        write_bytes(str(path), packed)
     return [python or sys.executable, str(path)]
+
+
+def _zip_of(files: Mapping[str, bytes]) -> bytes:
+    """Equal files give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name, data in files.items():
+            packed.writestr(zipfile.ZipInfo(name, _AT), data)
+    return buffer.getvalue()
 
 
 def _advised(trouble: str) -> str:

@@ -138,10 +138,24 @@ class ClusterOperations:
             gang = self._placement_groups.reserve(gang, nodes, deadline)
         if len(gang) == 1:
             return gang
+        return self._with_addresses(gang, nodes)
+
+    def _with_addresses(self, gang: list[Record], nodes: Sequence[RemoteNode]) -> list[Record]:
+        """The jobs with the address of each node of the request, and a port for each rank."""
         world = gang[0]["world"]
-        port = world.get("master_port") or nodes[0].call("port", gang[0]["name"], world["size"])
-        place = {"master_addr": nodes[0].description.address, "master_port": port}
-        return [{**job, "world": {**world, **place}} for job in gang]
+        hosts, ports = [""] * world["nodes"], [0] * world["size"]
+        for job, node in zip(gang, nodes, strict=True):
+            first = node.call("port", job["name"], len(job["ranks"]))
+            for position, rank in enumerate(job["ranks"]):
+                hosts[rank["node_rank"]] = node.description.address
+                ports[rank["rank"]] = first + position
+        addresses = {
+            "master_addr": hosts[0],
+            "master_port": ports[0],
+            "hosts": hosts,
+            "ports": ports,
+        }
+        return [{**job, "world": {**world, **addresses}} for job in gang]
 
     def _submit(self, name: str, jobs: Sequence[Record]) -> None:
         node = self._cluster.node(name)

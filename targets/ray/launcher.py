@@ -113,11 +113,11 @@ class NodeLauncher:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._root}/ports/{name}")
 
-    def port(self, gang: str, count: int) -> int:
-        """The first of so many free ports in a row; the same for the same gang, whoever asks."""
-        path = f"{self._root}/ports/{gang}"
+    def port(self, job: str, count: int) -> int:
+        """The first of `count` free ports in a row; a repeated call gives the same answer."""
+        path = f"{self._root}/ports/{job}"
         with self._port_lock:
-            with contextlib.suppress(FileNotFoundError), open(path) as kept:
+            with contextlib.suppress(FileNotFoundError, ValueError), open(path) as kept:
                 return int(kept.read())
             os.makedirs(os.path.dirname(path), exist_ok=True)
             port = free_ports(count)

@@ -107,16 +107,36 @@ def stored_lease_terms(root: str) -> Mapping[str, float] | None:
         return None
 
 
+def code_folder(root: str, code: bytes) -> str:
+    """The folder with the unpacked code; it is written anew if a file of it is damaged.
+
+    A power cut may leave empty files in a folder that was renamed without a sync.
+    """
+    path = f"{root}/code-{hashlib.sha256(code).hexdigest()[:12]}"
+    with zipfile.ZipFile(io.BytesIO(code)) as packed:
+        if all(_has_size(f"{path}/{entry.filename}", entry.file_size) for entry in packed.filelist):
+            return path
+        part = f"{path}.{os.getpid()}"
+        for old in (part, path):
+            shutil.rmtree(old, ignore_errors=True)
+        packed.extractall(part)
+    os.sync()
+    with contextlib.suppress(OSError):  # another launcher of this node was faster
+        os.rename(part, path)
+    os.sync()
+    return path
+
+
+def _has_size(path: str, size: int) -> bool:
+    try:
+        return os.stat(path).st_size == size
+    except OSError:
+        return False
+
+
 def start_agent(root: str, code: bytes) -> Any:
     """The node agent, from the code that was sent along."""
-    path = f"{root}/code-{hashlib.sha256(code).hexdigest()[:12]}"
-    if not os.path.isdir(path):
-        making = f"{path}.{os.getpid()}"
-        with zipfile.ZipFile(io.BytesIO(code)) as packed:
-            packed.extractall(making)
-        with contextlib.suppress(OSError):
-            os.rename(making, path)
-    sys.path.insert(0, path)
+    sys.path.insert(0, code_folder(root, code))
     from dispatcher.agent.node import AgentIsRunning, NodeAgent
 
     agent = NodeAgent(root, environ=environment())

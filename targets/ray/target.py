@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dispatcher.agent.folders import write_bytes
 from dispatcher.agent.runtime import build_zip
 from dispatcher.core.jobs import Job, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
@@ -140,8 +141,6 @@ def _runtime(folder: Path) -> Path:
     """The in-run code as a file that the bridge can read."""
     code = build_zip()
     path = folder / f"runtime-{hashlib.sha256(code).hexdigest()[:12]}.zip"
-    if not path.exists():
-        making = path.with_suffix(f".{os.getpid()}")
-        making.write_bytes(code)
-        making.rename(path)
+    if not path.exists() or path.read_bytes() != code:
+        write_bytes(str(path), code)
     return path

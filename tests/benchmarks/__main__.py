@@ -6,6 +6,7 @@ import traceback
 
 ALL = (
     "fanout_bench",
+    "submit_bench",
     "latency_bench",
     "context_bench",
     "agent_bench",

@@ -24,7 +24,7 @@ HOME = "/dispatcher-root"
 
 @pytest.fixture
 def rig(dockerd: Dockerd, tmp_path: Path) -> Iterator[Rig]:
-    rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, pooled=True)
+    rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, warm=True)
     yield rig
     rig.target.close()
     discard(rig)
@@ -165,7 +165,7 @@ def test_a_stopped_job_leaves_its_neighbour_alone(rig: Rig, service: StubService
 def test_a_job_that_has_stopped_its_supervisor_is_ended_with_its_container(
     rig: Rig, service: StubService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pooled, "LAST_WORDS", 0.2)
+    monkeypatch.setattr(pooled, "EXIT_RECORD_SECONDS", 0.2)
     one = script(service, "import os; os.kill(os.getppid(), 19)\n" + WAIT)
     ready(rig, service, one)
 
@@ -209,7 +209,7 @@ MARTYR = "open('/proc/self/oom_score_adj', 'w').write('1000')\n"
 
 
 def test_a_script_out_of_memory_is_said_to_be(dockerd: Dockerd, tmp_path: Path) -> None:
-    rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, pooled=True, memory_mb=96)
+    rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, warm=True, memory_mb=96)
     with serving(rig.site.service_socket) as service:
         seen = evidence(rig.run(script(service, MARTYR + EATER)))
 
@@ -251,7 +251,7 @@ def test_a_warm_job_is_not_started_cold_when_the_target_is_set_otherwise(
 def test_an_idle_container_is_removed_with_all_that_it_left_but_not_while_a_job_waits_in_it(
     dockerd: Dockerd, tmp_path: Path
 ) -> None:
-    rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, pooled=True)
+    rig = make_rig(dockerd, tmp_path, token=TOKEN, real_agent=True, warm=True)
     # A container's first job waits longer than that for the fork server.
     rig.config = rig.config.model_copy(update={"warm_idle_seconds": 0.02})
     rig.restart_service()

@@ -234,7 +234,7 @@ def test_a_stopped_job_gets_its_grace_and_no_more(rig: Rig) -> None:
 def test_a_supervisor_that_is_stuck_is_killed_with_its_container(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dedicated, "LAST_WORDS", 0.2)
+    monkeypatch.setattr(dedicated, "EXIT_RECORD_SECONDS", 0.2)
     one = job("kill -STOP $PPID; echo stuck; sleep 60")
     rig.target.launch([one])
     until(lambda: "stuck" in rig.said(one), "the supervisor is stuck")

@@ -51,7 +51,7 @@ def make_runtime(folder: Path) -> Path:
     """Write the stand-in below the folder and return what to mount."""
     package = folder / "dispatcher" / "agent" / "starting"
     package.mkdir(parents=True)
-    (package / "single.py").write_text(SOURCE)
+    (package / "single_job.py").write_text(SOURCE)
     for path in (package, package.parent, package.parent.parent):
         (path / "__init__.py").write_text("")
         path.chmod(0o755)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.client.api.connection import ApiConnection
-from dispatcher.client.workspaces.config import WorkspaceConfig
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces.config import WorkspaceConfig
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from dispatcher.wire.address import Address
 
 TERMINAL = ("Completed", "Failed", "Canceled")
@@ -79,7 +79,7 @@ class FakeService:
             if spec.get("target", "local") not in self.targets:
                 raise Refusal(404, "TargetNotFound", f"no target {spec['target']!r}")
             if spec.get("snapshot") and spec["snapshot"] not in self.manifests:
-                raise Refusal(422, "InvalidSpec", f"no snapshot {spec['snapshot']}")
+                raise Refusal(404, "SnapshotNotFound", f"no snapshot {spec['snapshot']}")
         made = [self._one(spec) for spec in specs]
         if brief:
             made = [{key: run[key] for key in ("id", "status", "version")} for run in made]

@@ -62,6 +62,42 @@ def test_tensorflow_over_hosts_counts_ports_up() -> None:
     }
 
 
+def test_tensorflow_over_two_hosts_names_the_true_address_of_each_rank() -> None:
+    world = {
+        "size": 4,
+        "nodes": 2,
+        "distribution": "tensorflow",
+        "master_addr": "host-a",
+        "master_port": 7000,
+        "hosts": ["host-a", "host-b"],
+        "ports": [7000, 7001, 9000, 9001],
+    }
+    second = [{"rank": k, "local_rank": k - 2, "node_rank": 1} for k in (2, 3)]
+    told = environments(job(world=world, ranks=second), {}, "/f", None)
+    config = json.loads(told[1]["TF_CONFIG"])
+    assert config["cluster"] == {
+        "worker": ["host-a:7000", "host-a:7001", "host-b:9000", "host-b:9001"]
+    }
+    assert config["task"] == {"type": "worker", "index": 3}
+
+
+def test_two_nodes_of_a_request_on_one_machine_have_their_own_local_ranks() -> None:
+    world = {"size": 4, "nodes": 2, "distribution": "mpi", "master_port": 1234}
+    ranks = [
+        {"rank": 2 * node + local, "local_rank": local, "node_rank": node}
+        for node in range(2)
+        for local in range(2)
+    ]
+    told = environments(job(world=world, ranks=ranks), {}, "/f", None)
+    names = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
+    assert [[each[f"OMPI_COMM_WORLD_{name}"] for name in names] for each in told] == [
+        ["0", "4", "0", "2"],
+        ["1", "4", "1", "2"],
+        ["2", "4", "0", "2"],
+        ["3", "4", "1", "2"],
+    ]
+
+
 @given(st.lists(st.text()))
 def test_arguments_without_known_names_stay_as_they_are(arguments: list[str]) -> None:
     assert expanded(arguments, {}) == arguments

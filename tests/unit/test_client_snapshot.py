@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.client.api.connection import ApiConnection
+from dispatcher.client.api.snapshots import git
+from dispatcher.client.api.snapshots.ignore import Ignore
+from dispatcher.client.api.snapshots.snapshot import Snapshots, snapshot_id
+from dispatcher.client.api.snapshots.tree import entries
 from dispatcher.client.errors import SnapshotException
-from dispatcher.client.snapshots import git
-from dispatcher.client.snapshots.ignore import Ignore
-from dispatcher.client.snapshots.snapshot import Snapshots, snapshot_id
-from dispatcher.client.snapshots.tree import entries
 from dispatcher.wire.address import Address
 from dispatcher.wire.uploads import FileContent
 from tests.unit.fake_server import serving
@@ -105,6 +105,8 @@ def test_an_unchanged_file_is_not_read_again(
     fake: FakeService, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(source, "a", "b")
+    for name in ("a", "b"):
+        os.utime(source / name, (1, 1))
     made = snapshots(fake, tmp_path).take(os.fspath(source))
     monkeypatch.setattr(FileContent, "of", lambda path: pytest.fail(path))
 

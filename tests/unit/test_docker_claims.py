@@ -77,6 +77,37 @@ def test_nothing_but_claims_is_left_in_the_folder(claims: Claims, tmp_path: Path
     assert os.listdir(tmp_path / "claims") == ["a-1"]
 
 
+def test_a_claim_that_is_read_again_keeps_what_is_collected_and_watched(
+    claims: Claims, tmp_path: Path
+) -> None:
+    job = Job("a-1", "a", 1, command="exit 0", outputs=False, watch=("results", "tb/events"))
+    claims.take(job.name, claim_record(job))
+
+    facts = (Claims(tmp_path, lambda _: False).get(job.name) or ClaimRecord()).facts(job.name)
+
+    assert facts["outputs"] is False
+    assert facts["watch"] == ["results", "tb/events"]
+
+
+def test_a_claim_is_as_long_as_its_job_needs(claims: Claims, tmp_path: Path) -> None:
+    watch = tuple(f"{'x' * 200}/{k}" for k in range(100))
+    ranks = tuple(Rank(k, k) for k in range(2000))
+    job = Job("a-1", "a", 1, command="exit 0", watch=watch, ranks=ranks)
+    taken = claims.take(job.name, claim_record(job))
+    claims.put(job.name, replace(taken, claim=ClaimState.STOPPED))
+
+    again = Claims(tmp_path, lambda _: False)
+    assert again.get(job.name) == replace(claim_record(job), claim=ClaimState.STOPPED)
+    again.give_back(job.name)
+    assert again.get(job.name) is None
+
+
+def test_a_claim_of_version_0_1_is_read(claims: Claims, tmp_path: Path) -> None:
+    (tmp_path / "claims" / "a-1").symlink_to('["stopped","a-box",[0,1],false]')
+
+    assert claims.get("a-1") == replace(ENTRY, claim=ClaimState.STOPPED)
+
+
 def test_a_claim_tells_which_streams_a_job_has() -> None:
     ranks = (Rank(0), Rank(1))
     job = Job("a-b.c-2.1", "a-b.c", 2, script="x.py", ranks=ranks, world=World(4, 2, "mpi"))

@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 
+from dispatcher.agent.durable_folders import sync_tree
 from dispatcher.agent.folders import read_json, write_json
 from dispatcher.agent.starting.spawning import interpreter_of
 
@@ -173,6 +174,7 @@ class EnvironmentCache:
         except (BuildFailed, BuildAbandoned):
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        sync_tree(folder)  # the record says that all of it is there
         python = f"{folder}/venv/bin/python"
         write_json(f"{folder}.json", {"python": python}, durable=True)
 

@@ -121,10 +121,12 @@ def _fetch(
 ) -> Optional[str]:
     """Have the job's snapshot here; else the reason why the job ends now."""
     snapshot = job.get("snapshot")
-    if snapshot is None or os.path.isdir(os.path.join(root.snapshots, os.path.basename(snapshot))):
+    if snapshot is None:
         return None
-    if service is None:
-        return f"cannot start: snapshot {snapshot} is not here, and no service is known"
+    if service is None:  # the target has put it here, and checked it
+        is_here = os.path.isdir(os.path.join(root.snapshots, os.path.basename(snapshot)))
+        missing = f"cannot start: snapshot {snapshot} is not here, and no service is known"
+        return None if is_here else missing
     return _fetch_from(service, root, snapshot)
 
 
@@ -138,8 +140,10 @@ def _fetch_from(service: Mapping[str, Any], root: Root, snapshot: str) -> Option
         os.kill(os.getpid(), signal.SIGUSR1)
 
     snapshots = SnapshotCache(root.snapshots, done)
+    if snapshots.has(snapshot):
+        return None
     snapshots.configure(service)
-    snapshots.want(snapshot)
+    snapshots.fetch(snapshot)
     while not ends:
         told = signal.sigwait(WAKING)
         if told in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,7 @@ from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import http.client
-    from typing import Any, Callable, Iterator, NoReturn, Optional
+    from typing import Any, Callable, Iterator, NoReturn, Optional, Set
 
     from dispatcher.wire.address import Address
     from dispatcher.wire.connection import Answer, Query
@@ -28,6 +28,9 @@ class ApiConnection(ServiceConnection):
         retry_seconds: For how long the service may be away before a call raises
             `ServerUnreachable`.
         advice: What the user can do when the service stays unreachable; part of that error's text.
+
+    Attributes:
+        held_snapshots: The ids of snapshots that the service is known to hold.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class ApiConnection(ServiceConnection):
     ) -> None:
         super().__init__(address, relocate, retry_seconds)
         self._advice = advice
+        self.held_snapshots: Set[str] = set()
 
     def send(self, *args: Any, **kwargs: Any) -> Answer:
         """Send one request until it is answered; see `ServiceConnection.send`.
@@ -69,13 +73,13 @@ class ApiConnection(ServiceConnection):
                 f"The service at {self.address} does not answer ({error.reason}), tried for "
                 f"{error.tried_seconds:g} s. {self._advice}",
                 inner_exception=error.__cause__ or error,
-            ) from error
+            ) from error.__cause__
         assert isinstance(error, RequestRefused)
         if error.status == 401:
             raise errors.AuthenticationException(
                 f"{error.detail or 'The service does not accept the token.'} The token of a "
                 "remote service comes from DISPATCHER_TOKEN or ~/.dispatcher/token."
-            ) from error
+            ) from None  # the error underneath says the same
         raise errors.ServiceException(
             error.detail, status_code=error.status, error_type=error.kind
-        ) from error
+        ) from None
