@@ -8,8 +8,8 @@ import typer
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.submitting import streamed
-from dispatcher.client.environments import registry
-from dispatcher.client.environments.environment import Environment
+from dispatcher.client.v1.environments import registry
+from dispatcher.client.v1.environments.environment import Environment
 
 app = typer.Typer(help="Environments: what runs are given to run in.", no_args_is_help=True)
 Name = Annotated[str, typer.Option("--name", "-n", help="The environment.")]

@@ -8,10 +8,10 @@ from dispatcher.cli import attached
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.client.errors import UserErrorException, WorkspaceException
-from dispatcher.client.workspaces import config as workspace_config
-from dispatcher.client.workspaces import registry
-from dispatcher.client.workspaces.experiment import check_experiment_name
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces import config as workspace_config
+from dispatcher.client.v1.workspaces import registry
+from dispatcher.client.v1.workspaces.experiment import check_experiment_name
+from dispatcher.client.v1.workspaces.workspace import Workspace
 
 app = typer.Typer(help="Folders and the workspace that they belong to.", no_args_is_help=True)
 

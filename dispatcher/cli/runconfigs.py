@@ -7,9 +7,9 @@ import typer
 
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
-from dispatcher.client.configs.files import to_dict
-from dispatcher.client.configs.run_configuration import RunConfiguration
 from dispatcher.client.errors import UserErrorException
+from dispatcher.client.v1.configs.files import to_dict
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 
 app = typer.Typer(help="Run configuration files: *.runconfig.", no_args_is_help=True)
 FOLDERS = (".azureml", "aml_config")

@@ -11,7 +11,7 @@ from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.records import COLUMNS, MINIMAL, minimal, record
 from dispatcher.cli.tree import follow, print_tree
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 from dispatcher.core.lifecycle import Status
 
 app = typer.Typer(help="Submit runs, look at them, act on them.", no_args_is_help=True)

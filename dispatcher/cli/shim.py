@@ -22,7 +22,7 @@ from dispatcher.cli.command import command
 from dispatcher.cli.context import Scope
 from dispatcher.client.api.service import SERVICE_PYTHON
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.workspaces import registry as workspace_registry
+from dispatcher.client.v1.workspaces import registry as workspace_registry
 
 app = typer.Typer(help="`azureml` and `az`, answered by dispatcher.", no_args_is_help=True)
 

@@ -14,12 +14,12 @@ from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
 from dispatcher.cli.sweeps import config_of
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces.experiment import Experiment
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces.experiment import Experiment
 
 DEFAULT_CONFIGURATION = "local"
 

@@ -14,10 +14,10 @@ from dispatcher.cli.context import Scope
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.submitting import adapt, configuration_of, submitted, usual_experiment
 from dispatcher.cli.sweeps import file_of, made_of
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.sweeps.config import HyperDriveConfig
-from dispatcher.client.sweeps.run import HyperDriveRun
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig
+from dispatcher.client.v1.sweeps.run import HyperDriveRun
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import Metric, Sampling, SweepSpec

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.sweeps import expressions, policies, sampling
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.errors import HyperDriveConfigException
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.sweeps import expressions, policies, sampling
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.errors import HyperDriveConfigException
 
 SAMPLINGS: Mapping[str, Callable[..., sampling.HyperParameterSampling]] = {
     "random": sampling.RandomParameterSampling,

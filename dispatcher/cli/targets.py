@@ -9,10 +9,10 @@ from dispatcher.cli import unsupported
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.exits import Exit
-from dispatcher.client.compute.amlcompute import AmlCompute
-from dispatcher.client.compute.remote_compute import RemoteCompute
-from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import UserErrorException
+from dispatcher.client.v1.compute.amlcompute import AmlCompute
+from dispatcher.client.v1.compute.remote_compute import RemoteCompute
+from dispatcher.client.v1.compute.targets import ComputeTarget
 from dispatcher.wire import encoding
 
 app = typer.Typer(help="Compute targets: where runs run.", no_args_is_help=True)

@@ -9,7 +9,7 @@ from dispatcher.cli import unsupported
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces.workspace import Workspace
 
 app = typer.Typer(help="Workspaces of this machine.", no_args_is_help=True)
 unsupported.register(app, unsupported.WORKSPACE, "workspace ")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.runs.listing import of
+from dispatcher.client.v1.runs.listing import of
 from dispatcher.wire import encoding
 from tests.benchmarks.house import Bench, bench, median, percentile, say
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.client.runs.listing import of
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces.config import WorkspaceConfig
-from dispatcher.client.workspaces.experiment import Experiment
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.runs.listing import of
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces.config import WorkspaceConfig
+from dispatcher.client.v1.workspaces.experiment import Experiment
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from tests.chaos.effects import Effects
 from tests.chaos.scenario import ENDED, NOTE
 from tests.rigs.service import Service

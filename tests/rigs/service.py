@@ -21,8 +21,8 @@ from typing import Any, Protocol
 from dispatcher.agent import cgroups
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.api.service import find
+from dispatcher.client.api.snapshots.snapshot import Snapshots
 from dispatcher.client.errors import ServiceException
-from dispatcher.client.snapshots.snapshot import Snapshots
 from dispatcher.server.settings import Settings
 from dispatcher.wire.address import Address
 from tests.rigs import processes

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 from dispatcher.client.in_run.spool import Spool
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Optional
 
     from dispatcher.client.in_run.parking import Parking
-    from dispatcher.client.workspaces.experiment import Experiment
+    from dispatcher.client.v1.workspaces.experiment import Experiment
 
 _NEEDED = (
     "AZUREML_RUN_ID",
@@ -69,7 +69,7 @@ class _SubmittedRun(Run):
     def parent(self) -> Optional[Run]:
         """The run's parent, as an `AncestorRun`; None where nothing is above."""
         if self._parent is None:
-            from dispatcher.client.in_run.ancestors import above
+            from dispatcher.client.v1.runs.ancestors import above
 
             self._parent = above(self)
         return self._parent

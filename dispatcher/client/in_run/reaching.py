@@ -9,15 +9,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict
 
-    from dispatcher.client.workspaces.experiment import Experiment
+    from dispatcher.client.v1.workspaces.experiment import Experiment
 
 
 def experiment() -> Experiment:
     """The experiment of the run around this code, reached with the run's own token."""
     from dispatcher.client.api.connection import ApiConnection
-    from dispatcher.client.workspaces.config import WorkspaceConfig
-    from dispatcher.client.workspaces.experiment import Experiment
-    from dispatcher.client.workspaces.workspace import Workspace
+    from dispatcher.client.v1.workspaces.config import WorkspaceConfig
+    from dispatcher.client.v1.workspaces.experiment import Experiment
+    from dispatcher.client.v1.workspaces.workspace import Workspace
     from dispatcher.wire.address import Address
 
     told = os.environ
