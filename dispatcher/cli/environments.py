@@ -9,6 +9,7 @@ from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import Scope
 from dispatcher.cli.submitting import streamed
 from dispatcher.client.v1.environments import registry
+from dispatcher.client.v1.environments.builds import build
 from dispatcher.client.v1.environments.environment import Environment
 
 app = typer.Typer(help="Environments: what runs are given to run in.", no_args_is_help=True)
@@ -50,7 +51,7 @@ def download_environment(
     ] = False,
 ) -> None:
     """Write a registered environment as a folder of files."""
-    found = registry.get(scope.workspace, name, version)
+    found = Environment.get(scope.workspace, name, version)
     found.save_to_directory(str(directory), overwrite=overwrite)
     scope.note(f"{name}, version {found.version}, is in {directory}")
 
@@ -72,8 +73,8 @@ def build_environment(
     ] = "local",
 ) -> Shown:
     """Have a target build a registered environment now, and show its log."""
-    found = registry.get(scope.workspace, name, version)
-    return streamed(registry.build(found, scope.workspace, target).run)
+    found = Environment.get(scope.workspace, name, version)
+    return streamed(build(found, scope.workspace, target).run)
 
 
 def _record(view: dict[str, Any]) -> dict[str, Any]:
