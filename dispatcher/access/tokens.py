@@ -7,7 +7,6 @@ ended.
 
 import hashlib
 import hmac
-import secrets
 
 from dispatcher.access import principals
 from dispatcher.access.principals import OWNER_NAME, Principal
@@ -20,16 +19,18 @@ class TokenService:
 
     Args:
         store: Where runs are read.
+        key: The signing key (`access.keys`).
         owner_token: The token of the owner.
         owner_name: The name of the owner, under which the runs of that token are submitted.
     """
 
-    def __init__(self, store: Store, owner_token: str, owner_name: str = OWNER_NAME) -> None:
+    def __init__(
+        self, store: Store, key: bytes, owner_token: str, owner_name: str = OWNER_NAME
+    ) -> None:
         self._store = store
         self._owner_token = owner_token
         self.owner = principals.owner(owner_name)
-        secret = store.write(lambda tx: tx.registry.meta("secret", secrets.token_hex(32)))
-        self._secret = bytes.fromhex(secret)
+        self._key = key
 
     def run_token(self, run_id: str, attempt: int) -> str:
         """The token of one attempt of a run."""
@@ -60,4 +61,4 @@ class TokenService:
         return principals.run(subject, submitted_by=run.submitted_by, target=run.spec.target)
 
     def _sign(self, body: str) -> str:
-        return f"{body}.{hmac.new(self._secret, body.encode(), hashlib.sha256).hexdigest()}"
+        return f"{body}.{hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()}"

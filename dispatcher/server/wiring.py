@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import targets
+from dispatcher.access.keys import signing_key
 from dispatcher.access.tokens import TokenService
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.fleet import Fleet
@@ -95,7 +96,12 @@ def build(settings: Settings, url: str, token: str) -> House:
     store = SqlStore(settings.store_url)
     status = StatusService(store, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
-    access = TokenService(store, token, settings.owner_name)
+    access = TokenService(
+        store,
+        signing_key(settings.data_dir, store, settings.signing_key),
+        token,
+        settings.owner_name,
+    )
     context = RuntimeContext(
         service_id,
         url,
@@ -110,6 +116,7 @@ def build(settings: Settings, url: str, token: str) -> House:
         socket_dir=settings.socket_dir,
         service_socket=settings.socket,
         service_url=url,
+        job_umask=settings.job_umask,
     )
 
     def jobs(run: Run) -> list[Any]:

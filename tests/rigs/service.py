@@ -43,6 +43,9 @@ class Living(Protocol):
     def terminate(self) -> None: ...
 
 
+SHARED_KEY = "5" * 64  # of all services on one database
+
+
 class Service:
     """One service and all that it starts. It runs after `start`; `close` leaves nothing behind.
 
@@ -63,6 +66,7 @@ class Service:
         self._environment = {**os.environ, **(environment or {})}
         if database_url:
             self._environment["DISPATCHER_DATABASE_URL"] = database_url
+            self._environment.setdefault("DISPATCHER_SIGNING_KEY", SHARED_KEY)
         if patches is not None:
             self._environment["PYTHONPATH"] = str(patches)
         self._settings = Settings(data_dir=self.data)
