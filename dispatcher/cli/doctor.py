@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.cli.command import Shown
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
 from dispatcher.client.api import service
 
 Check = dict[str, Any]
 
 
-def doctor(scope: Scope) -> Shown:
+def doctor(scope: CommandContext) -> Shown:
     """Check this machine and the workspace's service; exit code 1 if something is wrong."""
     checks = [*_machine(), *_service(scope.workspace)]
     fine = all(check["ok"] for check in checks)

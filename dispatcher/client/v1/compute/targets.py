@@ -6,6 +6,7 @@ import re
 
 from dispatcher.client import checks
 from dispatcher.client.errors import ComputeTargetException, ServiceException, UserErrorException
+from dispatcher.client.v1 import class_registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 _RESERVED = ("amlcompute", "local", "containerinstance")
 TYPE_LABEL = "azureml.type"
-CLASS_OF_LABEL: Dict[str, Type[ComputeTarget]] = {}
+_CLASS_OF_LABEL = {"AmlCompute": "AmlCompute", "VirtualMachine": "RemoteCompute"}
 
 
 @checks.checked_class
@@ -82,10 +83,15 @@ class ComputeTarget:
             UserErrorException: The name is reserved, or the configuration is none.
             ComputeTargetException: The service refused it.
         """
-        from dispatcher.client.v1.compute.amlcompute import create
-
         _check_name(name)
-        return create(workspace, name, provisioning_configuration)
+        if not hasattr(provisioning_configuration, "create_target"):
+            raise UserErrorException(
+                "provisioning_configuration is what AmlCompute.provisioning_configuration() makes, "
+                f"not a {type(provisioning_configuration).__name__}; other kinds are attached: "
+                'ComputeTarget.attach(ws, name, {"kind": "docker"}).'
+            )
+        target: ComputeTarget = provisioning_configuration.create_target(workspace, name)
+        return target
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: Any) -> ComputeTarget:
@@ -185,9 +191,7 @@ class ComputeTarget:
         status: Optional[str] = None,
     ) -> Iterator[Run]:
         """Yield the runs of the target that have not ended; filters as for `get_children`."""
-        from dispatcher.client.v1.runs.listing import active
-
-        return active(self.workspace, self.name, type, tags, properties, status)
+        return self.workspace._active_runs(self.name, type, tags, properties, status)
 
     def ping(self) -> Dict[str, Any]:
         """Ask the service whether the target answers."""
@@ -245,11 +249,10 @@ def find(workspace: Workspace, name: str) -> Optional[ComputeTarget]:
 
 def _class_of(asked: Type[ComputeTarget], record: Dict[str, Any]) -> Type[ComputeTarget]:
     label = (record.get("labels") or {}).get(TYPE_LABEL)
-    if label is not None and label not in CLASS_OF_LABEL:
-        import dispatcher.client.v1.compute.amlcompute
-        import dispatcher.client.v1.compute.remote_compute  # noqa: F401  (they make themselves known)
-    found = CLASS_OF_LABEL.get(label or "", asked)
-    return found if issubclass(found, asked) else asked
+    name = _CLASS_OF_LABEL.get(label or "")
+    found = class_registry.get(name) if name else asked
+    kind: Type[ComputeTarget] = found if issubclass(found, asked) else asked
+    return kind
 
 
 def _check_name(name: str) -> None:

@@ -190,11 +190,10 @@ def give_key(spec: Spec, parent_id: str, key: Optional[str], configuration: Spec
         key: What the caller calls it.
         configuration: What the child does.
     """
-    from dispatcher.client.in_run import child_keys
-    from dispatcher.client.in_run.context import submitted_run
+    from dispatcher.client.in_run import child_keys, context
 
-    run = submitted_run()
-    if key is None and (run is None or run.id != parent_id):
+    around = context.current()
+    if key is None and (around is None or around.run_id != parent_id):
         return
     hashed = child_keys.configuration_hash(configuration)
     spec["key"] = key if key is not None else child_keys.next_key(hashed)
@@ -216,7 +215,7 @@ def _in_common(specs: Sequence[Spec]) -> Dict[str, Any]:
 def _post(
     experiment: Experiment, specs: Sequence[Spec], brief: bool, snapshots: Optional[Snapshots]
 ) -> List[Run]:
-    from dispatcher.client.v1.runs.listing import of
+    from dispatcher.client.v1.runs.run_types import run_of
 
     body = {**_in_common(specs), "brief": brief}
     try:
@@ -228,7 +227,7 @@ def _post(
     runs = []
     for spec, record in zip(specs, answer["runs"]):  # noqa: B905  (3.8 has no `strict`)
         known = {"type": spec["type"], "parent_id": spec["parent_id"]} if brief else {}
-        runs.append(of(experiment, {**known, **record}))
+        runs.append(run_of(experiment, {**known, **record}))
     return runs
 
 

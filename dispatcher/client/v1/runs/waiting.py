@@ -47,17 +47,17 @@ class RunWaiting(RunRecord):
             ExperimentExecutionException: The wait can never end, or Ctrl-C while streaming.
             WaitTimeoutError: `timeout` has passed; the run goes on.
         """
-        from dispatcher.client.in_run import parking
+        from dispatcher.client.in_run.waiting import parked
 
         deadline = None if timeout is None else time.monotonic() + timeout
         was_told = False  # of the end, by an answer that has all there is to say
         if show_output:
             from dispatcher.client.v1.runs.streaming import stream
 
-            with parking.while_waiting(self._service, [self.id]):
+            with parked(self._service, [self.id]):
                 stream(self, deadline)
         elif not self._is_over():
-            with parking.while_waiting(self._service, [self.id]):
+            with parked(self._service, [self.id]):
                 while not self._wait_for_change(deadline, POLL_SECONDS):
                     pass
             was_told = True
@@ -163,14 +163,14 @@ def wait_all(
     """
     if not runs:
         return {}
-    from dispatcher.client.in_run import parking
+    from dispatcher.client.in_run.waiting import parked
 
     ids = [run.id for run in runs]
     transport = runs[0]._service
     deadline = None if timeout is None else time.monotonic() + timeout
     statuses = _ask(transport, ids, 0)
     if statuses["pending"]:
-        with parking.while_waiting(transport, ids):
+        with parked(transport, ids):
             while statuses["pending"]:
                 statuses = _ask(transport, ids, _until(deadline, POLL_SECONDS, f"{len(ids)} runs"))
     ended: Dict[str, str] = {run_id: statuses["statuses"][run_id] for run_id in ids}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dispatcher.client.v1.runs.run import CLASS_OF_TYPE, Run
+from dispatcher.client.v1.runs import run_types
+from dispatcher.client.v1.runs.run import Run
 from dispatcher.client.v1.sweeps.errors import (
     HyperDriveNotImplementedException,
     HyperDriveRehydrateException,
@@ -221,4 +222,4 @@ class HyperDriveRun(Run):
             raise UserErrorException(error.message, inner_exception=error) from error
 
 
-CLASS_OF_TYPE[HyperDriveRun.RUN_TYPE] = HyperDriveRun
+run_types.add(HyperDriveRun.RUN_TYPE, HyperDriveRun)

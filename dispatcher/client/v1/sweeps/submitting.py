@@ -37,7 +37,7 @@ def submit(
         ExperimentExecutionException: The service refuses; its text says what.
     """
     from dispatcher.client.v1.runs import submission
-    from dispatcher.client.v1.runs.listing import of
+    from dispatcher.client.v1.runs.run_types import run_of
 
     unknown = extras.keys() - set(_EXTRAS)
     if unknown:
@@ -51,7 +51,7 @@ def submit(
         if error.status_code not in _REFUSED:
             raise
         raise ExperimentExecutionException(error.message, inner_exception=error) from error
-    run: Any = of(experiment, record)
+    run: Any = run_of(experiment, record)
     run._hyperdrive_config = config
     made: HyperDriveRun = run
     return made
