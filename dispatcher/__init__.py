@@ -6,15 +6,6 @@ and a script that only logs never loads what talks to the service.
 
 TYPE_CHECKING = False  # type checkers know the name; importing `typing` would cost milliseconds
 if TYPE_CHECKING:
-    from dispatcher.client.configs.run_configuration import (
-        DockerConfiguration,
-        MpiConfiguration,
-        PyTorchConfiguration,
-        RunConfiguration,
-        TensorflowConfiguration,
-    )
-    from dispatcher.client.configs.script_run_config import ScriptRunConfig
-    from dispatcher.client.environments.environment import Environment
     from dispatcher.client.errors import (
         ActivityFailedException,
         AuthenticationException,
@@ -32,22 +23,31 @@ if TYPE_CHECKING:
         WaitTimeoutError,
         WorkspaceException,
     )
-    from dispatcher.client.runs.run import Run, ScriptRun, get_run
-    from dispatcher.client.runs.waiting import wait_all
-    from dispatcher.client.workspaces.experiment import Experiment
-    from dispatcher.client.workspaces.workspace import Workspace
+    from dispatcher.client.v1.configs.run_configuration import (
+        DockerConfiguration,
+        MpiConfiguration,
+        PyTorchConfiguration,
+        RunConfiguration,
+        TensorflowConfiguration,
+    )
+    from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+    from dispatcher.client.v1.environments.environment import Environment
+    from dispatcher.client.v1.runs.run import Run, ScriptRun, get_run
+    from dispatcher.client.v1.runs.waiting import wait_all
+    from dispatcher.client.v1.workspaces.experiment import Experiment
+    from dispatcher.client.v1.workspaces.workspace import Workspace
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "configs.run_configuration": (
+    "v1.configs.run_configuration": (
         "DockerConfiguration",
         "MpiConfiguration",
         "PyTorchConfiguration",
         "RunConfiguration",
         "TensorflowConfiguration",
     ),
-    "environments.environment": ("Environment",),
+    "v1.environments.environment": ("Environment",),
     "errors": (
         "ActivityFailedException",
         "AuthenticationException",
@@ -65,11 +65,11 @@ _HOMES = {
         "WaitTimeoutError",
         "WorkspaceException",
     ),
-    "workspaces.experiment": ("Experiment",),
-    "runs.run": ("Run", "ScriptRun", "get_run"),
-    "runs.waiting": ("wait_all",),
-    "configs.script_run_config": ("ScriptRunConfig",),
-    "workspaces.workspace": ("Workspace",),
+    "v1.workspaces.experiment": ("Experiment",),
+    "v1.runs.run": ("Run", "ScriptRun", "get_run"),
+    "v1.runs.waiting": ("wait_all",),
+    "v1.configs.script_run_config": ("ScriptRunConfig",),
+    "v1.workspaces.workspace": ("Workspace",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

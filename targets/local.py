@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from dispatcher.core.jobs import Job, Observation
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.wire.sockets import make_private
 from targets.agent_connection import AgentConnection, answers
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
@@ -30,6 +31,7 @@ class LocalTarget:
     def __init__(self, config: LocalConfig, site: ServiceAddress, token: str) -> None:
         self._config = config
         self._root = site.root / config.name
+        self._umask = site.job_umask
         self._socket = site.socket_dir / f"{config.name}.agent"
         self._agent = AgentConnection(self._socket, self._start_agent, _setting(site, token))
 
@@ -68,7 +70,7 @@ class LocalTarget:
     def _start_agent(self) -> None:
         """Start the agent and wait until its socket answers."""
         self._root.mkdir(parents=True, exist_ok=True)
-        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(str(self._socket.parent))
         command = [sys.executable, "-m", "dispatcher.agent", "serve"]
         command += ["--root", str(self._root), "--socket", str(self._socket)]
         command += ["--idle-after", str(IDLE_SECONDS)]
@@ -76,7 +78,12 @@ class LocalTarget:
             command += ["--interpreter", self._config.python]
         with (self._root / "agent.log").open("ab") as log:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                umask=self._umask,
             )
         deadline = time.monotonic() + START_SECONDS
         while not answers(self._socket):  # the file of one that was killed is still there

@@ -11,7 +11,8 @@ class ServiceAddress:
 
     `root` holds one folder a target (job folders, snapshots, claims); `socket_dir` holds sockets,
     under short paths; `service_socket` lies alone in its folder, which containers are given;
-    `service_url` is for far nodes.
+    `service_url` is for far nodes;
+    `job_umask` is what jobs on this machine start with, -1 for this process's own.
     """
 
     service_id: str
@@ -19,3 +20,4 @@ class ServiceAddress:
     socket_dir: Path
     service_socket: Path
     service_url: str
+    job_umask: int = -1

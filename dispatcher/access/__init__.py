@@ -3,5 +3,6 @@
 - `principals.py`: the callers: user, service account, run, agent.
 - `permissions.py`: the table of actions, roles and scopes. Pure.
 - `isolation.py`: which runs may submit to which compute target. Pure.
+- `keys.py`: the signing key.
 - `tokens.py`: tokens are issued and checked.
 """

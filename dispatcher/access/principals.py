@@ -71,9 +71,9 @@ class Principal:
         return f"{words.get(self.kind, self.kind)} {self.name}"
 
 
-def owner() -> Principal:
+def owner(name: str = OWNER_NAME) -> Principal:
     """The owner of the workspace, who holds the token in `service.json`."""
-    return Principal(Kind.USER, OWNER_NAME, Role.OWNER)
+    return Principal(Kind.USER, name, Role.OWNER)
 
 
 def run(run_id: str, *, submitted_by: str, target: str) -> Principal:

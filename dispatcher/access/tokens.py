@@ -7,10 +7,9 @@ ended.
 
 import hashlib
 import hmac
-import secrets
 
 from dispatcher.access import principals
-from dispatcher.access.principals import Principal
+from dispatcher.access.principals import OWNER_NAME, Principal
 from dispatcher.core.errors import NotAllowed
 from dispatcher.store.contract import Store
 
@@ -20,14 +19,18 @@ class TokenService:
 
     Args:
         store: Where runs are read.
+        key: The signing key (`access.keys`).
         owner_token: The token of the owner.
+        owner_name: The name of the owner, under which the runs of that token are submitted.
     """
 
-    def __init__(self, store: Store, owner_token: str) -> None:
+    def __init__(
+        self, store: Store, key: bytes, owner_token: str, owner_name: str = OWNER_NAME
+    ) -> None:
         self._store = store
-        self._owner = owner_token
-        secret = store.write(lambda tx: tx.registry.meta("secret", secrets.token_hex(32)))
-        self._secret = bytes.fromhex(secret)
+        self._owner_token = owner_token
+        self.owner = principals.owner(owner_name)
+        self._key = key
 
     def run_token(self, run_id: str, attempt: int) -> str:
         """The token of one attempt of a run."""
@@ -39,12 +42,12 @@ class TokenService:
 
     def is_owner(self, token: str) -> bool:
         """Whether it is the owner's token."""
-        return hmac.compare_digest(token.encode("utf-8", "replace"), self._owner.encode())
+        return hmac.compare_digest(token.encode("utf-8", "replace"), self._owner_token.encode())
 
     def identify(self, token: str) -> Principal:
         """Return whose token it is. Raises NotAllowed if it is not valid."""
         if self.is_owner(token):
-            return principals.owner()
+            return self.owner
         body, _, _signature = token.rpartition(".")
         signed = self._sign(body).encode()
         if not body or not hmac.compare_digest(signed, token.encode("utf-8", "replace")):
@@ -55,7 +58,7 @@ class TokenService:
         run = self._store.read(lambda tx: tx.runs.get([subject])).get(subject)
         if run is None or run.terminal or run.attempt != int(attempt):
             raise NotAllowed(f"the token of run {subject} (attempt {attempt}) is no longer valid")
-        return principals.run(subject, submitted_by=principals.OWNER_NAME, target=run.spec.target)
+        return principals.run(subject, submitted_by=run.submitted_by, target=run.spec.target)
 
     def _sign(self, body: str) -> str:
-        return f"{body}.{hmac.new(self._secret, body.encode(), hashlib.sha256).hexdigest()}"
+        return f"{body}.{hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()}"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.workspaces import config as workspace_config
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.workspaces import config as workspace_config
 
 CONDA_FILE = "conda_dependencies.yml"
 IGNORED = """\

@@ -20,15 +20,15 @@ from dispatcher.client.errors import (
     WaitTimeoutError,
     WorkspaceException,
 )
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces import config as workspace_config
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces import config as workspace_config
+from dispatcher.client.v1.workspaces.workspace import Workspace
 
 HERE = Path()
 
 
 @dataclass
-class Scope:
+class CommandContext:
     """What every command can be told."""
 
     path: Path = HERE

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 
 app = typer.Typer(help="Experiments: what runs are grouped by.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ def group() -> None:
 
 @command(app, "list", with_query=True)
 def list_experiments(
-    scope: Scope,
+    scope: CommandContext,
     archived: Annotated[bool, typer.Option("--all", help="Archived ones too.")] = False,
 ) -> Shown:
     """All experiments of the workspace."""

@@ -6,19 +6,19 @@ import typer
 
 from dispatcher.cli import attached
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.client.errors import UserErrorException, WorkspaceException
-from dispatcher.client.workspaces import config as workspace_config
-from dispatcher.client.workspaces import registry
-from dispatcher.client.workspaces.experiment import check_experiment_name
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces import config as workspace_config
+from dispatcher.client.v1.workspaces import registry
+from dispatcher.client.v1.workspaces.experiment import check_experiment_name
+from dispatcher.client.v1.workspaces.workspace import Workspace
 
 app = typer.Typer(help="Folders and the workspace that they belong to.", no_args_is_help=True)
 
 
 @command(app)
 def attach(
-    scope: Scope,
+    scope: CommandContext,
     experiment: Annotated[
         str | None,
         typer.Option("--experiment-name", "-e", help="What its runs belong to; default: its name."),
@@ -60,7 +60,7 @@ def attach(
 
 
 @command(app)
-def detach(scope: Scope) -> Shown:
+def detach(scope: CommandContext) -> Shown:
     """Take a folder out of its workspace: its config.json goes, everything else stays."""
     folder = scope.path.resolve()
     file = folder / ".azureml" / "config.json"
@@ -73,7 +73,7 @@ def detach(scope: Scope) -> Shown:
 
 
 def _found(
-    scope: Scope, name: str, service_url: str | None
+    scope: CommandContext, name: str, service_url: str | None
 ) -> tuple[Workspace, list[dict[str, Any]]] | None:
     """The workspace that is named, and its targets; None if it has yet to be made."""
     if not scope.workspace_name:
@@ -91,7 +91,7 @@ def _found(
     return workspace, workspace.service.get("/targets")["targets"]
 
 
-def _made(scope: Scope, name: str, folder: str, service_url: str | None) -> Workspace:
+def _made(scope: CommandContext, name: str, folder: str, service_url: str | None) -> Workspace:
     return Workspace.create(
         name,
         subscription_id=scope.subscription_id,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dispatcher.client.api import logs
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.runs import logs
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 
 PREFERRED = "user_logs/std_log"
 

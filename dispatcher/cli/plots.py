@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.sweeps.run import HyperDriveRun
+from dispatcher.client.v1.sweeps.run import HyperDriveRun
 
 NAMES = ("history", "parallel_coordinate", "importances")
 

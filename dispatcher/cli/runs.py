@@ -6,12 +6,12 @@ import typer
 
 from dispatcher.cli import submitting, unsupported
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.records import COLUMNS, MINIMAL, minimal, record
 from dispatcher.cli.tree import follow, print_tree
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 from dispatcher.core.lifecycle import Status
 
 app = typer.Typer(help="Submit runs, look at them, act on them.", no_args_is_help=True)
@@ -27,7 +27,7 @@ OfExperiment = Annotated[
 
 @command(app, "list", with_query=True)
 def list_runs(
-    scope: Scope,
+    scope: CommandContext,
     experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
     last: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 10,
     status: Annotated[Status | None, typer.Option(help="Only of this status.")] = None,
@@ -74,7 +74,7 @@ def list_runs(
 
 @command(app, "show")
 def show_run(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -91,7 +91,7 @@ def show_run(
 
 @command(app)
 def wait(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -110,7 +110,10 @@ def wait(
 
 @command(app)
 def cancel(
-    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+    scope: CommandContext,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
 ) -> Shown:
     """Cancel RUN and all below it. One that has ended stays as it is."""
     run = _chosen(scope, word, run_id, experiment)
@@ -126,7 +129,7 @@ def cancel(
 
 @command(app)
 def update(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -154,7 +157,10 @@ def update(
 
 @command(app)
 def explain(
-    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+    scope: CommandContext,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
 ) -> None:
     """Say why RUN is still waiting."""
     run = _chosen(scope, word, run_id, experiment)
@@ -165,7 +171,7 @@ def explain(
 
 @command(app)
 def logs(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -180,7 +186,10 @@ def logs(
 
 @command(app, "monitor-logs")
 def monitor_logs(
-    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+    scope: CommandContext,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
 ) -> Shown:
     """Stream the log of RUN until it ends, and exit as it did."""
     run = _chosen(scope, word, run_id, experiment)
@@ -189,7 +198,7 @@ def monitor_logs(
 
 @command(app, "download-logs")
 def download_logs(
-    scope: Scope,
+    scope: CommandContext,
     output_dir: Annotated[str, typer.Option("--output-dir", "-d", help="Where to; made.")],
     word: Word = None,
     run_id: OldWord = None,
@@ -203,7 +212,7 @@ def download_logs(
 
 @command(app, "monitor-tensorboard", hidden=True)
 def monitor_tensorboard(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -219,7 +228,7 @@ def monitor_tensorboard(
     )
 
 
-def _pages(scope: Scope, query: list[tuple[str, str]], count: int) -> list[dict[str, Any]]:
+def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> list[dict[str, Any]]:
     """So many runs, with as many requests as it takes."""
     found: dict[str, dict[str, Any]] = {}  # who starts between two pages may come twice
     cursor: list[tuple[str, Any]] = []
@@ -233,7 +242,9 @@ def _pages(scope: Scope, query: list[tuple[str, str]], count: int) -> list[dict[
     return list(found.values())
 
 
-def _chosen(scope: Scope, word: str | None, option: str | None, experiment: str | None) -> Run:
+def _chosen(
+    scope: CommandContext, word: str | None, option: str | None, experiment: str | None
+) -> Run:
     """The run that is meant by its id after the command or by `-r`."""
     given = {each for each in (word, option) if each is not None}
     if len(given) != 1:

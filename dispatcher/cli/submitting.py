@@ -9,17 +9,17 @@ import typer
 from dispatcher.cli import unsupported
 from dispatcher.cli.attached import experiment_of
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import HERE, Scope
+from dispatcher.cli.context import HERE, CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
 from dispatcher.cli.sweeps import config_of
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces.experiment import Experiment
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces.experiment import Experiment
 
 DEFAULT_CONFIGURATION = "local"
 
@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
 
 
 def submit_script(
-    scope: Scope,
+    scope: CommandContext,
     script: Script = None,
     arguments: Arguments = None,
     configuration: ConfigurationName = None,
@@ -80,7 +80,7 @@ def submit_script(
 
 
 def submit_hyperdrive(
-    scope: Scope,
+    scope: CommandContext,
     sweep_file: Annotated[
         str,
         typer.Option("--hyperdrive-configuration-name", help="The sweep, a YAML file."),
@@ -114,12 +114,12 @@ def streamed(run: Run) -> Shown:
     return Shown(_view(run), code=code, if_asked=True)
 
 
-def submitted(scope: Scope, config: Any, experiment: str, go_on: bool) -> Shown:
+def submitted(scope: CommandContext, config: Any, experiment: str, go_on: bool) -> Shown:
     run = Experiment(scope.workspace, experiment).submit(config)
     return Shown(_view(run)) if go_on else streamed(run)
 
 
-def usual_experiment(scope: Scope, source: Path) -> str:
+def usual_experiment(scope: CommandContext, source: Path) -> str:
     return experiment_of(scope.path) or source.resolve().name
 
 
@@ -134,7 +134,7 @@ def adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> N
         config.environment.python.user_managed_dependencies = False
 
 
-def _source(scope: Scope, given: Path | None) -> Path:
+def _source(scope: CommandContext, given: Path | None) -> Path:
     """The source directory. Without `--path` it also says which workspace is meant."""
     source = given or scope.path
     if not source.is_dir():

@@ -9,7 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dispatcher.client.errors import WaitTimeoutError
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 
 COLOURS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan"}
 MAX_SHOWN = 200

@@ -65,6 +65,7 @@ class Run:
     seq: int = 0  # submission number, unique in the store
     number: int = 0  # counts up within the experiment
     lineage: tuple[str, ...] = ()  # ids of its ancestors, root first
+    submitted_by: str = ""  # the user or service account that submitted it, or its root
     display_name: str | None = None
     description: str | None = None
     child_policy: str = "ignore"
@@ -312,7 +313,7 @@ def step(run: Run, event: Event) -> Run:
     return replace(run, status=status, version=run.version + 1, **fields)
 
 
-def first(spec: RunSpec, *, now: float, parent: Run | None) -> Run:
+def first(spec: RunSpec, *, now: float, parent: Run | None, submitted_by: str = "") -> Run:
     """A run as it is when it has been accepted: Queued, or Running when it has no job."""
     return Run(
         spec.id,
@@ -320,6 +321,7 @@ def first(spec: RunSpec, *, now: float, parent: Run | None) -> Run:
         status=S.RUNNING if spec.interactive else S.QUEUED,
         version=1,
         lineage=(*parent.lineage, parent.id) if parent else (),
+        submitted_by=submitted_by,
         display_name=spec.display_name,
         description=spec.description,
         child_policy=spec.child_policy,

@@ -18,7 +18,7 @@ from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
-from dispatcher.access import permissions, principals
+from dispatcher.access import permissions
 from dispatcher.access.permissions import Action, Grant, Scope
 from dispatcher.access.principals import Principal
 from dispatcher.core.errors import DispatcherError, NotAllowed
@@ -130,7 +130,7 @@ async def identify(services: Services, request: Request) -> Principal:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("this call needs a token: Authorization: Bearer …")
     if services.access.is_owner(token):  # without reading the store, and so without a thread
-        return principals.owner()
+        return services.access.owner
     try:
         return await run_in_threadpool(services.access.identify, token.strip())
     except NotAllowed as error:

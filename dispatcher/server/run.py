@@ -24,6 +24,7 @@ from dispatcher.core.errors import DispatcherError
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import build
+from dispatcher.wire.sockets import UnsafeFolder, check_private, make_private
 
 LOCK_SECONDS = 1.0
 
@@ -41,8 +42,10 @@ def serve(settings: Settings) -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    # What the service writes is its user's alone; jobs keep the umask that the user has set.
+    settings = settings.model_copy(update={"job_umask": os.umask(0o077)})
     data = settings.data_dir
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_data_folder(data)
     locks = [_lock(path) for path in _alone(settings)]
     listeners = [_tcp(settings), _unix(settings.socket)]
     port = listeners[0].getsockname()[1]
@@ -58,6 +61,20 @@ def serve(settings: Settings) -> None:
         house.close()
         for lock in locks:
             os.close(lock)
+
+
+def _make_data_folder(data: Path) -> None:
+    """Make the data folder private; one of an earlier release was open to other users."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if data.stat().st_uid == os.geteuid():
+        data.chmod(0o700)
+        for path in data.iterdir():
+            if path.is_file() and not path.is_symlink():
+                path.chmod(0o600)
+    try:
+        check_private(str(data), data.stat().st_uid)
+    except UnsafeFolder as error:
+        raise DispatcherError(f"data_dir: {error}") from error
 
 
 def _serve(app: Any, listeners: list[socket.socket]) -> None:
@@ -137,8 +154,9 @@ def _last_port(data: Path) -> int:
 
 def _unix(path: Path) -> socket.socket:
     """The socket lies alone in a folder that others may pass through: containers are given that."""
-    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(str(path.parent.parent))
     path.parent.mkdir(mode=0o711, exist_ok=True)
+    path.parent.chmod(0o711)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))

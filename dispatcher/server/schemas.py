@@ -156,6 +156,7 @@ def view(run: Run, family: Family) -> dict[str, Any]:
         "target": spec.target,
         "parent_id": spec.parent_id,
         "root_id": run.root_id,
+        "submitted_by": run.submitted_by,
         "interactive": spec.interactive,
         "created_at": moment(run.created_at),
         "started_at": moment(run.started_at),

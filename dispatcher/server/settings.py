@@ -4,10 +4,23 @@ embedded service.
 
 import hashlib
 import os
+import pwd
 import tempfile
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dispatcher.access.principals import OWNER_NAME
+from dispatcher.wire.sockets import socket_folder
+
+
+def _account() -> str:
+    """The name of the account that the service runs under."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # an account without an entry, as in some containers
+        return OWNER_NAME
 
 
 class Settings(BaseSettings):
@@ -27,12 +40,15 @@ class Settings(BaseSettings):
     port: int = 0
     public_url: str = ""  # how nodes reach this service; the default is where it listens
     token: str = ""  # the owner's; made at the first start
+    signing_key: str = ""  # of the tokens of runs and agents; made at the first start
+    owner_name: str = Field(default_factory=_account)  # who submits with the owner's token
     max_body_mb: int = 64
     workspace: str = "dispatcher"  # what runs are told of where they belong, in v1's terms
     subscription: str = "00000000-0000-0000-0000-000000000000"
     resource_group: str = "dispatcher"
     take_over: bool = False  # of a service on the same database that is gone for good
     log_level: str = "INFO"
+    job_umask: int = -1  # of jobs on this machine; -1: the umask of this process
 
     @property
     def store_url(self) -> str:
@@ -55,11 +71,12 @@ class Settings(BaseSettings):
 
     @property
     def socket_dir(self) -> Path:
-        """Where sockets live: a path short enough for a Unix socket, whatever the data folder is
-        called.
-        """
-        key = hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"dispatcher-{os.getuid()}-{key}"
+        """The private folder of all sockets; the data folder keeps its name."""
+        owner = str(self.data_dir.resolve())
+        key = hashlib.sha256(owner.encode()).hexdigest()[:12]
+        earlier = Path(tempfile.gettempdir()) / f"dispatcher-{os.geteuid()}-{key}"
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Path(socket_folder(str(self.data_dir / "sockets.json"), owner, str(earlier)))
 
     @property
     def socket(self) -> Path:

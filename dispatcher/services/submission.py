@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dispatcher.access.isolation import check_accepts
 from dispatcher.access.permissions import Grant
+from dispatcher.access.principals import Kind, Principal
 from dispatcher.core.errors import (
     InvalidSpec,
     KeyConflict,
@@ -97,7 +98,9 @@ class SubmissionService:
         for spec in specs:
             if spec.id in there or spec.id in new:
                 continue
-            new[spec.id] = first(spec, now=now, parent=parents.get(spec.parent_id or ""))
+            parent = parents.get(spec.parent_id or "")
+            submitter = _submitter(caller.principal, parent)
+            new[spec.id] = first(spec, now=now, parent=parent, submitted_by=submitter)
         for name in {run.spec.experiment for run in new.values()}:
             tx.registry.experiment(name, now=now)
         stored = {run.id: run for run in tx.runs.add(list(new.values()))}
@@ -149,6 +152,11 @@ class SubmissionService:
                     f"parent_id: {parent_id!r} is {len(parent.lineage)} deep; at most {MAX_DEPTH}"
                 )
         return parents
+
+
+def _submitter(caller: Principal, parent: Run | None) -> str:
+    """Who answers for a new run. The trials of a sweep are their sweep's submitter's."""
+    return parent.submitted_by if caller.kind is Kind.SERVICE and parent else caller.person
 
 
 def _same(known: Run, spec: RunSpec) -> Run:

@@ -80,5 +80,6 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
         "temp_store=MEMORY",
         "cache_size=-16000",
         "wal_autocheckpoint=2000",
+        "secure_delete=ON",  # a secret that was removed is not left in a free page
     ):
         connection.execute(f"PRAGMA {pragma}")

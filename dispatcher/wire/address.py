@@ -6,12 +6,15 @@ import http.client
 import os
 import socket
 
+from dispatcher.wire.sockets import check_peer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping, Optional
 
 PREFIX = "/api/v1"
 _ONE_WRITE_BYTES = 1 << 16
+_LOOPBACK = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 
 
 class Address:
@@ -20,17 +23,26 @@ class Address:
     Args:
         url: `http://host:port` or `https://…`, with or without `/api/v1`. Empty: the service is
             reached by its Unix socket alone.
-        socket_path: The service's Unix socket on this machine. It is preferred while the file
-            exists: it needs neither a port nor TCP.
+        socket_path: The service's Unix socket on this machine. A service at a loopback URL is then
+            reached by its socket alone: while it is away, its port may be another program's, which
+            must not get the token. Other services are reached by the socket while the file exists.
         token: The bearer token.
+        peer_uid: The user that must listen on the socket; None: whoever does.
     """
 
-    def __init__(self, url: str, socket_path: Optional[str] = None, token: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        socket_path: Optional[str] = None,
+        token: str = "",
+        peer_uid: Optional[int] = None,
+    ) -> None:
         self.url = url.rstrip("/")
         if self.url.endswith(PREFIX):
             self.url = self.url[: -len(PREFIX)]
         self.socket_path = socket_path
         self.token = token
+        self.peer_uid = peer_uid
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, Any]) -> Address:
@@ -50,8 +62,8 @@ class Address:
         Args:
             timeout: Seconds that connecting, and each read or write, may take.
         """
-        if self.socket_path and (not self.url or os.path.exists(self.socket_path)):
-            return _UnixConnection(self.socket_path, timeout)
+        if self.socket_path and self._uses_socket(self.socket_path):
+            return _UnixConnection(self.socket_path, timeout, self.peer_uid)
         from urllib.parse import urlsplit
 
         parts = urlsplit(self.url)
@@ -59,8 +71,11 @@ class Address:
             return _TlsConnection(parts.netloc, timeout=timeout)
         return _TcpConnection(parts.netloc, timeout=timeout)
 
+    def _uses_socket(self, path: str) -> bool:
+        return not self.url or self.url.startswith(_LOOPBACK) or os.path.exists(path)
+
     def __str__(self) -> str:
-        if self.socket_path and (not self.url or os.path.exists(self.socket_path)):
+        if self.socket_path and self._uses_socket(self.socket_path):
             return f"{self.url} (socket {self.socket_path})".lstrip()
         return self.url
 
@@ -94,14 +109,16 @@ class HttpConnection(http.client.HTTPConnection):
 
 
 class _UnixConnection(HttpConnection):
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, peer_uid: Optional[int]) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = path
+        self._path, self._peer_uid = path, peer_uid
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+        if self._peer_uid is not None:
+            check_peer(self.sock, self._peer_uid)
 
 
 class _TcpConnection(HttpConnection):

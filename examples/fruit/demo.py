@@ -16,10 +16,10 @@ from typing import Any
 
 from dispatcher.cli.tree import print_tree
 from dispatcher.wire import encoding
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.workspaces.experiment import Experiment
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.workspaces.experiment import Experiment
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.images import host_python_image
 from tests.rigs.raycluster import RayCluster

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 from tests.rigs.desk import Desk
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.raycluster import RayCluster

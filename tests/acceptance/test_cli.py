@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from dispatcher.cli import az, main
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 from tests.rigs.desk import Desk
 from tests.rigs.terminal import Answer, command
 

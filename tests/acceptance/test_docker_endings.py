@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 from dispatcher.core.jobs import Evidence
 from dispatcher.core.verdicts import judge
 from tests.acceptance.endings import ENDINGS, Ending

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.run import Run
 from tests.rigs.desk import Desk, desk
 from tests.rigs.dockerd import IMAGE, Dockerd
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import ServiceException, UserErrorException
+from dispatcher.client.v1.environments.environment import Environment
 from tests.acceptance.test_environments import packages
 from tests.rigs.desk import Desk
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.client.configs.parts import PyTorchConfiguration
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
-from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import ActivityFailedException
+from dispatcher.client.v1.configs.parts import PyTorchConfiguration
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.environments.environment import Environment
 from tests.rigs import processes
 from tests.rigs.desk import Desk
 from tests.rigs.held import HeldPackage
@@ -127,8 +127,8 @@ def test_a_python_that_is_not_there_is_named_with_the_way_out(shared: Desk) -> N
 
 
 def test_a_command_finds_the_environments_programs_first(shared: Desk) -> None:
-    from dispatcher.client.configs.run_configuration import RunConfiguration
-    from dispatcher.client.configs.script_run_config import ScriptRunConfig
+    from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+    from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 
     config = RunConfiguration()
     config.environment = packages("six16", "six==1.16.0")

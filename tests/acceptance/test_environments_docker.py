@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 from docker.errors import APIError
 
-from dispatcher.client.environments.environment import Environment
-from dispatcher.client.environments.parts import DockerBuildContext
 from dispatcher.client.errors import ActivityFailedException
+from dispatcher.client.v1.environments.environment import Environment
+from dispatcher.client.v1.environments.parts import DockerBuildContext
 from tests.acceptance.test_environments import LOG, WHERE, logs, packages
 from tests.rigs.desk import Desk
 from tests.rigs.dockerd import Dockerd

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces.experiment import Experiment
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces.experiment import Experiment
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from tests.rigs import notebook
 from tests.rigs.desk import Desk, desk
 from tests.rigs.snippets import DOCS, Cell, cells, snippets

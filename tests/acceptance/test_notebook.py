@@ -120,7 +120,7 @@ def test_a_widget_of_a_parent_shows_its_children(executed: Any) -> None:
 
 
 def test_in_a_terminal_the_widget_prints(shared: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    from dispatcher.client.runs.run_details import RunDetails
+    from dispatcher.client.v1.runs.run_details import RunDetails
 
     with shared.experiment.start_logging(outputs=False, snapshot_directory=None) as run:
         run.log("loss", 0.5)

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from dispatcher.client.configs.parts import DockerConfiguration
 from dispatcher.client.errors import ActivityFailedException
+from dispatcher.client.v1.configs.parts import DockerConfiguration
 from tests.rigs.desk import Desk
 
 TREE = """

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.cli import main
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.expressions import choice, uniform
-from dispatcher.client.sweeps.run import HyperDriveRun
-from dispatcher.client.sweeps.sampling import HyperParameterSampling
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.expressions import choice, uniform
+from dispatcher.client.v1.sweeps.run import HyperDriveRun
+from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling
 from tests.rigs.desk import Desk
 from tests.rigs.terminal import Answer, command
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.expressions import choice
-from dispatcher.client.sweeps.policies import BanditPolicy
-from dispatcher.client.sweeps.sampling import GridParameterSampling
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.expressions import choice
+from dispatcher.client.v1.sweeps.policies import BanditPolicy
+from dispatcher.client.v1.sweeps.sampling import GridParameterSampling
 from tests.rigs.desk import Desk
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.raycluster import RayCluster

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from dispatcher.client.errors import ExperimentExecutionException, UserErrorException
-from dispatcher.client.runs.run import Run
-from dispatcher.client.runs.run_details import RunDetails
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.expressions import choice, quniform, uniform
-from dispatcher.client.sweeps.policies import (
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.runs.run_details import RunDetails
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.expressions import choice, quniform, uniform
+from dispatcher.client.v1.sweeps.policies import (
     BanditPolicy,
     MedianStoppingPolicy,
     TruncationSelectionPolicy,
 )
-from dispatcher.client.sweeps.run import HyperDriveRun
-from dispatcher.client.sweeps.sampling import (
+from dispatcher.client.v1.sweeps.run import HyperDriveRun
+from dispatcher.client.v1.sweeps.sampling import (
     BayesianParameterSampling,
     GridParameterSampling,
     RandomParameterSampling,

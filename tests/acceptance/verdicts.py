@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dispatcher.client.snapshots.snapshot import Snapshots
+from dispatcher.client.api.snapshots.snapshot import Snapshots
 from tests.acceptance.endings import Ending
 from tests.rigs.desk import Desk
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.workspaces.experiment import Experiment
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces.experiment import Experiment
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from dispatcher.wire import encoding
 
 REPEAT = int(os.environ.get("BENCH_REPEAT", "3"))

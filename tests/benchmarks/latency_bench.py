@@ -4,9 +4,9 @@ import os
 import time
 from pathlib import Path
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.runs.waiting import wait_all
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.runs.waiting import wait_all
 from tests.benchmarks.house import Bench, bench, median, percentile, say
 
 TELL = "import sys, time\nopen(sys.argv[1], 'w').write(repr(time.time()))\n"

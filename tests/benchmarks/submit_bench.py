@@ -11,8 +11,8 @@ import os
 import statistics
 from pathlib import Path
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from tests.benchmarks.house import REPEAT, Bench, bench, floor, percentile, say
 
 COUNT = 400

@@ -11,12 +11,12 @@ import sys
 import textwrap
 import time
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.runs.waiting import wait_all
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.expressions import uniform
-from dispatcher.client.sweeps.sampling import HyperParameterSampling, RandomParameterSampling
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.runs.waiting import wait_all
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.expressions import uniform
+from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling, RandomParameterSampling
 from tests.benchmarks.house import Bench, bench, median, say
 
 COUNT = int(os.environ.get("BENCH_COUNT", "200"))

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.runs.run import Run
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.expressions import choice, loguniform
-from dispatcher.client.sweeps.policies import EarlyTerminationPolicy
-from dispatcher.client.sweeps.sampling import HyperParameterSampling
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.expressions import choice, loguniform
+from dispatcher.client.v1.sweeps.policies import EarlyTerminationPolicy
+from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling
 from tests.benchmarks.house import REPEAT, Bench, bench, say
 from tests.benchmarks.searches.space import ALPHA, BATCH, EPOCHS, HIDDEN, LEARNING_RATE, REDUCTION
 from tests.rigs.dockerd import Dockerd, host_python_image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.client.runs.waiting import wait_all
+from dispatcher.client.v1.runs.waiting import wait_all
 from tests.chaos.effects import Effects
 from tests.chaos.fanout import Fanout
 from tests.chaos.judging import Tally, header

@@ -18,7 +18,7 @@ import pytest
 
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable, ServiceException
-from dispatcher.client.runs.waiting import wait_all
+from dispatcher.client.v1.runs.waiting import wait_all
 from tests.chaos.effects import Effects
 from tests.chaos.fanout import Fanout
 from tests.chaos.injection import NAMED, tracing

@@ -16,9 +16,9 @@ from dispatcher.client.errors import (
     SnapshotException,
     UserErrorException,
 )
-from dispatcher.client.runs.offline import OfflineRun
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces.experiment import Experiment
+from dispatcher.client.v1.runs.offline import OfflineRun
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces.experiment import Experiment
 from tests.rigs.desk import Desk, desk
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20

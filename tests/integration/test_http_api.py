@@ -10,6 +10,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dispatcher.access.permissions import Action, Grant, Scope
+from dispatcher.access.principals import Kind, Principal, Role
+from dispatcher.core.spec import RunSpec
 from dispatcher.server.wiring import House
 from tests.integration.http_house import OWNER, frame, line, spec, submit
 
@@ -108,6 +111,22 @@ def test_an_agent_sends_for_the_runs_of_its_target_alone(api: TestClient, house:
         api.post("/spool", content=frame("there", line("a", 1)), headers=token).status_code == 403
     )
     assert api.get("/runs/here", headers=token).status_code == 403
+
+
+def test_a_run_names_who_submitted_its_tree_and_not_who_reads_it(
+    api: TestClient, house: House
+) -> None:
+    owner = house.services.access.owner.name
+    [top] = submit(api, spec("signed"))
+    headers = {"Authorization": f"Bearer {house.services.access.run_token('signed', 1)}"}
+    [below] = submit(api, spec("signed-below", parent_id="signed"), headers=headers)
+    assert (top["submitted_by"], below["submitted_by"]) == (owner, owner)
+    ada = Grant(Principal(Kind.USER, "ada", Role.CONTRIBUTOR), Action.SUBMIT_RUNS, Scope.ANY)
+    house.services.submission.submit([RunSpec(**spec("of-ada"))], ada)
+    assert api.get("/runs/of-ada").json()["submitted_by"] == "ada"
+    hers = {"Authorization": f"Bearer {house.services.access.run_token('of-ada', 1)}"}
+    [child] = submit(api, spec("of-ada-below", parent_id="of-ada"), headers=hers)
+    assert child["submitted_by"] == "ada"
 
 
 # What a repetition does

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.runs.run import Run
-from dispatcher.client.workspaces.experiment import Experiment
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.workspaces.experiment import Experiment
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from dispatcher.wire import encoding
 from tests.rigs import processes
 from tests.rigs.waiting import until

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 from dispatcher.agent import cgroups
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.api.service import find
+from dispatcher.client.api.snapshots.snapshot import Snapshots
 from dispatcher.client.errors import ServiceException
-from dispatcher.client.snapshots.snapshot import Snapshots
 from dispatcher.server.settings import Settings
 from dispatcher.wire.address import Address
 from tests.rigs import processes
@@ -41,6 +41,9 @@ class Living(Protocol):
     def wait(self, timeout: float | None = None) -> int: ...
     def kill(self) -> None: ...
     def terminate(self) -> None: ...
+
+
+SHARED_KEY = "5" * 64  # of all services on one database
 
 
 class Service:
@@ -63,6 +66,7 @@ class Service:
         self._environment = {**os.environ, **(environment or {})}
         if database_url:
             self._environment["DISPATCHER_DATABASE_URL"] = database_url
+            self._environment.setdefault("DISPATCHER_SIGNING_KEY", SHARED_KEY)
         if patches is not None:
             self._environment["PYTHONPATH"] = str(patches)
         self._settings = Settings(data_dir=self.data)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.client.api.connection import ApiConnection
-from dispatcher.client.workspaces.config import WorkspaceConfig
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces.config import WorkspaceConfig
+from dispatcher.client.v1.workspaces.workspace import Workspace
 from dispatcher.wire.address import Address
 
 TERMINAL = ("Completed", "Failed", "Canceled")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.client.runs.offline import OfflineRun
-from dispatcher.client.runs.run import Run
+from dispatcher.client.v1.runs.offline import OfflineRun
+from dispatcher.client.v1.runs.run import Run
 from tests.rigs.v1names import named
 from tests.unit import azureml_inventory as inventory
 

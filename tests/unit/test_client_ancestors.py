@@ -14,7 +14,7 @@ import pytest
 
 from dispatcher import Experiment, Run, ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.in_run.ancestors import AncestorRun
+from dispatcher.client.v1.runs.ancestors import AncestorRun
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import FakeService, in_run, script_in, workspace_of
 
@@ -184,7 +184,7 @@ def _said_of(name: str) -> str:
 def test_a_script_that_only_logs_does_not_pay_for_it() -> None:
     code = (
         "import sys; from dispatcher import Run; Run.get_context();"
-        "print('dispatcher.client.in_run.ancestors' in sys.modules)"
+        "print('dispatcher.client.v1.runs.ancestors' in sys.modules)"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AZUREML")}
     made = subprocess.run(

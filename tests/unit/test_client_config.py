@@ -16,8 +16,8 @@ from dispatcher import (
     ScriptRunConfig,
     TensorflowConfiguration,
 )
-from dispatcher.client.configs.definition import as_arguments
 from dispatcher.client.errors import RunConfigurationException, UserErrorException
+from dispatcher.client.v1.configs.definition import as_arguments
 
 
 class Named:

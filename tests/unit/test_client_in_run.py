@@ -15,8 +15,8 @@ import pytest
 
 from dispatcher import Experiment, Run, ScriptRunConfig
 from dispatcher.client.errors import ExperimentExecutionException, RunEnvironmentException
-from dispatcher.client.runs import child_keys
-from dispatcher.client.runs.offline import OfflineRun
+from dispatcher.client.in_run import child_keys
+from dispatcher.client.v1.runs.offline import OfflineRun
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import FakeService, in_run, script_in, workspace_of
 

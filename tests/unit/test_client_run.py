@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Experiment, Run, RunConfiguration, ScriptRun, ScriptRunConfig, wait_all
-from dispatcher.client.environments.environment import Environment
-from dispatcher.client.environments.parts import DockerBuildContext
 from dispatcher.client.errors import (
     ActivityFailedException,
     AzureMLException,
@@ -19,6 +17,8 @@ from dispatcher.client.errors import (
     UserErrorException,
     WaitTimeoutError,
 )
+from dispatcher.client.v1.environments.environment import Environment
+from dispatcher.client.v1.environments.parts import DockerBuildContext
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import FakeService, script_in, workspace_of
 

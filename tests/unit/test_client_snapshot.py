@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.client.api.connection import ApiConnection
+from dispatcher.client.api.snapshots import git
+from dispatcher.client.api.snapshots.ignore import Ignore
+from dispatcher.client.api.snapshots.snapshot import Snapshots, snapshot_id
+from dispatcher.client.api.snapshots.tree import entries
 from dispatcher.client.errors import SnapshotException
-from dispatcher.client.snapshots import git
-from dispatcher.client.snapshots.ignore import Ignore
-from dispatcher.client.snapshots.snapshot import Snapshots, snapshot_id
-from dispatcher.client.snapshots.tree import entries
 from dispatcher.wire.address import Address
 from dispatcher.wire.uploads import FileContent
 from tests.unit.fake_server import serving

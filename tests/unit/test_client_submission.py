@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Experiment, ScriptRunConfig
-from dispatcher.client.snapshots.hash_cache import HashCache
-from dispatcher.client.snapshots.snapshot import Snapshots
-from dispatcher.client.snapshots.tree import entries
+from dispatcher.client.api.snapshots.hash_cache import HashCache
+from dispatcher.client.api.snapshots.snapshot import Snapshots
+from dispatcher.client.api.snapshots.tree import entries
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import FakeService, script_in, workspace_of
 
@@ -114,9 +114,9 @@ def test_hashes_are_kept_for_the_next_process(
     script = source / "train.py"
     os.utime(script, (script.stat().st_mtime - 60,) * 2)
     experiment.submit(config_of(source))
-    monkeypatch.setattr("dispatcher.client.snapshots.hash_cache._caches", {})
+    monkeypatch.setattr("dispatcher.client.api.snapshots.hash_cache._caches", {})
     monkeypatch.setattr(
-        "dispatcher.client.snapshots.hash_cache.FileContent.of", lambda path: pytest.fail(path)
+        "dispatcher.client.api.snapshots.hash_cache.FileContent.of", lambda path: pytest.fail(path)
     )
 
     workspace = experiment.workspace

@@ -15,13 +15,13 @@ import pytest
 
 from dispatcher import Workspace
 from dispatcher.client.api import service
-from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import (
     ComputeTargetException,
     ServerUnreachable,
     UserErrorException,
     WorkspaceException,
 )
+from dispatcher.client.v1.compute.targets import ComputeTarget
 from tests.unit.fake_server import serving
 from tests.unit.fake_service import workspace_of
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from dispatcher.agent.builds.builder import fits
 from dispatcher.agent.builds.conda_names import mapped
 from dispatcher.agent.builds.package_indexes import for_uv
-from dispatcher.client.configs.definition import spec_of
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
-from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import UserErrorException
+from dispatcher.client.v1.configs.definition import spec_of
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.environments.environment import Environment
 from dispatcher.core.environments import recipe
 from dispatcher.core.spec import EnvironmentSpec
 

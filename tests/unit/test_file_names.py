@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dispatcher.agent.shipping.outputs import readable
 from dispatcher.client.errors import AzureMLException, UserErrorException
-from dispatcher.client.runs.files import path_below
-from dispatcher.client.runs.plots import check_image, name_of
+from dispatcher.client.v1.runs.files import path_below
+from dispatcher.client.v1.runs.plots import check_image, name_of
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.client.errors import SnapshotException, UserErrorException
-from dispatcher.client.runs.files import path_below
-from dispatcher.client.runs.snapshot import _write_zip
+from dispatcher.client.v1.runs.files import path_below
+from dispatcher.client.v1.runs.snapshot import _write_zip
 
 
 def archive(*members: tarfile.TarInfo, data: bytes = b"x") -> bytes:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dispatcher.client.configs.run_configuration import RunConfiguration
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
-from dispatcher.client.environments.environment import Environment
 from dispatcher.client.errors import UserErrorException
+from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.environments.environment import Environment
 
 V1 = """\
 # The script to run.

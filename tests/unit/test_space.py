@@ -171,7 +171,7 @@ def test_arguments_are_v1s() -> None:
 
 
 def test_expressions_of_the_sdk_are_read() -> None:
-    from dispatcher.client.sweeps import expressions as sdk
+    from dispatcher.client.v1.sweeps import expressions as sdk
 
     told = {
         "a": sdk.choice(range(3)), "b": sdk.randint(4), "c": sdk.uniform(0, 1),

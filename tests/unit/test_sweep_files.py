@@ -8,14 +8,14 @@ import numpy
 import pytest
 
 from dispatcher.cli.sweeps import file_of, made_of
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
-from dispatcher.client.sweeps.errors import HyperDriveConfigException
-from dispatcher.client.sweeps.expressions import choice, only_where, uniform
-from dispatcher.client.sweeps.policies import MedianStoppingPolicy
-from dispatcher.client.sweeps.rehydrating import config_of
-from dispatcher.client.sweeps.sampling import HyperParameterSampling
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.errors import HyperDriveConfigException
+from dispatcher.client.v1.sweeps.expressions import choice, only_where, uniform
+from dispatcher.client.v1.sweeps.policies import MedianStoppingPolicy
+from dispatcher.client.v1.sweeps.rehydrating import config_of
+from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling
 from dispatcher.core.sweeps import Sampling
 
 FILE: dict[str, Any] = {

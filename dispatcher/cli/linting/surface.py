@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import Any
 
 from dispatcher import azureml_shim
-from dispatcher.client.configs.sections import Section
 from dispatcher.client.errors import NotYetAvailable, UserErrorException
+from dispatcher.client.v1.configs.sections import Section
 
 FOLDER = Path(azureml_shim.__file__).resolve().parent
 _WORD = re.compile(r"\w+")

@@ -17,6 +17,7 @@ import time
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable
 from dispatcher.wire.address import PREFIX, Address
+from dispatcher.wire.sockets import UnsafeFolder, check_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def find_or_start(data_folder: str, told: Optional[Mapping[str, str]] = None) ->
         return address
     import fcntl
 
-    os.makedirs(data_folder, exist_ok=True)
+    os.makedirs(data_folder, mode=0o700, exist_ok=True)
     with open(os.path.join(data_folder, "service.start.lock"), "w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)  # whoever holds it gives up after START_SECONDS
         address = find(data_folder)
@@ -96,8 +97,13 @@ def is_healthy(address: Address, timeout: float = 2.0) -> bool:
 def _read_address(data_folder: str) -> Optional[Address]:
     try:
         with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
-            told = json.load(file)
-        return Address(told["url"], told.get("socket"), told["token"])
+            told, uid = json.load(file), os.fstat(file.fileno()).st_uid
+        path = told.get("socket")
+        if path and os.path.exists(path):
+            check_private(os.path.dirname(os.path.dirname(path)), uid)
+        return Address(told["url"], path, told["token"], peer_uid=uid)
+    except UnsafeFolder as error:
+        raise ServerUnreachable(f"The service's socket cannot be trusted: {error}.") from error
     except (OSError, ValueError, KeyError):
         return None  # not there, or being written right now: as good as not started
 

@@ -72,16 +72,3 @@ class Parking:
                     query=[("wait", _UNPARK_SECONDS)],
                     timeout=_UNPARK_SECONDS + 30,
                 )
-
-
-@contextlib.contextmanager
-def while_waiting(transport: ApiConnection, run_ids: Sequence[str]) -> Iterator[None]:
-    """Park the run around this code, if there is one and it is the one that waits."""
-    from dispatcher.client.in_run.context import submitted_run
-
-    run = submitted_run()
-    if run is None or run._service is not transport or list(run_ids) == [run.id]:
-        yield
-        return
-    with run.parking.held(run_ids):
-        yield

@@ -37,5 +37,9 @@ class Registry(Protocol):
     def meta(self, key: str, default: str) -> str:
         """A fact of this installation; stored as `default` the first time."""
 
+    def find_meta(self, key: str) -> str | None:
+        """A fact of this installation, if it is recorded."""
+
+    def delete_meta(self, key: str) -> None: ...
     def put_meta(self, key: str, value: str) -> None:
         """Change such a fact."""

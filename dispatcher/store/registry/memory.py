@@ -62,5 +62,11 @@ class MemoryRegistry:
     def meta(self, key: str, default: str) -> str:
         return self._state.meta.setdefault(key, default)
 
+    def find_meta(self, key: str) -> str | None:
+        return self._state.meta.get(key)
+
+    def delete_meta(self, key: str) -> None:
+        self._state.meta.pop(key, None)
+
     def put_meta(self, key: str, value: str) -> None:
         self._state.meta[key] = value

@@ -94,6 +94,13 @@ class SqlRegistry:
             value = self._connection.execute(statement).scalar_one()
         return str(value)
 
+    def find_meta(self, key: str) -> str | None:
+        value = self._connection.execute(select(META.c.value).where(META.c.key == key)).scalar()
+        return None if value is None else str(value)
+
+    def delete_meta(self, key: str) -> None:
+        self._connection.execute(delete(META).where(META.c.key == key))
+
     def put_meta(self, key: str, value: str) -> None:
         self._connection.execute(delete(META).where(META.c.key == key))
         self._connection.execute(insert(META), [{"key": key, "value": value}])

@@ -21,6 +21,9 @@ class RegistryContract:
         assert store.write(lambda tx: tx.registry.meta("m", "2")) == "1"
         store.write(lambda tx: tx.registry.put_meta("m", "3"))
         assert store.read(lambda tx: tx.registry.meta("m", "2")) == "3"
+        assert store.read(lambda tx: tx.registry.find_meta("m")) == "3"
+        store.write(lambda tx: tx.registry.delete_meta("m"))
+        assert store.read(lambda tx: tx.registry.find_meta("m")) is None
         store.write(lambda tx: tx.registry.remember("k", "d", "a", now=1.0))
         assert store.read(lambda tx: tx.registry.recall("k")) == ("d", "a")
 

@@ -13,6 +13,7 @@ class RunRow(SQLModel, table=True):
     __tablename__ = "runs"
     __table_args__ = (
         Index("runs_bucket", "bucket", "target", "rank", "seq"),
+        Index("runs_bucket_seq", "bucket", "seq"),
         Index("runs_newest", "begun_at", "seq"),
         Index("runs_experiment_newest", "experiment", "begun_at", "seq"),
         Index("runs_parent", "parent_id", "status"),
@@ -26,6 +27,7 @@ class RunRow(SQLModel, table=True):
     parent_id: str | None = Field(sa_column=text_column(nullable=True))
     # "/root/…/id/": runs below another have its path as prefix; searched as a range, so byte order.
     path: str = Field(sa_column=byte_order_column())
+    submitted_by: str = Field(sa_column=Column(Text, nullable=False, server_default="owner"))
     key: str | None = Field(sa_column=text_column(nullable=True))
     type: str | None = Field(sa_column=text_column(nullable=True))
     target: str = Field(sa_column=text_column())

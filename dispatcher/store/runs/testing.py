@@ -52,6 +52,11 @@ def ids(runs: Sequence[Run]) -> list[str]:
 class RunContract:
     """Subclass it and give a `store` fixture: an empty store."""
 
+    def test_a_run_keeps_who_submitted_it(self, store: Store) -> None:
+        spec = make("a").spec
+        add(store, first(spec, now=1.0, parent=None, submitted_by="ada"))
+        assert store.read(lambda tx: tx.runs.get(["a"]))["a"].submitted_by == "ada"
+
     def test_a_run_comes_back_as_it_was_stored(self, store: Store) -> None:
         spec: dict[str, Any] = {
             "arguments": ("--x", "1"),

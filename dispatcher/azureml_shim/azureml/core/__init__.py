@@ -10,9 +10,9 @@ _DATA = "there are no datasets; pass paths as script arguments, and keep results
 _SERVING = "models are kept, not served: run.register_model(...) and Model(ws, name).download()."
 _AZURE = "it is a part of Azure that is not needed here; leave it out."
 _HOMES = {
-    "ComputeTarget": "compute.targets",
-    "ContainerRegistry": "environments.parts",
-    "Model": "workspaces.model",
+    "ComputeTarget": "v1.compute.targets",
+    "ContainerRegistry": "v1.environments.parts",
+    "Model": "v1.workspaces.model",
 }
 _unsupported = {
     "Dataset": _DATA,

@@ -1,7 +1,7 @@
 """v1's ways to log in: accepted and ignored."""
 
 from dispatcher.client.errors import AuthenticationException
-from dispatcher.client.workspaces.authentication import (
+from dispatcher.client.v1.workspaces.authentication import (
     AbstractAuthentication,
     AzureCliAuthentication,
     InteractiveLoginAuthentication,

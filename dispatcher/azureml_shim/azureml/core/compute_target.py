@@ -1,6 +1,6 @@
 """v1's older home of what is said about compute targets."""
 
-from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import ComputeTargetException
+from dispatcher.client.v1.compute.targets import ComputeTarget
 
 __all__ = ["ComputeTarget", "ComputeTargetException"]

@@ -1,6 +1,6 @@
 """v1's home of CondaDependencies."""
 
-from dispatcher.client.environments.conda_dependencies import PYTHON_VERSION, CondaDependencies
+from dispatcher.client.v1.environments.conda_dependencies import PYTHON_VERSION, CondaDependencies
 
 CONDA_FILE_NAME = "conda_dependencies.yml"
 

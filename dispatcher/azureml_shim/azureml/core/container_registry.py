@@ -1,5 +1,5 @@
 """v1's home of ContainerRegistry."""
 
-from dispatcher.client.environments.parts import ContainerRegistry
+from dispatcher.client.v1.environments.parts import ContainerRegistry
 
 __all__ = ["ContainerRegistry"]

@@ -1,5 +1,5 @@
 """v1's home of DatabricksSection."""
 
-from dispatcher.client.environments.parts import DatabricksSection
+from dispatcher.client.v1.environments.parts import DatabricksSection
 
 __all__ = ["DatabricksSection"]

@@ -1,8 +1,8 @@
 """v1's home of Environment and its parts."""
 
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
-from dispatcher.client.environments.environment import Environment, EnvironmentReference
-from dispatcher.client.environments.parts import (
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.environments.environment import Environment, EnvironmentReference
+from dispatcher.client.v1.environments.parts import (
     DatabricksSection,
     DockerBuildContext,
     DockerEnvironment,

@@ -1,5 +1,5 @@
 """v1's home of Experiment."""
 
-from dispatcher.client.workspaces.experiment import Experiment, ViewType
+from dispatcher.client.v1.workspaces.experiment import Experiment, ViewType
 
 __all__ = ["Experiment", "ViewType"]

@@ -1,6 +1,7 @@
 """v1's home of the configuration classes."""
 
-from dispatcher.client.configs.run_configuration import (
+from dispatcher.client.unsupported import module as _module
+from dispatcher.client.v1.configs.run_configuration import (
     DockerConfiguration,
     HistoryConfiguration,
     MpiConfiguration,
@@ -8,16 +9,16 @@ from dispatcher.client.configs.run_configuration import (
     RunConfiguration,
     TensorflowConfiguration,
 )
-from dispatcher.client.configs.unused import (
+from dispatcher.client.v1.configs.unused import (
     AmlComputeConfiguration,
     HdiConfiguration,
     KubernetesComputeConfiguration,
     ParallelTaskConfiguration,
     SparkConfiguration,
 )
-from dispatcher.client.environments.conda_dependencies import CondaDependencies
-from dispatcher.client.environments.environment import Environment, EnvironmentDefinition
-from dispatcher.client.environments.parts import (
+from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+from dispatcher.client.v1.environments.environment import Environment, EnvironmentDefinition
+from dispatcher.client.v1.environments.parts import (
     ContainerRegistry,
     DockerEnvironment,
     DockerSection,
@@ -26,7 +27,6 @@ from dispatcher.client.environments.parts import (
     SparkEnvironment,
     SparkSection,
 )
-from dispatcher.client.unsupported import module as _module
 
 # The images that v1 named; a target's own image is used where none is set.
 DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"

@@ -1,5 +1,5 @@
 """v1's home of ScriptRunConfig."""
 
-from dispatcher.client.configs.script_run_config import ScriptRunConfig
+from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 
 __all__ = ["ScriptRunConfig"]

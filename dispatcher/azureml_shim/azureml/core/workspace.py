@@ -1,5 +1,5 @@
 """v1's home of Workspace."""
 
-from dispatcher.client.workspaces.workspace import Workspace
+from dispatcher.client.v1.workspaces.workspace import Workspace
 
 __all__ = ["Workspace"]

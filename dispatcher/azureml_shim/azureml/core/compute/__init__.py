@@ -1,10 +1,10 @@
 """v1's home of compute targets."""
 
-from dispatcher.client.compute.amlcompute import AmlCompute
-from dispatcher.client.compute.remote_compute import RemoteCompute
-from dispatcher.client.compute.targets import ComputeTarget
 from dispatcher.client.errors import ComputeTargetException
 from dispatcher.client.unsupported import module as _module
+from dispatcher.client.v1.compute.amlcompute import AmlCompute
+from dispatcher.client.v1.compute.remote_compute import RemoteCompute
+from dispatcher.client.v1.compute.targets import ComputeTarget
 
 _ATTACH = (
     "attach what there is by its kind: ComputeTarget.attach(ws, name, {'kind': 'docker'}), or "

@@ -1,6 +1,6 @@
 """v1's home of AmlCompute."""
 
-from dispatcher.client.compute.amlcompute import (
+from dispatcher.client.v1.compute.amlcompute import (
     AmlCompute,
     AmlComputeNodeStateCounts,
     AmlComputeProvisioningConfiguration,

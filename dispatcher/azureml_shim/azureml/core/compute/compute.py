@@ -1,5 +1,5 @@
 """v1's home of ComputeTarget."""
 
-from dispatcher.client.compute.targets import ComputeTarget
+from dispatcher.client.v1.compute.targets import ComputeTarget
 
 __all__ = ["ComputeTarget"]

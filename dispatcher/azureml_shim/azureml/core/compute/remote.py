@@ -1,5 +1,8 @@
 """v1's home of RemoteCompute."""
 
-from dispatcher.client.compute.remote_compute import RemoteCompute, RemoteComputeAttachConfiguration
+from dispatcher.client.v1.compute.remote_compute import (
+    RemoteCompute,
+    RemoteComputeAttachConfiguration,
+)
 
 __all__ = ["RemoteCompute", "RemoteComputeAttachConfiguration"]

@@ -1,11 +1,11 @@
 """v1's sweeps."""
 
-from dispatcher.client.sweeps.config import (
+from dispatcher.client.v1.sweeps.config import (
     HyperDriveConfig,
     HyperDriveRunConfig,
     PrimaryMetricGoal,
 )
-from dispatcher.client.sweeps.expressions import (
+from dispatcher.client.v1.sweeps.expressions import (
     choice,
     lognormal,
     loguniform,
@@ -17,15 +17,15 @@ from dispatcher.client.sweeps.expressions import (
     randint,
     uniform,
 )
-from dispatcher.client.sweeps.policies import (
+from dispatcher.client.v1.sweeps.policies import (
     BanditPolicy,
     EarlyTerminationPolicy,
     MedianStoppingPolicy,
     NoTerminationPolicy,
     TruncationSelectionPolicy,
 )
-from dispatcher.client.sweeps.run import HyperDriveRun
-from dispatcher.client.sweeps.sampling import (
+from dispatcher.client.v1.sweeps.run import HyperDriveRun
+from dispatcher.client.v1.sweeps.sampling import (
     BayesianParameterSampling,
     GridParameterSampling,
     HyperParameterSampling,

@@ -1,6 +1,6 @@
 """v1's exceptions of sweeps."""
 
-from dispatcher.client.sweeps.errors import (
+from dispatcher.client.v1.sweeps.errors import (
     HyperDriveConfigException,
     HyperDriveException,
     HyperDriveNotImplementedException,

@@ -1,6 +1,6 @@
 """v1's home of the expressions."""
 
-from dispatcher.client.sweeps.expressions import (
+from dispatcher.client.v1.sweeps.expressions import (
     choice,
     lognormal,
     loguniform,

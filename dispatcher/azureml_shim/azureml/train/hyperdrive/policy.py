@@ -1,6 +1,6 @@
 """v1's home of the policies."""
 
-from dispatcher.client.sweeps.policies import (
+from dispatcher.client.v1.sweeps.policies import (
     BanditPolicy,
     EarlyTerminationPolicy,
     MedianStoppingPolicy,

@@ -1,6 +1,6 @@
 """v1's home of HyperDriveRun."""
 
-from dispatcher.client.sweeps.config import PrimaryMetricGoal
-from dispatcher.client.sweeps.run import HyperDriveRun
+from dispatcher.client.v1.sweeps.config import PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.run import HyperDriveRun
 
 __all__ = ["HyperDriveRun", "PrimaryMetricGoal"]

@@ -1,6 +1,6 @@
 """v1's home of HyperDriveConfig."""
 
-from dispatcher.client.sweeps.config import (
+from dispatcher.client.v1.sweeps.config import (
     HyperDriveConfig,
     HyperDriveRunConfig,
     PrimaryMetricGoal,

@@ -1,6 +1,6 @@
 """v1's home of the ways to sample."""
 
-from dispatcher.client.sweeps.sampling import (
+from dispatcher.client.v1.sweeps.sampling import (
     BayesianParameterSampling,
     GridParameterSampling,
     HyperParameterSampling,

@@ -1,0 +1,89 @@
+"""Environments that the service keeps under a name and a version."""
+
+from __future__ import annotations
+
+from dispatcher.client import checks
+from dispatcher.client.errors import ServiceException, UserErrorException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Optional
+
+    from dispatcher.client.v1.environments.environment import Environment
+
+    Make = Callable[[str], Environment]  # makes an environment of its name
+
+
+def register(environment: Environment, workspace: Any, make: Make) -> Environment:
+    """Register it; the answer has its version. Raises UserErrorException if it cannot be."""
+    from dispatcher.client.v1.configs.files import to_dict
+
+    if environment.docker.build_context is not None:
+        raise UserErrorException(
+            "docker.build_context: a folder cannot be registered; runs take it from this machine. "
+            "A Dockerfile without a folder can be: Environment.from_dockerfile(name, path)."
+        )
+    told = to_dict(environment)
+    told["docker"].pop("buildContext", None)
+    for name in ("name", "version", "assetId"):
+        told.pop(name, None)
+    body = {"name": environment.name, "definition": told}
+    try:
+        return environment_of(workspace.service.post("/environments", body), make)
+    except ServiceException as error:
+        if error.status_code == 422:
+            raise UserErrorException(error.message) from error
+        raise
+
+
+def get(
+    workspace: Any,
+    name: str,
+    make: Make,
+    version: Optional[str] = None,
+    label: Optional[str] = None,
+) -> Environment:
+    """One version, by default the latest. Raises UserErrorException if it is not there."""
+    checks.texts(name=name)
+    if version is not None and label is not None:
+        raise UserErrorException("Give version or label, not both.")
+    if label is not None and label.lower() != "latest":
+        raise UserErrorException(f"label: {label!r}; the one label is 'Latest'. Use versions.")
+    return environment_of(view(workspace, name, version), make)
+
+
+def view(workspace: Any, name: str, version: Optional[str] = None) -> Dict[str, Any]:
+    """What the service says of a version. Raises UserErrorException if it is not there."""
+    from urllib.parse import quote
+
+    path = f"/environments/{quote(name, safe='')}"
+    if version is not None:
+        if not str(version).isdigit() or not 0 < int(version) < 1 << 31:
+            raise UserErrorException(f"version: {version!r}; versions are whole numbers from 1 on.")
+        path += f"/versions/{int(version)}"
+    try:
+        found: Dict[str, Any] = workspace.service.get(path)
+    except ServiceException as error:
+        if error.status_code == 404:
+            raise UserErrorException(
+                f"Error retrieving the environment definition: {error.message}. Curated "
+                "environments are Azure's: make one with its packages, and register that."
+            ) from error
+        raise
+    return found
+
+
+def latest(workspace: Any, make: Make) -> Dict[str, Environment]:
+    """The latest version of each, by name."""
+    found = workspace.service.get("/environments")["environments"]
+    return {one["name"]: environment_of(one, make) for one in found}
+
+
+def environment_of(told: Dict[str, Any], make: Make) -> Environment:
+    """The environment that the service tells of."""
+    from dispatcher.client.v1.configs.files import fill
+
+    made = make(told["name"])
+    fill(made, told["definition"], f"The registered environment {told['name']}")
+    made.version = told["version"]
+    return made

@@ -1,0 +1,142 @@
+"""What every run object has: its id, its experiment, and the service's record of it."""
+
+from __future__ import annotations
+
+from dispatcher.client import checks
+from dispatcher.client.v1.runs.portal import Portal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from dispatcher.client.api.connection import ApiConnection
+    from dispatcher.client.v1.workspaces.experiment import Experiment
+
+    Record = Dict[str, Any]
+
+
+@checks.checked_class
+class RunRecord(Portal):
+    """The cached record of a run; what is not in it yet is fetched when it is asked for."""
+
+    _experiment: Experiment
+    _run_id: str
+    _record: Record
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._run_id
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment that the run belongs to."""
+        return self._experiment
+
+    @property
+    def number(self) -> int:
+        """The run's number within its experiment, growing from 1."""
+        return int(self._known("number"))
+
+    @property
+    def name(self) -> Optional[str]:
+        """The run's name; a child's is `parent>child`."""
+        name: Optional[str] = self._known("name")
+        return name
+
+    @property
+    def display_name(self) -> Optional[str]:
+        """The name that is shown. Setting it changes it at the service."""
+        name: Optional[str] = self._known("display_name")
+        return name
+
+    @display_name.setter
+    def display_name(self, value: str) -> None:
+        self._change({"display_name": value})
+
+    @property
+    def description(self) -> Optional[str]:
+        """What the run is for. Setting it changes it at the service."""
+        text: Optional[str] = self._known("description")
+        return text
+
+    @description.setter
+    def description(self, value: str) -> None:
+        self._change({"description": value})
+
+    @property
+    def type(self) -> Optional[str]:
+        """`azureml.scriptrun`, `hyperdrive`, or None for an interactive run."""
+        kind: Optional[str] = self._known("type")
+        return kind
+
+    @property
+    def status(self) -> str:
+        """The last status seen; `get_status()` asks the service."""
+        return str(self._known("status"))
+
+    def get_status(self) -> str:
+        """The status now: one of v1's words. A terminal one is final and not asked for again."""
+        if not self._record.get("terminal"):
+            self._refresh()
+        return self.status
+
+    def get_detailed_status(self) -> Dict[str, Any]:
+        """The status and, while the run waits, the reason in words."""
+        status = self.get_status()
+        return {"status": status, "details": self._record.get("waiting")}
+
+    def child_policy(self, on_failure: str = "ignore") -> None:
+        """Say what a failing child does to this run.
+
+        Args:
+            on_failure: "ignore" (v1's way and the default), "fail_parent" or "cancel_siblings".
+
+        Raises:
+            UserErrorException: Another word.
+        """
+        if on_failure not in ("ignore", "fail_parent", "cancel_siblings"):
+            from dispatcher.client.errors import UserErrorException
+
+            raise UserErrorException(
+                f"on_failure is 'ignore', 'fail_parent' or 'cancel_siblings', not {on_failure!r}"
+            )
+        self._change({"child_policy": on_failure})
+
+    @property
+    def _service(self) -> ApiConnection:
+        return self.experiment.workspace.service
+
+    @property
+    def _page_name(self) -> str:
+        return self.id
+
+    @property
+    def _path(self) -> str:
+        return f"/runs/{self.id}"
+
+    def _known(self, key: str) -> Any:
+        if key not in self._record:
+            self._refresh()
+        return self._record[key]
+
+    def _refresh(self) -> Record:
+        self._record = self._service.get(self._path)
+        return self._record
+
+    def _change(self, fields: Dict[str, Any]) -> None:
+        self._record = self._service.patch(self._path, fields)
+
+    def __str__(self) -> str:
+        return (
+            f"Run(Experiment: {self.experiment.name},\nId: {self.id},\n"
+            f"Type: {self.type},\nStatus: {self.status})"
+        )
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunRecord) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)

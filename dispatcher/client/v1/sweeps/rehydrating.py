@@ -1,0 +1,65 @@
+"""A sweep's configuration from the tags of its run, as v1 keeps it there."""
+
+from __future__ import annotations
+
+import json
+
+from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
+from dispatcher.client.v1.sweeps.errors import (
+    HyperDriveConfigException,
+    HyperDriveRehydrateException,
+)
+from dispatcher.client.v1.sweeps.policies import EarlyTerminationPolicy, NoTerminationPolicy
+from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+_OURS = "_aml_system_"
+
+
+def config_of(run_id: str, tags: Dict[str, Optional[str]]) -> HyperDriveConfig:
+    """The configuration. What it runs is not among the tags: `run_config` is None.
+
+    Raises:
+        HyperDriveRehydrateException: The tags are not those of a sweep.
+    """
+    try:
+        sampling = _json(tags, "generator_config")
+        metric = _json(tags, "primary_metric_config")
+        policy = _json(tags, "policy_config")
+        made: Any = HyperDriveConfig.__new__(HyperDriveConfig)
+        made._sampling = HyperParameterSampling(
+            sampling["name"], sampling["parameter_space"], sampling.get("properties")
+        )
+        made._primary_metric_config = {"name": metric["name"], "goal": metric["goal"].lower()}
+        PrimaryMetricGoal.from_str(metric["goal"])
+        made._further_metrics = json.loads(tags.get(f"{_OURS}further_metrics_config") or "[]")
+        made._policy = (
+            EarlyTerminationPolicy(policy["name"], policy.get("properties"))
+            if policy["name"] != NoTerminationPolicy.POLICY_NAME
+            else NoTerminationPolicy()
+        )
+        made._max_total_runs = int(_tag(tags, "max_total_jobs"))
+        made._max_concurrent_runs = int(_tag(tags, "max_concurrent_jobs"))
+        made._max_duration_minutes = int(float(_tag(tags, "max_duration_minutes")))
+    except (ValueError, KeyError, TypeError, HyperDriveConfigException) as error:
+        raise HyperDriveRehydrateException(
+            f"Run {run_id} is no sweep, or its tags do not say which: {error}"
+        ) from error
+    made._run_config = made._debug_flag = made._custom_run_id = None
+    made._resume_from, made._resume_child_runs, made._targets = [], [], []
+    config: HyperDriveConfig = made
+    return config
+
+
+def _json(tags: Dict[str, Optional[str]], name: str) -> Any:
+    return json.loads(_tag(tags, name))
+
+
+def _tag(tags: Dict[str, Optional[str]], name: str) -> str:
+    value = tags.get(f"{_OURS}{name}", tags.get(name))
+    if value is None:
+        raise KeyError(f"there is no tag {_OURS}{name}")
+    return value

@@ -1,0 +1,296 @@
+"""A workspace: the experiments, runs and targets of one service."""
+# ruff: noqa: ARG002, ARG004  (the signatures are Azure ML's)
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from dispatcher.client import checks
+from dispatcher.client.errors import WorkspaceException
+from dispatcher.client.v1.workspaces import config as workspace_config
+from dispatcher.client.v1.workspaces import registry
+from dispatcher.client.v1.workspaces.config import WorkspaceConfig
+from dispatcher.client.v1.workspaces.contents import WorkspaceContents
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Union
+
+    from dispatcher.client.api.connection import ApiConnection
+
+_LOCAL = "local"
+
+
+@checks.checked_class
+class Workspace(WorkspaceContents):
+    """A workspace that is there already.
+
+    Args:
+        subscription_id: Kept for v1's sake; any text.
+        resource_group: Kept for v1's sake; any text.
+        workspace_name: The name it was created with.
+        auth, sku, tags: Accepted and kept, not interpreted.
+
+    Raises:
+        WorkspaceException: No workspace of that name was created here.
+    """
+
+    def __init__(
+        self,
+        subscription_id: str,
+        resource_group: str,
+        workspace_name: str,
+        auth: Any = None,
+        _location: Optional[str] = None,
+        _disable_service_check: bool = False,
+        _workspace_id: Optional[str] = None,
+        sku: str = "basic",
+        tags: Optional[Dict[str, str]] = None,
+        _cloud: str = "AzureCloud",
+        _config: Optional[WorkspaceConfig] = None,
+        _transport: Optional[ApiConnection] = None,
+    ) -> None:
+        if _config is None:
+            checks.texts(workspace_name=workspace_name)
+        self._config = _config or registry.named(workspace_name, subscription_id, resource_group)
+        self._transport = _transport
+        self._sku = sku
+        self._tags = dict(tags or {})
+
+    @staticmethod
+    def from_config(
+        path: Optional[str] = None,
+        auth: Any = None,
+        _logger: Any = None,
+        _file_name: Optional[str] = None,
+    ) -> Workspace:
+        """Read the workspace from the config.json of a folder or of one above it.
+
+        Args:
+            path: A config file, or the folder to start from; default: the current one.
+
+        Raises:
+            UserErrorException: There is no such file, or it lacks keys.
+        """
+        checks.paths_or_none(path=path, _file_name=_file_name)
+        return _of(workspace_config.read(workspace_config.find(path, _file_name)))
+
+    @staticmethod
+    def create(
+        name: str,
+        auth: Any = None,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        location: Optional[str] = None,
+        create_resource_group: bool = True,
+        sku: str = "basic",
+        tags: Optional[Dict[str, str]] = None,
+        friendly_name: Optional[str] = None,
+        storage_account: Optional[str] = None,
+        key_vault: Optional[str] = None,
+        app_insights: Optional[str] = None,
+        container_registry: Optional[str] = None,
+        adb_workspace: Optional[str] = None,
+        primary_user_assigned_identity: Optional[str] = None,
+        cmk_keyvault: Optional[str] = None,
+        resource_cmk_uri: Optional[str] = None,
+        hbi_workspace: bool = False,
+        default_cpu_compute_target: Any = None,
+        default_gpu_compute_target: Any = None,
+        private_endpoint_config: Any = None,
+        private_endpoint_auto_approval: bool = True,
+        exist_ok: bool = False,
+        show_output: bool = True,
+        user_assigned_identity_for_cmk_encryption: Optional[str] = None,
+        system_datastores_auth_mode: str = "accessKey",
+        v1_legacy_mode: Optional[bool] = None,
+        path: Optional[str] = None,
+        service_url: Optional[str] = None,
+    ) -> Workspace:
+        """Make a workspace and the config.json that finds it again.
+
+        Args:
+            name: Its name, unique on this machine.
+            subscription_id, resource_group: Any text; default `local`.
+            exist_ok: Answer the workspace that is there instead of raising.
+            path: Its folder; default `$DISPATCHER_HOME/workspaces/<name>`, where DISPATCHER_HOME
+                is `~/.dispatcher` if not set.
+            service_url: Use a running service instead of an embedded one.
+
+        Of v1's further arguments, those that speak of Azure's resources are accepted, without
+        effect; a default compute target is made when it is asked for by name.
+
+        Raises:
+            WorkspaceException: There is one of that name and `exist_ok` is False, or it lives in
+                another folder than `path`.
+        """
+        checks.texts(name=name)
+        checks.texts_or_none(
+            subscription_id=subscription_id, resource_group=resource_group, service_url=service_url
+        )
+        checks.paths_or_none(path=path)
+        _check_name(name)
+        home = os.path.join(registry.workspaces_folder(), name)
+        known = registry.read(home)
+        if known is not None:
+            if not exist_ok:
+                raise WorkspaceException(
+                    f"Workspace {name!r} exists already; pass exist_ok=True to use it."
+                )
+            _require_same_folder(name, known, path)
+            return _of(known)
+        folder = os.path.abspath(path or home)
+        config = WorkspaceConfig(
+            subscription_id or _LOCAL,
+            resource_group or _LOCAL,
+            name,
+            workspace_config.default_data_folder(folder),
+            service_url,
+        )
+        workspace_config.write(config, folder)
+        registry.register(name, folder)
+        return _of(config)
+
+    @staticmethod
+    def get(
+        name: str,
+        auth: Any = None,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        location: Optional[str] = None,
+        cloud: str = "AzureCloud",
+        id: Optional[str] = None,
+    ) -> Workspace:
+        """Find a workspace by name. Raises WorkspaceException when there is none."""
+        checks.texts(name=name)
+        return _of(registry.named(name, subscription_id, resource_group))
+
+    @staticmethod
+    def list(
+        subscription_id: Optional[str] = None,
+        auth: Any = None,
+        resource_group: Optional[str] = None,
+    ) -> Dict[str, List[Workspace]]:
+        """The workspaces made on this machine: name → list of workspaces of that name."""
+        found: Dict[str, List[Workspace]] = {}
+        root = registry.workspaces_folder()
+        for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+            config = registry.read(os.path.join(root, name))
+            if config is not None and registry.fits(config, subscription_id, resource_group):
+                found.setdefault(config.name, []).append(_of(config))
+        return found
+
+    def write_config(self, path: Optional[str] = None, file_name: Optional[str] = None) -> None:
+        """Write `<path>/.azureml/config.json`, from which `from_config` finds this workspace."""
+        checks.paths_or_none(path=path, file_name=file_name)
+        workspace_config.write(self._config, path or ".", file_name or "config.json")
+
+    def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
+        """Forget the workspace on this machine; with dependent resources, its data folder too."""
+        shutil.rmtree(os.path.join(registry.workspaces_folder(), self.name), ignore_errors=True)
+        if delete_dependent_resources and not self._config.service_url:
+            shutil.rmtree(self._config.data_folder, ignore_errors=True)
+
+    @property
+    def name(self) -> str:
+        """The workspace's name."""
+        return self._config.name
+
+    @property
+    def subscription_id(self) -> str:
+        """The subscription it was created with."""
+        return self._config.subscription_id
+
+    @property
+    def resource_group(self) -> str:
+        """The resource group it was created with."""
+        return self._config.resource_group
+
+    @property
+    def location(self) -> str:
+        """Where its service is: its URL, or `local`."""
+        return self._config.service_url or _LOCAL
+
+    @property
+    def sku(self) -> str:
+        """v1's pricing tier; without meaning here."""
+        return self._sku
+
+    @property
+    def tags(self) -> Dict[str, str]:
+        """The tags it was made with."""
+        return self._tags
+
+    @property
+    def data_folder(self) -> str:
+        """Where the embedded service and the hash cache keep their things."""
+        return self._config.data_folder
+
+    @property
+    def service(self) -> ApiConnection:
+        """The connection to the service; the embedded one is started by the first use."""
+        if self._transport is None:
+            from dispatcher.client.api import service
+
+            config = self._config
+            address = {
+                "workspace": config.name,
+                "subscription": config.subscription_id,
+                "resource_group": config.resource_group,
+            }
+            self._transport = (
+                service.connect_remote(config.service_url)
+                if config.service_url
+                else service.connect_embedded(config.data_folder, address)
+            )
+        return self._transport
+
+    def get_details(self) -> Dict[str, Any]:
+        """What is known of the workspace, in v1's shape."""
+        scope = (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
+        )
+        return {
+            "id": scope,
+            "name": self.name,
+            "location": self.location,
+            "type": "Microsoft.MachineLearningServices/workspaces",
+            "tags": self.tags,
+            "sku": self.sku,
+            "workspaceid": self.service.get("/health").get("service_id"),
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"Workspace.create(name={self.name!r}, subscription_id={self.subscription_id!r}, "
+            f"resource_group={self.resource_group!r})"
+        )
+
+
+def _check_name(name: str) -> None:
+    if not name or name in (".", "..") or any(char in name for char in "/\\\0"):
+        raise WorkspaceException(f"name: {name!r} is no name of a workspace: it is a folder's.")
+
+
+def _of(config: WorkspaceConfig, transport: Union[ApiConnection, None] = None) -> Workspace:
+    return Workspace(
+        config.subscription_id,
+        config.resource_group,
+        config.name,
+        _config=config,
+        _transport=transport,
+    )
+
+
+def _require_same_folder(name: str, known: WorkspaceConfig, path: Optional[str]) -> None:
+    """Two folders under one name would share a service without anybody having asked for it."""
+    if path is None or known.service_url:
+        return
+    wanted = workspace_config.default_data_folder(os.path.abspath(path))
+    if os.path.realpath(wanted) != os.path.realpath(known.data_folder):
+        raise WorkspaceException(
+            f"Workspace {name!r} lives in {os.path.dirname(known.data_folder)}, not in {path}; "
+            "choose another name, or use that folder."
+        )

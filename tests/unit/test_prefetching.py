@@ -1,0 +1,213 @@
+"""Short runs are placed ahead of their turn on nodes that can queue; nobody is worse off for it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.core.errors import WaitCycle
+from dispatcher.core.jobs import Evidence, State
+from dispatcher.core.lifecycle import Placed, Run, Slot, SlotLent, Started, first, step
+from dispatcher.core.requests import prefetched
+from dispatcher.core.scheduling import Capacity, Node, Share
+from dispatcher.core.spec import RunSpec
+from dispatcher.services.explaining import ExplainService
+from dispatcher.store.sql import SqlStore
+from tests.unit.house import House, fakes
+
+SHORT = Evidence(exit_code=0, started_at=1.0, ended_at=1.1)
+LONG = Evidence(exit_code=0, started_at=1.0, ended_at=100.0)
+NAMES = [f"r{k:02}" for k in range(40)]
+
+
+def queueing(cpus: float) -> Capacity:
+    return Capacity((Node("n", cpus),), has_admission_queue=True)
+
+
+@pytest.fixture
+def house(store: SqlStore, tmp_path: Path) -> Iterator[House]:
+    kinds = fakes(t=queueing(2), one=queueing(1))
+    house = House(store, kinds, str(tmp_path), time.time).start()
+    yield house
+    house.stop()
+
+
+def end(house: House, *names: str, evidence: Evidence = SHORT, target: str = "t") -> None:
+    for name in names:
+        house.kinds.targets[target].end(f"{name}-1", evidence)
+
+
+def alive(house: House, target: str = "t") -> set[str]:
+    return {name.removesuffix("-1") for name in house.kinds.targets[target].alive()}
+
+
+def ahead(house: House, target: str = "t") -> set[str]:
+    jobs = house.kinds.targets[target].seen
+    return {name for name, seen in jobs.items() if seen.state is State.CREATED}
+
+
+def warmed(house: House, evidence: Evidence = SHORT) -> None:
+    """Two runs of that length have ended at `t`, and the others wait their turn."""
+    house.submit(*NAMES)
+    house.until(lambda: alive(house) == {"r00", "r01"})
+    end(house, "r00", "r01", evidence=evidence)
+    house.until(lambda: alive(house) == {"r02", "r03"})
+    house.until(lambda: house.status_of("r01") == "Completed")
+
+
+def test_short_runs_are_sent_ahead_and_start_without_the_engine(house: House) -> None:
+    warmed(house)
+    house.until(lambda: len(ahead(house)) >= 2)
+    house.engine.stop()
+    end(house, "r02", "r03")
+    assert alive(house) == {"r04", "r05"}
+
+
+def test_no_more_of_them_run_at_once_than_there_are_cpus_and_each_once(house: House) -> None:
+    warmed(house)
+    for _ in range(len(NAMES)):
+        running = sorted(alive(house))
+        assert len(running) <= 2
+        if running:
+            end(house, running[0])
+        house.until(lambda: bool(alive(house)) or house.status_of(NAMES[-1]) == "Completed")
+        if not alive(house):
+            break
+    house.until(lambda: all(house.status_of(name) == "Completed" for name in NAMES))
+    launched = house.kinds.targets["t"].launches
+    assert launched == [f"{name}-1" for name in NAMES]
+
+
+def test_long_runs_are_not_sent_ahead(house: House) -> None:
+    warmed(house, evidence=LONG)
+    house.until(lambda: house.status_of("r03") == "Running")
+    assert not ahead(house)
+    assert house.status_of("r04") == "Queued"
+
+
+def test_one_that_is_ahead_is_canceled_without_having_started(house: House) -> None:
+    warmed(house)
+    house.until(lambda: "r05-1" in ahead(house))
+    house.status.cancel("r05")
+    house.until(lambda: house.status_of("r05") == "Canceled")
+    assert "r05-1" not in house.kinds.targets["t"].launches
+
+
+def test_explain_says_that_a_run_is_in_line(house: House) -> None:
+    warmed(house)
+    house.until(lambda: "r05-1" in ahead(house))
+    said = ExplainService(house.store, house.targets).explain(house.status.get("r05"))
+    assert said is not None
+    assert "in line on n" in said
+
+
+def test_a_parent_that_waits_lets_those_that_were_ahead_start_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, house: House
+) -> None:
+    monkeypatch.setattr("dispatcher.engine.loop.LOOK", 3600.0)  # what comes in has to be enough
+    house.submit("warm", "p", target="one")
+    house.until(lambda: alive(house, "one") == {"warm"})
+    end(house, "warm", target="one")
+    house.until(lambda: house.status_of("p") == "Running")
+    house.submit("c", "d", parent_id="p", target="one")
+    house.until(lambda: "c-1" in ahead(house, "one"))
+
+    house.parking.park("p", ["c", "d"])
+
+    house.until(lambda: alive(house, "one") == {"p", "c"})
+    end(house, "c", target="one")
+    house.until(lambda: alive(house, "one") == {"p", "d"})
+    end(house, "d", target="one")
+    house.until(lambda: house.status_of("d") == "Completed")
+    house.parking.unpark("p")
+    house.until(lambda: house.status.get("p").slot is Slot.HELD)
+
+
+def test_with_lending_off_a_wait_for_one_that_is_ahead_is_refused_with_its_cycle(
+    house: House,
+) -> None:
+    config = {"name": "one", "lend_slots": False}
+    house.store.write(lambda tx: tx.registry.put_target("one", config))
+    house.submit("warm", "p", target="one")
+    house.until(lambda: alive(house, "one") == {"warm"})
+    end(house, "warm", target="one")
+    house.until(lambda: house.status_of("p") == "Running")
+    house.submit("c", parent_id="p", target="one")
+    house.until(lambda: house.status_of("c") == "Provisioning")
+    with pytest.raises(WaitCycle, match="p -> c"):
+        house.parking.park("p", ["c"])
+
+
+def test_a_parent_gets_its_slot_back_before_more_is_sent_ahead(house: House) -> None:
+    house.submit("warm", "p", target="one")
+    house.until(lambda: alive(house, "one") == {"warm"})
+    end(house, "warm", target="one")
+    house.until(lambda: house.status_of("p") == "Running")
+    house.submit("c", parent_id="p", target="one")
+    house.parking.park("p", ["c"])
+    house.until(lambda: "c" in alive(house, "one"))
+    house.submit(*NAMES, target="one")
+    house.parking.unpark("p")
+    house.submit("elsewhere")
+    house.until(lambda: house.status_of("elsewhere") == "Running")
+    assert house.status.get("p").slot is Slot.WANTED
+    assert alive(house, "one") == {"p", "c"}
+    assert not ahead(house, "one")
+    end(house, "c", target="one")
+    house.until(lambda: house.status.get("p").slot is Slot.HELD)
+    assert alive(house, "one") == {"p"}
+
+
+def test_a_new_engine_goes_on_with_those_that_are_ahead(house: House, tmp_path: Path) -> None:
+    warmed(house)
+    house.until(lambda: len(ahead(house)) >= 2)
+    house.engine.stop()
+    end(house, "r02", "r03")
+    second = House(house.store, house.kinds, str(tmp_path), lambda: time.time() + 60).start()
+    try:
+        second.until(lambda: second.status_of("r04") == "Running")
+        assert len(alive(second)) == 2
+        for _ in NAMES[4:]:
+            end(second, min(alive(second)))
+            second.until(lambda: bool(alive(second)) or second.status_of("r39") == "Completed")
+        second.until(lambda: all(second.status_of(name) == "Completed" for name in NAMES))
+    finally:
+        second.stop()
+    launched = house.kinds.targets["t"].launches
+    assert sorted(launched) == [f"{name}-1" for name in NAMES]
+
+
+def placed(name: str, cpus: float, kind: str) -> Run:
+    spec = RunSpec(id=name, experiment="e", command="true", target="t", cpus=cpus)
+    run = step(first(spec, now=0.0, parent=None), Placed((Share("n"),)))
+    if kind != "placed":
+        run = step(run, Started(1.0))
+    return step(run, SlotLent(("x",))) if kind == "lent" else run
+
+
+RUNS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.5, 1.0, 2.0]), st.sampled_from(["placed", "runs", "lent"])),
+    max_size=12,
+)
+
+
+@given(RUNS, st.sampled_from([1.0, 2.0, 4.0]))
+def test_whoever_is_not_in_line_fits_and_nobody_overtakes(
+    made: list[tuple[float, str]], cpus: float
+) -> None:
+    runs = [placed(f"r{k}", *each) for k, each in enumerate(made)]
+    line = prefetched(runs, queueing(cpus))
+    taken = sum(run.spec.cpus for run, (_, kind) in zip(runs, made, strict=True) if kind == "runs")
+    waiting = [run for run, (_, kind) in zip(runs, made, strict=True) if kind == "placed"]
+    started = [run for run in waiting if run.id not in line]
+    assert line <= {run.id for run in waiting}
+    if any(run.spec.cpus for run in started):
+        assert taken + sum(run.spec.cpus for run in started) <= cpus
+    with_cpus = [run.id in line for run in waiting if run.spec.cpus]
+    assert with_cpus == sorted(with_cpus)  # none behind the first that waits
+    if line:
+        head = next(run for run in waiting if run.id in line)
+        assert taken + sum(r.spec.cpus for r in started) + head.spec.cpus > cpus
