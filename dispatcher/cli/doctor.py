@@ -50,16 +50,16 @@ def _service(ws: Any) -> Iterator[Check]:
     for target in targets.read_all(ws.service):
         hint = f"dispatcher computetarget ping {target['name']}"
         yield _check(f"target {target['name']}", target["answers"], str(target["capacity"]), hint)
-        yield from _strays(target["name"], target["strays"])
+        yield from _orphans(target["name"], target["orphan_jobs"])
 
 
-def _strays(name: str, strays: dict[str, str]) -> Iterator[Check]:
+def _orphans(name: str, orphans: dict[str, str]) -> Iterator[Check]:
     """What a target has and no run accounts for holds what the scheduler takes for free."""
-    if strays:
-        some = ", ".join(sorted(strays)[:3]) + (", …" if len(strays) > 3 else "")
-        found = f"{len(strays)} jobs that no run accounts for: {some}"
+    if orphans:
+        some = ", ".join(sorted(orphans)[:3]) + (", …" if len(orphans) > 3 else "")
+        found = f"{len(orphans)} orphan jobs (no run accounts for them): {some}"
         way_out = f"to end them: dispatcher computetarget clear {name}"
-        yield _check(f"target {name}: strays", False, found, way_out)
+        yield _check(f"target {name}: orphan jobs", False, found, way_out)
 
 
 def _cgroup() -> str | None:

@@ -184,16 +184,16 @@ def ping(scope: CommandContext, word: Word = None, name: OldWord = None) -> Show
 
 @command(app)
 def clear(scope: CommandContext, word: Word = None, name: OldWord = None) -> Shown:
-    """End the jobs that the target has and no run accounts for (its `strays`).
+    """End the jobs that the target has and no run accounts for (its orphan jobs).
 
     There are such when the database was put back to an earlier state while runs went on.
     """
     found = targets.clear(scope.service, _chosen(word, name))
-    strays = [{"job": job, "state": state} for job, state in found["strays"].items()]
+    orphans = [{"job": job, "state": state} for job, state in found["orphan_jobs"].items()]
     scope.note(
-        f"jobs that are being ended: {len(strays)}" if strays else "there is nothing to clear"
+        f"jobs that are being ended: {len(orphans)}" if orphans else "there is nothing to clear"
     )
-    return Shown(strays, ("job", "state"))
+    return Shown(orphans, ("job", "state"))
 
 
 @command(app)

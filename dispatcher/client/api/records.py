@@ -71,7 +71,7 @@ if TYPE_CHECKING:
         gpus: Any
         answers: bool
         capacity: Any
-        strays: Dict[str, str]
+        orphan_jobs: Dict[str, str]
 
     class ModelRecord(TypedDict, total=False):
         """A version of a model."""

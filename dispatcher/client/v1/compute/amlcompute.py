@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _KIND = "AmlCompute"
 _IDLE = 1800
-_SEEN = ("answers", "capacity", "strays")  # what the service has seen of a target, not its setting
+# What the service has observed of a target: not settings of it.
+_SEEN = ("answers", "capacity", "orphan_jobs")
 _SCALE = ("min_nodes", "max_nodes", "idle_seconds_before_scaledown")
 
 
