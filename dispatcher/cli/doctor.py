@@ -12,7 +12,7 @@ from typing import Any
 from dispatcher.cli.command import Shown
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.client.api import service
+from dispatcher.client.api import health, service, targets
 
 Check = dict[str, Any]
 
@@ -45,9 +45,9 @@ def _service(ws: Any) -> Iterator[Check]:
     yield _check("service", True, "runs" if running else "not started yet", "")
     if not running:
         return
-    health = ws.service.get("/health")
-    yield _check("service answers", health["ok"], health["version"], f"see {data}/service.log")
-    for target in ws.service.get("/targets")["targets"]:
+    answer = health.read(ws.service)
+    yield _check("service answers", answer["ok"], answer["version"], f"see {data}/service.log")
+    for target in targets.read_all(ws.service):
         hint = f"dispatcher computetarget ping {target['name']}"
         yield _check(f"target {target['name']}", target["answers"], str(target["capacity"]), hint)
         yield from _orphans(target["name"], target["orphan_jobs"])

@@ -1,5 +1,6 @@
 """`dispatcher environment …`: environments under a name and a version, and as folders of files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.submitting import streamed
+from dispatcher.client.api import environments
 from dispatcher.client.v1.environments import registry
 from dispatcher.client.v1.environments.builds import build
 from dispatcher.client.v1.environments.environment import Environment
@@ -23,7 +25,7 @@ Directory = Annotated[Path, typer.Option("--directory", "-d", help="The folder o
 @command(app, "list", with_query=True)
 def list_environments(scope: CommandContext) -> Shown:
     """The latest version of each registered environment."""
-    found = scope.service.get("/environments")["environments"]
+    found = environments.read_all(scope.service)
     return Shown([_record(each) for each in found], ("name", "version", "createdAt"))
 
 
@@ -77,7 +79,7 @@ def build_environment(
     return streamed(build(found, scope.workspace, target).run)
 
 
-def _record(view: dict[str, Any]) -> dict[str, Any]:
+def _record(view: Mapping[str, Any]) -> dict[str, Any]:
     """An environment in v1's shape: its definition, under its name and version."""
     named = {"name": view["name"], "version": view["version"], "createdAt": view["created_at"]}
     return {**view["definition"], **named}

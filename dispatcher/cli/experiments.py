@@ -6,6 +6,7 @@ import typer
 
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
+from dispatcher.client.api import experiments
 
 app = typer.Typer(help="Experiments: what runs are grouped by.", no_args_is_help=True)
 
@@ -21,7 +22,7 @@ def list_experiments(
     archived: Annotated[bool, typer.Option("--all", help="Archived ones too.")] = False,
 ) -> Shown:
     """All experiments of the workspace."""
-    found = scope.service.get("/experiments")["experiments"]
+    found = experiments.read_all(scope.service)
     return Shown(
         [each for each in found if archived or not each["archived_at"]],
         ("name", "id", "created_at"),

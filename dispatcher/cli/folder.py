@@ -1,5 +1,6 @@
 """`dispatcher folder …`: which workspace a folder belongs to, and its sample files."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from dispatcher.cli import attached
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
+from dispatcher.client.api import targets
 from dispatcher.client.errors import UserErrorException, WorkspaceException
 from dispatcher.client.v1.workspaces import config as workspace_config
 from dispatcher.client.v1.workspaces import registry
@@ -74,7 +76,7 @@ def detach(scope: CommandContext) -> Shown:
 
 def _found(
     scope: CommandContext, name: str, service_url: str | None
-) -> tuple[Workspace, list[dict[str, Any]]] | None:
+) -> tuple[Workspace, Sequence[Mapping[str, Any]]] | None:
     """The workspace that is named, and its targets; None if it has yet to be made."""
     if not scope.workspace_name:
         return None
@@ -88,7 +90,7 @@ def _found(
             "choose another name, or leave --service-url out."
         )
     scope.note_address(workspace)
-    return workspace, workspace.service.get("/targets")["targets"]
+    return workspace, targets.read_all(workspace.service)
 
 
 def _made(scope: CommandContext, name: str, folder: str, service_url: str | None) -> Workspace:

@@ -1,6 +1,6 @@
 """`dispatcher run …`: look at runs and act on them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,13 @@ from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.records import COLUMNS, MINIMAL, minimal, record
 from dispatcher.cli.tree import follow, print_tree
+from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.runs.run import Run
 from dispatcher.core.lifecycle import Status
+
+if TYPE_CHECKING:
+    from dispatcher.client.api.records import RunRecord
 
 app = typer.Typer(help="Submit runs, look at them, act on them.", no_args_is_help=True)
 submitting.register(app)
@@ -85,7 +89,7 @@ def show_run(
     if tree:
         print_tree(run)
         return None
-    attempts = scope.service.get(f"/runs/{run.id}/attempts")["attempts"]
+    attempts = api_runs.attempts(scope.service, run.id)
     return Shown({**_read(run), "attempts": attempts})
 
 
@@ -152,7 +156,7 @@ def update(
             "Nothing to change: give --add-tag, --display-name or --description."
         )
     run = _chosen(scope, word, run_id, experiment)
-    return Shown(record(scope.service.patch(f"/runs/{run.id}", given)))
+    return Shown(record(api_runs.change(scope.service, run.id, given)))
 
 
 @command(app)
@@ -164,7 +168,7 @@ def explain(
 ) -> None:
     """Say why RUN is still waiting."""
     run = _chosen(scope, word, run_id, experiment)
-    told = scope.service.get(f"/runs/{run.id}/explain")
+    told = api_runs.explain(scope.service, run.id)
     reason = told["reason"]
     typer.echo(f"{told['status']}: {reason}" if reason else f"{run.id} is not waiting")
 
@@ -228,17 +232,17 @@ def monitor_tensorboard(
     )
 
 
-def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> list[dict[str, Any]]:
+def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> "list[RunRecord]":
     """So many runs, with as many requests as it takes."""
-    found: dict[str, dict[str, Any]] = {}  # who starts between two pages may come twice
-    cursor: list[tuple[str, Any]] = []
+    found: dict[str, RunRecord] = {}  # who starts between two pages may come twice
+    cursor: str | None = None
     while len(found) < count:
         size = min(count - len(found), PAGE)
-        page = scope.service.get("/runs", [*query, ("limit", size), *cursor])
+        page = api_runs.page(scope.service, [*query, ("limit", size)], cursor)
         found.update((record["id"], record) for record in page["runs"])
-        if page["next"] is None:
+        cursor = page["next"]
+        if cursor is None:
             break
-        cursor = [("cursor", page["next"])]
     return list(found.values())
 
 
@@ -264,4 +268,4 @@ def _pair(text: str) -> tuple[str, str | None]:
 
 
 def _read(run: Run) -> dict[str, Any]:
-    return record(run.experiment.workspace.service.get(f"/runs/{run.id}"))
+    return record(api_runs.read(run.experiment.workspace.service, run.id))

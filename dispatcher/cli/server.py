@@ -12,7 +12,7 @@ import typer
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.client.api import service
+from dispatcher.client.api import health, service
 from dispatcher.client.errors import WaitTimeoutError
 
 app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
@@ -38,7 +38,7 @@ def run(
 @command(app)
 def start(scope: CommandContext) -> Shown:
     """Start the workspace's service in the background, if it is not running."""
-    scope.service.get("/health")
+    health.read(scope.service)
     return Shown(_facts(Path(scope.workspace.data_folder)))
 
 

@@ -14,6 +14,7 @@ from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
 from dispatcher.cli.sweeps import config_of
+from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
@@ -171,4 +172,4 @@ def _sweep_file(name: str, folders: Iterable[Path]) -> Path:
 
 
 def _view(run: Run) -> dict[str, Any]:
-    return record(run.experiment.workspace.service.get(f"/runs/{run.id}"))
+    return record(api_runs.read(run.experiment.workspace.service, run.id))

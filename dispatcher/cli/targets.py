@@ -9,6 +9,7 @@ from dispatcher.cli import unsupported
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
+from dispatcher.client.api import targets
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.compute.amlcompute import AmlCompute
 from dispatcher.client.v1.compute.remote_compute import RemoteCompute
@@ -160,7 +161,7 @@ def create_amlcompute(
 @command(app, "list", with_query=True)
 def list_targets(scope: CommandContext) -> Shown:
     """All targets of the workspace."""
-    return Shown(scope.service.get("/targets")["targets"], COLUMNS)
+    return Shown(targets.read_all(scope.service), COLUMNS)
 
 
 @command(app, "show")
@@ -171,13 +172,13 @@ def show_target(
     verbosely: Annotated[bool, typer.Option("-v", hidden=True)] = False,
 ) -> Shown:
     """One target: its configuration without secrets, and what it has."""
-    return Shown(scope.service.get(f"/targets/{_chosen(word, name)}"))
+    return Shown(targets.read(scope.service, _chosen(word, name)))
 
 
 @command(app)
 def ping(scope: CommandContext, word: Word = None, name: OldWord = None) -> Shown:
     """Ask the target whether it answers; exit code 5 if it does not."""
-    found = scope.service.post(f"/targets/{_chosen(word, name)}/ping", {})
+    found = targets.ping(scope.service, _chosen(word, name))
     return Shown(found, code=Exit.OK if found["answers"] else Exit.UNREACHABLE)
 
 
@@ -187,7 +188,7 @@ def clear(scope: CommandContext, word: Word = None, name: OldWord = None) -> Sho
 
     There are such when the database was put back to an earlier state while runs went on.
     """
-    found = scope.service.post(f"/targets/{_chosen(word, name)}/clear", {})
+    found = targets.clear(scope.service, _chosen(word, name))
     orphans = [{"job": job, "state": state} for job, state in found["orphan_jobs"].items()]
     scope.note(
         f"jobs that are being ended: {len(orphans)}" if orphans else "there is nothing to clear"
@@ -220,7 +221,7 @@ def _attach(kind: str, scope: CommandContext, name: str, **settings: Any) -> Sho
 
 
 def _remove(scope: CommandContext, name: str, done: str) -> None:
-    scope.service.send("DELETE", f"/targets/{name}")
+    targets.delete(scope.service, name)
     typer.echo(f"{name} is {done}")
 
 

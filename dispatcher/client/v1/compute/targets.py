@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dispatcher.client import checks
+from dispatcher.client.api import targets
 from dispatcher.client.errors import ComputeTargetException, ServiceException, UserErrorException
 from dispatcher.client.v1 import class_registry
 
@@ -66,7 +67,7 @@ class ComputeTarget:
     @staticmethod
     def list(workspace: Workspace) -> List[ComputeTarget]:
         """All targets of the workspace."""
-        records = workspace.service.get("/targets")["targets"]
+        records: Any = targets.read_all(workspace.service)
         return [ComputeTarget(workspace, record["name"], _record=record) for record in records]
 
     @staticmethod
@@ -195,8 +196,7 @@ class ComputeTarget:
 
     def ping(self) -> Dict[str, Any]:
         """Ask the service whether the target answers."""
-        answer: Dict[str, Any] = self.workspace.service.post(f"/targets/{self.name}/ping")
-        return answer
+        return targets.ping(self.workspace.service, self.name)
 
     def serialize(self) -> Dict[str, Any]:
         """The configuration as the service keeps it."""
@@ -209,7 +209,7 @@ class ComputeTarget:
     def delete(self) -> None:
         """Take the target out of the service. Raises ComputeTargetException when refused."""
         try:
-            self.workspace.service.send("DELETE", f"/targets/{self.name}")
+            targets.delete(self.workspace.service, self.name)
         except ServiceException as error:
             raise ComputeTargetException(error.message, inner_exception=error) from error
 
@@ -227,14 +227,10 @@ class ComputeTarget:
 
 def put(workspace: Workspace, name: str, config: Dict[str, Any]) -> None:
     """Store a target's configuration. Raises ComputeTargetException when it is refused."""
-    from dispatcher.wire import encoding
-
     try:
-        body = encoding.dumps({"name": name, **config})
+        targets.put(workspace.service, name, config)
     except TypeError as error:
         raise UserErrorException(f"attach_configuration: {error}.") from error
-    try:
-        workspace.service.send("PUT", f"/targets/{name}", (), body)
     except ServiceException as error:
         raise ComputeTargetException(error.message, inner_exception=error) from error
 
@@ -266,10 +262,8 @@ def _check_name(name: str) -> None:
 
 
 def _fetch(workspace: Workspace, name: str) -> Dict[str, Any]:
-    from urllib.parse import quote
-
     try:
-        record: Dict[str, Any] = workspace.service.get(f"/targets/{quote(name, safe='')}")
+        record: Dict[str, Any] = dict(targets.read(workspace.service, name))
     except ServiceException as error:
         if error.status_code != 404:
             raise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import environments
 from dispatcher.client.errors import ServiceException, UserErrorException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Optional
 
+    from dispatcher.client.api.records import EnvironmentRecord
     from dispatcher.client.v1.environments.environment import Environment
 
     Make = Callable[[str], Environment]  # makes an environment of its name
@@ -27,13 +29,13 @@ def register(environment: Environment, workspace: Any, make: Make) -> Environmen
     told["docker"].pop("buildContext", None)
     for name in ("name", "version", "assetId"):
         told.pop(name, None)
-    body = {"name": environment.name, "definition": told}
     try:
-        return environment_of(workspace.service.post("/environments", body), make)
+        record = environments.register(workspace.service, environment.name, told)
     except ServiceException as error:
         if error.status_code == 422:
             raise UserErrorException(error.message) from error
         raise
+    return environment_of(record, make)
 
 
 def get(
@@ -52,17 +54,15 @@ def get(
     return environment_of(view(workspace, name, version), make)
 
 
-def view(workspace: Any, name: str, version: Optional[str] = None) -> Dict[str, Any]:
+def view(workspace: Any, name: str, version: Optional[str] = None) -> EnvironmentRecord:
     """What the service says of a version. Raises UserErrorException if it is not there."""
-    from urllib.parse import quote
-
-    path = f"/environments/{quote(name, safe='')}"
+    number = None
     if version is not None:
         if not str(version).isdigit() or not 0 < int(version) < 1 << 31:
             raise UserErrorException(f"version: {version!r}; versions are whole numbers from 1 on.")
-        path += f"/versions/{int(version)}"
+        number = int(version)
     try:
-        found: Dict[str, Any] = workspace.service.get(path)
+        return environments.read(workspace.service, name, number)
     except ServiceException as error:
         if error.status_code == 404:
             raise UserErrorException(
@@ -70,16 +70,15 @@ def view(workspace: Any, name: str, version: Optional[str] = None) -> Dict[str, 
                 "environments are Azure's: make one with its packages, and register that."
             ) from error
         raise
-    return found
 
 
 def latest(workspace: Any, make: Make) -> Dict[str, Environment]:
     """The latest version of each, by name."""
-    found = workspace.service.get("/environments")["environments"]
+    found = environments.read_all(workspace.service)
     return {one["name"]: environment_of(one, make) for one in found}
 
 
-def environment_of(told: Dict[str, Any], make: Make) -> Environment:
+def environment_of(told: EnvironmentRecord, make: Make) -> Environment:
     """The environment that the service tells of."""
     from dispatcher.client.v1.configs.files import fill
 

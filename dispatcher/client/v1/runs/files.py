@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
-from dispatcher.client.v1.runs.record import RunRecord
+from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @checks.checked_class
-class RunFiles(RunRecord):
+class RunFiles(RecordedRun):
     """The files of a run. A name is written once: the same content again is fine."""
 
     def upload_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.client.api import runs as api_runs
 from dispatcher.client.v1 import class_registry
 from dispatcher.client.v1.runs.run_types import run_of
 
@@ -51,8 +52,9 @@ def _records(
     cursor = None
     unstarted = set()  # who starts between two pages moves down the list, and would come again
     while True:
-        page = workspace.service.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
-        for record in page["runs"]:
+        page = api_runs.page(workspace.service, query, cursor)
+        records: Any = page["runs"]
+        for record in records:
             if record["id"] in unstarted:
                 continue
             if record["started_at"] is None:
@@ -113,7 +115,7 @@ def fetch(workspace: Workspace, run_id: str) -> Run:
     found = _above(run_id)
     if found is not None:
         return found
-    record = workspace.service.get(f"/runs/{run_id}")
+    record: Any = api_runs.read(workspace.service, run_id)
     return run_of(_experiment(workspace, record), record)
 
 

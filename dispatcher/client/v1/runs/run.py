@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import runs
 from dispatcher.client.v1 import class_registry
 from dispatcher.client.v1.runs import run_types
 from dispatcher.client.v1.runs.children import RunChildren
@@ -63,7 +64,8 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     ) -> None:
         self._experiment = experiment
         self._run_id = run_id
-        self._record = {} if _record is None else _record
+        record: Any = {} if _record is None else _record
+        self._record = record
         self._buffer: Optional[LineBuffer] = None
         self._tee: Optional[Tee] = None
         self._outputs: Folders = []
@@ -192,7 +194,7 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     def cancel(self) -> None:
         """Ask for the run and its descendants to be canceled; on an ended run nothing happens."""
         self._bring()
-        self._record = self._service.post(f"{self._path}/cancel")
+        self._record = runs.cancel(self._service, self.id)
 
     def flush(self, timeout_seconds: int = 300) -> None:
         """Bring what was logged through this object to the service, now."""
@@ -277,7 +279,7 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
         return populated(run, values)
 
     def _event(self, event: Dict[str, Any]) -> None:
-        self._record = self._service.post(f"{self._path}/events", event)
+        self._record = runs.post_event(self._service, self.id, event)
 
 
 @checks.checked_class

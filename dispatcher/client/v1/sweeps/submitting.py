@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 
+from dispatcher.client.api import sweeps
 from dispatcher.client.errors import ExperimentExecutionException, ServiceException
 from dispatcher.client.v1.sweeps.errors import HyperDriveConfigException
 
@@ -46,7 +47,7 @@ def submit(
     if parent_id is not None:
         submission.give_key(spec, parent_id, key, _configuration(spec))
     try:
-        record = experiment.workspace.service.post("/sweeps", spec)
+        record: Any = sweeps.submit(experiment.workspace.service, spec)
     except ServiceException as error:
         if error.status_code not in _REFUSED:
             raise
