@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def remember_experiment(folder: Path, name: str) -> None:
     file.write_text(json.dumps({**told, _EXPERIMENT: name}, indent=4) + "\n", encoding="utf-8")
 
 
-def write_samples(folder: Path, targets: Iterable[dict[str, Any]]) -> list[str]:
+def write_samples(folder: Path, targets: Iterable[Mapping[str, Any]]) -> list[str]:
     """Write what is not there yet: .amlignore, conda_dependencies.yml, run configurations.
 
     `local` and `sklearn` use the packages of the interpreter as they are, `docker` a container;

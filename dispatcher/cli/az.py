@@ -17,7 +17,7 @@ import typer
 from dispatcher import __version__
 from dispatcher.cli import unsupported
 from dispatcher.cli.command import OUTPUT_VARIABLE, Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.main import GROUPS, HELP, print_whatever_comes
 
@@ -62,13 +62,13 @@ _accept(account, "clear", f"there is no account: {_HERE}")
 
 
 @command(account, "show")
-def show_account(_scope: Scope) -> Shown:
+def show_account(_scope: CommandContext) -> Shown:
     """An account in az's shape, for scripts that ask who they are."""
     return Shown(_account())
 
 
 @command(account, "list", with_query=True)
-def list_accounts(_scope: Scope) -> Shown:
+def list_accounts(_scope: CommandContext) -> Shown:
     """The one account."""
     return Shown([_account()])
 

@@ -1,8 +1,8 @@
-"""What all commands have in common, said once: their options, their output, their errors.
+"""The parts of every command: its options, its output, its errors.
 
-A command is a function of a `Scope` and of its own parameters. It returns what is to be shown, or
-None; `command` adds the options of `OPTIONS`, finds the scope, prints, and turns errors into exit
-codes.
+A command is a function of a `CommandContext` and of its own parameters. It returns what is to be
+shown, or None. `command` adds the options of `OPTIONS`, makes the context, prints the result and
+turns errors into exit codes.
 """
 
 import functools
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from dispatcher.cli import output, queries
-from dispatcher.cli.context import HERE, Scope, errors_told
+from dispatcher.cli.context import HERE, CommandContext, errors_told
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.output import Format
 from dispatcher.client.errors import UserErrorException
@@ -82,7 +82,7 @@ def _options(
     verbose: Annotated[bool, _option("--verbose", help="az's; no effect.", hidden=True)] = False,
     debug: Annotated[bool, _option("--debug", help="az's; no effect.", hidden=True)] = False,
 ) -> None:
-    """The options of every command; `Scope` has what they say."""
+    """The options of every command; `CommandContext` has what they say."""
 
 
 OPTIONS = [
@@ -148,10 +148,10 @@ def command(
     return register
 
 
-def _scope(told: dict[str, Any], words: Sequence[str]) -> Scope:
+def _scope(told: dict[str, Any], words: Sequence[str]) -> CommandContext:
     noisy = told.pop("verbose") or told.pop("debug")
     told.pop("debug", None)
-    scope = Scope(**told)
+    scope = CommandContext(**told)
     scope.query = queries.joined(words, scope.query)
     if noisy:
         scope.note("--verbose and --debug have no effect here; see the service's log")
@@ -163,7 +163,7 @@ def _scope(told: dict[str, Any], words: Sequence[str]) -> Scope:
     return scope
 
 
-def _print(scope: Scope, shown: Shown) -> None:
+def _print(scope: CommandContext, shown: Shown) -> None:
     if scope.metadata_file is not None:
         output.write_metadata(shown.value, scope.metadata_file)
     if scope.wants_result or not shown.if_asked:

@@ -28,7 +28,7 @@ HERE = Path()
 
 
 @dataclass
-class Scope:
+class CommandContext:
     """What every command can be told."""
 
     path: Path = HERE

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.cli.command import Shown
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.client.api import service
+from dispatcher.client.api import health, service, targets
 
 Check = dict[str, Any]
 
 
-def doctor(scope: Scope) -> Shown:
+def doctor(scope: CommandContext) -> Shown:
     """Check this machine and the workspace's service; exit code 1 if something is wrong."""
     checks = [*_machine(), *_service(scope.workspace)]
     fine = all(check["ok"] for check in checks)
@@ -45,21 +45,21 @@ def _service(ws: Any) -> Iterator[Check]:
     yield _check("service", True, "runs" if running else "not started yet", "")
     if not running:
         return
-    health = ws.service.get("/health")
-    yield _check("service answers", health["ok"], health["version"], f"see {data}/service.log")
-    for target in ws.service.get("/targets")["targets"]:
+    answer = health.read(ws.service)
+    yield _check("service answers", answer["ok"], answer["version"], f"see {data}/service.log")
+    for target in targets.read_all(ws.service):
         hint = f"dispatcher computetarget ping {target['name']}"
         yield _check(f"target {target['name']}", target["answers"], str(target["capacity"]), hint)
-        yield from _strays(target["name"], target["strays"])
+        yield from _orphans(target["name"], target["orphan_jobs"])
 
 
-def _strays(name: str, strays: dict[str, str]) -> Iterator[Check]:
+def _orphans(name: str, orphans: dict[str, str]) -> Iterator[Check]:
     """What a target has and no run accounts for holds what the scheduler takes for free."""
-    if strays:
-        some = ", ".join(sorted(strays)[:3]) + (", …" if len(strays) > 3 else "")
-        found = f"{len(strays)} jobs that no run accounts for: {some}"
+    if orphans:
+        some = ", ".join(sorted(orphans)[:3]) + (", …" if len(orphans) > 3 else "")
+        found = f"{len(orphans)} orphan jobs (no run accounts for them): {some}"
         way_out = f"to end them: dispatcher computetarget clear {name}"
-        yield _check(f"target {name}: strays", False, found, way_out)
+        yield _check(f"target {name}: orphan jobs", False, found, way_out)
 
 
 def _cgroup() -> str | None:

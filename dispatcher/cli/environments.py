@@ -1,14 +1,17 @@
 """`dispatcher environment …`: environments under a name and a version, and as folders of files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.submitting import streamed
+from dispatcher.client.api import environments
 from dispatcher.client.v1.environments import registry
+from dispatcher.client.v1.environments.builds import build
 from dispatcher.client.v1.environments.environment import Environment
 
 app = typer.Typer(help="Environments: what runs are given to run in.", no_args_is_help=True)
@@ -20,20 +23,20 @@ Directory = Annotated[Path, typer.Option("--directory", "-d", help="The folder o
 
 
 @command(app, "list", with_query=True)
-def list_environments(scope: Scope) -> Shown:
+def list_environments(scope: CommandContext) -> Shown:
     """The latest version of each registered environment."""
-    found = scope.service.get("/environments")["environments"]
+    found = environments.read_all(scope.service)
     return Shown([_record(each) for each in found], ("name", "version", "createdAt"))
 
 
 @command(app, "show", with_query=True)
-def show_environment(scope: Scope, name: Name, version: Version = None) -> Shown:
+def show_environment(scope: CommandContext, name: Name, version: Version = None) -> Shown:
     """All that a registered environment says."""
     return Shown(_record(registry.view(scope.workspace, name, version)))
 
 
 @command(app, "register")
-def register_environment(scope: Scope, directory: Directory) -> Shown:
+def register_environment(scope: CommandContext, directory: Directory) -> Shown:
     """Register the environment of a folder; unchanged, it keeps its version."""
     made = Environment.load_from_directory(str(directory)).register(scope.workspace)
     return Shown(_record(registry.view(scope.workspace, made.name, made.version)))
@@ -41,7 +44,7 @@ def register_environment(scope: Scope, directory: Directory) -> Shown:
 
 @command(app, "download")
 def download_environment(
-    scope: Scope,
+    scope: CommandContext,
     name: Name,
     directory: Directory,
     version: Version = None,
@@ -50,13 +53,13 @@ def download_environment(
     ] = False,
 ) -> None:
     """Write a registered environment as a folder of files."""
-    found = registry.get(scope.workspace, name, version)
+    found = Environment.get(scope.workspace, name, version)
     found.save_to_directory(str(directory), overwrite=overwrite)
     scope.note(f"{name}, version {found.version}, is in {directory}")
 
 
 @command(app, "scaffold")
-def scaffold_environment(scope: Scope, name: Name, directory: Directory) -> None:
+def scaffold_environment(scope: CommandContext, name: Name, directory: Directory) -> None:
     """Write the files of a new environment, to be changed and registered."""
     Environment(name).save_to_directory(str(directory))
     scope.note(f"the files of {name} are in {directory}")
@@ -64,7 +67,7 @@ def scaffold_environment(scope: Scope, name: Name, directory: Directory) -> None
 
 @command(app, "build")
 def build_environment(
-    scope: Scope,
+    scope: CommandContext,
     name: Name,
     version: Version = None,
     target: Annotated[
@@ -72,11 +75,11 @@ def build_environment(
     ] = "local",
 ) -> Shown:
     """Have a target build a registered environment now, and show its log."""
-    found = registry.get(scope.workspace, name, version)
-    return streamed(registry.build(found, scope.workspace, target).run)
+    found = Environment.get(scope.workspace, name, version)
+    return streamed(build(found, scope.workspace, target).run)
 
 
-def _record(view: dict[str, Any]) -> dict[str, Any]:
+def _record(view: Mapping[str, Any]) -> dict[str, Any]:
     """An environment in v1's shape: its definition, under its name and version."""
     named = {"name": view["name"], "version": view["version"], "createdAt": view["created_at"]}
     return {**view["definition"], **named}

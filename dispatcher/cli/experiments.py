@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
+from dispatcher.client.api import experiments
 
 app = typer.Typer(help="Experiments: what runs are grouped by.", no_args_is_help=True)
 
@@ -17,11 +18,11 @@ def group() -> None:
 
 @command(app, "list", with_query=True)
 def list_experiments(
-    scope: Scope,
+    scope: CommandContext,
     archived: Annotated[bool, typer.Option("--all", help="Archived ones too.")] = False,
 ) -> Shown:
     """All experiments of the workspace."""
-    found = scope.service.get("/experiments")["experiments"]
+    found = experiments.read_all(scope.service)
     return Shown(
         [each for each in found if archived or not each["archived_at"]],
         ("name", "id", "created_at"),

@@ -1,12 +1,14 @@
 """`dispatcher folder …`: which workspace a folder belongs to, and its sample files."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from dispatcher.cli import attached
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
+from dispatcher.client.api import targets
 from dispatcher.client.errors import UserErrorException, WorkspaceException
 from dispatcher.client.v1.workspaces import config as workspace_config
 from dispatcher.client.v1.workspaces import registry
@@ -18,7 +20,7 @@ app = typer.Typer(help="Folders and the workspace that they belong to.", no_args
 
 @command(app)
 def attach(
-    scope: Scope,
+    scope: CommandContext,
     experiment: Annotated[
         str | None,
         typer.Option("--experiment-name", "-e", help="What its runs belong to; default: its name."),
@@ -60,7 +62,7 @@ def attach(
 
 
 @command(app)
-def detach(scope: Scope) -> Shown:
+def detach(scope: CommandContext) -> Shown:
     """Take a folder out of its workspace: its config.json goes, everything else stays."""
     folder = scope.path.resolve()
     file = folder / ".azureml" / "config.json"
@@ -73,8 +75,8 @@ def detach(scope: Scope) -> Shown:
 
 
 def _found(
-    scope: Scope, name: str, service_url: str | None
-) -> tuple[Workspace, list[dict[str, Any]]] | None:
+    scope: CommandContext, name: str, service_url: str | None
+) -> tuple[Workspace, Sequence[Mapping[str, Any]]] | None:
     """The workspace that is named, and its targets; None if it has yet to be made."""
     if not scope.workspace_name:
         return None
@@ -88,10 +90,10 @@ def _found(
             "choose another name, or leave --service-url out."
         )
     scope.note_address(workspace)
-    return workspace, workspace.service.get("/targets")["targets"]
+    return workspace, targets.read_all(workspace.service)
 
 
-def _made(scope: Scope, name: str, folder: str, service_url: str | None) -> Workspace:
+def _made(scope: CommandContext, name: str, folder: str, service_url: str | None) -> Workspace:
     return Workspace.create(
         name,
         subscription_id=scope.subscription_id,

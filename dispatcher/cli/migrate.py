@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.linting.findings import BAD, Finding, Verdict, in_order, summary
+from dispatcher.cli.linting.findings import BAD, Finding, SupportLevel, in_order, summary
 from dispatcher.cli.linting.reading import read, unreadable
 from dispatcher.cli.linting.sources import Unreadable, sources
 from dispatcher.client.errors import UserErrorException
@@ -24,10 +24,10 @@ def group() -> None:
 
 @command(app)
 def lint(
-    scope: Scope,
+    scope: CommandContext,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, or one file.")],
     only: Annotated[
-        list[Verdict] | None, typer.Option("--only", help="Show these verdicts alone.")
+        list[SupportLevel] | None, typer.Option("--only", help="Show these verdicts alone.")
     ] = None,
 ) -> Shown:
     """Say of every use of `azureml` in DIR whether it works here, and what to do if not.

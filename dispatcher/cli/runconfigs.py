@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.files import to_dict
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Without .runconfig, o
 
 
 @command(app, "list", with_query=True)
-def list_configurations(scope: Scope) -> Shown:
+def list_configurations(scope: CommandContext) -> Shown:
     """The run configurations of the folder: name, file, target, script."""
     files = [
         file for folder in FOLDERS for file in sorted((scope.path / folder).glob("*.runconfig"))
@@ -31,13 +31,13 @@ def list_configurations(scope: Scope) -> Shown:
 
 
 @command(app, "show")
-def show_configuration(scope: Scope, name: Name) -> Shown:
+def show_configuration(scope: CommandContext, name: Name) -> Shown:
     """What a run configuration says, with what it leaves out; exit code 2 if it is broken."""
     return Shown(to_dict(_load(scope.path, name)))
 
 
 @command(app, "delete")
-def delete_configuration(scope: Scope, name: Name) -> None:
+def delete_configuration(scope: CommandContext, name: Name) -> None:
     """Delete a run configuration's file."""
     RunConfiguration.delete(str(scope.path), name)
     typer.echo(f"{name} is deleted")

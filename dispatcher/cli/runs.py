@@ -1,18 +1,22 @@
 """`dispatcher run …`: look at runs and act on them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dispatcher.cli import submitting, unsupported
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.records import COLUMNS, MINIMAL, minimal, record
 from dispatcher.cli.tree import follow, print_tree
+from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.runs.run import Run
 from dispatcher.core.lifecycle import Status
+
+if TYPE_CHECKING:
+    from dispatcher.client.api.records import RunRecord
 
 app = typer.Typer(help="Submit runs, look at them, act on them.", no_args_is_help=True)
 submitting.register(app)
@@ -27,7 +31,7 @@ OfExperiment = Annotated[
 
 @command(app, "list", with_query=True)
 def list_runs(
-    scope: Scope,
+    scope: CommandContext,
     experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
     last: Annotated[int, typer.Option(help="How many, newest first.", min=1)] = 10,
     status: Annotated[Status | None, typer.Option(help="Only of this status.")] = None,
@@ -74,7 +78,7 @@ def list_runs(
 
 @command(app, "show")
 def show_run(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -85,13 +89,13 @@ def show_run(
     if tree:
         print_tree(run)
         return None
-    attempts = scope.service.get(f"/runs/{run.id}/attempts")["attempts"]
+    attempts = api_runs.attempts(scope.service, run.id)
     return Shown({**_read(run), "attempts": attempts})
 
 
 @command(app)
 def wait(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -110,7 +114,10 @@ def wait(
 
 @command(app)
 def cancel(
-    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+    scope: CommandContext,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
 ) -> Shown:
     """Cancel RUN and all below it. One that has ended stays as it is."""
     run = _chosen(scope, word, run_id, experiment)
@@ -126,7 +133,7 @@ def cancel(
 
 @command(app)
 def update(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -149,23 +156,26 @@ def update(
             "Nothing to change: give --add-tag, --display-name or --description."
         )
     run = _chosen(scope, word, run_id, experiment)
-    return Shown(record(scope.service.patch(f"/runs/{run.id}", given)))
+    return Shown(record(api_runs.change(scope.service, run.id, given)))
 
 
 @command(app)
 def explain(
-    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+    scope: CommandContext,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
 ) -> None:
     """Say why RUN is still waiting."""
     run = _chosen(scope, word, run_id, experiment)
-    told = scope.service.get(f"/runs/{run.id}/explain")
+    told = api_runs.explain(scope.service, run.id)
     reason = told["reason"]
     typer.echo(f"{told['status']}: {reason}" if reason else f"{run.id} is not waiting")
 
 
 @command(app)
 def logs(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -180,7 +190,10 @@ def logs(
 
 @command(app, "monitor-logs")
 def monitor_logs(
-    scope: Scope, word: Word = None, run_id: OldWord = None, experiment: OfExperiment = None
+    scope: CommandContext,
+    word: Word = None,
+    run_id: OldWord = None,
+    experiment: OfExperiment = None,
 ) -> Shown:
     """Stream the log of RUN until it ends, and exit as it did."""
     run = _chosen(scope, word, run_id, experiment)
@@ -189,7 +202,7 @@ def monitor_logs(
 
 @command(app, "download-logs")
 def download_logs(
-    scope: Scope,
+    scope: CommandContext,
     output_dir: Annotated[str, typer.Option("--output-dir", "-d", help="Where to; made.")],
     word: Word = None,
     run_id: OldWord = None,
@@ -203,7 +216,7 @@ def download_logs(
 
 @command(app, "monitor-tensorboard", hidden=True)
 def monitor_tensorboard(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     run_id: OldWord = None,
     experiment: OfExperiment = None,
@@ -219,21 +232,23 @@ def monitor_tensorboard(
     )
 
 
-def _pages(scope: Scope, query: list[tuple[str, str]], count: int) -> list[dict[str, Any]]:
+def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> "list[RunRecord]":
     """So many runs, with as many requests as it takes."""
-    found: dict[str, dict[str, Any]] = {}  # who starts between two pages may come twice
-    cursor: list[tuple[str, Any]] = []
+    found: dict[str, RunRecord] = {}  # who starts between two pages may come twice
+    cursor: str | None = None
     while len(found) < count:
         size = min(count - len(found), PAGE)
-        page = scope.service.get("/runs", [*query, ("limit", size), *cursor])
+        page = api_runs.page(scope.service, [*query, ("limit", size)], cursor)
         found.update((record["id"], record) for record in page["runs"])
-        if page["next"] is None:
+        cursor = page["next"]
+        if cursor is None:
             break
-        cursor = [("cursor", page["next"])]
     return list(found.values())
 
 
-def _chosen(scope: Scope, word: str | None, option: str | None, experiment: str | None) -> Run:
+def _chosen(
+    scope: CommandContext, word: str | None, option: str | None, experiment: str | None
+) -> Run:
     """The run that is meant by its id after the command or by `-r`."""
     given = {each for each in (word, option) if each is not None}
     if len(given) != 1:
@@ -253,4 +268,4 @@ def _pair(text: str) -> tuple[str, str | None]:
 
 
 def _read(run: Run) -> dict[str, Any]:
-    return record(run.experiment.workspace.service.get(f"/runs/{run.id}"))
+    return record(api_runs.read(run.experiment.workspace.service, run.id))

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.client.api import service
+from dispatcher.client.api import health, service
 from dispatcher.client.errors import WaitTimeoutError
 
 app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
@@ -36,14 +36,14 @@ def run(
 
 
 @command(app)
-def start(scope: Scope) -> Shown:
+def start(scope: CommandContext) -> Shown:
     """Start the workspace's service in the background, if it is not running."""
-    scope.service.get("/health")
+    health.read(scope.service)
     return Shown(_facts(Path(scope.workspace.data_folder)))
 
 
 @command(app)
-def status(scope: Scope) -> Shown:
+def status(scope: CommandContext) -> Shown:
     """Say whether the service runs, and where; exit code 5 if it does not."""
     data = Path(scope.workspace.data_folder)
     if service.find(str(data)) is None:
@@ -52,7 +52,7 @@ def status(scope: Scope) -> Shown:
 
 
 @command(app)
-def stop(scope: Scope) -> None:
+def stop(scope: CommandContext) -> None:
     """Stop the service. Runs that are going go on; the next service finds them."""
     data = Path(scope.workspace.data_folder)
     if service.find(str(data)) is None:

@@ -19,7 +19,7 @@ import typer
 import dispatcher
 from dispatcher import azureml_shim
 from dispatcher.cli.command import command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.client.api.service import SERVICE_PYTHON
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.workspaces import registry as workspace_registry
@@ -49,7 +49,7 @@ DISPATCHER_AZ="$0" exec {python} -P -m dispatcher.cli.az "$@"
 
 
 @command(app)
-def env(scope: Scope, python: Python = None, force: Force = False) -> None:
+def env(scope: CommandContext, python: Python = None, force: Force = False) -> None:
     """Print what a shell is to evaluate: eval "$(dispatcher shim env)".
 
     PYTHONPATH then has `azureml`, and the PATH an `az` that answers `az ml …`. The scripts'
@@ -66,7 +66,7 @@ def env(scope: Scope, python: Python = None, force: Force = False) -> None:
 
 @command(app, takes_rest=True)
 def run(
-    scope: Scope,
+    scope: CommandContext,
     script: Annotated[str, typer.Argument(help="The script, or -m MODULE after --.")],
     arguments: Annotated[list[str] | None, typer.Argument(help="What it is given.")] = None,
     python: Python = None,
@@ -97,7 +97,7 @@ def _usual_python() -> str:
     return shutil.which("python") or shutil.which("python3") or sys.executable
 
 
-def _import_path(scope: Scope, interpreter: str, force: bool) -> list[str]:
+def _import_path(scope: CommandContext, interpreter: str, force: bool) -> list[str]:
     """What the interpreter needs on its path to import `azureml` from here."""
     installed, has_dispatcher = _look(interpreter)
     if installed and not force:

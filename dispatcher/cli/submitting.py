@@ -9,11 +9,12 @@ import typer
 from dispatcher.cli import unsupported
 from dispatcher.cli.attached import experiment_of
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import HERE, Scope
+from dispatcher.cli.context import HERE, CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
 from dispatcher.cli.sweeps import config_of
+from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
@@ -56,7 +57,7 @@ def register(app: typer.Typer) -> None:
 
 
 def submit_script(
-    scope: Scope,
+    scope: CommandContext,
     script: Script = None,
     arguments: Arguments = None,
     configuration: ConfigurationName = None,
@@ -80,7 +81,7 @@ def submit_script(
 
 
 def submit_hyperdrive(
-    scope: Scope,
+    scope: CommandContext,
     sweep_file: Annotated[
         str,
         typer.Option("--hyperdrive-configuration-name", help="The sweep, a YAML file."),
@@ -114,12 +115,12 @@ def streamed(run: Run) -> Shown:
     return Shown(_view(run), code=code, if_asked=True)
 
 
-def submitted(scope: Scope, config: Any, experiment: str, go_on: bool) -> Shown:
+def submitted(scope: CommandContext, config: Any, experiment: str, go_on: bool) -> Shown:
     run = Experiment(scope.workspace, experiment).submit(config)
     return Shown(_view(run)) if go_on else streamed(run)
 
 
-def usual_experiment(scope: Scope, source: Path) -> str:
+def usual_experiment(scope: CommandContext, source: Path) -> str:
     return experiment_of(scope.path) or source.resolve().name
 
 
@@ -134,7 +135,7 @@ def adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> N
         config.environment.python.user_managed_dependencies = False
 
 
-def _source(scope: Scope, given: Path | None) -> Path:
+def _source(scope: CommandContext, given: Path | None) -> Path:
     """The source directory. Without `--path` it also says which workspace is meant."""
     source = given or scope.path
     if not source.is_dir():
@@ -171,4 +172,4 @@ def _sweep_file(name: str, folders: Iterable[Path]) -> Path:
 
 
 def _view(run: Run) -> dict[str, Any]:
-    return record(run.experiment.workspace.service.get(f"/runs/{run.id}"))
+    return record(api_runs.read(run.experiment.workspace.service, run.id))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dispatcher.cli import plots
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.submitting import adapt, configuration_of, submitted, usual_experiment
 from dispatcher.cli.sweeps import file_of, made_of
@@ -37,7 +37,7 @@ def group() -> None:
 
 @command(app)
 def submit(
-    scope: Scope,
+    scope: CommandContext,
     file: Annotated[Path, typer.Argument(help="The sweep, a YAML file; see docs/sweeps.md.")],
     experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
     target: Annotated[str | None, typer.Option("--target", "--ct")] = None,
@@ -72,7 +72,7 @@ def submit(
 
 @command(app)
 def show(
-    scope: Scope,
+    scope: CommandContext,
     run_id: Id,
     top: Annotated[int, typer.Option(help="How many trials, best first; 0: all.", min=0)] = 10,
 ) -> Shown:
@@ -92,7 +92,7 @@ def show(
 
 
 @command(app)
-def pause(scope: Scope, run_id: Id) -> Shown:
+def pause(scope: CommandContext, run_id: Id) -> Shown:
     """Start no further trials of RUN; those that run go on."""
     run = _sweep(scope, run_id)
     run.pause()
@@ -100,7 +100,7 @@ def pause(scope: Scope, run_id: Id) -> Shown:
 
 
 @command(app)
-def resume(scope: Scope, run_id: Id) -> Shown:
+def resume(scope: CommandContext, run_id: Id) -> Shown:
     """Go on with RUN."""
     run = _sweep(scope, run_id)
     run.resume()
@@ -109,7 +109,7 @@ def resume(scope: Scope, run_id: Id) -> Shown:
 
 @command(app)
 def extend(
-    scope: Scope,
+    scope: CommandContext,
     run_id: Id,
     add: Annotated[int, typer.Option("--add", help="How many trials more.", min=1)],
 ) -> Shown:
@@ -121,7 +121,7 @@ def extend(
 
 @command(app)
 def retry(
-    scope: Scope,
+    scope: CommandContext,
     run_id: Id,
     failed: Annotated[bool, typer.Option("--failed", help="The failed ones; say so.")] = False,
 ) -> Shown:
@@ -134,7 +134,7 @@ def retry(
 
 
 @command(app)
-def cancel(scope: Scope, run_id: Id) -> Shown:
+def cancel(scope: CommandContext, run_id: Id) -> Shown:
     """Cancel RUN and its trials."""
     run = _sweep(scope, run_id)
     run.cancel()
@@ -143,7 +143,7 @@ def cancel(scope: Scope, run_id: Id) -> Shown:
 
 
 @command(app)
-def best(scope: Scope, run_id: Id) -> Shown:
+def best(scope: CommandContext, run_id: Id) -> Shown:
     """The best trial of RUN; where it goes by several metrics, those that none is better than."""
     run = _sweep(scope, run_id)
     if run.progress()["spec"]["further_metrics"]:
@@ -160,7 +160,7 @@ def best(scope: Scope, run_id: Id) -> Shown:
 
 @command(app)
 def export(
-    scope: Scope,
+    scope: CommandContext,
     run_id: Id,
     file: Annotated[Path, typer.Argument(help="A .csv file, or .parquet with pyarrow.")],
 ) -> Shown:
@@ -182,7 +182,7 @@ def export(
 
 @command(app)
 def plot(
-    scope: Scope,
+    scope: CommandContext,
     run_id: Id,
     folder: Annotated[
         Path | None, typer.Option("--output-dir", "-d", help="Write them there instead.")
@@ -220,7 +220,7 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sweep(scope: Scope, run_id: str) -> HyperDriveRun:
+def _sweep(scope: CommandContext, run_id: str) -> HyperDriveRun:
     run = scope.run(run_id)
     if not isinstance(run, HyperDriveRun):
         raise UserErrorException(f"Run {run_id} is no sweep.")

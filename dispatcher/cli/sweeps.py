@@ -102,7 +102,7 @@ class Parameter(_Part):
         return getattr(expressions, self.expression)(*self.values)
 
 
-class Sampling(_Part):
+class SamplingSection(_Part):
     """How values are found."""
 
     type: Annotated[
@@ -133,10 +133,10 @@ MetricName = Annotated[str, Field(min_length=1)]
 GoalName = Annotated[Literal["maximize", "minimize"], BeforeValidator(_lower)]
 
 
-class Sweep(_Part):
+class SweepSection(_Part):
     """A file for `run submit-hyperdrive`."""
 
-    sampling: Sampling
+    sampling: SamplingSection
     policy: Policy | None = None
     primary_metric_name: MetricName | Annotated[list[MetricName], Field(min_length=1)]
     primary_metric_goal: GoalName | Annotated[list[GoalName], Field(min_length=1)]
@@ -145,7 +145,7 @@ class Sweep(_Part):
     max_duration_minutes: Annotated[int, Field(ge=1)] = 10080
 
 
-class SweepFile(Sweep):
+class SweepFile(SweepSection):
     """A file for `sweep submit`: v1's, and what it runs."""
 
     script: str | None = None
@@ -168,7 +168,7 @@ def config_of(told: dict[str, Any], file: Path, script: ScriptRunConfig) -> Hype
         UserErrorException: The file is wrong; the text names field and limit.
     """
     with _mistakes_of(file):
-        return _made(Sweep.model_validate(told), script)
+        return _made(SweepSection.model_validate(told), script)
 
 
 def file_of(told: dict[str, Any], file: Path) -> SweepFile:
@@ -202,7 +202,7 @@ def _place(parts: Sequence[Any]) -> str:
     return ".".join(part for part in told if "[" not in part and not part.startswith("constrained"))
 
 
-def _made(sweep: Sweep, script: ScriptRunConfig) -> HyperDriveConfig:
+def _made(sweep: SweepSection, script: ScriptRunConfig) -> HyperDriveConfig:
     space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
     if len(space) != len(sweep.sampling.parameter_space):
         raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")

@@ -7,8 +7,9 @@ import typer
 
 from dispatcher.cli import unsupported
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
+from dispatcher.client.api import targets
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.compute.amlcompute import AmlCompute
 from dispatcher.client.v1.compute.remote_compute import RemoteCompute
@@ -42,7 +43,7 @@ Description = Annotated[str | None, typer.Option(help="For people.")]
 
 @command(attach, "local")
 def attach_local(
-    scope: Scope,
+    scope: CommandContext,
     name: Named,
     cpus: Cpus = None,
     gpus: Gpus = None,
@@ -59,7 +60,7 @@ def attach_local(
 
 @command(attach, "docker")
 def attach_docker(
-    scope: Scope,
+    scope: CommandContext,
     name: Named,
     docker_host: Annotated[str | None, typer.Option(help="unix:///… or tcp://…")] = None,
     image: Annotated[str | None, typer.Option(help="For runs that name none.")] = None,
@@ -80,7 +81,7 @@ def attach_docker(
 
 @command(attach, "ray")
 def attach_ray(
-    scope: Scope,
+    scope: CommandContext,
     name: Named,
     address: Annotated[str, typer.Option(help="HOST:PORT or ray://HOST:PORT.")],
     token: Annotated[
@@ -100,7 +101,7 @@ def attach_ray(
 
 @command(attach, "remote")
 def attach_remote(
-    scope: Scope,
+    scope: CommandContext,
     name: Named,
     address: Annotated[str, typer.Option("--address", "-a", help="The machine.")],
     username: Annotated[str, typer.Option("--username", "-u", help="Who logs in.")],
@@ -127,7 +128,7 @@ def attach_remote(
 
 @command(create, "amlcompute")
 def create_amlcompute(
-    scope: Scope,
+    scope: CommandContext,
     name: Named,
     max_nodes: Annotated[int, typer.Option(help="Kept and shown.", min=0)],
     min_nodes: Annotated[int, typer.Option(help="Kept and shown.", min=0)] = 0,
@@ -158,52 +159,52 @@ def create_amlcompute(
 
 
 @command(app, "list", with_query=True)
-def list_targets(scope: Scope) -> Shown:
+def list_targets(scope: CommandContext) -> Shown:
     """All targets of the workspace."""
-    return Shown(scope.service.get("/targets")["targets"], COLUMNS)
+    return Shown(targets.read_all(scope.service), COLUMNS)
 
 
 @command(app, "show")
 def show_target(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     name: OldWord = None,
     verbosely: Annotated[bool, typer.Option("-v", hidden=True)] = False,
 ) -> Shown:
     """One target: its configuration without secrets, and what it has."""
-    return Shown(scope.service.get(f"/targets/{_chosen(word, name)}"))
+    return Shown(targets.read(scope.service, _chosen(word, name)))
 
 
 @command(app)
-def ping(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
+def ping(scope: CommandContext, word: Word = None, name: OldWord = None) -> Shown:
     """Ask the target whether it answers; exit code 5 if it does not."""
-    found = scope.service.post(f"/targets/{_chosen(word, name)}/ping", {})
+    found = targets.ping(scope.service, _chosen(word, name))
     return Shown(found, code=Exit.OK if found["answers"] else Exit.UNREACHABLE)
 
 
 @command(app)
-def clear(scope: Scope, word: Word = None, name: OldWord = None) -> Shown:
-    """End the jobs that the target has and no run accounts for (its `strays`).
+def clear(scope: CommandContext, word: Word = None, name: OldWord = None) -> Shown:
+    """End the jobs that the target has and no run accounts for (its orphan jobs).
 
     There are such when the database was put back to an earlier state while runs went on.
     """
-    found = scope.service.post(f"/targets/{_chosen(word, name)}/clear", {})
-    strays = [{"job": job, "state": state} for job, state in found["strays"].items()]
+    found = targets.clear(scope.service, _chosen(word, name))
+    orphans = [{"job": job, "state": state} for job, state in found["orphan_jobs"].items()]
     scope.note(
-        f"jobs that are being ended: {len(strays)}" if strays else "there is nothing to clear"
+        f"jobs that are being ended: {len(orphans)}" if orphans else "there is nothing to clear"
     )
-    return Shown(strays, ("job", "state"))
+    return Shown(orphans, ("job", "state"))
 
 
 @command(app)
-def detach(scope: Scope, word: Word = None, name: OldWord = None) -> None:
+def detach(scope: CommandContext, word: Word = None, name: OldWord = None) -> None:
     """Forget a target; refused while runs are on it."""
     _remove(scope, _chosen(word, name), "detached")
 
 
 @command(app)
 def delete(
-    scope: Scope,
+    scope: CommandContext,
     word: Word = None,
     name: OldWord = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,
@@ -212,15 +213,15 @@ def delete(
     _remove(scope, _chosen(word, name), "deleted")
 
 
-def _attach(kind: str, scope: Scope, name: str, **settings: Any) -> Shown:
+def _attach(kind: str, scope: CommandContext, name: str, **settings: Any) -> Shown:
     given = {key: value for key, value in settings.items() if value is not None}
     config = {"kind": kind, "name": name, **given}
     path = f"/targets/{_checked(name)}"
     return Shown(scope.service.send("PUT", path, body=encoding.dumps(config)).json())
 
 
-def _remove(scope: Scope, name: str, done: str) -> None:
-    scope.service.send("DELETE", f"/targets/{name}")
+def _remove(scope: CommandContext, name: str, done: str) -> None:
+    targets.delete(scope.service, name)
     typer.echo(f"{name} is {done}")
 
 

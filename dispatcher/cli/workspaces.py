@@ -7,7 +7,7 @@ import typer
 
 from dispatcher.cli import unsupported
 from dispatcher.cli.command import Shown, command
-from dispatcher.cli.context import Scope
+from dispatcher.cli.context import CommandContext
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.workspaces.workspace import Workspace
 
@@ -18,7 +18,7 @@ COLUMNS = ("name", "resourceGroup", "location", "folder")
 
 @command(app)
 def create(
-    scope: Scope,
+    scope: CommandContext,
     service_url: Annotated[str | None, typer.Option(help="Use a running service.")] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Fine if it is there.")] = False,
     location: Annotated[str | None, typer.Option("--location", "-l", hidden=True)] = None,
@@ -43,13 +43,13 @@ def create(
 
 
 @command(app, "show")
-def show_workspace(scope: Scope) -> Shown:
+def show_workspace(scope: CommandContext) -> Shown:
     """The workspace of the folder, or the one that -w names."""
     return Shown({**_facts(scope.workspace), **scope.workspace.get_details()})
 
 
 @command(app, "list", with_query=True)
-def list_workspaces(scope: Scope) -> Shown:
+def list_workspaces(scope: CommandContext) -> Shown:
     """All workspaces that were made on this machine."""
     found = Workspace.list(scope.subscription_id, resource_group=scope.resource_group)
     return Shown([_facts(each) for same in found.values() for each in same], COLUMNS)
@@ -57,7 +57,7 @@ def list_workspaces(scope: Scope) -> Shown:
 
 @command(app)
 def delete(
-    scope: Scope,
+    scope: CommandContext,
     everything: Annotated[
         bool, typer.Option("--all-resources", help="Delete its runs and files, too.")
     ] = False,

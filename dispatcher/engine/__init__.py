@@ -1,8 +1,7 @@
-"""The loops: fetch, ask a pure function, carry out. Only one engine is active in an installation,
-by lease.
+"""The loops that drive runs and sweeps. One engine is active in an installation, by lease.
 
-`loop.py` is the engine: it gathers what was seen and what was committed, asks `reconcile` and
-`plan`, records the answers in one commit and then acts. `fleet.py` holds the live targets, each
-behind a thread of its own, so that one that hangs holds up no other. `window.py` keeps the head of
-each target's queue in memory. `ledger.py` mirrors what is placed.
+The engine works in stages: `inbox` gathers messages, `view` takes them in, `decide` says purely
+what follows, `record` commits it, `actions` says what the targets are owed, `dispatch` hands that
+to the `workers`. `loop` runs them in turn; `audit` compares the view with the store; `prefetching`
+sends short runs ahead. `sweeper` drives sweeps.
 """

@@ -1,57 +1,65 @@
-"""The engine: one thread that fetches, asks the pure functions, records in one commit, and then
-acts.
+"""The engine: drives all runs of an installation while it holds the lease.
 
-A turn takes all that has come in (commits, observations, returned calls), asks `settle` about the
-runs concerned and `plan` about the targets that have room, records everything in one commit, and
-only then launches, stops or removes. So an intent is durable before it is acted on, and a kill
-between the two is mended by the next look.
+A turn passes each stage once:
 
-What comes in only makes it faster. Every `LOOK` seconds it looks at everything: all that is owed in
-the store, all of it on its target. A run without an observation is left alone until there is one.
+    messages = inbox.gather()             what has come in
+    view.receive(messages)                what is stored and what was observed
+    decision = decide(view, news, now)    pure: settle and plan
+    recorded = record(decision)           one commit: accepted, stale or refused, run by run
+    view.recorded(...)
+    dispatch(work_of(view, news))         to the workers
+
+So an intent is durable before it is acted on, and a kill between the two is mended by the next
+look. One run that cannot be settled, recorded or read is parked with its reason; the others go on.
+
+Messages only make it faster. Every `LOOK` seconds it compares a page of the store with its view and
+polls the jobs that were polled longest ago. A run without an observation is left alone until there
+is one.
 """
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from dispatcher.core.jobs import Job
-from dispatcher.core.lifecycle import Event, Run
-from dispatcher.engine.fleet import Called, Fleet, Message, Seen
-from dispatcher.engine.leading import keep_leading
-from dispatcher.engine.ledger import Ledger
-from dispatcher.engine.placing import Placer
-from dispatcher.engine.turn import Turn
+from dispatcher.core.lifecycle import Run
+from dispatcher.engine.actions import Removals, work_of
+from dispatcher.engine.audit import Audit
+from dispatcher.engine.decide import decide
+from dispatcher.engine.dispatch import dispatch
+from dispatcher.engine.inbox import Inbox
+from dispatcher.engine.leadership import LEASE_SECONDS, Leadership, supervise
+from dispatcher.engine.messages import Message, RunsCommitted
+from dispatcher.engine.moves import Decision, Recorded
+from dispatcher.engine.record import record
+from dispatcher.engine.view import EngineView, News
+from dispatcher.engine.workers.live_targets import LiveTargets
+from dispatcher.engine.workers.mailbox import POLL_AT_ONCE
 from dispatcher.services.status import Fence, StatusService
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.leases.contract import Holder
-from dispatcher.store.runs.contract import Change
 
 log = logging.getLogger(__name__)
 
 LOOK = 2.0
-# Turns that follow each other closer than BURST are made fewer: each takes in what comes within
-# GATHER, for one commit. A quarter of the service's work in a fan-out; a FEW runs never wait.
-BURST = 0.020
-GATHER = 0.003
-GATHER_AHEAD = 0.050  # of what comes from nodes that have work ahead, while they have half of it
-FEW = 2
-LEASE = "engine"
-LEASE_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Committed:
-    """Runs that a commit of this process changed."""
-
-    runs: Sequence[Run]
+FEW = 2  # runs that are served without delay, however close together their messages come
+ROUNDS = 10  # of decisions in one turn, each after the commit of the one before
 
 
 class Engine:
-    """Drives all runs of an installation while it holds the lease."""
+    """Drives all runs of an installation while it holds the lease.
+
+    Args:
+        store: Where runs are kept.
+        status: Through which their changes are recorded.
+        jobs_for: The jobs of a placed run.
+        holder: Under which name it takes the lease.
+        clock: Wall-clock seconds since the epoch, for the times of events.
+        why_not: Why this engine must not lead; empty when it may.
+        ticks: Monotonic seconds, for pacing.
+    """
 
     def __init__(
         self,
@@ -61,174 +69,139 @@ class Engine:
         holder: Holder,
         clock: Callable[[], float],
         why_not: Callable[[Transaction], str] = lambda _tx: "",
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`why_not` says why this engine must not lead; nothing when it may."""
-        self._store, self._status = store, status
-        self._holder, self._clock, self._why_not = holder, clock, why_not
-        self._told = ""
-        self._inbox: queue.SimpleQueue[Message | Committed | None] = queue.SimpleQueue()
-        self._jobs_for = jobs_for
-        self._fence: Fence | None = None
+        self._store, self._status, self._jobs_for = store, status, jobs_for
+        self._clock, self._ticks = clock, ticks
+        self._leadership = Leadership(store, holder, clock, ticks, why_not)
+        self._inbox = Inbox()
+        self._view = EngineView()
+        self._audit = Audit(store, self._view)
+        self._removals = Removals()
+        self._own: Mapping[str, int] = {}  # what it is committing itself: run id -> version
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        self.ledger = Ledger()
-        self._lazy: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._turned_at = -BURST
-        self._own: dict[str, int] = {}  # what this engine is committing: run id -> version
         store.subscribe(self._committed)
-
-    def post(self, message: Message) -> None:
-        """Hand over what was seen; any thread."""
-        if isinstance(message, Called) and message.verb == "launch" and not message.failures:
-            self._lazy.put(message)  # nothing follows from it by itself: no turn for that alone
-        else:
-            self._inbox.put(message)
-
-    def start(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._placer = Placer(self._store, fleet, self.ledger)
-        self._thread.start()
 
     @property
     def fence(self) -> Fence | None:
         """The lease under which it leads; None while it does not."""
-        return self._fence
+        return self._leadership.fence
+
+    @property
+    def parked(self) -> dict[str, str]:
+        """Runs that are left alone, and why."""
+        return {run_id: reason for run_id, (_, reason) in list(self._view.parked.items())}
+
+    def post(self, message: Message) -> None:
+        """Hand over a message; any thread."""
+        self._inbox.post(message)
+
+    def start(self, targets: LiveTargets) -> None:
+        """Begin to lead, once the lease can be had."""
+        self._targets = targets
+        self._thread.start()
 
     def stop(self) -> None:
         """End the loop. What is running goes on; the next engine finds it."""
         self._stopping.set()
-        self._inbox.put(None)
+        self._inbox.wake()
         if self._thread.is_alive():
             self._thread.join(10)
 
     def _committed(self, commit: Commit) -> None:
-        """What the engine itself committed it knows already."""
+        """Take the runs of others' commits; its own it knows already."""
         others = [run for run in commit.runs if self._own.get(run.id) != run.version]
         if others:
-            self._inbox.put(Committed(others))
+            self._inbox.post(RunsCommitted(others))
 
     def _run(self) -> None:
-        keep_leading("engine", self._lead, self._stopping, log)
+        supervise("engine", self._lead, self._stopping, log)
 
     def _lead(self) -> None:
-        """Take the lease and drive until it is lost; everything in memory is made anew."""
-        if not self._renew():
+        """Take the lease and drive until it is lost; the view is built anew."""
+        if not self._leadership.renew():
             return
-        self.ledger.clear()
-        self._placer.clear()
+        self._view.clear()
+        self._audit.load()
         looked = renewed = -LOOK * 1000
         while not self._stopping.is_set():
-            now = time.monotonic()
+            now = self._ticks()
             if now - renewed >= LEASE_SECONDS / 4:
-                if not self._renew():
+                if not self._leadership.renew():
                     return
                 renewed = now
             if now - looked >= LOOK:
                 self._look()
                 looked = now
-            self._turn(self._gather(max(0.0, looked + LOOK - time.monotonic())))
+            self._turn(self._gather(max(0.0, looked + LOOK - self._ticks())))
 
-    def _renew(self) -> bool:
-        now = self._clock()
-
-        def work(tx: Transaction) -> tuple[int | None, str]:
-            reason = self._why_not(tx)
-            if reason:
-                return None, reason
-            return tx.leases.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS), ""
-
-        token, reason = self._store.write(work)
-        if reason and reason != self._told:
-            log.warning("runs are not driven from here: %s", reason)
-        self._told = reason
-        self._fence = None if token is None else Fence(LEASE, token)
-        return token is not None
-
-    def _gather(self, seconds: float) -> list[Message | Committed]:
-        """Wait for something to come in, and take all that has."""
-        items: list[Message | Committed] = []
-        item = self._next(seconds)
-        if item is not None:
-            items.append(item)
-            if self._is_burst():
-                time.sleep(GATHER)
-        items += self._at_hand()
-        if items and all(map(self._can_wait, items)):
-            patience = min(GATHER_AHEAD, min(self._placer.ahead.values(), default=0) / 2)
-            items += self._meanwhile(time.monotonic() + patience)
-        while not self._lazy.empty():
-            items.insert(0, self._lazy.get())
-        return items
-
-    def _next(self, seconds: float) -> Message | Committed | None:
-        """What comes next; None if nothing does in time, or the engine is to end."""
-        try:
-            return self._inbox.get(timeout=seconds) if seconds > 0 else self._inbox.get_nowait()
-        except queue.Empty:
-            return None
-
-    def _meanwhile(self, patience: float) -> list[Message | Committed]:
-        """What comes in until then, for one commit instead of many; ends with what cannot wait."""
-        items: list[Message | Committed] = []
-        while item := self._next(patience - time.monotonic()):
-            items.append(item)
-            if not self._can_wait(item):
-                break
-        return items + self._at_hand()
-
-    def _at_hand(self) -> list[Message | Committed]:
-        items: list[Message | Committed] = []
-        while not self._inbox.empty():
-            item = self._inbox.get_nowait()
-            if item is not None:
-                items.append(item)
-        return items
-
-    def _can_wait(self, item: Message | Committed) -> bool:
-        """Whether nothing stands still for it: its node goes on with what it has ahead."""
-        if isinstance(item, Seen):
-            return bool(item.jobs) and item.target in self._placer.ahead
-        return (
-            isinstance(item, Called) and item.verb == "remove" and item.target in self._placer.ahead
+    def _gather(self, seconds: float) -> list[Message]:
+        return self._inbox.gather(
+            seconds,
+            is_busy=lambda: self._view.placed.has_more_than(FEW),
+            spans=lambda: self._view.prefetching.spans,
         )
 
-    def _is_burst(self) -> bool:
-        if time.monotonic() - self._turned_at >= BURST:
-            return False
-        return self.ledger.is_crowded(FEW)
-
     def _look(self) -> None:
-        """Look at everything, whatever was or was not heard."""
-        self._fleet.refresh()
-        self.ledger.replace(self._store.read(lambda tx: tx.runs.owed()))
-        self._placer.look()
-        for target, names in self.ledger.names_by_target().items():
-            member = self._fleet[target]
-            if member is not None:
-                member.poll(names)
+        """Ask the store and the targets, whatever was or was not heard."""
+        self._targets.refresh()
+        self._view.set_targets(self._targets.facts())
+        self._audit.look()
+        for target in self._view.jobs.targets():
+            worker = self._targets.worker(target)
+            if worker is not None:
+                worker.poll(self._view.jobs.next_to_poll(target, POLL_AT_ONCE))
 
-    def _turn(self, items: Sequence[Message | Committed]) -> None:
-        turn = Turn(self.ledger, self._fleet, self._placer, self._clock())
-        for item in items:
-            if isinstance(item, Committed):
-                for run in item.runs:
-                    self._placer.offer(run)
-                    turn.committed(run)
-            else:
-                turn.take(item)
-        while True:
-            moves = turn.moves()
-            if not moves:
+    def _turn(self, messages: Sequence[Message]) -> None:
+        view, now = self._view, self._clock()
+        view.receive(messages, now)
+        view.set_targets(self._targets.facts())
+        acted = News()
+        for _ in range(ROUNDS):
+            news = view.take_news()
+            for target in view.low_windows(news.targets):
+                self._audit.fill_window(target)
+            _join(acted, news)
+            decision = decide(view, news, now)
+            recorded = self._record(decision, now)
+            self._follow(decision, recorded, news, acted)
+            if not recorded.accepted and not recorded.stale:
                 break
-            lost = self._record(moves, turn.now)
-            fresh = self._status.get_many(list(lost)) if lost else {}
-            turn.recorded(lost, fresh)
-            if not lost:
-                break
-        turn.act(self._jobs_for)
-        self._turned_at = time.monotonic()
+        work = work_of(view, acted, self._removals, now=now, ticks=self._ticks())
+        dispatch(view, work, self._targets, self._jobs_for, now)
 
-    def _record(self, moves: Sequence[tuple[Run, Run, tuple[Event, ...]]], now: float) -> set[str]:
-        changes = [Change(before, after, events, now) for before, after, events in moves]
-        self._own = {after.id: after.version for _before, after, _events in moves}
-        return self._status.record_all(changes, self._fence)
+    def _record(self, decision: Decision, now: float) -> Recorded:
+        self._own = {move.after.id: move.after.version for move in decision.moves}
+        return record(self._status, decision.moves, self.fence, now)
+
+    def _follow(self, decision: Decision, recorded: Recorded, news: News, acted: News) -> None:
+        """Bring the view to what was recorded; what had moved meanwhile is read again."""
+        view = self._view
+        for move in recorded.accepted:
+            view.recorded(move)
+            acted.runs[move.after.id] = None
+        spans = view.prefetching.spans
+        for target in news.targets | {move.after.spec.target for move in decision.moves}:
+            spans.pop(target, None)
+        spans.update(decision.spans)
+        for run_id, reason in {**decision.faults, **recorded.refused}.items():
+            self._park(run_id, reason)
+        for move in recorded.stale:
+            view.forget(move.before)
+        if recorded.stale:
+            ids = [move.before.id for move in recorded.stale]
+            for run in self._status.get_many(ids).values():
+                view.committed(run)
+
+    def _park(self, run_id: str, reason: str) -> None:
+        run = self._view.placed.get(run_id) or next(
+            (run for w in self._view.windows.values() if (run := w.get(run_id))), None
+        )
+        self._view.park(run_id, 0 if run is None else run.version, reason)
+
+
+def _join(acted: News, news: News) -> None:
+    acted.runs.update(news.runs)
+    acted.unsure |= news.unsure
+    acted.roomier |= news.roomier

@@ -22,7 +22,7 @@ from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.errors import Conflict, DispatcherError, StoreUnavailable
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import TYPE, Cell, advance, told, trial_spec
-from dispatcher.engine.leading import keep_leading
+from dispatcher.engine.leadership import supervise
 from dispatcher.engine.sweep_book import Book, Entry, load
 from dispatcher.services.status import Fence, Fenced, StatusService
 from dispatcher.services.submission import SubmissionService
@@ -98,7 +98,7 @@ class Sweeper:
                 self._inbox.put(run)
 
     def _run(self) -> None:
-        keep_leading("sweeper", self._lead, self._stopping, log)
+        supervise("sweeper", self._lead, self._stopping, log)
 
     def _lead(self) -> None:
         """Drive until the lease is lost; everything in memory is made anew."""

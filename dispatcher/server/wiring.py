@@ -17,9 +17,9 @@ import targets
 from dispatcher.access.keys import signing_key
 from dispatcher.access.tokens import TokenService
 from dispatcher.core.lifecycle import Run
-from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
+from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.server.calls import CallStore
 from dispatcher.server.home import house, settle_in
 from dispatcher.server.idempotency import Idempotency
@@ -65,18 +65,18 @@ class House:
     services: Services
     engine: Engine
     sweeper: Sweeper
-    fleet: Fleet
+    live_targets: LiveTargets
     store: SqlStore
 
     def close(self) -> None:
         self.sweeper.stop()
         self.engine.stop()
-        self.fleet.close()
+        self.live_targets.close()
         self.store.close()
 
 
 class _Builder:
-    """Configurations to targets (see engine.fleet.Builder)."""
+    """Configurations to targets (see engine.workers.live_targets.TargetFactory)."""
 
     def __init__(self, site: ServiceAddress, agent_token: Any) -> None:
         self._site, self._agent_token = site, agent_token
@@ -122,20 +122,20 @@ def build(settings: Settings, url: str, token: str) -> House:
     )
 
     def jobs(run: Run) -> list[Any]:
-        member = fleet[run.spec.target]
-        return jobs_for(run, context, access.run_token, member.config if member else {})
+        config = live_targets.config(run.spec.target)
+        return jobs_for(run, context, access.run_token, config)
 
     engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
-    fleet = Fleet(store, _Builder(site, access.agent_token), engine.post)
+    live_targets = LiveTargets(store, _Builder(site, access.agent_token), engine.post)
     _attach_defaults(store)
     sweeper = Sweeper(store)
-    services = _services(settings, store, calls, status, access, fleet, sweeper, service_id)
+    services = _services(settings, store, calls, status, access, live_targets, sweeper, service_id)
     services.tracking.on_metrics(sweeper.heard)
     services.mlflow.runs.on_metrics(sweeper.heard)
-    engine.start(fleet)
+    engine.start(live_targets)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(Parts(*parts), lambda: engine.fence)
-    return House(services, engine, sweeper, fleet, store)
+    return House(services, engine, sweeper, live_targets, store)
 
 
 def _services(
@@ -144,14 +144,14 @@ def _services(
     store: CallStore,
     status: StatusService,
     access: TokenService,
-    fleet: Fleet,
+    live_targets: LiveTargets,
     sweeper: Sweeper,
     service_id: str,
 ) -> Services:
     blobs = Blobs(settings.blobs)
     snapshots = SnapshotService(blobs, store)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
-    catalog = Catalog(store, fleet, time.time)
+    catalog = Catalog(store, live_targets, time.time)
     submission = SubmissionService(store, catalog, snapshots, time.time)
     return Services(
         store=store,
@@ -165,8 +165,8 @@ def _services(
         models=ModelService(store, time.time),
         catalog=catalog,
         environments=EnvironmentService(store, time.time),
-        parking=ParkingService(store, status, fleet),
-        explaining=ExplainService(store, fleet),
+        parking=ParkingService(store, status, live_targets),
+        explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
         idempotency=Idempotency(
             database,

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from dispatcher.core.errors import Conflict, ExperimentNotFound, InvalidSpec, TargetNotFound
 from dispatcher.core.jobs import State
+from dispatcher.core.requests import default_gpus, request_of
 from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
-from dispatcher.services.requests import default_gpus, request_of
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.runs.contract import RunQuery
@@ -17,7 +17,7 @@ PING_SECONDS = 30.0
 ATTACH_SECONDS = 5.0
 
 
-class TargetBook(Protocol):
+class TargetDirectory(Protocol):
     """What the engine tells of live targets; the services never see one."""
 
     def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,8 +35,8 @@ class TargetBook(Protocol):
     def answers(self, name: str) -> bool:
         """Whether it answered when it was asked last."""
 
-    def strays(self, name: str) -> Mapping[str, State]:
-        """The jobs that it has and no run accounts for (`services.strays`), as seen last."""
+    def orphan_jobs(self, name: str) -> Mapping[str, State]:
+        """The jobs that it has and no run accounts for (`services.orphan_jobs`), as seen last."""
 
     def changed(self) -> None:
         """Configurations have changed: look at them again."""
@@ -45,15 +45,15 @@ class TargetBook(Protocol):
         """Ask the target what it has, and wait that long for its answer."""
 
     def clear(self, name: str, seconds: float) -> bool:
-        """Begin to end its strays; whether the target was told so within that time."""
+        """Begin to end its orphan jobs; whether the target was told so within that time."""
 
 
 class Catalog:
     """Targets and experiments."""
 
-    def __init__(self, store: Store, book: TargetBook, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, targets: TargetDirectory, clock: Callable[[], float]) -> None:
         self._store = store
-        self._book = book
+        self._targets = targets
         self._clock = clock
 
     def targets(self) -> dict[str, dict[str, Any]]:
@@ -67,16 +67,16 @@ class Catalog:
 
     def attach(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """Add or change a target. Raises InvalidSpec."""
-        stored = self._book.check({**config, "name": name})
+        stored = self._targets.check({**config, "name": name})
         self._store.write(lambda tx: tx.registry.put_target(name, stored))
-        self._book.changed()
-        self._book.measure(name, ATTACH_SECONDS)
+        self._targets.changed()
+        self._targets.measure(name, ATTACH_SECONDS)
         return self._show(name, stored)
 
     def ping(self, name: str) -> dict[str, Any]:
         """Ask the target now; what is known of it then. Raises TargetNotFound."""
         self._configs(name)
-        self._book.measure(name, PING_SECONDS)
+        self._targets.measure(name, PING_SECONDS)
         return self.target(name)
 
     def clear(self, name: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Catalog:
         Raises TargetNotFound, and Conflict if the target does not answer.
         """
         self._configs(name)
-        if not self._book.clear(name, PING_SECONDS):
+        if not self._targets.clear(name, PING_SECONDS):
             raise Conflict(f"{name} does not answer, so nothing of it is cleared: ping it first")
         return self.target(name)
 
@@ -94,15 +94,13 @@ class Catalog:
         self._configs(name)
 
         def work(tx: Any) -> None:
-            busy = [
-                run.id for run in tx.runs.owed() if run.spec.target == name and not run.terminal
-            ]
+            busy = [run.id for run in tx.runs.owed(target=name) if not run.terminal]
             if busy:
                 raise Conflict(f"{name} has {len(busy)} runs ({busy[0]}, …): cancel them first")
             tx.registry.delete_target(name)
 
         self._store.write(work)
-        self._book.changed()
+        self._targets.changed()
 
     def configs(self) -> dict[str, dict[str, Any]]:
         """The stored configurations of all targets, by name."""
@@ -120,7 +118,7 @@ class Catalog:
     def _complete(self, spec: RunSpec, configs: Mapping[str, Mapping[str, Any]]) -> RunSpec:
         if spec.target not in configs:
             raise TargetNotFound(spec.target, list(configs))
-        capacity = self._book.capacity(spec.target)
+        capacity = self._targets.capacity(spec.target)
         if spec.gpus is None:
             gpus = default_gpus(configs[spec.target], capacity)
             spec = spec.model_copy(update={"gpus": gpus})
@@ -182,11 +180,11 @@ class Catalog:
         return configs
 
     def _show(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-        capacity = self._book.present(name)
-        shown = self._book.shown(config)
-        shown["answers"] = self._book.answers(name)
+        capacity = self._targets.present(name)
+        shown = self._targets.shown(config)
+        shown["answers"] = self._targets.answers(name)
         shown["capacity"] = None if capacity is None else capacity.describe()
-        shown["strays"] = dict(self._book.strays(name))
+        shown["orphan_jobs"] = dict(self._targets.orphan_jobs(name))
         return shown
 
 

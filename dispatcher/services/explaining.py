@@ -1,9 +1,15 @@
 """Why a run is where it is, in words, from the same plan that the engine makes."""
 
 from dispatcher.core.lifecycle import Run, Slot, Status
+from dispatcher.core.requests import (
+    default_gpus,
+    held_request,
+    prefetched,
+    queued_request,
+    slot_request,
+)
 from dispatcher.core.scheduling import plan, subtract
-from dispatcher.services.catalog import TargetBook
-from dispatcher.services.requests import default_gpus, held, in_line, queued, slot_back
+from dispatcher.services.catalog import TargetDirectory
 from dispatcher.store.contract import Store, Transaction
 
 AHEAD = 1000
@@ -12,9 +18,9 @@ AHEAD = 1000
 class ExplainService:
     """Answers `dispatcher run explain`."""
 
-    def __init__(self, store: Store, book: TargetBook) -> None:
+    def __init__(self, store: Store, targets: TargetDirectory) -> None:
         self._store = store
-        self._book = book
+        self._targets = targets
 
     def explain(self, run: Run) -> str | None:
         """The reason why the run waits; None if it does not."""
@@ -38,10 +44,10 @@ class ExplainService:
 
     def _placed(self, tx: Transaction, run: Run) -> str:
         where = ", ".join(share.node for share in run.placement)
-        present = self._book.present(run.spec.target)
+        present = self._targets.present(run.spec.target)
         if present is not None and present.has_admission_queue:
-            placed = [other for other in tx.runs.owed() if other.spec.target == run.spec.target]
-            if run.id in in_line(placed, present):
+            placed = tx.runs.owed(target=run.spec.target)
+            if run.id in prefetched(placed, present):
                 return f"in line on {where}: it starts as soon as runs there leave it room"
         return f"placed on {where}, starting"
 
@@ -49,16 +55,16 @@ class ExplainService:
         target = run.spec.target
         if target not in tx.registry.targets():
             return f"compute target {target!r} is not attached any more"
-        capacity, present = self._book.capacity(target), self._book.present(target)
+        capacity, present = self._targets.capacity(target), self._targets.present(target)
         if capacity is None or present is None:
             return f"{target} does not answer"
-        placed = [other for other in tx.runs.owed() if other.spec.target == target]
-        held_now = [(r.placement, request) for r in placed if (request := held(r))]
+        placed = tx.runs.owed(target=target)
+        held_now = [(r.placement, request) for r in placed if (request := held_request(r))]
         ahead = tx.runs.queue(target, AHEAD)
-        returning = [slot_back(r) for r in placed if r.slot is Slot.WANTED]
+        returning = [slot_request(r) for r in placed if r.slot is Slot.WANTED]
         free = {target: subtract(present, held_now)}
         gpus = default_gpus(tx.registry.targets()[target], capacity)
-        queue = [*returning, *(queued(other, gpus) for other in ahead)]
+        queue = [*returning, *(queued_request(other, gpus) for other in ahead)]
         made = plan(queue, free, {target: capacity})
         position = next((k for k, other in enumerate(ahead) if other.id == run.id), None)
         reason = made.waiting.get(run.id) or made.refused.get(run.id)

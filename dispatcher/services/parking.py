@@ -12,10 +12,10 @@ from typing import Any
 from dispatcher.core.errors import Conflict, WaitCycle
 from dispatcher.core.lifecycle import Run, Slot, SlotLent, SlotTaken, SlotWanted, Status, WaitNoted
 from dispatcher.core.reconciliation import NOT_STARTED
+from dispatcher.core.requests import held_request, queued_request
 from dispatcher.core.scheduling import Capacity, ResourceRequest
 from dispatcher.core.waiting import Party, never_ending
-from dispatcher.services.catalog import TargetBook
-from dispatcher.services.requests import held, queued
+from dispatcher.services.catalog import TargetDirectory
 from dispatcher.services.status import StatusService
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.runs.contract import RunQuery
@@ -24,10 +24,10 @@ from dispatcher.store.runs.contract import RunQuery
 class ParkingService:
     """Lends and returns the slots of waiting parents."""
 
-    def __init__(self, store: Store, status: StatusService, book: TargetBook) -> None:
+    def __init__(self, store: Store, status: StatusService, targets: TargetDirectory) -> None:
         self._store = store
         self._status = status
-        self._book = book
+        self._targets = targets
 
     def park(self, run_id: str, waits_for: Collection[str]) -> Run:
         """Note that the run waits for these, and lend its slot. Raises WaitCycle."""
@@ -79,22 +79,22 @@ class ParkingService:
             for run in runs.values()
             if not run.spec.interactive
         }
-        mine = held(waiter) if not lends else _lent(waiter)
-        parties[waiter.id] = Party(queued(waiter), waiter.placement, mine, tuple(waits_for))
+        mine = held_request(waiter) if not lends else _lent(waiter)
+        parties[waiter.id] = Party(queued_request(waiter), waiter.placement, mine, tuple(waits_for))
         names = {party.request.target for party in parties.values()}
-        known = {name: self._book.capacity(name) for name in names}
+        known = {name: self._targets.capacity(name) for name in names}
         return parties, {name: capacity for name, capacity in known.items() if capacity is not None}
 
     def _may_be_in_line(self, run: Run) -> bool:
         """Whether it may have been placed ahead, so that it is no nearer to its start for that."""
-        present = self._book.present(run.spec.target)
+        present = self._targets.present(run.spec.target)
         return run.status in NOT_STARTED and present is not None and present.has_admission_queue
 
 
 def _party(run: Run, *, starts: bool) -> Party:
     placed = run.placement if run.holds and starts else ()
-    return Party(queued(run), placed, held(run), run.waits_for)
+    return Party(queued_request(run), placed, held_request(run), run.waits_for)
 
 
 def _lent(run: Run) -> ResourceRequest | None:
-    return held(replace(run, slot=Slot.LENT))
+    return held_request(replace(run, slot=Slot.LENT))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dispatcher.client.v1.runs.listing import of
+from dispatcher.client.v1.runs.run_types import run_of
 from dispatcher.wire import encoding
 from tests.benchmarks.house import Bench, bench, median, percentile, say
 
@@ -104,7 +104,7 @@ def metrics(made: Bench) -> None:
     database = made.root / "ws" / ".dispatcher" / "dispatcher.db"
 
     def read() -> float:
-        fresh = of(made.experiment, made.workspace.service.get(f"/runs/{parent.id}"))
+        fresh = run_of(made.experiment, made.workspace.service.get(f"/runs/{parent.id}"))
         started = time.perf_counter()
         found = fresh.get_metrics(recursive=True)
         took = time.perf_counter() - started

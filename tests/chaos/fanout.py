@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.client.v1.runs.listing import of
 from dispatcher.client.v1.runs.run import Run
+from dispatcher.client.v1.runs.run_types import run_of
 from dispatcher.client.v1.workspaces.config import WorkspaceConfig
 from dispatcher.client.v1.workspaces.experiment import Experiment
 from dispatcher.client.v1.workspaces.workspace import Workspace
@@ -68,7 +68,7 @@ class Fanout:
         workspace = Workspace("local", "local", "chaos", _config=config)
         workspace._transport = self.service.client()
         experiment = Experiment(workspace, "chaos", _create_in_cloud=False)
-        return [of(experiment, {"id": run_id, "type": None}) for run_id in self.ids]
+        return [run_of(experiment, {"id": run_id, "type": None}) for run_id in self.ids]
 
     def _expected(self, k: int) -> tuple[str, int]:
         return ("Failed", 3) if k % 10 == 0 else ("Completed", 0)

@@ -38,13 +38,13 @@ def test_what_the_standby_had_not_heard_of_is_told_of_and_not_started_again(
 
         primary.crash()
         standby.promote()
-        until(lambda: _strays(service) == {"lost-1": "alive"}, "it is told of", 60)
+        until(lambda: _orphans(service) == {"lost-1": "alive"}, "it is told of", 60)
         assert service.find_run("lost") is None
         assert service.view("known")["status"] == "Running"
 
         service.submit(track.spec("lost", wait))  # as by a client that repeats its call
         until(lambda: service.view("lost")["status"] == "Running", "it is found again", 60)
-        assert _strays(service) == {}
+        assert _orphans(service) == {}
         gate.touch()
         ids = ["known", "lost"]
         until(lambda: set(service.wait(ids, 5).values()) == {"Completed"}, "both complete", 60)
@@ -55,6 +55,6 @@ def test_what_the_standby_had_not_heard_of_is_told_of_and_not_started_again(
         primary.stop()
 
 
-def _strays(service: Service) -> dict[str, str]:
-    found: dict[str, str] = service.transport.post("/targets/local/ping", {})["strays"]
+def _orphans(service: Service) -> dict[str, str]:
+    found: dict[str, str] = service.transport.post("/targets/local/ping", {})["orphan_jobs"]
     return found

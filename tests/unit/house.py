@@ -10,8 +10,8 @@ from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.core.spec import RunSpec
-from dispatcher.engine.fleet import Fleet
 from dispatcher.engine.loop import Engine
+from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
@@ -49,21 +49,21 @@ class House:
         self.status = StatusService(store, clock)
         holder = Holder(f"house-{time.monotonic_ns()}", "1")
         self.engine = Engine(store, self.status, one_job, holder, clock)
-        self.fleet = Fleet(store, kinds, self.engine.post)
-        catalog = Catalog(store, self.fleet, clock)
+        self.targets = LiveTargets(store, kinds, self.engine.post)
+        catalog = Catalog(store, self.targets, clock)
         snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
         self.submission = SubmissionService(store, catalog, snapshots, clock)
-        self.parking = ParkingService(store, self.status, self.fleet)
+        self.parking = ParkingService(store, self.status, self.targets)
         for name in kinds.targets:
             store.write(lambda tx, name=name: tx.registry.put_target(name, {"name": name}))  # type: ignore[misc]
 
     def start(self) -> "House":
-        self.engine.start(self.fleet)
+        self.engine.start(self.targets)
         return self
 
     def stop(self) -> None:
         self.engine.stop()
-        self.fleet.close()
+        self.targets.close()
 
     def submit(self, *names: str, **fields: Any) -> list[Run]:
         specs = [

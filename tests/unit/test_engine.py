@@ -10,7 +10,7 @@ from dispatcher.core.errors import WaitCycle
 from dispatcher.core.jobs import Evidence, Observation, State
 from dispatcher.core.lifecycle import Slot
 from dispatcher.core.scheduling import Capacity, Node
-from dispatcher.engine.fleet import Seen
+from dispatcher.engine.messages import Observed
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 
@@ -107,7 +107,7 @@ def test_what_another_target_says_of_a_run_is_not_heard(house: House) -> None:
     house.submit("a")
     house.until(lambda: house.status_of("a") == "Running")
 
-    house.engine.post(Seen("other", {"a-1": Observation(State.EXITED, 1.0, BAD)}))
+    house.engine.post(Observed("other", {"a-1": Observation(State.EXITED, 1.0, BAD)}))
     end(house, "a")
 
     house.until(lambda: house.status_of("a") == "Completed")
@@ -189,9 +189,9 @@ def test_a_run_waits_for_a_large_node_that_is_away_and_is_not_refused(
     house = House(store, fakes(grid=both), str(tmp_path), time.time).start()
     grid = house.kinds.targets["grid"]
     try:
-        house.until(lambda: house.fleet.capacity("grid") == both)
+        house.until(lambda: house.targets.capacity("grid") == both)
         grid._capacity = Capacity((Node("small", 1),))
-        house.until(lambda: house.fleet.present("grid") == grid._capacity)
+        house.until(lambda: house.targets.present("grid") == grid._capacity)
         house.submit("big", target="grid", cpus=4)
         house.submit("tiny", target="grid")
         house.until(lambda: house.status_of("tiny") == "Running")

@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.cli import main
 from dispatcher.cli.linting import remarks, surface, values
-from dispatcher.cli.linting.findings import Finding, Verdict
+from dispatcher.cli.linting.findings import Finding, SupportLevel
 from dispatcher.cli.migrate import look_through
 from tests.rigs.terminal import command
 
@@ -19,7 +19,7 @@ from azureml.core import Experiment as Exp, Run, RunConfiguration, ScriptRunConf
 ws = Workspace.from_config()
 exp = Exp(ws, "e")
 """
-YES, ALMOST, NO = Verdict.SUPPORTED, Verdict.APPROXIMATED, Verdict.UNSUPPORTED
+YES, ALMOST, NO = SupportLevel.SUPPORTED, SupportLevel.APPROXIMATED, SupportLevel.UNSUPPORTED
 
 
 def lint(folder: Path, code: str, name: str = "code.py") -> list[Finding]:
@@ -27,7 +27,7 @@ def lint(folder: Path, code: str, name: str = "code.py") -> list[Finding]:
     return look_through(folder)
 
 
-def said(findings: list[Finding], line: int) -> dict[str, Verdict]:
+def said(findings: list[Finding], line: int) -> dict[str, SupportLevel]:
     return {each.call: each.verdict for each in findings if each.line == line}
 
 
@@ -88,7 +88,7 @@ def said(findings: list[Finding], line: int) -> dict[str, Verdict]:
     ],
 )
 def test_a_use_of_azureml_is_judged_where_it_stands(
-    tmp_path: Path, code: str, call: str, verdict: Verdict
+    tmp_path: Path, code: str, call: str, verdict: SupportLevel
 ) -> None:
     found = lint(tmp_path, HEAD + code)
 
@@ -129,7 +129,7 @@ def test_cells_of_a_notebook_are_one_program_and_magics_are_passed_over(tmp_path
 
     assert [f.place for f in found if f.verdict is NO] == ["nb.ipynb:cell 4:5"]
     assert said(found, 3)["Experiment.start_logging"] is YES
-    assert not [f for f in found if f.verdict is Verdict.UNREADABLE]
+    assert not [f for f in found if f.verdict is SupportLevel.UNREADABLE]
 
 
 def test_a_script_that_a_notebook_writes_is_a_program_of_its_own(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_script_that_a_notebook_writes_is_a_program_of_its_own(tmp_path: Path)
     assert [(f.place, f.verdict) for f in found] == [
         ("nb.ipynb:cell 2:4", YES),
         ("nb.ipynb:cell 2:4", NO),
-        ("nb.ipynb:cell 4:2", Verdict.UNREADABLE),
+        ("nb.ipynb:cell 4:2", SupportLevel.UNREADABLE),
     ]
 
 
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_next_one_is_judged(
     (tmp_path / name).write_bytes(content)
     found = lint(tmp_path, HEAD, "z.py")
 
-    wrong = [each for each in found if each.verdict is Verdict.UNREADABLE]
+    wrong = [each for each in found if each.verdict is SupportLevel.UNREADABLE]
     assert [each.file for each in wrong] == [name]
     assert wrong[0].fix
     assert [each for each in found if each.file == "z.py"]
@@ -197,7 +197,7 @@ def test_odd_files_and_folders_are_passed_by(tmp_path: Path) -> None:
     )
     found = lint(tmp_path, "import azureml.core\r\nazureml.core.Dataset\r\n", "fine.py")
 
-    assert {each.file for each in found if each.verdict is Verdict.UNREADABLE} == {
+    assert {each.file for each in found if each.verdict is SupportLevel.UNREADABLE} == {
         "pipe.py",
         "gone.py",
     }

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class SupportLevel(StrEnum):
     SUPPORTED = "supported"
     APPROXIMATED = "approximated"  # it works, and differs in what the fix says
     UNSUPPORTED = "unsupported"
     UNREADABLE = "unreadable"  # the file, not a call
 
 
-BAD = frozenset({Verdict.UNSUPPORTED, Verdict.UNREADABLE})
+BAD = frozenset({SupportLevel.UNSUPPORTED, SupportLevel.UNREADABLE})
 
 
 @dataclass(frozen=True, order=True)
@@ -33,7 +33,7 @@ class Finding:
     cell: int | None
     line: int
     call: str
-    verdict: Verdict
+    verdict: SupportLevel
     fix: str = ""
 
     @property
@@ -51,4 +51,4 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def summary(findings: Iterable[Finding]) -> str:
     """How many of each, in words."""
     counts = Counter(each.verdict for each in findings)
-    return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict)
+    return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in SupportLevel)

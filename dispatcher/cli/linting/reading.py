@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dispatcher.cli.linting import remarks, surface, values
-from dispatcher.cli.linting.findings import Finding, Verdict
-from dispatcher.cli.linting.scopes import Scope
+from dispatcher.cli.linting.findings import Finding, SupportLevel
+from dispatcher.cli.linting.scopes import NameScope
 from dispatcher.cli.linting.sources import Source, Unreadable
 from dispatcher.cli.linting.values import Class, Function, Local, Module, Nothing, Object, Value
 
@@ -54,7 +54,7 @@ def unreadable(what: Unreadable) -> Finding:
         what.cell,
         what.line,
         "",
-        Verdict.UNREADABLE,
+        SupportLevel.UNREADABLE,
         f"{what.reason}. It was left out.",
     )
 
@@ -69,14 +69,14 @@ def _broken(unit: Source, error: BaseException) -> Unreadable:
 class _Reader(ast.NodeVisitor):
     findings: list[Finding] = field(default_factory=list)
     unit: Source = field(default_factory=lambda: Source("", ""))
-    scope: Scope = field(default_factory=Scope)
-    waiting: list[tuple[Source, Scope, _FunctionNode, Local]] = field(default_factory=list)
+    scope: NameScope = field(default_factory=NameScope)
+    waiting: list[tuple[Source, NameScope, _FunctionNode, Local]] = field(default_factory=list)
     functions: dict[tuple[str, int | None, int], Local] = field(default_factory=dict)
     attributes: dict[tuple[str, str], Value] = field(default_factory=dict)
 
     def begin(self) -> None:
         self.findings.clear()
-        self.scope = Scope()
+        self.scope = NameScope()
 
     def finish(self, judge: bool) -> None:
         """Walk the bodies of functions: by now all of the file's names are known."""
@@ -174,7 +174,7 @@ class _Reader(ast.NodeVisitor):
         for base in [*node.bases, *node.decorator_list]:
             self.visit(base)
         outside = self.scope
-        self.scope = Scope(outside, class_name=node.name)
+        self.scope = NameScope(outside, class_name=node.name)
         for statement in node.body:
             self.visit(statement)
         self.scope = outside
@@ -185,7 +185,7 @@ class _Reader(ast.NodeVisitor):
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         key = (self.unit.file, self.unit.cell, node.lineno)
         local = self.functions.setdefault(key, Local([each.arg for each in arguments]))
-        inside = Scope(self.scope.of_functions(), class_name=self.scope.class_name)
+        inside = NameScope(self.scope.of_functions(), class_name=self.scope.class_name)
         for argument in arguments:
             inside.bind(argument.arg, self._parameter(argument, local))
         if not self.scope.class_name:
@@ -214,7 +214,7 @@ class _Reader(ast.NodeVisitor):
         if isinstance(found, Local):
             self._called(found, node)
         elif isinstance(found, Nothing):
-            self._add(node, found.name, Verdict.UNSUPPORTED, found.fix)
+            self._add(node, found.name, SupportLevel.UNSUPPORTED, found.fix)
         elif isinstance(found, Function | Class):
             self._add(node, found.name, *self._verdict(found, node))
 
@@ -222,9 +222,9 @@ class _Reader(ast.NodeVisitor):
         self.visit(node.value)
         found = self.value(node)
         if isinstance(found, Nothing):
-            self._add(node, found.name, Verdict.UNSUPPORTED, found.fix)
+            self._add(node, found.name, SupportLevel.UNSUPPORTED, found.fix)
 
-    def _verdict(self, found: Function | Class, node: ast.Call) -> tuple[Verdict, str]:
+    def _verdict(self, found: Function | Class, node: ast.Call) -> tuple[SupportLevel, str]:
         called = (found.cls,) if isinstance(found, Class) else (found.function, *found.overrides)
         parameters = [each for one in called for each in surface.parameters(one)]
         names = list(dict.fromkeys(each.name for each in parameters))
@@ -232,16 +232,19 @@ class _Reader(ast.NodeVisitor):
         for keyword in node.keywords:
             if keyword.arg is not None and keyword.arg not in names and not takes_any:
                 shown = ", ".join(name for name in names if name != "self" and name[0] != "_")
-                return Verdict.UNSUPPORTED, f"It has no parameter {keyword.arg!r}; it has: {shown}."
+                return (
+                    SupportLevel.UNSUPPORTED,
+                    f"It has no parameter {keyword.arg!r}; it has: {shown}.",
+                )
         known = found.cls.__name__ if isinstance(found, Class) else found.name
         text = remarks.DIFFERENT.get(known)
-        return (Verdict.APPROXIMATED, text) if text else (Verdict.SUPPORTED, "")
+        return (SupportLevel.APPROXIMATED, text) if text else (SupportLevel.SUPPORTED, "")
 
     def _judge_name(self, node: ast.AST, found: Value | None) -> None:
         if isinstance(found, Nothing):
-            self._add(node, found.name, Verdict.UNSUPPORTED, found.fix)
+            self._add(node, found.name, SupportLevel.UNSUPPORTED, found.fix)
 
-    def _add(self, node: ast.AST, call: str, verdict: Verdict, fix: str) -> None:
+    def _add(self, node: ast.AST, call: str, verdict: SupportLevel, fix: str) -> None:
         line = getattr(node, "lineno", 1)
         said = fix[:1].upper() + fix[1:]
         self.findings.append(Finding(self.unit.file, self.unit.cell, line, call, verdict, said))
@@ -311,7 +314,7 @@ class _Reader(ast.NodeVisitor):
         if isinstance(base, Object) and base.shape == "one" and surface.is_closed(base.cls):
             found = values.attribute(base, target.attr)
             if isinstance(found, Nothing):
-                self._add(target, found.name, Verdict.UNSUPPORTED, found.fix)
+                self._add(target, found.name, SupportLevel.UNSUPPORTED, found.fix)
 
     def _bind_each(self, target: ast.expr, iterated: ast.expr) -> None:
         found = self.value(iterated)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AT_ONCE = 500
 
 
-class Artifact:
+class RunArtifact:
     """A file of a run, as the service keeps it.
 
     Attributes:
@@ -39,10 +39,10 @@ class Artifact:
         self.sha256 = sha256
 
     def __repr__(self) -> str:
-        return f"Artifact(name={self.name!r}, size={self.size})"
+        return f"RunArtifact(name={self.name!r}, size={self.size})"
 
 
-class Artifacts:
+class RunArtifacts:
     """The files of one run.
 
     Args:
@@ -54,7 +54,7 @@ class Artifacts:
         self._connection = connection
         self._path = f"/runs/{run_id}/artifacts"
 
-    def upload(self, files: Files, timeout: Optional[float] = None) -> List[Artifact]:
+    def upload(self, files: Files, timeout: Optional[float] = None) -> List[RunArtifact]:
         """Upload files; those that are there already with the same content are not sent again.
 
         Raises:
@@ -63,31 +63,31 @@ class Artifacts:
             AzureMLException: Not within `timeout` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        uploaded: List[Artifact] = []
+        uploaded: List[RunArtifact] = []
         for start in range(0, len(files), AT_ONCE):
             uploaded += self._upload_some(files[start : start + AT_ONCE], deadline)
         return uploaded
 
-    def find(self, prefix: str = "") -> Iterator[Artifact]:
+    def find(self, prefix: str = "") -> Iterator[RunArtifact]:
         """The files whose names start with `prefix`, by name."""
         after = ""
         while True:
             told = self._connection.get(self._path, [("prefix", prefix), ("after", after)])
             for each in told["artifacts"]:
-                yield Artifact(each["name"], each["size"], each["sha256"])
+                yield RunArtifact(each["name"], each["size"], each["sha256"])
             if told["next"] is None:
                 return
             after = told["next"]
 
-    def get(self, name: str) -> Optional[Artifact]:
+    def get(self, name: str) -> Optional[RunArtifact]:
         """The file of that name, or None."""
         query = [("prefix", name), ("limit", 1)]  # type: list[tuple[str, str | int]]
         for each in self._connection.get(self._path, query)["artifacts"]:
             if each["name"] == name:  # of all that start so, it is the first in order
-                return Artifact(name, each["size"], each["sha256"])
+                return RunArtifact(name, each["size"], each["sha256"])
         return None
 
-    def download(self, artifact: Artifact, path: str) -> None:
+    def download(self, artifact: RunArtifact, path: str) -> None:
         """Write a file to a path, whole or not at all; folders on the way are made.
 
         Raises:
@@ -106,7 +106,7 @@ class Artifacts:
                 os.unlink(part)
             raise
 
-    def _read_into(self, file: IO[bytes], artifact: Artifact) -> None:
+    def _read_into(self, file: IO[bytes], artifact: RunArtifact) -> None:
         from urllib.parse import quote
 
         digest, held = hashlib.sha256(), 0
@@ -123,9 +123,9 @@ class Artifacts:
         if digest.hexdigest() != artifact.sha256:
             raise AzureMLException(f"{artifact.name} came damaged; download it again.")
 
-    def _upload_some(self, files: Files, deadline: Optional[float]) -> List[Artifact]:
+    def _upload_some(self, files: Files, deadline: Optional[float]) -> List[RunArtifact]:
         described = [(name, _describe(name, path)) for name, path in files]
-        artifacts = [Artifact(name, file.size, file.sha256) for name, file in described]
+        artifacts = [RunArtifact(name, file.size, file.sha256) for name, file in described]
         try:
             uploads.upload(
                 self._connection,
@@ -137,7 +137,7 @@ class Artifacts:
             raise UserErrorException(f"{error.path}: {error.reason}.") from error
         return artifacts
 
-    def _register(self, found: List[Artifact]) -> List[str]:
+    def _register(self, found: List[RunArtifact]) -> List[str]:
         entries = [{"name": a.name, "sha256": a.sha256, "size": a.size} for a in found]
         try:
             told = self._connection.ask(self._path, {"artifacts": entries})

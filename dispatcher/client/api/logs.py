@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-def names(transport: ApiConnection, run_id: str) -> List[str]:
+def names(connection: ApiConnection, run_id: str) -> List[str]:
     """The names of the logs there are."""
-    told = transport.get(f"/runs/{run_id}/logs")["logs"]
+    told = connection.get(f"/runs/{run_id}/logs")["logs"]
     return list(dict.fromkeys(log["name"] for log in told))
 
 
 def read(
-    transport: ApiConnection, run_id: str, name: str, offset: int, wait: float = 0
+    connection: ApiConnection, run_id: str, name: str, offset: int, wait: float = 0
 ) -> Tuple[bytes, int, bool]:
     """Read on from an offset: the bytes, the next offset, and whether all has come."""
     from urllib.parse import quote
 
-    answer = transport.send(
+    answer = connection.send(
         "GET",
         f"/runs/{run_id}/logs/{quote(name)}",
         [("offset", offset), ("limit", _CHUNK), ("wait", wait)],
@@ -33,7 +33,7 @@ def read(
     return answer.body, following, answer.headers.get("x-complete") == "1"
 
 
-def download(transport: ApiConnection, run_id: str, name: str, path: str) -> None:
+def download(connection: ApiConnection, run_id: str, name: str, path: str) -> None:
     """Write a log as it is now to a path, its bytes as they are; folders on the way are made."""
     import os
 
@@ -43,17 +43,17 @@ def download(transport: ApiConnection, run_id: str, name: str, path: str) -> Non
     offset = 0
     with open(path, "wb") as file:
         while True:
-            chunk, offset, _ = read(transport, run_id, name, offset)
+            chunk, offset, _ = read(connection, run_id, name, offset)
             if not chunk:
                 return
             file.write(chunk)
 
 
-def read_text(transport: ApiConnection, run_id: str, name: str) -> str:
+def read_text(connection: ApiConnection, run_id: str, name: str) -> str:
     """The whole text of a log as it is now."""
     data, offset = bytearray(), 0
     while True:
-        chunk, offset, _ = read(transport, run_id, name, offset)
+        chunk, offset, _ = read(connection, run_id, name, offset)
         if not chunk:
             return data.decode("utf-8", "replace")
         data += chunk

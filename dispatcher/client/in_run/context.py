@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 
 from dispatcher.client.in_run.spool import Spool
-from dispatcher.client.v1.runs.run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Dict, Optional, Tuple
 
+    from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.in_run.parking import Parking
-    from dispatcher.client.v1.workspaces.experiment import Experiment
 
 _NEEDED = (
     "AZUREML_RUN_ID",
@@ -24,55 +23,61 @@ _NEEDED = (
     "AZUREML_ARM_PROJECT_NAME",
 )
 _KEY_OWNER = "DISPATCHER_KEY_OWNER"
-_current: Optional[_SubmittedRun] = None
+_RETRY_SECONDS = 120.0
+_current: Optional[RunContext] = None
 
 
-def submitted_run() -> Optional[_SubmittedRun]:
-    """The run around this code, one object per process and run; None outside of one."""
+def current() -> Optional[RunContext]:
+    """The run around this code, one object a process and run; None outside of one."""
     global _current
-    told = os.environ
+    environment = os.environ
     for name in _NEEDED:
-        if not told.get(name):
+        if not environment.get(name):
             return None
-    here = (told["AZUREML_RUN_ID"], told.get("DISPATCHER_ATTEMPT", ""), os.getpid())
-    if _current is None or _current._here != here:
-        _current = _SubmittedRun(here)
-        told.setdefault(_KEY_OWNER, str(here[2]))
+    identity = (
+        environment["AZUREML_RUN_ID"],
+        environment.get("DISPATCHER_ATTEMPT", ""),
+        os.getpid(),
+    )
+    if _current is None or _current.identity != identity:
+        _current = RunContext(identity)
+        environment.setdefault(_KEY_OWNER, str(identity[2]))
     return _current
 
 
-class _SubmittedRun(Run):
-    """The run seen from inside: its process's end decides its status, not what is called here."""
+class RunContext:
+    """What a submitted run has around it: its spool, and its way to the service.
 
-    def __init__(self, here: tuple[str, str, int]) -> None:
-        self._here = here
-        self._run_id = here[0]
-        self._record = {}
-        self._buffer = None
-        self._tee = None
-        self._outputs = []
-        self._spool = _spool_of(here[0], here[1])
-        self._own_experiment: Optional[Experiment] = None
+    Args:
+        identity: Run, attempt and process.
+
+    Attributes:
+        run_id: The run.
+        spool: Where metrics are appended; None where the run has no folder for it.
+    """
+
+    def __init__(self, identity: Tuple[str, str, int]) -> None:
+        self.identity = identity
+        self.run_id = identity[0]
+        self.spool = _spool_of(identity[0], identity[1])
+        self._connection: Optional[ApiConnection] = None
         self._parking: Optional[Parking] = None
-        self._parent: Optional[Run] = None
 
     @property
-    def experiment(self) -> Experiment:
-        """The experiment that the run belongs to."""
-        if self._own_experiment is None:
-            from dispatcher.client.in_run.reaching import experiment
+    def connection(self) -> ApiConnection:
+        """The connection to the service, with the run's own token."""
+        if self._connection is None:
+            from dispatcher.client.api.connection import ApiConnection
+            from dispatcher.wire.address import Address
 
-            self._own_experiment = experiment()
-        return self._own_experiment
-
-    @property
-    def parent(self) -> Optional[Run]:
-        """The run's parent, as an `AncestorRun`; None where nothing is above."""
-        if self._parent is None:
-            from dispatcher.client.v1.runs.ancestors import above
-
-            self._parent = above(self)
-        return self._parent
+            environment = os.environ
+            address = Address(
+                environment["AZUREML_SERVICE_ENDPOINT"],
+                environment.get("DISPATCHER_SERVICE_SOCKET") or None,
+                environment["AZUREML_RUN_TOKEN"],
+            )
+            self._connection = ApiConnection(address, retry_seconds=_RETRY_SECONDS)
+        return self._connection
 
     @property
     def parking(self) -> Parking:
@@ -80,64 +85,43 @@ class _SubmittedRun(Run):
         if self._parking is None:
             from dispatcher.client.in_run.parking import Parking
 
-            self._parking = Parking(self._service, self.id)
+            self._parking = Parking(self.connection, self.run_id)
         return self._parking
 
-    def complete(self, _set_status: bool = True) -> None:
-        """Bring the metrics to the service; the status follows the process."""
-        self.flush()
-
-    def fail(
-        self, error_details: Any = None, error_code: Optional[str] = None, _set_status: bool = True
-    ) -> None:
-        """Record the error; the status follows the process: with exit code 0 it completes.
-
-        Raises:
-            TypeError: `error_details` is neither a text nor an exception.
-        """
-        from dispatcher.client.in_run.failure import error_of
-        from dispatcher.client.in_run.reaching import keep_error
-
-        error = error_of(error_details, error_code)
-        if self._spool is None:
-            self._event({"type": "fail", "error": error, "set_status": False})
-        else:
-            keep_error(self._spool.folder, error)
-
-    def cancel(self) -> None:
-        """Does nothing but warn: a run cannot cancel itself from inside."""
-        import warnings
-
-        warnings.warn("Run.cancel() has no effect inside a submitted run.", stacklevel=2)
-
-    def flush(self, timeout_seconds: int = 300) -> None:
-        """Bring what the run has logged to the service, now. Without it the shim does so soon."""
-        if self._spool is None:
-            super().flush(timeout_seconds)
-        elif not self._spool.is_empty():
-            self._spool.ship(self._service)
-
-    def __enter__(self) -> _SubmittedRun:
-        return self
-
-    def __exit__(self, *error: object) -> None:  # type: ignore[override]
-        """Let the exception pass: the process's end decides."""
-
-    def _append(self, line: Optional[str]) -> None:
-        if self._spool is None:
-            super()._append(line)
-        elif line is not None:
-            self._spool.append(line)
+    @property
+    def data_folder(self) -> str:
+        """Where the client keeps its caches inside the run."""
+        return os.path.join(os.environ.get("DISPATCHER_JOB_DIR") or os.getcwd(), "client")
 
     @property
-    def input_datasets(self) -> dict[str, Any]:
-        """Always empty: there are no datasets."""
-        return {}
+    def workspace(self) -> Tuple[str, str, str]:
+        """Subscription, resource group and name of the run's workspace."""
+        environment = os.environ
+        return (
+            environment["AZUREML_ARM_SUBSCRIPTION"],
+            environment["AZUREML_ARM_RESOURCEGROUP"],
+            environment["AZUREML_ARM_WORKSPACE_NAME"],
+        )
 
     @property
-    def output_datasets(self) -> dict[str, Any]:
-        """Always empty: there are no datasets."""
-        return {}
+    def experiment(self) -> str:
+        """The name of the run's experiment."""
+        return os.environ["AZUREML_ARM_PROJECT_NAME"]
+
+    def keep_error(self, error: Dict[str, Any]) -> bool:
+        """Write `error.json` beside the spool, whole or not at all; False where there is none."""
+        if self.spool is None:
+            return False
+        import json
+
+        folder = self.spool.folder
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, "error.json")
+        part = f"{path}.{os.getpid()}"
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(error, file)
+        os.replace(part, path)
+        return True
 
 
 def _spool_of(run_id: str, attempt: str) -> Optional[Spool]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import threading
 
+from dispatcher.client.api import runs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, List, Sequence
@@ -23,13 +25,13 @@ class Parking:
     """The parking of one submitted run, seen from inside it.
 
     Args:
-        transport: The run's own connection, with the run's token.
+        connection: The run's own connection, with the run's token.
         run_id: The run.
     """
 
-    def __init__(self, transport: ApiConnection, run_id: str) -> None:
-        self.transport = transport
-        self._path = f"/runs/{run_id}"
+    def __init__(self, connection: ApiConnection, run_id: str) -> None:
+        self._connection = connection
+        self._run_id = run_id
         self._waits: List[Sequence[str]] = []
         self._lock = threading.Lock()
 
@@ -53,7 +55,7 @@ class Parking:
             wanted = [*self._waits, run_ids]
             names = list(dict.fromkeys(name for ids in wanted for name in ids))
             try:
-                self.transport.post(f"{self._path}/park", {"waits_for": names})
+                runs.park(self._connection, self._run_id, names)
             except ServiceException as error:
                 if error.status_code != 409:
                     raise
@@ -65,23 +67,5 @@ class Parking:
             self._waits.remove(run_ids)
             if self._waits:
                 return
-            record = {"parked": True}
-            while record["parked"]:
-                record = self.transport.post(
-                    f"{self._path}/unpark",
-                    query=[("wait", _UNPARK_SECONDS)],
-                    timeout=_UNPARK_SECONDS + 30,
-                )
-
-
-@contextlib.contextmanager
-def while_waiting(transport: ApiConnection, run_ids: Sequence[str]) -> Iterator[None]:
-    """Park the run around this code, if there is one and it is the one that waits."""
-    from dispatcher.client.in_run.context import submitted_run
-
-    run = submitted_run()
-    if run is None or run._service is not transport or list(run_ids) == [run.id]:
-        yield
-        return
-    with run.parking.held(run_ids):
-        yield
+            while runs.unpark(self._connection, self._run_id, _UNPARK_SECONDS)["parked"]:
+                continue

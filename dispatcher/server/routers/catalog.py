@@ -51,7 +51,7 @@ def ping_target(name: str, services: S) -> dict[str, Any]:
 @router.post("/targets/{name}/clear")
 @allow(Action.MANAGE_TARGETS)
 def clear_target(name: str, services: S) -> dict[str, Any]:
-    """End the target's `strays`: jobs that it has and no run accounts for."""
+    """End the target's orphan jobs: no run accounts for them."""
     return services.catalog.clear(name)
 
 

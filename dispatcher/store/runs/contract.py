@@ -105,8 +105,16 @@ class Runs(Protocol):
         Answers the ids of the others: they have moved meanwhile, or are gone, and are unchanged.
         """
 
-    def owed(self) -> list[Run]:
-        """Runs that have something on a target: placed and not released."""
+    def owed(
+        self, *, after: int = 0, limit: int | None = None, target: str | None = None
+    ) -> list[Run]:
+        """Runs that have something on a target (placed and not released), by submission number.
+
+        Args:
+            after: Only those with a higher submission number.
+            limit: At most so many; None: all.
+            target: Only those of that target.
+        """
 
     def queue(self, target: str, limit: int) -> list[Run]:
         """Queued runs of a target: highest priority first, then oldest."""

@@ -67,8 +67,11 @@ class MemoryRuns:
             self._events.add(list(events_of(change)))
         return stale
 
-    def owed(self) -> list[Run]:
-        return [run for run in self._sorted() if bucket(run) == "owed"]
+    def owed(
+        self, *, after: int = 0, limit: int | None = None, target: str | None = None
+    ) -> list[Run]:
+        owed = [run for run in self._sorted() if bucket(run) == "owed" and run.seq > after]
+        return [run for run in owed if target in (None, run.spec.target)][:limit]
 
     def queue(self, target: str, limit: int) -> list[Run]:
         queued = [r for r in self._sorted() if bucket(r) == "queued" and r.spec.target == target]

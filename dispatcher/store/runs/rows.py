@@ -13,6 +13,7 @@ class RunRow(SQLModel, table=True):
     __tablename__ = "runs"
     __table_args__ = (
         Index("runs_bucket", "bucket", "target", "rank", "seq"),
+        Index("runs_bucket_seq", "bucket", "seq"),
         Index("runs_newest", "begun_at", "seq"),
         Index("runs_experiment_newest", "experiment", "begun_at", "seq"),
         Index("runs_parent", "parent_id", "status"),

@@ -113,8 +113,13 @@ class SqlRuns:
         self._changed.update((change.after.id, change.after) for change in current)
         return stale
 
-    def owed(self) -> list[Run]:
-        return self._runs(select(RUNS).where(RUNS.c.bucket == "owed").order_by(RUNS.c.seq))
+    def owed(
+        self, *, after: int = 0, limit: int | None = None, target: str | None = None
+    ) -> list[Run]:
+        statement = select(RUNS).where(RUNS.c.bucket == "owed", RUNS.c.seq > after)
+        if target is not None:
+            statement = statement.where(RUNS.c.target == target)
+        return self._runs(statement.order_by(RUNS.c.seq).limit(limit))
 
     def queue(self, target: str, limit: int) -> list[Run]:
         return self._runs(

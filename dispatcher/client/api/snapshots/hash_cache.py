@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List
 
-    from dispatcher.client.api.snapshots.tree import Entry
+    from dispatcher.client.api.snapshots.tree import SourceFile
 
 # A file system's clock advances in steps of up to 10 ms. A file that was hashed within this time of
 # its last change may change again without a new time of change, so its hash is not kept.
@@ -46,7 +46,7 @@ class HashCache:
         self._known = _read_json(path)
         self._changed = False
 
-    def sha256(self, entry: Entry) -> str:
+    def sha256(self, entry: SourceFile) -> str:
         """The hash of a file. Raises SnapshotException when it cannot be read."""
         facts = entry.stat
         key = [facts.st_size, facts.st_mtime_ns, facts.st_ino]

@@ -35,7 +35,7 @@ class Snapshots:
         self._connection = connection
         self._cache_path = os.path.join(cache_folder, "hashes.json")
         self._ids: Dict[str, str] = {}
-        self._unannounced: List[Manifest] = []
+        self._unannounced: List[FolderManifest] = []
 
     def take(self, folder: str) -> str:
         """Have the service hold the folder's snapshot and return its id.
@@ -62,7 +62,7 @@ class Snapshots:
             self._require(manifest)
         return bool(manifests)
 
-    def _require(self, manifest: Manifest) -> str:
+    def _require(self, manifest: FolderManifest) -> str:
         held = self._connection.held_snapshots
         if manifest.id in held:
             self._unannounced.append(manifest)
@@ -71,7 +71,7 @@ class Snapshots:
             held.add(manifest.id)
         return manifest.id
 
-    def _upload(self, manifest: Manifest) -> None:
+    def _upload(self, manifest: FolderManifest) -> None:
         def register() -> List[str]:
             body = {"files": manifest.files}
             missing: List[str] = self._connection.ask("/snapshots", body)["missing"]
@@ -89,7 +89,7 @@ class Snapshots:
             raise SnapshotException(error.message, inner_exception=error) from error
 
 
-class Manifest:
+class FolderManifest:
     """What is in a folder.
 
     Attributes:
@@ -110,7 +110,7 @@ def snapshot_id(files: List[List[Any]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _manifest(folder: str, cache: HashCache) -> Manifest:
+def _manifest(folder: str, cache: HashCache) -> FolderManifest:
     files: List[List[Any]] = []
     contents: Dict[str, FileContent] = {}
     for entry in entries(folder):
@@ -120,7 +120,7 @@ def _manifest(folder: str, cache: HashCache) -> Manifest:
         files.append([entry.path, mode, entry.stat.st_size, sha256])
         contents[sha256] = FileContent(entry.real, entry.stat.st_size, sha256)
     cache.save()
-    return Manifest(files, contents)
+    return FolderManifest(files, contents)
 
 
 def _check_name(path: str) -> None:

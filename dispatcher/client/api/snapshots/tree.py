@@ -7,7 +7,7 @@ import stat
 
 from dispatcher.client.api.snapshots.ignore import Ignore
 from dispatcher.client.errors import SnapshotException
-from dispatcher.client.v1.workspaces.registry import dispatcher_home
+from dispatcher.client.home import dispatcher_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MOST_FILES = 2000
 _WARN_MEGABYTES = 25
 
 
-class Entry:
+class SourceFile:
     """A file of the tree: its path below the root, where it is, and its stat."""
 
     __slots__ = ("path", "real", "stat")
@@ -43,7 +43,7 @@ class Entry:
         self.stat = facts
 
 
-def entries(folder: str) -> List[Entry]:
+def entries(folder: str) -> List[SourceFile]:
     """The files of a snapshot, sorted by path.
 
     Raises:
@@ -63,10 +63,10 @@ class _Walk:
         self._ignore = _ignore_of(root)
         self._home = os.path.realpath(dispatcher_home())  # what lies there is no user's
 
-    def files(self) -> Iterator[Entry]:
+    def files(self) -> Iterator[SourceFile]:
         return self._below("", self._root, ())
 
-    def _below(self, folder: str, real: str, inside: Tuple[str, ...]) -> Iterator[Entry]:
+    def _below(self, folder: str, real: str, inside: Tuple[str, ...]) -> Iterator[SourceFile]:
         if real in inside:
             raise SnapshotException(f"The link {folder} in {self._root} leads back into itself.")
         if real == self._home:
@@ -79,7 +79,9 @@ class _Walk:
             path = f"{folder}/{item.name}" if folder else item.name
             yield from self._one(item, path, (*inside, real))
 
-    def _one(self, item: os.DirEntry[str], path: str, inside: Tuple[str, ...]) -> Iterator[Entry]:
+    def _one(
+        self, item: os.DirEntry[str], path: str, inside: Tuple[str, ...]
+    ) -> Iterator[SourceFile]:
         if item.name in _NEVER or self._is_ignored(item, path):
             return
         is_link = item.is_symlink()
@@ -91,7 +93,7 @@ class _Walk:
                 real = os.path.realpath(item.path) if is_link else item.path
                 yield from self._below(path, real, inside)
         elif stat.S_ISREG(facts.st_mode):
-            yield Entry(path, item.path, facts)
+            yield SourceFile(path, item.path, facts)
         else:
             raise SnapshotException(
                 f"{item.path} is no file (a FIFO, socket or device); move it, or name it in "
@@ -142,7 +144,7 @@ def _ignore_of(root: str) -> Ignore:
     return Ignore(())
 
 
-def _check_limits(found: List[Entry], folder: str) -> None:
+def _check_limits(found: List[SourceFile], folder: str) -> None:
     size = sum(entry.stat.st_size for entry in found)
     most = float(os.environ.get("DISPATCHER_SNAPSHOT_LIMIT_MB") or _MOST_MEGABYTES)
     if size > most * _MEGABYTE:
@@ -168,12 +170,12 @@ def _check_limits(found: List[Entry], folder: str) -> None:
         )
 
 
-def _largest(found: List[Entry]) -> str:
+def _largest(found: List[SourceFile]) -> str:
     top = sorted(found, key=lambda entry: -entry.stat.st_size)[:5]
     return ", ".join(f"{entry.path} ({entry.stat.st_size / _MEGABYTE:.1f} MB)" for entry in top)
 
 
-def _fullest(found: List[Entry]) -> str:
+def _fullest(found: List[SourceFile]) -> str:
     counts: dict[str, int] = {}
     for entry in found:
         top = entry.path.split("/", 1)[0] + "/" if "/" in entry.path else "."

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dispatcher.client import checks
 from dispatcher.client.errors import ComputeTargetException, UserErrorException
 from dispatcher.client.v1.compute.targets import (
-    CLASS_OF_LABEL,
     TYPE_LABEL,
     ComputeTarget,
     find,
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
 _KIND = "AmlCompute"
 _IDLE = 1800
-_SEEN = ("answers", "capacity", "strays")  # what the service has seen of a target, not its setting
+# What the service has observed of a target: not settings of it.
+_SEEN = ("answers", "capacity", "orphan_jobs")
 _SCALE = ("min_nodes", "max_nodes", "idle_seconds_before_scaledown")
 
 
@@ -75,6 +75,16 @@ class AmlComputeProvisioningConfiguration:
         return ScaleSettings(
             self.min_nodes, self.max_nodes or 0, self.idle_seconds_before_scaledown
         )
+
+    def create_target(self, workspace: Workspace, name: str) -> ComputeTarget:
+        """Make the target; see `ComputeTarget.create`."""
+        known = find(workspace, name)
+        if known is None:
+            fields = {"kind": "local", "labels": self.labels()}
+            put(workspace, name, {**fields, "description": self.description or ""})
+        elif known.type == _KIND:
+            change(known, self.labels())
+        return ComputeTarget(workspace, name)
 
     def validate_configuration(self) -> None:
         """Raise ComputeTargetException for numbers that cannot be."""
@@ -313,23 +323,6 @@ class AmlCompute(ComputeTarget):
         )
 
 
-def create(workspace: Workspace, name: str, config: Any) -> ComputeTarget:
-    """Make the target; see `ComputeTarget.create`."""
-    if not isinstance(config, AmlComputeProvisioningConfiguration):
-        raise UserErrorException(
-            "provisioning_configuration is what AmlCompute.provisioning_configuration() makes, not "
-            f"a {type(config).__name__}; other kinds are attached: ComputeTarget.attach(ws, name, "
-            '{"kind": "docker"}).'
-        )
-    known = find(workspace, name)
-    if known is None:
-        told = {"kind": "local", "labels": config.labels()}
-        put(workspace, name, {**told, "description": config.description or ""})
-    elif isinstance(known, AmlCompute):
-        change(known, config.labels())
-    return ComputeTarget(workspace, name)
-
-
 def change(target: ComputeTarget, labels: Dict[str, str]) -> None:
     """Store a target with other labels."""
     kept = {k: v for k, v in target.serialize().items() if k not in _SEEN}
@@ -354,6 +347,3 @@ def _node(name: str, state: str, run_id: Optional[str]) -> Dict[str, Any]:
         "nodeState": state,
         "runId": run_id,
     }
-
-
-CLASS_OF_LABEL[_KIND] = AmlCompute

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dispatcher.client import checks
 from dispatcher.client.errors import ComputeTargetException
-from dispatcher.client.v1.compute.targets import CLASS_OF_LABEL, TYPE_LABEL, ComputeTarget
+from dispatcher.client.v1.compute.targets import TYPE_LABEL, ComputeTarget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,3 @@ class RemoteCompute(ComputeTarget):
                 f"SSH so that the service's account reaches {username}@{address} without them."
             )
         return RemoteComputeAttachConfiguration(username, address, ssh_port)
-
-
-CLASS_OF_LABEL[_KIND] = RemoteCompute

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from dispatcher.client import checks
+from dispatcher.client.api import targets
 from dispatcher.client.errors import ComputeTargetException, ServiceException, UserErrorException
+from dispatcher.client.v1 import class_registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 _RESERVED = ("amlcompute", "local", "containerinstance")
 TYPE_LABEL = "azureml.type"
-CLASS_OF_LABEL: Dict[str, Type[ComputeTarget]] = {}
+_CLASS_OF_LABEL = {"AmlCompute": "AmlCompute", "VirtualMachine": "RemoteCompute"}
 
 
 @checks.checked_class
@@ -65,7 +67,7 @@ class ComputeTarget:
     @staticmethod
     def list(workspace: Workspace) -> List[ComputeTarget]:
         """All targets of the workspace."""
-        records = workspace.service.get("/targets")["targets"]
+        records: Any = targets.read_all(workspace.service)
         return [ComputeTarget(workspace, record["name"], _record=record) for record in records]
 
     @staticmethod
@@ -82,10 +84,15 @@ class ComputeTarget:
             UserErrorException: The name is reserved, or the configuration is none.
             ComputeTargetException: The service refused it.
         """
-        from dispatcher.client.v1.compute.amlcompute import create
-
         _check_name(name)
-        return create(workspace, name, provisioning_configuration)
+        if not hasattr(provisioning_configuration, "create_target"):
+            raise UserErrorException(
+                "provisioning_configuration is what AmlCompute.provisioning_configuration() makes, "
+                f"not a {type(provisioning_configuration).__name__}; other kinds are attached: "
+                'ComputeTarget.attach(ws, name, {"kind": "docker"}).'
+            )
+        target: ComputeTarget = provisioning_configuration.create_target(workspace, name)
+        return target
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: Any) -> ComputeTarget:
@@ -185,14 +192,11 @@ class ComputeTarget:
         status: Optional[str] = None,
     ) -> Iterator[Run]:
         """Yield the runs of the target that have not ended; filters as for `get_children`."""
-        from dispatcher.client.v1.runs.listing import active
-
-        return active(self.workspace, self.name, type, tags, properties, status)
+        return self.workspace._active_runs(self.name, type, tags, properties, status)
 
     def ping(self) -> Dict[str, Any]:
         """Ask the service whether the target answers."""
-        answer: Dict[str, Any] = self.workspace.service.post(f"/targets/{self.name}/ping")
-        return answer
+        return targets.ping(self.workspace.service, self.name)
 
     def serialize(self) -> Dict[str, Any]:
         """The configuration as the service keeps it."""
@@ -205,7 +209,7 @@ class ComputeTarget:
     def delete(self) -> None:
         """Take the target out of the service. Raises ComputeTargetException when refused."""
         try:
-            self.workspace.service.send("DELETE", f"/targets/{self.name}")
+            targets.delete(self.workspace.service, self.name)
         except ServiceException as error:
             raise ComputeTargetException(error.message, inner_exception=error) from error
 
@@ -223,14 +227,10 @@ class ComputeTarget:
 
 def put(workspace: Workspace, name: str, config: Dict[str, Any]) -> None:
     """Store a target's configuration. Raises ComputeTargetException when it is refused."""
-    from dispatcher.wire import encoding
-
     try:
-        body = encoding.dumps({"name": name, **config})
+        targets.put(workspace.service, name, config)
     except TypeError as error:
         raise UserErrorException(f"attach_configuration: {error}.") from error
-    try:
-        workspace.service.send("PUT", f"/targets/{name}", (), body)
     except ServiceException as error:
         raise ComputeTargetException(error.message, inner_exception=error) from error
 
@@ -245,11 +245,10 @@ def find(workspace: Workspace, name: str) -> Optional[ComputeTarget]:
 
 def _class_of(asked: Type[ComputeTarget], record: Dict[str, Any]) -> Type[ComputeTarget]:
     label = (record.get("labels") or {}).get(TYPE_LABEL)
-    if label is not None and label not in CLASS_OF_LABEL:
-        import dispatcher.client.v1.compute.amlcompute
-        import dispatcher.client.v1.compute.remote_compute  # noqa: F401  (they make themselves known)
-    found = CLASS_OF_LABEL.get(label or "", asked)
-    return found if issubclass(found, asked) else asked
+    name = _CLASS_OF_LABEL.get(label or "")
+    found = class_registry.get(name) if name else asked
+    kind: Type[ComputeTarget] = found if issubclass(found, asked) else asked
+    return kind
 
 
 def _check_name(name: str) -> None:
@@ -263,10 +262,8 @@ def _check_name(name: str) -> None:
 
 
 def _fetch(workspace: Workspace, name: str) -> Dict[str, Any]:
-    from urllib.parse import quote
-
     try:
-        record: Dict[str, Any] = workspace.service.get(f"/targets/{quote(name, safe='')}")
+        record: Dict[str, Any] = dict(targets.read(workspace.service, name))
     except ServiceException as error:
         if error.status_code != 404:
             raise

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies, packages_of
-from dispatcher.client.v1.environments.environment import Environment
+from dispatcher.client.v1.environments.definition import definition_of_environment
 from dispatcher.client.v1.environments.recipe import to_build
 
 TYPE_CHECKING = False
@@ -98,28 +97,11 @@ def definition_of(
         "nodeCount": config.node_count,
         "priority": config.priority,
         "credentialPassthrough": config.credential_passthrough,
-        "environment": _environment(config.environment),
+        "environment": definition_of_environment(config.environment),
         "environmentVariables": variables(config),
         **_sections(config),
         "docker": _docker(config.docker),
     }
-
-
-def environment_of(told: Dict[str, Any]) -> Environment:
-    """The environment that a definition describes."""
-    made = Environment(told.get("name") or "default-environment")
-    made.version = told.get("version")
-    made.environment_variables = dict(told.get("environmentVariables") or {})
-    python, docker = told.get("python") or {}, told.get("docker") or {}
-    made.python.interpreter_path = python.get("interpreterPath") or "python"
-    made.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
-    packages = python.get("condaDependencies")
-    made.python.conda_dependencies = CondaDependencies(_underlying_structure=packages)
-    made.docker.enabled = bool(docker.get("enabled"))
-    made.docker.base_image = docker.get("baseImage")
-    if docker.get("baseDockerfile"):
-        made.docker.base_dockerfile = docker["baseDockerfile"]
-    return made
 
 
 def _sections(config: RunConfiguration) -> Dict[str, Any]:
@@ -143,36 +125,6 @@ def _sections(config: RunConfiguration) -> Dict[str, Any]:
             "parameterServerCount": config.tensorflow.parameter_server_count,
         },
     }
-
-
-def _environment(environment: Environment) -> Dict[str, Any]:
-    python, docker = environment.python, environment.docker
-    return {
-        "name": environment.name,
-        "version": environment.version,
-        "python": {
-            "interpreterPath": python.interpreter_path,
-            "userManagedDependencies": python.user_managed_dependencies,
-            "condaDependencies": _packages(python.conda_dependencies),
-            "condaDependenciesFile": python.conda_dependencies_file,
-            "baseCondaEnvironment": python.base_conda_environment,
-        },
-        "environmentVariables": dict(environment.environment_variables or {}),
-        "docker": {
-            "enabled": docker.enabled,
-            "baseImage": docker.base_image,
-            "baseDockerfile": docker.base_dockerfile,
-            "sharedVolumes": docker.shared_volumes,
-            "shmSize": docker.shm_size,
-            "arguments": list(docker.arguments or []),
-        },
-        "inferencingStackVersion": environment.inferencing_stack_version,
-    }
-
-
-def _packages(dependencies: Any) -> Any:
-    packages = packages_of(dependencies)
-    return None if packages is None else packages.as_dict()
 
 
 def _docker(docker: DockerConfiguration) -> Dict[str, Any]:

@@ -10,7 +10,6 @@ import os
 
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs import text as config_text
-from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.sections import Section
 from dispatcher.client.v1.environments.conda_dependencies import (
     FILE,
@@ -22,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional
 
+    from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+
 _ENVIRONMENT = "environment.yml"
 _USERS_OWN = frozenset(
     {"environment_variables", "data", "data_references", "output_data", "services", "max_retries"}
@@ -30,7 +31,6 @@ _USERS_OWN = frozenset(
 _FORGOTTEN = frozenset({"autoprepareenvironment", "autoclustercomputespecification"})
 _WHOLE = frozenset({"node_count", "priority", "process_count", "gpus", "memory_mb"})
 _NUMBERS = frozenset({"max_run_duration_seconds", "cpus", "grace_seconds"})
-_WORDS = frozenset({"arguments", "command"})
 _FREE = frozenset({"application_endpoints", "r", "build_context"})
 
 
@@ -53,8 +53,8 @@ def save(
     config_text.write(target, told)
 
 
-def load(path: str, name: Optional[str]) -> RunConfiguration:
-    """Read a configuration; see `RunConfiguration.load`."""
+def load(config: RunConfiguration, path: str, name: Optional[str]) -> RunConfiguration:
+    """Read a file into a new configuration; see `RunConfiguration.load`."""
     file = _found(path, name)
     told = config_text.read(file)
     if not isinstance(told, dict):
@@ -62,7 +62,7 @@ def load(path: str, name: Optional[str]) -> RunConfiguration:
     folder = os.path.dirname(file)
     if isinstance(told.get("environment"), str):
         told = {**told, "environment": config_text.read(os.path.join(folder, told["environment"]))}
-    config = from_dict(told, file)
+    fill(config, told, file)
     beside = config.environment.python.conda_dependencies_file
     if beside and not _has_packages(told):
         for base in (folder, os.path.dirname(folder)):
@@ -89,19 +89,12 @@ def to_dict(section: Section) -> Dict[str, Any]:
     return told
 
 
-def from_dict(told: Dict[str, Any], where: str = "The run configuration") -> RunConfiguration:
-    """The configuration that a mapping describes; few keys suffice.
+def fill(section: Section, told: Dict[str, Any], where: str) -> None:
+    """Set the fields of a section that a mapping names; few keys suffice.
 
     Raises:
         UserErrorException: A field is unknown, or its value is of the wrong kind.
     """
-    config = RunConfiguration()
-    fill(config, told, where)
-    return config
-
-
-def fill(section: Section, told: Dict[str, Any], where: str) -> None:
-    """Set a section's fields. Raises UserErrorException as `from_dict`."""
     for key, value in told.items():
         names = {name.replace("_", ""): name for name in _names(section)}
         name = names.get(str(key).replace("_", "").lower(), "")
@@ -137,7 +130,7 @@ def _check(section: Section, name: str, value: Any, where: str) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if name in _FREE:
         return
-    if name in _WORDS and isinstance(section, RunConfiguration):
+    if name in section.text_or_list:
         if not isinstance(value, (str, list)):
             _refuse(where, "a text or a list", value)
     elif name in _WHOLE:

@@ -52,6 +52,8 @@ class RunConfiguration(Section):
     (`{"infra": 1, "resource": 0, "user": 0}`), `grace_seconds` and `child_policy`.
     """
 
+    text_or_list = frozenset({"arguments", "command"})
+
     def __init__(
         self,
         script: Optional[str] = None,
@@ -181,7 +183,7 @@ class RunConfiguration(Section):
         """
         from dispatcher.client.v1.configs.files import load
 
-        return load(path, name)
+        return load(RunConfiguration(), path, name)
 
     @staticmethod
     def delete(path: str, name: str) -> None:

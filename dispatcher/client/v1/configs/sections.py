@@ -4,12 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, FrozenSet
 
 
 class Section:
     """A part of a configuration; once `_seal()` was called, a misspelt attribute raises."""
 
+    text_or_list: FrozenSet[str] = frozenset()  # fields that a file gives as a text or as a list
     _sealed = False
 
     def _seal(self) -> None:

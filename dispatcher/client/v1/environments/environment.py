@@ -156,7 +156,7 @@ class Environment(Section):
         from dispatcher.client.v1.environments.files import load
 
         checks.paths(path=path)
-        return load(path)
+        return load(Environment, path)
 
     def clone(self, new_name: str) -> Environment:
         """A copy under another name, without a version.
@@ -184,7 +184,7 @@ class Environment(Section):
         """
         from dispatcher.client.v1.environments.registry import register
 
-        return register(self, workspace)
+        return register(self, workspace, Environment)
 
     @staticmethod
     def get(
@@ -197,14 +197,14 @@ class Environment(Section):
         """
         from dispatcher.client.v1.environments.registry import get
 
-        return get(workspace, name, version, label)
+        return get(workspace, name, Environment, version, label)
 
     @staticmethod
     def list(workspace: Any) -> Dict[str, Environment]:
         """The latest version of each registered environment, by name."""
         from dispatcher.client.v1.environments.registry import latest
 
-        return latest(workspace)
+        return latest(workspace, Environment)
 
     def build(self, workspace: Any, image_build_compute: Optional[str] = None) -> Any:
         """Have a target build the environment now, so that no run has to wait for it.
@@ -216,10 +216,8 @@ class Environment(Section):
         Returns:
             The build: its `status`, `get_log()` and `wait_for_completion(show_output=True)`.
         """
-        from dispatcher.client.v1.environments.registry import build
-
         checks.texts_or_none(image_build_compute=image_build_compute)
-        return build(self, workspace, image_build_compute)
+        return workspace._build_environment(self, image_build_compute)
 
     def build_local(self, workspace: Any, platform: Any = None, **kwargs: Any) -> Any:
         """Build the environment for the target `local`, and wait for it while its log is printed.
@@ -232,15 +230,14 @@ class Environment(Section):
         Raises:
             UserErrorException: An image is asked for: `build` with a Docker target makes one.
         """
-        from dispatcher.client.v1.environments.registry import build
-
         for name in ("useDocker", "pushImageToWorkspaceAcr"):
             if kwargs.get(name):
                 raise UserErrorException(
                     f"{name}: an image is built by a Docker target: "
                     "environment.build(workspace, image_build_compute=NAME)."
                 )
-        return build(self, workspace, None).wait_for_completion(show_output=True)
+        build = workspace._build_environment(self, None)
+        return build.wait_for_completion(show_output=True)
 
     def __repr__(self) -> str:
         return f"Environment(Name: {self.name},\nVersion: {self.version})"
@@ -270,16 +267,3 @@ class EnvironmentReference(Section):
     def get_environment(self, workspace: Any) -> Environment:
         """The environment. Raises UserErrorException if it is not there."""
         return Environment.get(workspace, self.name, self.version)
-
-
-def from_definition(definition: Optional[Dict[str, Any]]) -> Environment:
-    """The environment of a run's definition.
-
-    Raises:
-        UserErrorException: The run has none: it is interactive.
-    """
-    if not definition:
-        raise UserErrorException("An interactive run has no environment.")
-    from dispatcher.client.v1.configs.definition import environment_of
-
-    return environment_of(definition.get("environment") or {})

@@ -14,7 +14,7 @@ from dispatcher.client.v1.environments.conda_dependencies import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Optional
+    from typing import Any, Callable, List, Optional
 
     from dispatcher.client.v1.environments.environment import Environment
 
@@ -100,11 +100,10 @@ def save(environment: Environment, path: str, overwrite: bool) -> None:
         file.write("\n")
 
 
-def load(path: str) -> Environment:
-    """Read what `save` wrote."""
+def load(make: Callable[[str], Environment], path: str) -> Environment:
+    """Read what `save` wrote into an environment that `make` makes of its name."""
     from dispatcher.client.v1.configs.files import fill
     from dispatcher.client.v1.configs.text import read
-    from dispatcher.client.v1.environments.environment import Environment
 
     definition = os.path.join(path, _DEFINITION)
     if not os.path.isfile(definition):
@@ -112,7 +111,7 @@ def load(path: str) -> Environment:
     told = read(definition)
     if not isinstance(told, dict) or not isinstance(told.get("name"), str):
         raise UserErrorException(f"{definition} is no environment: it names none.")
-    made = Environment(told["name"])
+    made = make(told["name"])
     fill(made, told, definition)
     packages, dockerfile = os.path.join(path, FILE), os.path.join(path, _DOCKERFILE)
     if os.path.isfile(packages):

@@ -1,21 +1,22 @@
-"""Environments that the service keeps under a name and a version, and builds ahead of runs."""
+"""Environments that the service keeps under a name and a version."""
 
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import environments
 from dispatcher.client.errors import ServiceException, UserErrorException
-from dispatcher.client.v1.environments.environment import Environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Callable, Dict, Optional
 
-    from dispatcher.client.v1.runs.run import Run
+    from dispatcher.client.api.records import EnvironmentRecord
+    from dispatcher.client.v1.environments.environment import Environment
 
-EXPERIMENT = "prepare_image"  # v1's name for what only builds
+    Make = Callable[[str], Environment]  # makes an environment of its name
 
 
-def register(environment: Environment, workspace: Any) -> Environment:
+def register(environment: Environment, workspace: Any, make: Make) -> Environment:
     """Register it; the answer has its version. Raises UserErrorException if it cannot be."""
     from dispatcher.client.v1.configs.files import to_dict
 
@@ -28,17 +29,21 @@ def register(environment: Environment, workspace: Any) -> Environment:
     told["docker"].pop("buildContext", None)
     for name in ("name", "version", "assetId"):
         told.pop(name, None)
-    body = {"name": environment.name, "definition": told}
     try:
-        return environment_of(workspace.service.post("/environments", body))
+        record = environments.register(workspace.service, environment.name, told)
     except ServiceException as error:
         if error.status_code == 422:
             raise UserErrorException(error.message) from error
         raise
+    return environment_of(record, make)
 
 
 def get(
-    workspace: Any, name: str, version: Optional[str] = None, label: Optional[str] = None
+    workspace: Any,
+    name: str,
+    make: Make,
+    version: Optional[str] = None,
+    label: Optional[str] = None,
 ) -> Environment:
     """One version, by default the latest. Raises UserErrorException if it is not there."""
     checks.texts(name=name)
@@ -46,20 +51,18 @@ def get(
         raise UserErrorException("Give version or label, not both.")
     if label is not None and label.lower() != "latest":
         raise UserErrorException(f"label: {label!r}; the one label is 'Latest'. Use versions.")
-    return environment_of(view(workspace, name, version))
+    return environment_of(view(workspace, name, version), make)
 
 
-def view(workspace: Any, name: str, version: Optional[str] = None) -> Dict[str, Any]:
+def view(workspace: Any, name: str, version: Optional[str] = None) -> EnvironmentRecord:
     """What the service says of a version. Raises UserErrorException if it is not there."""
-    from urllib.parse import quote
-
-    path = f"/environments/{quote(name, safe='')}"
+    number = None
     if version is not None:
         if not str(version).isdigit() or not 0 < int(version) < 1 << 31:
             raise UserErrorException(f"version: {version!r}; versions are whole numbers from 1 on.")
-        path += f"/versions/{int(version)}"
+        number = int(version)
     try:
-        found: Dict[str, Any] = workspace.service.get(path)
+        return environments.read(workspace.service, name, number)
     except ServiceException as error:
         if error.status_code == 404:
             raise UserErrorException(
@@ -67,74 +70,19 @@ def view(workspace: Any, name: str, version: Optional[str] = None) -> Dict[str, 
                 "environments are Azure's: make one with its packages, and register that."
             ) from error
         raise
-    return found
 
 
-def latest(workspace: Any) -> Dict[str, Environment]:
+def latest(workspace: Any, make: Make) -> Dict[str, Environment]:
     """The latest version of each, by name."""
-    found = workspace.service.get("/environments")["environments"]
-    return {one["name"]: environment_of(one) for one in found}
+    found = environments.read_all(workspace.service)
+    return {one["name"]: environment_of(one, make) for one in found}
 
 
-def environment_of(told: Dict[str, Any]) -> Environment:
+def environment_of(told: EnvironmentRecord, make: Make) -> Environment:
     """The environment that the service tells of."""
     from dispatcher.client.v1.configs.files import fill
 
-    made = Environment(told["name"])
+    made = make(told["name"])
     fill(made, told["definition"], f"The registered environment {told['name']}")
     made.version = told["version"]
     return made
-
-
-def build(environment: Environment, workspace: Any, target: Optional[str]) -> ImageBuildDetails:
-    """Have a target build the environment, by a run that does nothing else."""
-    import shutil
-    import tempfile
-
-    from dispatcher.client.v1.configs.run_configuration import RunConfiguration
-    from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
-    from dispatcher.client.v1.workspaces.experiment import Experiment
-
-    config = RunConfiguration()
-    config.environment = environment
-    config.target = target or "local"
-    folder = tempfile.mkdtemp()
-    try:
-        script = ScriptRunConfig(folder, command=["true"], run_config=config)
-        run = Experiment(workspace, EXPERIMENT).submit(script)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return ImageBuildDetails(run)
-
-
-class ImageBuildDetails:
-    """A build, as v1 tells of it.
-
-    Args:
-        run: The run that builds.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    @property
-    def status(self) -> str:
-        """v1's words: Running, Succeeded, Failed or Canceled."""
-        words = {"Completed": "Succeeded", "Failed": "Failed", "Canceled": "Canceled"}
-        return words.get(self.run.get_status(), "Running")
-
-    def get_log(self) -> str:
-        """The build's log; empty where nothing had to be built."""
-        from dispatcher.client.api.logs import names, read_text
-
-        found = names(self.run._service, self.run.id)
-        mine = [name for name in found if name.startswith("azureml-logs/")]
-        return read_text(self.run._service, self.run.id, mine[0]) if mine else ""
-
-    def wait_for_completion(self, show_output: bool = True) -> ImageBuildDetails:
-        """Wait until it is built. Raises ActivityFailedException if it cannot be."""
-        self.run.wait_for_completion(show_output=show_output)
-        return self
-
-    def __repr__(self) -> str:
-        return f"ImageBuildDetails(run: {self.run.id})"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional
 
     from dispatcher.client.api.connection import ApiConnection
+    from dispatcher.client.api.records import RunRecord
 
     Record = Dict[str, Any]
 
@@ -118,9 +119,10 @@ class AncestorRun(Run):
     def _known(self, key: str) -> Any:
         if key not in self._record:
             self._refuse(f"To read its {key}")
-        return self._record[key]
+        record: Any = self._record
+        return record[key]
 
-    def _refresh(self) -> Record:
+    def _refresh(self) -> RunRecord:
         if self._said:
             self.flush()
         for record in self._around._refresh()["ancestors"]:
@@ -141,7 +143,8 @@ class AncestorRun(Run):
             _check(kind, key, value)
         for key, value in values.items():
             self._append(label_line(kind, key, value))
-        self._record[field] = {**self._record[field], **values}
+        record: Any = self._record
+        record[field] = {**record[field], **values}
 
     def _refuse(self, what: str) -> NoReturn:
         _wrong(

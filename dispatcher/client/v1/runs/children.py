@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
-from dispatcher.client.v1.runs.record import RunRecord
+from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _MOST = 100
 
 
 @checks.checked_class
-class RunChildren(RunRecord):
+class RunChildren(RecordedRun):
     """The family of a run."""
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any, Dict, Mapping
 
 
-def details(record: Dict[str, Any], logs: Dict[str, str]) -> Dict[str, Any]:
+def details(record: Mapping[str, Any], logs: Dict[str, str]) -> Dict[str, Any]:
     """Build the details; a key whose value is None is left out."""
     told = {
         "runId": record["id"],

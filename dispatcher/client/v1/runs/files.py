@@ -4,22 +4,22 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
-from dispatcher.client.v1.runs.record import RunRecord
+from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional, Sequence
 
-    from dispatcher.client.api.artifacts import Artifact, Artifacts
+    from dispatcher.client.api.artifacts import RunArtifact, RunArtifacts
 
 
 @checks.checked_class
-class RunFiles(RunRecord):
+class RunFiles(RecordedRun):
     """The files of a run. A name is written once: the same content again is fine."""
 
     def upload_file(
         self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None
-    ) -> Artifact:
+    ) -> RunArtifact:
         """Upload a file under a name with `/` between its parts.
 
         Args:
@@ -49,7 +49,7 @@ class RunFiles(RunRecord):
         return_artifacts: bool = False,
         timeout_seconds: Optional[int] = None,
         datastore_name: Optional[str] = None,
-    ) -> Optional[List[Artifact]]:
+    ) -> Optional[List[RunArtifact]]:
         """Upload files, each under the name in the same place.
 
         Raises:
@@ -68,7 +68,7 @@ class RunFiles(RunRecord):
 
     def upload_folder(
         self, name: str, path: str, datastore_name: Optional[str] = None
-    ) -> List[Artifact]:
+    ) -> List[RunArtifact]:
         """Upload all files below a folder, as `<name>/<path below the folder>`.
 
         Raises:
@@ -165,12 +165,12 @@ class RunFiles(RunRecord):
         return paths
 
     @property
-    def _artifacts(self) -> Artifacts:
-        from dispatcher.client.api.artifacts import Artifacts
+    def _artifacts(self) -> RunArtifacts:
+        from dispatcher.client.api.artifacts import RunArtifacts
 
-        return Artifacts(self._service, self.id)
+        return RunArtifacts(self._service, self.id)
 
-    def _upload_stream(self, name: str, stream: Any) -> Artifact:
+    def _upload_stream(self, name: str, stream: Any) -> RunArtifact:
         import tempfile
 
         with tempfile.NamedTemporaryFile() as copy:
@@ -193,7 +193,7 @@ class RunFiles(RunRecord):
             _refuse(f"Run {self.id} has no file {name!r}; there are: {there}")
         self._write(name, found, path)
 
-    def _write(self, name: str, found: Optional[Artifact], path: str) -> None:
+    def _write(self, name: str, found: Optional[RunArtifact], path: str) -> None:
         if found is not None:
             self._artifacts.download(found, path)
             return
@@ -201,12 +201,12 @@ class RunFiles(RunRecord):
 
         logs.download(self._service, self.id, name, path)
 
-    def _known_below(self, prefix: Optional[str]) -> Dict[str, Optional[Artifact]]:
+    def _known_below(self, prefix: Optional[str]) -> Dict[str, Optional[RunArtifact]]:
         """The files below a folder by name; None for those that are logs."""
         from dispatcher.client.api import logs
 
         stem = (prefix or "").rstrip("/")
-        found: Dict[str, Optional[Artifact]] = dict.fromkeys(logs.names(self._service, self.id))
+        found: Dict[str, Optional[RunArtifact]] = dict.fromkeys(logs.names(self._service, self.id))
         found.update((artifact.name, artifact) for artifact in self._artifacts.find(stem))
         if stem:
             inside = (stem, f"{stem}/")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dispatcher.client.api import runs as api_runs
+from dispatcher.client.v1 import class_registry
+from dispatcher.client.v1.runs.run_types import run_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Union
@@ -32,7 +36,7 @@ def runs(
 def _runs(experiment: Experiment, query: List[Any], *filters: Any) -> Iterator[Run]:
     *wanted, rehydrate = filters
     for record in _records(experiment.workspace, query, *wanted):
-        yield of(experiment, record, rehydrate)
+        yield run_of(experiment, record, rehydrate)
 
 
 def _records(
@@ -48,8 +52,9 @@ def _records(
     cursor = None
     unstarted = set()  # who starts between two pages moves down the list, and would come again
     while True:
-        page = workspace.service.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
-        for record in page["runs"]:
+        page = api_runs.page(workspace.service, query, cursor)
+        records: Any = page["runs"]
+        for record in records:
             if record["id"] in unstarted:
                 continue
             if record["started_at"] is None:
@@ -77,11 +82,9 @@ def on_target(
     status: Optional[str] = None,
 ) -> Iterator[Run]:
     """Yield the runs of all experiments that are or were on a target, newest first."""
-    from dispatcher.client.v1.workspaces.experiment import Experiment
-
     query = [("target", target), ("include_children", 1)]
     for record in _records(workspace, query, type, tags, properties, status):
-        yield of(Experiment(workspace, record["experiment"], _create_in_cloud=False), record)
+        yield run_of(_experiment(workspace, record), record)
 
 
 def active(
@@ -102,30 +105,18 @@ def active(
             yield from on_target(workspace, target, type, tags, properties, word)
 
 
-def of(experiment: Experiment, record: Dict[str, Any], rehydrate: bool = True) -> Run:
-    """The run object of a record, of the class that its type asks for."""
-    from dispatcher.client.v1.runs.run import CLASS_OF_TYPE, Run
-
-    kind = record.get("type") or ""
-    if kind == "hyperdrive" and kind not in CLASS_OF_TYPE:
-        import dispatcher.client.v1.sweeps.run  # noqa: F401  (it makes itself known)
-    make = CLASS_OF_TYPE.get(kind, Run) if rehydrate else Run
-    return make(experiment, record["id"], _record=record)
-
-
 def fetch(workspace: Workspace, run_id: str) -> Run:
     """The run of that id, or what the run around this code is told of it, as one above.
 
     Raises:
         ServiceException: There is none (404), or this code may not read it (403).
     """
-    from dispatcher.client.v1.workspaces.experiment import Experiment
 
     found = _above(run_id)
     if found is not None:
         return found
-    record = workspace.service.get(f"/runs/{run_id}")
-    return of(Experiment(workspace, record["experiment"], _create_in_cloud=False), record)
+    record: Any = api_runs.read(workspace.service, run_id)
+    return run_of(_experiment(workspace, record), record)
 
 
 def related(experiment: Experiment, run_id: str) -> Run:
@@ -136,11 +127,18 @@ def related(experiment: Experiment, run_id: str) -> Run:
 
 
 def _above(run_id: str) -> Optional[Run]:
-    from dispatcher.client.in_run.context import submitted_run
-    from dispatcher.client.v1.runs.ancestors import above
+    from dispatcher.client.in_run import context
 
-    around = submitted_run()
-    return None if around is None else above(around, run_id)
+    if context.current() is None:
+        return None
+    found: Optional[Run] = class_registry.get("SubmittedRun").current().above(run_id)
+    return found
+
+
+def _experiment(workspace: Workspace, record: Dict[str, Any]) -> Experiment:
+    name, experiment_class = record["experiment"], class_registry.get("Experiment")
+    experiment: Experiment = experiment_class(workspace, name, _create_in_cloud=False)
+    return experiment
 
 
 def _pairs(name: str, wanted: Filter) -> List[Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import runs
 from dispatcher.client.in_run import metric_lines
-from dispatcher.client.v1.runs.record import RunRecord
+from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @checks.checked_class
-class RunMetrics(RunRecord):
+class RunMetrics(RecordedRun):
     """The logging half of a run. Where the lines go is the run's business: `_append`."""
 
     def log(self, name: str, value: Any, description: str = "", step: Optional[int] = None) -> None:
@@ -82,7 +83,7 @@ class RunMetrics(RunRecord):
         self.flush()
         query = [("recursive", 1)] if recursive else []  # type: list[tuple[str, str | int]]
         query += [(key, text) for key, text in (("name", name), ("type", run_type)) if text]
-        told = self._service.get(f"{self._path}/metrics", query)["runs"]
+        told = runs.metrics(self._service, self.id, query)
         views = {run_id: view(points) for run_id, points in told.items() if points}
         if populate:
             views = {run_id: self._populated(run_id, values) for run_id, values in views.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import runs
 from dispatcher.client.v1.runs.portal import Portal
 
 TYPE_CHECKING = False
@@ -10,18 +11,17 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
     from dispatcher.client.api.connection import ApiConnection
+    from dispatcher.client.api.records import RunRecord
     from dispatcher.client.v1.workspaces.experiment import Experiment
-
-    Record = Dict[str, Any]
 
 
 @checks.checked_class
-class RunRecord(Portal):
+class RecordedRun(Portal):
     """The cached record of a run; what is not in it yet is fetched when it is asked for."""
 
     _experiment: Experiment
     _run_id: str
-    _record: Record
+    _record: RunRecord
 
     @property
     def id(self) -> str:
@@ -111,21 +111,18 @@ class RunRecord(Portal):
     def _page_name(self) -> str:
         return self.id
 
-    @property
-    def _path(self) -> str:
-        return f"/runs/{self.id}"
-
     def _known(self, key: str) -> Any:
         if key not in self._record:
             self._refresh()
-        return self._record[key]
+        record: Any = self._record
+        return record[key]
 
-    def _refresh(self) -> Record:
-        self._record = self._service.get(self._path)
+    def _refresh(self) -> RunRecord:
+        self._record = runs.read(self._service, self.id)
         return self._record
 
     def _change(self, fields: Dict[str, Any]) -> None:
-        self._record = self._service.patch(self._path, fields)
+        self._record = runs.change(self._service, self.id, fields)
 
     def __str__(self) -> str:
         return (
@@ -136,7 +133,7 @@ class RunRecord(Portal):
     __repr__ = __str__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunRecord) and other.id == self.id
+        return isinstance(other, RecordedRun) and other.id == self.id
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import runs
+from dispatcher.client.v1 import class_registry
+from dispatcher.client.v1.runs import run_types
 from dispatcher.client.v1.runs.children import RunChildren
 from dispatcher.client.v1.runs.metrics import RunMetrics
 from dispatcher.client.v1.runs.plots import RunPlots
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
     from dispatcher.client.v1.workspaces.experiment import Experiment
     from dispatcher.client.v1.workspaces.workspace import Workspace
 
-CLASS_OF_TYPE: Dict[str, Callable[..., Run]] = {}
-
 
 @checks.checked_class
 class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
@@ -63,7 +64,8 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     ) -> None:
         self._experiment = experiment
         self._run_id = run_id
-        self._record = {} if _record is None else _record
+        record: Any = {} if _record is None else _record
+        self._record = record
         self._buffer: Optional[LineBuffer] = None
         self._tee: Optional[Tee] = None
         self._outputs: Folders = []
@@ -87,10 +89,10 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
         Raises:
             RunEnvironmentException: Outside of a submitted run, and `allow_offline` is False.
         """
-        from dispatcher.client.in_run.context import submitted_run
+        from dispatcher.client.in_run import context
 
-        run = submitted_run()
-        if run is not None:
+        if context.current() is not None:
+            run: Run = class_registry.get("SubmittedRun").current()
             return run
         if not allow_offline:
             from dispatcher.client.errors import RunEnvironmentException
@@ -160,7 +162,7 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     @staticmethod
     def add_type_provider(runtype: str, run_factory: Callable[..., Run]) -> None:
         """Have runs of a type answered as another class: `run_factory(experiment, run_id, …)`."""
-        CLASS_OF_TYPE[runtype] = run_factory
+        run_types.add(runtype, run_factory)
 
     def start(self) -> None:
         """v1's start event: a run made by this library is started already."""
@@ -192,7 +194,7 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     def cancel(self) -> None:
         """Ask for the run and its descendants to be canceled; on an ended run nothing happens."""
         self._bring()
-        self._record = self._service.post(f"{self._path}/cancel")
+        self._record = runs.cancel(self._service, self.id)
 
     def flush(self, timeout_seconds: int = 300) -> None:
         """Bring what was logged through this object to the service, now."""
@@ -205,9 +207,9 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
         Raises:
             UserErrorException: The run is interactive and has none.
         """
-        from dispatcher.client.v1.environments.environment import from_definition
+        from dispatcher.client.v1.environments.definition import environment_of_run
 
-        return from_definition(self._known("definition"))
+        return environment_of_run(self._known("definition"))
 
     def clean(self) -> List[str]:
         """What v1 had to delete on the target: nothing, because the agent does it at the end.
@@ -277,7 +279,7 @@ class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
         return populated(run, values)
 
     def _event(self, event: Dict[str, Any]) -> None:
-        self._record = self._service.post(f"{self._path}/events", event)
+        self._record = runs.post_event(self._service, self.id, event)
 
 
 @checks.checked_class
@@ -305,7 +307,8 @@ class ScriptRun(Run):
         self._run_config = _run_config
 
 
-CLASS_OF_TYPE[ScriptRun.RUN_TYPE] = ScriptRun
+run_types.add(run_types.ANY, Run)
+run_types.add(ScriptRun.RUN_TYPE, ScriptRun)
 
 
 @checks.checked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from dispatcher.client.api import runs
 from dispatcher.client.errors import (
     AzureMLException,
     ExperimentExecutionException,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
     from dispatcher.client.api.connection import ApiConnection
+    from dispatcher.client.api.records import RunRecord
     from dispatcher.client.api.snapshots.snapshot import Snapshots
     from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
     from dispatcher.client.v1.runs.run import Run
@@ -190,60 +192,46 @@ def give_key(spec: Spec, parent_id: str, key: Optional[str], configuration: Spec
         key: What the caller calls it.
         configuration: What the child does.
     """
-    from dispatcher.client.in_run import child_keys
-    from dispatcher.client.in_run.context import submitted_run
+    from dispatcher.client.in_run import child_keys, context
 
-    run = submitted_run()
-    if key is None and (run is None or run.id != parent_id):
+    around = context.current()
+    if key is None and (around is None or around.run_id != parent_id):
         return
     hashed = child_keys.configuration_hash(configuration)
     spec["key"] = key if key is not None else child_keys.next_key(hashed)
     spec["key_hash"] = hashed if spec["key"] is not None else None
 
 
-def _in_common(specs: Sequence[Spec]) -> Dict[str, Any]:
-    """The specs, with what is the same in all of them said once."""
-    first, *others = specs
-    common = {
-        name: value
-        for name, value in first.items()
-        if others and all(name in spec and spec[name] == value for spec in others)
-    }
-    rest = [{k: v for k, v in spec.items() if k not in common} for spec in specs]
-    return {"common": common, "runs": rest}
-
-
 def _post(
     experiment: Experiment, specs: Sequence[Spec], brief: bool, snapshots: Optional[Snapshots]
 ) -> List[Run]:
-    from dispatcher.client.v1.runs.listing import of
+    from dispatcher.client.v1.runs.run_types import run_of
 
-    body = {**_in_common(specs), "brief": brief}
     try:
-        answer = _submitted(experiment.workspace.service, body, snapshots)
+        records = _submitted(experiment.workspace.service, specs, brief, snapshots)
     except ServiceException as error:
         if error.status_code not in (404, 409, 413, 422):
             raise
         raise ExperimentExecutionException(error.message, inner_exception=error) from error
-    runs = []
-    for spec, record in zip(specs, answer["runs"]):  # noqa: B905  (3.8 has no `strict`)
+    submitted = []
+    for spec, record in zip(specs, records):  # noqa: B905  (3.8 has no `strict`)
         known = {"type": spec["type"], "parent_id": spec["parent_id"]} if brief else {}
-        runs.append(of(experiment, {**known, **record}))
-    return runs
+        submitted.append(run_of(experiment, {**known, **record}))
+    return submitted
 
 
 def _submitted(
-    connection: ApiConnection, body: Dict[str, Any], snapshots: Optional[Snapshots]
-) -> Dict[str, Any]:
-    """Submit; a repeated call answers the same runs, because the client makes their ids.
-
-    A snapshot that was not announced may have been deleted meanwhile: then it is uploaded, and the
-    call is repeated once.
+    connection: ApiConnection,
+    specs: Sequence[Spec],
+    brief: bool,
+    snapshots: Optional[Snapshots],
+) -> List[RunRecord]:
+    """Submit. A snapshot that was not announced may have been deleted meanwhile: then it is
+    uploaded, and the call is repeated once.
     """
     try:
-        answer: Dict[str, Any] = connection.ask("/runs", body)
+        return runs.submit(connection, specs, brief)
     except ServiceException as error:
         if error.error_type != "SnapshotNotFound" or snapshots is None or not snapshots.announce():
             raise
-        answer = connection.ask("/runs", body)
-    return answer
+        return runs.submit(connection, specs, brief)

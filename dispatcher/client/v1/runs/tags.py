@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
-from dispatcher.client.v1.runs.record import RunRecord
+from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @checks.checked_class
-class RunTags(RunRecord):
+class RunTags(RecordedRun):
     """The labels of a run. `.tags` and `.properties` are as last seen, `get_…()` asks."""
 
     @property

@@ -6,20 +6,20 @@ from __future__ import annotations
 import time
 
 from dispatcher.client import checks
-from dispatcher.client.v1.runs.record import RunRecord
+from dispatcher.client.api import runs as api_runs
+from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence
 
-    from dispatcher.client.api.connection import ApiConnection
 
 POLL_SECONDS = 30.0
 _NO_ERROR = "Detailed error not set on the Run. Please check the logs for details."
 
 
 @checks.checked_class
-class RunWaiting(RunRecord):
+class RunWaiting(RecordedRun):
     """The waiting half of a run."""
 
     def wait_for_completion(
@@ -47,17 +47,17 @@ class RunWaiting(RunRecord):
             ExperimentExecutionException: The wait can never end, or Ctrl-C while streaming.
             WaitTimeoutError: `timeout` has passed; the run goes on.
         """
-        from dispatcher.client.in_run import parking
+        from dispatcher.client.in_run.waiting import parked
 
         deadline = None if timeout is None else time.monotonic() + timeout
         was_told = False  # of the end, by an answer that has all there is to say
         if show_output:
             from dispatcher.client.v1.runs.streaming import stream
 
-            with parking.while_waiting(self._service, [self.id]):
+            with parked(self._service, [self.id]):
                 stream(self, deadline)
         elif not self._is_over():
-            with parking.while_waiting(self._service, [self.id]):
+            with parked(self._service, [self.id]):
                 while not self._wait_for_change(deadline, POLL_SECONDS):
                     pass
             was_told = True
@@ -108,7 +108,7 @@ class RunWaiting(RunRecord):
         """The details by the record at hand."""
         from dispatcher.client.v1.runs.details import details
 
-        base = f"{self._service.address.url}/api/v1{self._path}/logs/"
+        base = f"{self._service.address.url}/api/v1/runs/{self.id}/logs/"
         return details(self._record, {name: base + name for name in self._log_names()})
 
     def _log_names(self) -> List[str]:
@@ -118,7 +118,7 @@ class RunWaiting(RunRecord):
         return names(self._service, self.id) if said is None else said
 
     def _read_with_logs(self) -> None:
-        self._record = self._service.get(self._path, [("logs", "true")])
+        self._record = api_runs.read(self._service, self.id, logs=True)
 
     def _is_over(self) -> bool:
         return bool((self._record if self._record.get("terminal") else self._refresh())["terminal"])
@@ -126,8 +126,8 @@ class RunWaiting(RunRecord):
     def _wait_for_change(self, deadline: Optional[float], poll: float) -> bool:
         """Wait until the record changes, `poll` seconds at most; whether the run is over then."""
         seconds = _until(deadline, poll, f"run {self.id}")
-        query = [("after", self._record["version"]), ("wait", round(seconds, 3)), ("logs", "true")]
-        self._record = self._service.get(self._path, query, timeout=seconds + 30)
+        version = self._record["version"]
+        self._record = api_runs.read_changed(self._service, self.id, version, seconds)
         return bool(self._record["terminal"])
 
     def _tell_failure(self, told: Dict[str, Any], show_output: bool, raise_on_error: bool) -> None:
@@ -145,7 +145,7 @@ class RunWaiting(RunRecord):
 
 
 def wait_all(
-    runs: Sequence[RunRecord], raise_on_error: bool = False, timeout: Optional[float] = None
+    runs: Sequence[RecordedRun], raise_on_error: bool = False, timeout: Optional[float] = None
 ) -> Dict[str, str]:
     """Wait until all runs have ended, with one request however many they are.
 
@@ -163,29 +163,24 @@ def wait_all(
     """
     if not runs:
         return {}
-    from dispatcher.client.in_run import parking
+    from dispatcher.client.in_run.waiting import parked
 
     ids = [run.id for run in runs]
-    transport = runs[0]._service
+    connection = runs[0]._service
     deadline = None if timeout is None else time.monotonic() + timeout
-    statuses = _ask(transport, ids, 0)
-    if statuses["pending"]:
-        with parking.while_waiting(transport, ids):
-            while statuses["pending"]:
-                statuses = _ask(transport, ids, _until(deadline, POLL_SECONDS, f"{len(ids)} runs"))
-    ended: Dict[str, str] = {run_id: statuses["statuses"][run_id] for run_id in ids}
+    answer = api_runs.wait(connection, ids, 0)
+    if answer["pending"]:
+        with parked(connection, ids):
+            while answer["pending"]:
+                seconds = _until(deadline, POLL_SECONDS, f"{len(ids)} runs")
+                answer = api_runs.wait(connection, ids, seconds)
+    ended = {run_id: answer["statuses"][run_id] for run_id in ids}
     failed = [run_id for run_id, status in ended.items() if status == "Failed"]
     if failed and raise_on_error:
         from dispatcher.client.errors import ActivityFailedException
 
         raise ActivityFailedException(f"{len(failed)} of {len(ids)} runs failed: {failed}")
     return ended
-
-
-def _ask(transport: ApiConnection, ids: List[str], seconds: float) -> Dict[str, Any]:
-    body = {"ids": ids, "wait": round(seconds, 3)}
-    answer: Dict[str, Any] = transport.ask("/runs/wait", body, timeout=seconds + 30)
-    return answer
 
 
 def _until(deadline: Optional[float], poll: float, what: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from dispatcher.client.v1 import class_registry
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.sweeps.errors import HyperDriveConfigException
 from dispatcher.client.v1.sweeps.policies import EarlyTerminationPolicy, NoTerminationPolicy
@@ -151,7 +152,6 @@ class HyperDriveConfig:
 
     def _check_parents(self) -> None:
         from dispatcher.client.v1.runs.run import Run
-        from dispatcher.client.v1.sweeps.run import HyperDriveRun
 
         for child in self._resume_child_runs:
             if not isinstance(child, Run):
@@ -160,7 +160,7 @@ class HyperDriveConfig:
                 )
         ids = []
         for parent in self._resume_from:
-            if not isinstance(parent, HyperDriveRun):
+            if not isinstance(parent, class_registry.get("HyperDriveRun")):
                 raise HyperDriveConfigException(
                     f"resume_from takes HyperDriveRuns, not {parent!r}."[:300]
                 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dispatcher.client.v1.runs.run import CLASS_OF_TYPE, Run
+from dispatcher.client.api import sweeps
+from dispatcher.client.v1.runs import run_types
+from dispatcher.client.v1.runs.run import Run
 from dispatcher.client.v1.sweeps.errors import (
     HyperDriveNotImplementedException,
     HyperDriveRehydrateException,
@@ -187,8 +189,7 @@ class HyperDriveRun(Run):
 
     def progress(self) -> Dict[str, Any]:
         """What was asked for, how many children stand how, and whether it is paused."""
-        found: Dict[str, Any] = self._service.get(f"/sweeps/{self.id}")
-        return found
+        return sweeps.read(self._service, self.id)
 
     def get_diagnostics(self) -> NoReturn:
         """v1 has none for a sweep either. Raises HyperDriveNotImplementedException."""
@@ -202,8 +203,7 @@ class HyperDriveRun(Run):
         from dispatcher.client.errors import ServiceException
 
         try:
-            found: Dict[str, Any] = self._service.get(f"/sweeps/{self.id}/{what}", query)
-            return found
+            return sweeps.read_part(self._service, self.id, what, query)
         except ServiceException as error:
             if error.status_code != 404:
                 raise
@@ -213,12 +213,11 @@ class HyperDriveRun(Run):
         from dispatcher.client.errors import ServiceException, UserErrorException
 
         try:
-            answer: Dict[str, Any] = self._service.post(f"/sweeps/{self.id}/{verb}", body)
-            return answer
+            return sweeps.steer(self._service, self.id, verb, body)
         except ServiceException as error:
             if error.status_code not in (404, 409, 422):
                 raise
             raise UserErrorException(error.message, inner_exception=error) from error
 
 
-CLASS_OF_TYPE[HyperDriveRun.RUN_TYPE] = HyperDriveRun
+run_types.add(HyperDriveRun.RUN_TYPE, HyperDriveRun)

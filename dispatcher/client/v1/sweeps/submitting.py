@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 
+from dispatcher.client.api import sweeps
 from dispatcher.client.errors import ExperimentExecutionException, ServiceException
 from dispatcher.client.v1.sweeps.errors import HyperDriveConfigException
 
@@ -37,7 +38,7 @@ def submit(
         ExperimentExecutionException: The service refuses; its text says what.
     """
     from dispatcher.client.v1.runs import submission
-    from dispatcher.client.v1.runs.listing import of
+    from dispatcher.client.v1.runs.run_types import run_of
 
     unknown = extras.keys() - set(_EXTRAS)
     if unknown:
@@ -46,12 +47,12 @@ def submit(
     if parent_id is not None:
         submission.give_key(spec, parent_id, key, _configuration(spec))
     try:
-        record = experiment.workspace.service.post("/sweeps", spec)
+        record: Any = sweeps.submit(experiment.workspace.service, spec)
     except ServiceException as error:
         if error.status_code not in _REFUSED:
             raise
         raise ExperimentExecutionException(error.message, inner_exception=error) from error
-    run: Any = of(experiment, record)
+    run: Any = run_of(experiment, record)
     run._hyperdrive_config = config
     made: HyperDriveRun = run
     return made

@@ -7,7 +7,7 @@ from dispatcher.client.errors import ComputeTargetException, NotYetAvailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn, Optional
+    from typing import Any, Dict, Iterator, NoReturn, Optional
 
     from dispatcher.client.api.connection import ApiConnection
     from dispatcher.client.v1.compute.targets import ComputeTarget
@@ -101,11 +101,20 @@ class WorkspaceContents:
         """There are none. Raises NotYetAvailable."""
         _no_data("datasets")
 
-    def _whole(self) -> Workspace:
-        from dispatcher.client.v1.workspaces.workspace import Workspace
+    def _active_runs(self, target: str, *filters: Any) -> Iterator[Run]:
+        from dispatcher.client.v1.runs.listing import active
 
-        assert isinstance(self, Workspace)
-        return self
+        return active(self._whole(), target, *filters)
+
+    def _build_environment(self, environment: Environment, target: Optional[str]) -> Any:
+        from dispatcher.client.v1.environments.builds import build
+
+        return build(environment, self._whole(), target)
+
+    def _whole(self) -> Workspace:
+        whole: Any = self  # this class is the base of Workspace alone
+        workspace: Workspace = whole
+        return workspace
 
 
 def _no_data(call: str) -> NoReturn:

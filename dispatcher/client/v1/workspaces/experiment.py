@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from dispatcher.client import checks
+from dispatcher.client.api import experiments
 from dispatcher.client.errors import ServiceException, UserErrorException
 from dispatcher.client.v1.runs.portal import Portal
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
     from dispatcher.client.api.connection import ApiConnection
+    from dispatcher.client.api.records import ExperimentRecord
     from dispatcher.client.v1.runs.children import Filter
     from dispatcher.client.v1.runs.run import Run
     from dispatcher.client.v1.workspaces.workspace import Workspace
@@ -57,7 +59,8 @@ class Experiment(Portal):
             check_experiment_name(name)
         self._workspace = workspace
         self._name = name
-        self._record: Dict[str, Any] = _experiment_dto or {}
+        record: Any = _experiment_dto or {}
+        self._record: ExperimentRecord = record
         if _create_in_cloud and not self._record:
             self.refresh()
 
@@ -82,7 +85,7 @@ class Experiment(Portal):
         shown = _VIEWS.get(str(view_type))
         if shown is None:
             raise UserErrorException(f"view_type is one of {', '.join(_VIEWS)}, not {view_type!r}.")
-        records = workspace.service.get("/experiments")["experiments"]
+        records: Any = experiments.read_all(workspace.service)
         return [
             Experiment(workspace, record["name"], _experiment_dto=record)
             for record in records
@@ -138,10 +141,10 @@ class Experiment(Portal):
 
     def refresh(self) -> None:
         """Read the experiment from the service, which makes it if it is not there."""
-        self._record = self.workspace.service.post(f"/experiments/{self.name}")
+        self._record = experiments.require(self._service, self.name)
 
     def _change(self, fields: Dict[str, Any]) -> None:
-        self._record = self.workspace.service.patch(f"/experiments/{self.name}", fields)
+        self._record = experiments.change(self._service, self.name, fields)
 
     def submit(
         self,
@@ -269,10 +272,10 @@ class Experiment(Portal):
         Raises:
             UserErrorException: There is none with that id, or it has runs: archive it instead.
         """
-        for record in workspace.service.get("/experiments")["experiments"]:
+        for record in experiments.read_all(workspace.service):
             if record["id"] == experiment_id:
                 try:
-                    workspace.service.delete(f"/experiments/{record['name']}")
+                    experiments.delete(workspace.service, record["name"])
                 except ServiceException as error:
                     raise UserErrorException(error.message, inner_exception=error) from error
                 return

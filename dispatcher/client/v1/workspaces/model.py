@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.api import models as api_models
 from dispatcher.client.errors import ModelNotFoundException, ServiceException, UserErrorException
 
 TYPE_CHECKING = False
@@ -80,9 +81,8 @@ class Model:
         """The models that fit all filters, newest first; with `latest` one version of each."""
         checks.texts_or_none(name=name, run_id=run_id)
         checks.filters(tags=tags, properties=properties)
-        query = [("name", name)] if name else []
-        told = workspace.service.get("/models", query)["models"]
-        models = [Model(workspace, _record=record) for record in told]
+        records: Any = api_models.find(workspace.service, name)
+        models = [Model(workspace, _record=record) for record in records]
         found = [
             model
             for model in models
@@ -153,12 +153,12 @@ def register(run: RunFiles, name: str, path: str, told: Dict[str, Any]) -> Model
             body[labels] = as_texts(body[labels])
     body = {**body, "name": name, "path": path.strip("/")}
     try:
-        record = run._service.post(f"{run._path}/models", body)
+        record: Any = api_models.register(run._service, run.id, body)
     except ServiceException as error:
         if error.status_code not in (404, 422):
             raise
         raise UserErrorException(error.message, inner_exception=error) from error
-    return Model(run.experiment.workspace, _record={"run_id": run.id, **record})
+    return Model(run.experiment.workspace, _record=record)
 
 
 def refuse_serving() -> NoReturn:

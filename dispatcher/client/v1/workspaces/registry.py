@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from dispatcher.client.errors import WorkspaceException
+from dispatcher.client.home import dispatcher_home
 from dispatcher.client.v1.workspaces import config as workspace_config
 from dispatcher.client.v1.workspaces.config import WorkspaceConfig
 
@@ -79,8 +80,3 @@ def fits(
 def workspaces_folder() -> str:
     """Where workspaces are remembered, and live unless they are made elsewhere."""
     return os.path.join(dispatcher_home(), "workspaces")
-
-
-def dispatcher_home() -> str:
-    """Where everything is that belongs to no project: DISPATCHER_HOME, or ~/.dispatcher."""
-    return os.environ.get("DISPATCHER_HOME") or os.path.join(os.path.expanduser("~"), ".dispatcher")

@@ -7,6 +7,7 @@ import os
 import shutil
 
 from dispatcher.client import checks
+from dispatcher.client.api import health
 from dispatcher.client.errors import WorkspaceException
 from dispatcher.client.v1.workspaces import config as workspace_config
 from dispatcher.client.v1.workspaces import registry
@@ -259,7 +260,7 @@ class Workspace(WorkspaceContents):
             "type": "Microsoft.MachineLearningServices/workspaces",
             "tags": self.tags,
             "sku": self.sku,
-            "workspaceid": self.service.get("/health").get("service_id"),
+            "workspaceid": health.read(self.service).get("service_id"),
         }
 
     def __repr__(self) -> str:

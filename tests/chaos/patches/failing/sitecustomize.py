@@ -12,12 +12,12 @@ runpy.run_path(str(Path(__file__).parents[1] / "named" / "sitecustomize.py"))
 if "dispatcher.cli.main" in sys.orig_argv:
     from dispatcher.core import reconciliation
     from dispatcher.core.lifecycle import Failed, Run, Status, step
-    from dispatcher.engine import turn
+    from dispatcher.engine import decide
 
-    _settle, _move = reconciliation.settle, turn.Turn._move
+    _settle, _move = reconciliation.settle, decide._Draft._move
     _placed_here: set[str] = set()
 
-    def move(self: turn.Turn, run: Run, event: Any) -> None:
+    def move(self: Any, run: Run, event: Any) -> None:
         _placed_here.add(run.id)
         _move(self, run, event)
 
@@ -27,5 +27,5 @@ if "dispatcher.cli.main" in sys.orig_argv:
             return step(run, event), [event], None
         return _settle(run, seen, now)
 
-    setattr(turn.Turn, "_move", move)  # noqa: B010
-    setattr(turn, "settle", settle)  # noqa: B010
+    setattr(decide._Draft, "_move", move)  # noqa: B010
+    setattr(decide, "settle", settle)  # noqa: B010

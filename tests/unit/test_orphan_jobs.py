@@ -12,9 +12,9 @@ from dispatcher.core.errors import Conflict
 from dispatcher.core.jobs import Evidence, Job, State, attempt_of
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.spec import RunSpec
-from dispatcher.engine import stocktaking
+from dispatcher.engine.workers import inventory
 from dispatcher.services.catalog import Catalog
-from dispatcher.services.strays import strays
+from dispatcher.services.orphan_jobs import orphan_jobs
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 
@@ -37,55 +37,55 @@ def test_what_is_no_jobs_name_says_nothing(name: str) -> None:
     assert attempt_of(name) is None
 
 
-def test_a_job_is_a_stray_if_its_run_is_not_there_or_has_not_come_to_it(store: SqlStore) -> None:
+def test_a_job_is_an_orphan_if_its_run_is_not_there_or_has_not_come_to_it(store: SqlStore) -> None:
     spec = RunSpec(id="known", experiment="e", command="true", target="t")
     store.write(lambda tx: tx.runs.add([Run("known", spec=spec, created_at=1.0, attempt=2)]))
     jobs = ["known-1", "known-2", "known-2.1", "known-3", "gone-1", "gone-1.1", "no job"]
-    found = store.read(lambda tx: strays(tx, jobs))
+    found = store.read(lambda tx: orphan_jobs(tx, jobs))
     assert found == ["gone-1", "gone-1.1", "known-3"]
 
 
-def test_a_stray_is_told_of_and_ended_only_on_request(house: House) -> None:
-    target, catalog = house.kinds.targets["t"], Catalog(house.store, house.fleet, time.time)
+def test_an_orphan_is_told_of_and_ended_only_on_request(house: House) -> None:
+    target, catalog = house.kinds.targets["t"], Catalog(house.store, house.targets, time.time)
     target.launch([Job("lost-1", "lost", 1)])
     house.start()
-    house.until(lambda: house.fleet.strays("t") == {"lost-1": State.ALIVE})
+    house.until(lambda: house.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
     house.submit("a")
     house.until(lambda: target.alive() == {"lost-1", "a-1"})
-    assert catalog.ping("t")["strays"] == {"lost-1": State.ALIVE}
-    assert catalog.clear("t")["strays"] == {"lost-1": State.ALIVE}
-    house.until(lambda: not house.fleet.strays("t"))
+    assert catalog.ping("t")["orphan_jobs"] == {"lost-1": State.ALIVE}
+    assert catalog.clear("t")["orphan_jobs"] == {"lost-1": State.ALIVE}
+    house.until(lambda: not house.targets.orphan_jobs("t"))
     assert target.seen["lost-1"].state is State.REMOVED
     assert target.alive() == {"a-1"}
     target.end("a-1", Evidence(exit_code=0))
     house.until(lambda: house.status_of("a") == "Completed")
 
 
-def test_a_stray_that_comes_later_is_told_of_at_the_next_stocktaking(
+def test_an_orphan_that_comes_later_is_told_of_at_the_next_inventory(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stocktaking, "EVERY", 0.0)
+    monkeypatch.setattr(inventory, "EVERY", 0.0)
     house.start()
-    house.until(lambda: house.fleet.answers("t"))
+    house.until(lambda: house.targets.answers("t"))
     house.kinds.targets["t"].launch([Job("lost-1", "lost", 1)])
-    house.until(lambda: house.fleet.strays("t") == {"lost-1": State.ALIVE})
+    house.until(lambda: house.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
 
 
 def test_a_target_that_does_not_answer_is_not_said_to_be_cleared(house: House) -> None:
     target = house.kinds.targets["t"]
     target.launch([Job("lost-1", "lost", 1)])
     house.start()
-    house.until(lambda: house.fleet.strays("t") == {"lost-1": State.ALIVE})
+    house.until(lambda: house.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
     target.away = True
     with pytest.raises(Conflict, match="t does not answer"):
-        Catalog(house.store, house.fleet, time.time).clear("t")
+        Catalog(house.store, house.targets, time.time).clear("t")
     assert target.alive() == {"lost-1"}
 
 
-def test_a_target_without_strays_is_cleared_of_nothing(house: House) -> None:
+def test_a_target_without_orphans_is_cleared_of_nothing(house: House) -> None:
     house.start()
     house.submit("a")
     target = house.kinds.targets["t"]
     house.until(lambda: target.alive() == {"a-1"})
-    assert Catalog(house.store, house.fleet, time.time).clear("t")["strays"] == {}
+    assert Catalog(house.store, house.targets, time.time).clear("t")["orphan_jobs"] == {}
     assert target.alive() == {"a-1"}

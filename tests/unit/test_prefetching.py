@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dispatcher.core.errors import WaitCycle
 from dispatcher.core.jobs import Evidence, State
 from dispatcher.core.lifecycle import Placed, Run, Slot, SlotLent, Started, first, step
+from dispatcher.core.requests import prefetched
 from dispatcher.core.scheduling import Capacity, Node, Share
 from dispatcher.core.spec import RunSpec
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.requests import in_line
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 
@@ -99,7 +99,7 @@ def test_one_that_is_ahead_is_canceled_without_having_started(house: House) -> N
 def test_explain_says_that_a_run_is_in_line(house: House) -> None:
     warmed(house)
     house.until(lambda: "r05-1" in ahead(house))
-    said = ExplainService(house.store, house.fleet).explain(house.status.get("r05"))
+    said = ExplainService(house.store, house.targets).explain(house.status.get("r05"))
     assert said is not None
     assert "in line on n" in said
 
@@ -199,7 +199,7 @@ def test_whoever_is_not_in_line_fits_and_nobody_overtakes(
     made: list[tuple[float, str]], cpus: float
 ) -> None:
     runs = [placed(f"r{k}", *each) for k, each in enumerate(made)]
-    line = in_line(runs, queueing(cpus))
+    line = prefetched(runs, queueing(cpus))
     taken = sum(run.spec.cpus for run, (_, kind) in zip(runs, made, strict=True) if kind == "runs")
     waiting = [run for run, (_, kind) in zip(runs, made, strict=True) if kind == "placed"]
     started = [run for run in waiting if run.id not in line]

@@ -47,7 +47,7 @@ def test_what_runs_and_is_not_in_the_database_is_shown_and_can_be_ended(
     _put_back(own, backup)
 
     pinged = _cli("computetarget", "ping", "box", "-o", "json").json()
-    assert pinged["strays"] == {f"{run.id}-1": "alive"}
+    assert pinged["orphan_jobs"] == {f"{run.id}-1": "alive"}
     checked = _cli("doctor", "-o", "json")
     assert checked.code == Exit.FAILED
     stray = next(each for each in json.loads(checked.out) if each["what"] == "target box: strays")
@@ -60,7 +60,7 @@ def test_what_runs_and_is_not_in_the_database_is_shown_and_can_be_ended(
     assert cleared.json() == [{"job": f"{run.id}-1", "state": "alive"}]
     assert "being ended: 1" in cleared.err
     until(lambda: not process.exists(), "it is ended", 30)
-    until(lambda: not _shown("box")["strays"], "nothing of it is left", 60)
+    until(lambda: not _shown("box")["orphan_jobs"], "nothing of it is left", 60)
     assert not (own.data / "nodes" / "box" / "jobs" / f"{run.id}-1").exists()
     assert "nothing to clear" in _cli("computetarget", "clear", "box").err
     assert _cli("doctor").code == Exit.OK

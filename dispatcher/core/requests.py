@@ -1,4 +1,4 @@
-"""What a run asks of its target, as the scheduler sees it."""
+"""What a run asks of its target, as the scheduler sees it. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -38,19 +38,20 @@ def request_of(spec: RunSpec, order: Order, gpus: int | None = None) -> Resource
     )
 
 
-def queued(run: Run, gpus: int | None = None) -> ResourceRequest:
+def queued_request(run: Run, gpus: int | None = None) -> ResourceRequest:
+    """The request of a queued run: by priority, then by submission."""
     return request_of(run.spec, (1, -run.spec.priority, run.seq), gpus)
 
 
-def slot_back(run: Run) -> ResourceRequest:
-    """A parent whose wait is over asks for its CPUs, where it is."""
+def slot_request(run: Run) -> ResourceRequest:
+    """A parent whose wait is over asks for its CPUs back, on its own node."""
     node = run.placement[0].node if run.placement else None
     return ResourceRequest(
         run.id, run.spec.target, (0, -run.spec.priority, run.seq), cpus=run.spec.cpus, node=node
     )
 
 
-def held(run: Run) -> ResourceRequest | None:
+def held_request(run: Run) -> ResourceRequest | None:
     """What a placed run keeps from others; None if nothing.
 
     A waiting parent lends its CPUs. Its GPUs and memory stay with it: a process that waits still
@@ -58,7 +59,7 @@ def held(run: Run) -> ResourceRequest | None:
     """
     if not run.holds:
         return None
-    request = queued(run)
+    request = queued_request(run)
     if run.slot is Slot.HELD:
         return request
     return ResourceRequest(
@@ -67,26 +68,28 @@ def held(run: Run) -> ResourceRequest | None:
     )  # fmt: skip
 
 
-def in_line(runs: Iterable[Run], capacity: Capacity) -> set[str]:
-    """Those that were placed ahead of their turn: what was placed before leaves them no CPUs.
+def prefetched(runs: Iterable[Run], capacity: Capacity) -> set[str]:
+    """The runs whose jobs were sent ahead of their turn: those placed before leave them no CPUs.
 
-    `runs`: all that are placed there, in the order of their placing.
+    Args:
+        runs: All that are placed on the target, in the order of their placing.
+        capacity: What the target has now.
     """
     left = Counter({node.name: node.cpus for node in capacity.nodes})
-    holders = [(run, request.cpus) for run in runs if (request := held(run)) is not None]
+    holders = [(run, request.cpus) for run in runs if (request := held_request(run)) is not None]
     for run, cpus in holders:
         if run.status not in NOT_STARTED:
             left.subtract({node: cpus * n for node, n in _members(run).items()})
-    line, closed = set[str](), set[str]()
+    waiting, closed = set[str](), set[str]()
     for run, cpus in holders:
         if run.status in NOT_STARTED and cpus:
             members = _members(run)
             if any(node in closed or left[node] < cpus * n for node, n in members.items()):
-                line.add(run.id)
+                waiting.add(run.id)
                 closed.update(members)
             else:
                 left.subtract({node: cpus * n for node, n in members.items()})
-    return line
+    return waiting
 
 
 def _members(run: Run) -> Counter[str]:

@@ -1,0 +1,15 @@
+"""Whether a service answers, and which one it is."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict
+
+    from dispatcher.client.api.connection import ApiConnection
+
+
+def read(connection: ApiConnection) -> Dict[str, Any]:
+    """`ok`, `version` and `service_id`. Raises ServerUnreachable."""
+    found: Dict[str, Any] = connection.get("/health")
+    return found

@@ -1,0 +1,78 @@
+"""The audit: page by page, the view is compared with the store.
+
+The view follows the event log, so an audit finds nothing new unless something was missed or the
+database was put back to an earlier state. A page a look keeps the cost flat: with a hundred
+thousand owed runs a look costs the same as with a thousand.
+"""
+
+import logging
+
+from dispatcher.core.lifecycle import Run
+from dispatcher.engine.queue_window import SIZE
+from dispatcher.engine.view import EngineView
+from dispatcher.store.contract import Store, Transaction
+
+log = logging.getLogger(__name__)
+PAGE = 1_000  # owed runs read at a look
+LIST_TARGETS_EVERY = 15  # looks between two listings of the targets that have queued runs
+UNREADABLE = -1  # the version of a parked run whose row cannot be read
+
+
+class Audit:
+    """Reads the store for the view."""
+
+    def __init__(self, store: Store, view: EngineView) -> None:
+        self._store, self._view = store, view
+        self._position = 0  # submission number
+        self._looks = 0
+        self._next_window = 0
+
+    def load(self) -> None:
+        """Read everything, at the start of a leadership."""
+        self._position = self._looks = 0
+        while self._audit_owed():
+            pass
+        for target in self._store.read(lambda tx: tx.runs.queued_targets()):
+            self.fill_window(target)
+
+    def look(self) -> None:
+        """Compare the next page of owed runs and the head of the next queue."""
+        self._looks += 1
+        self._audit_owed()
+        known = sorted(self._view.windows)
+        if known:
+            self._next_window = (self._next_window + 1) % len(known)
+            self.fill_window(known[self._next_window])
+        if self._looks % LIST_TARGETS_EVERY == 0:
+            queued = self._store.read(lambda tx: tx.runs.queued_targets())
+            for target in queued - self._view.windows.keys():
+                self.fill_window(target)
+
+    def fill_window(self, target: str) -> None:
+        """Read the head of a target's queue."""
+        runs = self._store.read(lambda tx: self._queue(tx, target))
+        self._view.fill_window(target, runs[0], complete=runs[1])
+
+    def _queue(self, tx: Transaction, target: str) -> tuple[list[Run], bool]:
+        runs = tx.runs.queue(target, SIZE)
+        self._park_unreadable(tx)
+        return runs, len(runs) + len(tx.runs.unreadable) < SIZE
+
+    def _audit_owed(self) -> bool:
+        """Audit one page; whether there are more."""
+
+        def read(tx: Transaction) -> tuple[list[Run], int]:
+            runs = tx.runs.owed(after=self._position, limit=PAGE)
+            self._park_unreadable(tx)
+            return runs, len(runs) + len(tx.runs.unreadable)
+
+        runs, count = self._store.read(read)
+        is_last = count < PAGE or not runs
+        until = None if is_last else runs[-1].seq
+        self._view.audited(runs, self._position, until)
+        self._position = 0 if until is None else until
+        return not is_last
+
+    def _park_unreadable(self, tx: Transaction) -> None:
+        for run_id, reason in tx.runs.unreadable.items():
+            self._view.park(run_id, UNREADABLE, f"its stored row cannot be read: {reason}")

@@ -1,0 +1,1 @@
+"""Calls to the live targets: for each, a worker with a bounded mailbox."""
