@@ -29,7 +29,8 @@ class ModelService:
 
         def work(tx: Transaction) -> dict[str, Any]:
             _require(tx, run_id, model["path"])
-            version = _last_version(tx, model["name"]) + 1
+            above = _last_version(tx, model["name"])
+            version = tx.registry.next_number(f"model:{model['name']}", above=above)
             made = {**model, "version": version, "run_id": run_id, "registered_at": now}
             key = f"model:{model['name']}"
             text = json.dumps(made)

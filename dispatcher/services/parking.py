@@ -18,7 +18,6 @@ from dispatcher.core.waiting import Party, never_ending
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.services.status import StatusService
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.runs.contract import RunQuery
 
 
 class ParkingService:
@@ -69,11 +68,7 @@ class ParkingService:
             below = {other for run in found.values() for other in run.waits_for}
             frontier = below - runs.keys()
         for run_id in set(waits_for) & runs.keys():
-            runs.update(
-                (r.id, r)
-                for r in tx.runs.query(RunQuery(parent=run_id, limit=100))
-                if not r.terminal
-            )
+            runs.update((run.id, run) for run in tx.runs.open_below(run_id))
         parties = {
             run.id: _party(run, starts=not self._may_be_in_line(run))
             for run in runs.values()

@@ -34,6 +34,9 @@ class Registry(Protocol):
         """What an idempotency key was answered with: (hash of the request, answer)."""
 
     def remember(self, key: str, digest: str, answer: str, *, now: float) -> None: ...
+    def next_number(self, name: str, *, above: int = 0) -> int:
+        """The next number of a counter, higher than `above`. No two transactions get the same."""
+
     def meta(self, key: str, default: str) -> str:
         """A fact of this installation; stored as `default` the first time."""
 

@@ -59,6 +59,11 @@ class MemoryRegistry:
     def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:  # noqa: ARG002
         self._state.answers.setdefault(key, (digest, answer))
 
+    def next_number(self, name: str, *, above: int = 0) -> int:
+        numbers = self._state.numbers
+        numbers[name] = max(numbers.get(name, 0), above) + 1
+        return numbers[name]
+
     def meta(self, key: str, default: str) -> str:
         return self._state.meta.setdefault(key, default)
 

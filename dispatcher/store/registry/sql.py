@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from dispatcher.store.counters import insert_missing
+from dispatcher.store.counters import insert_missing, next_above
 from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.registry.rows import AnswerRow, ExperimentRow, MetaRow, TargetRow
@@ -84,6 +84,9 @@ class SqlRegistry:
     def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:
         row = {"key": key, "digest": digest, "answer": answer, "at": now}
         self._connection.execute(insert_missing(self._connection, ANSWERS), [row])
+
+    def next_number(self, name: str, *, above: int = 0) -> int:
+        return next_above(self._connection, name, above)
 
     def meta(self, key: str, default: str) -> str:
         statement = select(META.c.value).where(META.c.key == key)

@@ -8,6 +8,12 @@ from dispatcher.store.contract import Store
 class RegistryContract:
     """Subclass it and give a `store` fixture: an empty store."""
 
+    def test_numbers_count_up_above_what_is_there(self, store: Store) -> None:
+        def number(above: int) -> int:
+            return store.write(lambda tx: tx.registry.next_number("model:m", above=above))
+
+        assert [number(0), number(0), number(7), number(3)] == [1, 2, 8, 9]
+
     def test_registry_entries_come_back(self, store: Store) -> None:
         one = store.write(lambda tx: tx.registry.experiment("e", now=1.0))
         assert store.write(lambda tx: tx.registry.experiment("e", now=2.0)) == one
