@@ -51,17 +51,35 @@ def test_a_target_that_was_attached_or_changed_counts_at_once(house: House) -> N
     assert house.catalog.configs()["t"] == config
 
 
-def test_a_wait_cycle_beyond_a_hundred_children_is_found(store: SqlStore, tmp_path: Path) -> None:
-    house = House(store, fakes(cpus=2), str(tmp_path), time.time)
-    store.write(lambda tx: tx.registry.put_target("t", {"name": "t", "lend_slots": False}))
-    house.start()
+def test_a_parent_that_holds_what_a_trial_of_its_sweep_needs_is_refused_its_wait(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    """However many trials there are: the one that can never run is the first of 150."""
+    small = Capacity((Node("small", 4, ("0",)),))
+    house = House(store, fakes(cpus=4, gpu=small), str(tmp_path), time.time).start()
     try:
-        house.submit("p", "q")
-        house.until(lambda: house.status_of("p") == house.status_of("q") == "Running")
-        house.submit(*[f"q{k}" for k in range(150)], parent_id="q", priority=-1)
-        house.submit("c", parent_id="p")
-        house.parking.park("p", ["q"])
-        with pytest.raises(WaitCycle, match="can never end"):
-            house.parking.park("q", [f"q{k}" for k in range(149, 150)])
+        house.until(lambda: house.targets.capacity("gpu") is not None)
+        house.submit("p", target="gpu", gpus=1)
+        house.until(lambda: house.status_of("p") == "Running")
+        house.submit("s", parent_id="p", type="hyperdrive", interactive=True, command=None)
+        house.submit("s_0", parent_id="s", target="gpu", gpus=1)
+        house.submit(*[f"s_{k}" for k in range(1, 150)], parent_id="s")
+        with pytest.raises(WaitCycle, match="p -> s -> s_0 -> p"):
+            house.parking.park("p", ["s"])
+    finally:
+        house.stop()
+
+
+def test_a_parent_may_wait_for_a_sweep_whose_trials_can_all_run(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    house = House(store, fakes(cpus=1), str(tmp_path), time.time).start()
+    try:
+        house.submit("p")
+        house.until(lambda: house.status_of("p") == "Running")
+        house.submit("s", parent_id="p", type="hyperdrive", interactive=True, command=None)
+        house.submit("s_0", "s_1", parent_id="s")
+        house.parking.park("p", ["s"])
+        house.until(lambda: house.status_of("s_0") == "Running")
     finally:
         house.stop()
