@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, bindparam, case, update
+from sqlalchemy import BigInteger, Column, Connection, bindparam, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Field, SQLModel
@@ -36,14 +36,6 @@ def add_to_counter(connection: Connection, name: str, by: int) -> int:
         connection.execute(insert_missing(connection, COUNTERS), [{"name": name, "value": 0}])
         value = connection.execute(_ADD, step).scalar_one()
     return int(value)
-
-
-def next_above(connection: Connection, name: str, above: int) -> int:
-    """Raise a counter to its next value that is higher than `above`, and return that."""
-    connection.execute(insert_missing(connection, COUNTERS), [{"name": name, "value": 0}])
-    higher = case((COUNTERS.c.value > above, COUNTERS.c.value), else_=above) + 1
-    raised = update(COUNTERS).where(COUNTERS.c.name == name).values(value=higher)
-    return int(connection.execute(raised.returning(COUNTERS.c.value)).scalar_one())
 
 
 def insert_missing(connection: Connection, table: Any) -> Any:

@@ -111,24 +111,5 @@ def test_two_services_on_one_database_are_told_of_each_others_commits_once_in_or
         store.close()
 
 
-def test_two_services_never_give_out_one_number_twice(postgres: Any) -> None:
-    url = postgres.url()
-    stores = [SqlStore(url), SqlStore(url)]
-    numbers: list[int] = []
-
-    def work(k: int) -> None:
-        for _ in range(15):
-            numbers.append(stores[k].write(lambda tx: tx.registry.next_number("model:m")))
-
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(numbers) == list(range(1, 31))
-    for store in stores:
-        store.close()
-
-
 def _out_of_memory(*_args: Any, **_named: Any) -> None:
     raise MemoryError("no memory for the events")

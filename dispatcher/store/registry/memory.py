@@ -53,16 +53,8 @@ class MemoryRegistry:
             self._events.add([NewEvent("target.Detached", name)])
         return there
 
-    def recall(self, key: str) -> tuple[str, str] | None:
-        return self._state.answers.get(key)
-
-    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:  # noqa: ARG002
-        self._state.answers.setdefault(key, (digest, answer))
-
-    def next_number(self, name: str, *, above: int = 0) -> int:
-        numbers = self._state.numbers
-        numbers[name] = max(numbers.get(name, 0), above) + 1
-        return numbers[name]
+    def lock(self, name: str) -> None:
+        """One transaction writes at a time anyway."""
 
     def meta(self, key: str, default: str) -> str:
         return self._state.meta.setdefault(key, default)

@@ -1,4 +1,4 @@
-"""`RegistryContract`: experiments, targets, remembered answers and facts of the installation."""
+"""`RegistryContract`: experiments, targets and facts of the installation."""
 
 from dataclasses import replace
 
@@ -7,12 +7,6 @@ from dispatcher.store.contract import Store
 
 class RegistryContract:
     """Subclass it and give a `store` fixture: an empty store."""
-
-    def test_numbers_count_up_above_what_is_there(self, store: Store) -> None:
-        def number(above: int) -> int:
-            return store.write(lambda tx: tx.registry.next_number("model:m", above=above))
-
-        assert [number(0), number(0), number(7), number(3)] == [1, 2, 8, 9]
 
     def test_registry_entries_come_back(self, store: Store) -> None:
         one = store.write(lambda tx: tx.registry.experiment("e", now=1.0))
@@ -30,8 +24,6 @@ class RegistryContract:
         assert store.read(lambda tx: tx.registry.find_meta("m")) == "3"
         store.write(lambda tx: tx.registry.delete_meta("m"))
         assert store.read(lambda tx: tx.registry.find_meta("m")) is None
-        store.write(lambda tx: tx.registry.remember("k", "d", "a", now=1.0))
-        assert store.read(lambda tx: tx.registry.recall("k")) == ("d", "a")
 
     def test_an_experiment_changes_and_can_be_deleted(self, store: Store) -> None:
         made = store.write(lambda tx: tx.registry.experiment("e", now=1.0))
