@@ -52,7 +52,7 @@ class House:
         holder = Holder(f"house-{time.monotonic_ns()}", "1")
         self.engine = Engine(store, self.status, one_job, holder, clock)
         self.targets = LiveTargets(store, kinds, self.engine.post)
-        catalog = Catalog(store, self.targets, clock)
+        self.catalog = Catalog(store, self.targets, clock)
         snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
         self.submission = SubmissionService(
             store, catalog, snapshots, SecretStore(Path(tmp), {}), clock
