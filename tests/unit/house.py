@@ -55,7 +55,7 @@ class House:
         self.catalog = Catalog(store, self.targets, clock)
         snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
         self.submission = SubmissionService(
-            store, catalog, snapshots, SecretStore(Path(tmp), {}), clock
+            store, self.catalog, snapshots, SecretStore(Path(tmp), {}), clock
         )
         self.parking = ParkingService(store, self.status, self.targets)
         for name in kinds.targets:
