@@ -1,176 +1,136 @@
-"""A connection to a node agent (docs/protocol.md, section 3): newline-delimited JSON over a Unix
-socket.
+"""A connection to a node agent (docs/protocol.md, section 3): JSON-line RPC over a Unix socket.
 
-The agent may be started, killed and started again at any time: a call that finds no connection
-makes one, and one that loses it raises TargetUnavailable. Nothing is remembered here between two
-connections.
+The agent may be started, killed and started again at any time. A call that finds no connection
+makes one, and a call that loses its connection raises TargetUnavailable. No lock is held while a
+call waits for its answer, so a poll is not held up by a launch.
 """
 
-import json
-import logging
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dispatcher.core.jobs import Job, Observation
+from dispatcher.wire.rpc_client import LONGEST_LINE, RpcClient, RpcFailed
 from targets.base import Report, TargetUnavailable
 
-log = logging.getLogger(__name__)
-TIMEOUT = 20.0
-LONGEST_LINE = 1 << 28  # the observations of a hundred thousand jobs
+ANSWER_SECONDS = 20.0
+_PEER = "the node agent"
 
 
 class AgentConnection:
-    """Speaks to the agent at `path`. `start` is called when nobody answers there; it must return
-    once someone does.
+    """Speaks to the agent whose socket is at `path`. Any thread may ask.
 
-    `setting` is what the agent is configured with on every connection: how it reaches the service.
+    Args:
+        path: The agent's socket.
+        start: Called when nobody answers there; it returns once somebody does, or raises
+            TargetUnavailable.
+        settings: What the agent is configured with on every connection.
+
+    Attributes:
+        hello: What the agent said of itself last; empty before the first connection.
     """
 
-    timeout = TIMEOUT
-    longest_line = LONGEST_LINE
+    answer_seconds = ANSWER_SECONDS
+    longest_line = LONGEST_LINE  # bytes
 
-    def __init__(self, path: Path, start: Callable[[], None], setting: Mapping[str, Any]) -> None:
-        self._path, self._start, self._setting = path, start, setting
+    def __init__(self, path: Path, start: Callable[[], None], settings: Mapping[str, Any]) -> None:
+        self._path, self._start, self._settings = path, start, settings
         self._report: Report | None = None
-        self._lock = threading.Lock()  # one call is sent at a time
-        self._state = threading.Lock()  # that a connection is there, and who waits for its answers
-        self._socket: socket.socket | None = None
-        self._pending: dict[int, Future[dict[str, Any]]] = {}
-        self._next = 0
+        self._connecting = threading.Lock()  # one thread connects; who needs it waits for that
+        self._client: RpcClient | None = None
         self.hello: Mapping[str, Any] = {}
 
     @property
     def is_connected(self) -> bool:
-        """Whether there was an agent the last time that anybody looked."""
-        return self._socket is not None
+        """Whether there is a connection that is not known to be lost."""
+        client = self._client
+        return client is not None and not client.is_lost
 
     def watch(self, report: Report) -> None:
+        """Call `report` with what the agent tells from now on. Raises TargetUnavailable."""
         self._report = report
         self.ask("subscribe")
 
     def submit(self, jobs: Sequence[Job]) -> None:
+        """Give jobs to the agent. Raises TargetUnavailable."""
         self.ask("submit", jobs=[job.wire() for job in jobs])
 
     def observe(self, names: Collection[str] | None) -> dict[str, Observation]:
-        """The named jobs, or all that the agent knows."""
+        """The named jobs, or all that the agent knows. Raises TargetUnavailable."""
         answer = self.ask("observe", names=None if names is None else list(names))
-        return {name: self._read(seen) for name, seen in answer["observations"].items()}
+        return {name: self._read(record) for name, record in answer["observations"].items()}
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        """One call and its answer. Raises TargetUnavailable."""
-        with self._lock:
-            future = self._send(self._socket or self._connect(), op, fields)
-        return self._result(future, op)
+        """Make one call and return its answer. Raises TargetUnavailable."""
+        client = self._client
+        if client is None or client.is_lost:
+            client = self._connect()
+        return self._call(client, op, fields)
 
     def close(self) -> None:
-        with self._lock, suppress(OSError):  # it is closed already
-            connection = self._socket
-            if connection is not None:
-                connection.shutdown(socket.SHUT_RDWR)
+        """Close the connection; a later call makes another one."""
+        client = self._client
+        if client is not None:
+            client.close()
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> RpcClient:
+        with self._connecting:
+            if self._client is not None and not self._client.is_lost:
+                return self._client  # another thread has connected meanwhile
+            client = RpcClient(
+                self._dial_or_start(),
+                _PEER,
+                self._on_message,
+                self._on_lost,
+                longest_line=self.longest_line,
+            )
+            client.start()
+            self.hello = self._call(client, "hello", {})
+            self._call(client, "configure", self._settings)
+            if self._report is not None:
+                self._call(client, "subscribe", {})
+            self._client = client
+            return client
+
+    def _dial_or_start(self) -> socket.socket:
         try:
-            found = self._dial()
+            return self._dial()
         except OSError:
             self._start()
-            try:
-                found = self._dial()
-            except OSError as error:
-                raise TargetUnavailable(
-                    f"the node agent at {self._path} does not answer"
-                ) from error
-        self._socket = found
-        threading.Thread(
-            target=self._listen, args=(found,), name="agent-events", daemon=True
-        ).start()
-        greetings = [
-            self._send(found, "hello", {}),
-            self._send(found, "configure", dict(self._setting)),
-        ]
-        if self._report is not None:
-            greetings.append(self._send(found, "subscribe", {}))
-        self.hello = self._result(greetings[0], "hello")
-        for greeting in greetings[1:]:
-            self._result(greeting, "configure")
-        return found
+        try:
+            return self._dial()
+        except OSError as error:
+            raise TargetUnavailable(f"{_PEER} at {self._path} does not answer") from error
 
     def _dial(self) -> socket.socket:
         """A new connection. Raises OSError."""
         return _dial(self._path)
 
     def _read(self, record: Mapping[str, Any]) -> Observation:
-        """What the agent says of a job. Raises ValueError if it makes no sense."""
+        """Decode an observation. Raises ValueError if it makes no sense."""
         return Observation.of(record)
 
-    def _send(
-        self, connection: socket.socket, op: str, fields: Mapping[str, Any]
-    ) -> "Future[dict[str, Any]]":
-        future: Future[dict[str, Any]] = Future()
-        self._next += 1
-        line = json.dumps({"id": self._next, "op": op, **fields}).encode() + b"\n"
-        with self._state:
-            if self._socket is not connection:
-                raise TargetUnavailable("the node agent is gone")
-            self._pending[self._next] = future
+    def _call(self, client: RpcClient, op: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            connection.sendall(line)
-        except OSError as error:
-            self._lost(connection)
-            raise TargetUnavailable(f"the node agent is gone: {error}") from error
-        return future
+            return client.call(op, self.answer_seconds, fields)
+        except RpcFailed as error:
+            raise TargetUnavailable(f"{_PEER} at {self._path}: {error}") from error
 
-    def _listen(self, connection: socket.socket) -> None:
-        try:
-            with connection.makefile("rb") as lines:
-                while line := lines.readline(self.longest_line):
-                    self._receive(json.loads(line))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            log.info("connection to the node agent lost", exc_info=True)
-        self._lost(connection)
-
-    def _receive(self, message: dict[str, Any]) -> None:
-        if "event" in message:
-            events = message["event"] if isinstance(message["event"], list) else [message["event"]]
-            if self._report is not None:
-                self._report({seen["name"]: self._read(seen) for seen in events})
-            return
-        future = self._pending.pop(message["id"], None)
-        if future is None:
-            return
-        if message.get("ok"):
-            future.set_result(message)
-        else:
-            future.set_exception(TargetUnavailable(f"the node agent: {message.get('error')}"))
-
-    def _result(self, future: "Future[dict[str, Any]]", op: str) -> dict[str, Any]:
-        try:
-            return future.result(self.timeout)
-        except TimeoutError as error:
-            waited = f"{self.timeout:g} s"
-            raise TargetUnavailable(f"the node agent did not answer {op} in {waited}") from error
-
-    def _lost(self, connection: socket.socket) -> None:
-        """Whoever waits for an answer is told; the engine is told that something has changed."""
-        with self._state:
-            if self._socket is not connection:
-                return
-            self._socket = None
-            pending, self._pending = self._pending, {}
-        connection.close()
-        for future in pending.values():
-            if not future.done():
-                future.set_exception(TargetUnavailable("the node agent is gone"))
+    def _on_message(self, message: Mapping[str, Any]) -> None:
+        events = message["event"] if isinstance(message["event"], list) else [message["event"]]
         if self._report is not None:
+            self._report({event["name"]: self._read(event) for event in events})
+
+    def _on_lost(self, client: RpcClient) -> None:
+        """Tell who watches that anything may have changed."""
+        if self._client is client and self._report is not None:
             self._report({})
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens there."""
+    """Whether somebody listens at the socket."""
     try:
         _dial(path).close()
     except OSError:

@@ -37,7 +37,14 @@ class LaunchRefused(TargetError):
 
 
 class Target(Protocol):
-    """Where jobs run. Every verb is idempotent: the caller may crash at any line and ask again."""
+    """Where jobs run.
+
+    Every call is idempotent: the caller may crash at any line and call again.
+
+    A target takes one `launch` and one of the other calls at the same time, from two threads. A
+    launch may last as long as a container's start; the other calls answer meanwhile. A `stop` that
+    returns during a launch of the same job has either ended the job or withdrawn it.
+    """
 
     def capacity(self) -> Capacity:
         """All that the target has, in use or not, by node. Raises TargetUnavailable."""

@@ -1,9 +1,8 @@
-"""The agent's protocol on a Unix socket: lines of JSON (docs/protocol.md, section 3)."""
+"""The agent's protocol on a Unix socket: JSON-line RPC (docs/protocol.md, section 3)."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import queue
@@ -13,13 +12,14 @@ import time
 
 from dispatcher.agent.node import NodeAgent
 from dispatcher.agent.starting.shim import short_path
+from dispatcher.wire.rpc import RpcSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 log = logging.getLogger(__name__)
-LIVES_LONG = 0.1  # seconds
+ALIVE_DELAY_SECONDS = 0.1
 _PAUSE = 0.1
 
 
@@ -44,21 +44,21 @@ class AgentServer:
         finally:
             os.umask(before)
         self._listener.listen(64)
-        os.rename(making, path)  # whoever sees it there can connect
+        os.rename(making, path)  # the socket accepts connections as soon as it is seen
 
     def serve(self) -> None:
         """Answer until `close`."""
-        is_deaf = False
+        is_exhausted = False
         while not self._closed:
             try:
                 connection, _ = self._listener.accept()
             except OSError as error:
-                if not self._closed and not is_deaf:
-                    log.warning("nobody new can be heard: %s", error)
-                is_deaf = True
-                time.sleep(_PAUSE)  # until a descriptor is free: nothing tells of that
+                if not self._closed and not is_exhausted:
+                    log.warning("the agent cannot accept connections: %s", error)
+                is_exhausted = True
+                time.sleep(_PAUSE)  # until a descriptor is free; the kernel does not notify of that
                 continue
-            is_deaf = False
+            is_exhausted = False
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     @property
@@ -84,21 +84,20 @@ class AgentServer:
 
 
 class _AgentSession:
-    """One who asks. Events wait in a queue, so that one who does not read holds up nobody else."""
+    """One connected caller. A caller that does not read its events holds up nobody else."""
 
     def __init__(self, agent: NodeAgent, connection: socket.socket) -> None:
         self._agent = agent
         self._connection = connection
-        self._sending = threading.Lock()
+        self._rpc = RpcSession(connection, self._perform, expected=(KeyError, TypeError))
         self._events: queue.SimpleQueue[Optional[Dict[str, Any]]] = queue.SimpleQueue()
         self._unsubscribe: Optional[Callable[[], None]] = None
 
     def serve(self) -> None:
-        """Answer each line until the other side closes."""
+        """Answer each request until the other side closes."""
         try:
             with self._connection, self._connection.makefile("rb") as lines:
-                for line in lines:
-                    self._send(json.dumps(self._answer(line)).encode() + b"\n")
+                self._rpc.serve(lines)
         except OSError:
             return
         finally:
@@ -106,19 +105,11 @@ class _AgentSession:
                 self._unsubscribe()
                 self._events.put(None)
 
-    def _answer(self, line: bytes) -> Dict[str, Any]:
-        number = None
-        try:
-            request = json.loads(line)
-            number = request.get("id")
-            operation = _OPERATIONS.get(request.get("op"))
-            if operation is None:
-                raise ValueError(f"there is no operation {request.get('op')!r}")
-            return {"id": number, "ok": True, **(operation(self, request) or {})}
-        except Exception as error:
-            if not isinstance(error, (ValueError, KeyError, TypeError)):
-                log.exception("a request failed")
-            return {"id": number, "ok": False, "error": f"{type(error).__name__}: {error}"}
+    def _perform(self, request: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+        operation = _OPERATIONS.get(str(request.get("op")))
+        if operation is None:
+            raise ValueError(f"there is no operation {request.get('op')!r}")
+        return operation(self, request)
 
     def hello(self, _request: Mapping[str, Any]) -> Dict[str, Any]:
         return self._agent.hello()
@@ -137,7 +128,7 @@ class _AgentSession:
     def subscribe(self, _request: Mapping[str, Any]) -> None:
         if self._unsubscribe is None:
             self._unsubscribe = self._agent.subscribe(self._events.put)
-            threading.Thread(target=self._tell, daemon=True).start()
+            threading.Thread(target=self._send_events, daemon=True).start()
 
     def stop(self, request: Mapping[str, Any]) -> None:
         self._agent.stop(request["names"], float(request.get("grace", 10)))
@@ -148,48 +139,44 @@ class _AgentSession:
     def renew(self, _request: Mapping[str, Any]) -> None:
         self._agent.renew()
 
-    def _tell(self) -> None:
+    def _send_events(self) -> None:
         """Send events, as many at once as there are.
 
-        That a job lives is told a little later, and not at all if it has ended by then: whoever
-        hears has half the work with short jobs. A script that asks to be parked before that is
-        known to run by asking.
+        That a job lives is sent 0.1 s later, and not at all if the job has ended by then: that
+        halves the work of a caller that starts short jobs. A job that asks to be parked before its
+        start is known finds that the service asks for it.
         """
-        later: Dict[str, Tuple[float, Dict[str, Any]]] = {}
-        going = True
-        while going:
-            told = self._gather(later)
-            going = None not in told
-            for event in told:
+        delayed: Dict[str, Tuple[float, Dict[str, Any]]] = {}
+        is_open = True
+        while is_open:
+            events = self._gather(delayed)
+            is_open = None not in events
+            for event in events:
                 if event is not None and event["state"] == "alive":
-                    later[event["name"]] = (time.monotonic() + LIVES_LONG, event)
+                    delayed[event["name"]] = (time.monotonic() + ALIVE_DELAY_SECONDS, event)
                 elif event is not None:
-                    later.pop(event["name"], None)
+                    delayed.pop(event["name"], None)
             now = time.monotonic()
-            due = [name for name, (at, _) in later.items() if at <= now or not going]
-            lines = [event for event in told if event is not None and event["state"] != "alive"]
-            lines += [later.pop(name)[1] for name in due]
+            due = [name for name, (at, _) in delayed.items() if at <= now or not is_open]
+            ready = [event for event in events if event is not None and event["state"] != "alive"]
+            ready += [delayed.pop(name)[1] for name in due]
             try:
-                self._send("".join(json.dumps({"event": e}) + "\n" for e in lines).encode())
+                self._rpc.send(*({"event": event} for event in ready))
             except OSError:
                 return
 
     def _gather(
-        self, later: Mapping[str, Tuple[float, Dict[str, Any]]]
+        self, delayed: Mapping[str, Tuple[float, Dict[str, Any]]]
     ) -> List[Optional[Dict[str, Any]]]:
-        """The events that are there; wait for one, but not past what is due."""
-        told: List[Optional[Dict[str, Any]]] = []
-        first = min((at for at, _ in later.values()), default=None)
+        """The queued events; waits for one, but not beyond the time of a delayed one."""
+        events: List[Optional[Dict[str, Any]]] = []
+        first = min((at for at, _ in delayed.values()), default=None)
         pause = None if first is None else max(0.0, first - time.monotonic())
         with contextlib.suppress(queue.Empty):
-            told.append(self._events.get(timeout=pause))
+            events.append(self._events.get(timeout=pause))
             while True:
-                told.append(self._events.get_nowait())
-        return told
-
-    def _send(self, data: bytes) -> None:
-        with self._sending:
-            self._connection.sendall(data)
+                events.append(self._events.get_nowait())
+        return events
 
 
 _OPERATIONS: Dict[str, Callable[[_AgentSession, Mapping[str, Any]], Optional[Dict[str, Any]]]] = {

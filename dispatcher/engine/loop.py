@@ -29,7 +29,7 @@ from dispatcher.engine.audit import Audit
 from dispatcher.engine.decide import decide
 from dispatcher.engine.dispatch import dispatch
 from dispatcher.engine.inbox import Inbox
-from dispatcher.engine.leadership import supervise
+from dispatcher.engine.leadership import LEASE_SECONDS, Leadership, supervise
 from dispatcher.engine.messages import Message, RunsCommitted
 from dispatcher.engine.moves import Decision, Recorded
 from dispatcher.engine.record import record
@@ -45,8 +45,6 @@ log = logging.getLogger(__name__)
 
 LOOK = 2.0
 FEW = 2  # runs that are served without delay, however close together their messages come
-LEASE = "engine"
-LEASE_SECONDS = 10.0
 ROUNDS = 10  # of decisions in one turn, each after the commit of the one before
 
 
@@ -74,9 +72,8 @@ class Engine:
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._status, self._jobs_for = store, status, jobs_for
-        self._holder, self._clock, self._why_not, self._ticks = holder, clock, why_not, ticks
-        self._reason = ""
-        self._fence: Fence | None = None
+        self._clock, self._ticks = clock, ticks
+        self._leadership = Leadership(store, holder, clock, ticks, why_not)
         self._inbox = Inbox()
         self._view = EngineView()
         self._audit = Audit(store, self._view)
@@ -89,7 +86,7 @@ class Engine:
     @property
     def fence(self) -> Fence | None:
         """The lease under which it leads; None while it does not."""
-        return self._fence
+        return self._leadership.fence
 
     @property
     def parked(self) -> dict[str, str]:
@@ -123,7 +120,7 @@ class Engine:
 
     def _lead(self) -> None:
         """Take the lease and drive until it is lost; the view is built anew."""
-        if not self._renew():
+        if not self._leadership.renew():
             return
         self._view.clear()
         self._audit.load()
@@ -131,29 +128,13 @@ class Engine:
         while not self._stopping.is_set():
             now = self._ticks()
             if now - renewed >= LEASE_SECONDS / 4:
-                if not self._renew():
+                if not self._leadership.renew():
                     return
                 renewed = now
             if now - looked >= LOOK:
                 self._look()
                 looked = now
             self._turn(self._gather(max(0.0, looked + LOOK - self._ticks())))
-
-    def _renew(self) -> bool:
-        now = self._clock()
-
-        def work(tx: Transaction) -> tuple[int | None, str]:
-            reason = self._why_not(tx)
-            if reason:
-                return None, reason
-            return tx.leases.acquire(LEASE, self._holder, now=now, ttl=LEASE_SECONDS), ""
-
-        token, reason = self._store.write(work)
-        if reason and reason != self._reason:
-            log.warning("this service does not drive runs: %s", reason)
-        self._reason = reason
-        self._fence = None if token is None else Fence(LEASE, token)
-        return token is not None
 
     def _gather(self, seconds: float) -> list[Message]:
         return self._inbox.gather(
@@ -192,7 +173,7 @@ class Engine:
 
     def _record(self, decision: Decision, now: float) -> Recorded:
         self._own = {move.after.id: move.after.version for move in decision.moves}
-        return record(self._status, decision.moves, self._fence, now)
+        return record(self._status, decision.moves, self.fence, now)
 
     def _follow(self, decision: Decision, recorded: Recorded, news: News, acted: News) -> None:
         """Bring the view to what was recorded; what had moved meanwhile is read again."""

@@ -20,6 +20,7 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
 from dispatcher.engine.workers.live_targets import LiveTargets
+from dispatcher.server.calls import CallStore
 from dispatcher.server.home import house, settle_in
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.services import Services
@@ -94,7 +95,8 @@ class _Builder:
 def build(settings: Settings, url: str, token: str) -> House:
     """Make and join everything, and start the engine. `url` is how the service is reached."""
     store = SqlStore(settings.store_url)
-    status = StatusService(store, time.time)
+    calls = CallStore(store)  # what services write to: the caller is the actor of its events
+    status = StatusService(calls, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
     access = TokenService(
         store,
@@ -127,7 +129,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     live_targets = LiveTargets(store, _Builder(site, access.agent_token), engine.post)
     _attach_defaults(store)
     sweeper = Sweeper(store)
-    services = _services(settings, store, status, access, live_targets, sweeper, service_id)
+    services = _services(settings, store, calls, status, access, live_targets, sweeper, service_id)
     services.tracking.on_metrics(sweeper.heard)
     services.mlflow.runs.on_metrics(sweeper.heard)
     engine.start(live_targets)
@@ -138,7 +140,8 @@ def build(settings: Settings, url: str, token: str) -> House:
 
 def _services(
     settings: Settings,
-    store: SqlStore,
+    database: SqlStore,
+    store: CallStore,
     status: StatusService,
     access: TokenService,
     live_targets: LiveTargets,
@@ -146,7 +149,7 @@ def _services(
     service_id: str,
 ) -> Services:
     blobs = Blobs(settings.blobs)
-    snapshots = SnapshotService(blobs)
+    snapshots = SnapshotService(blobs, store)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, live_targets, time.time)
     submission = SubmissionService(store, catalog, snapshots, time.time)
@@ -165,7 +168,12 @@ def _services(
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
-        idempotency=Idempotency(store, time.time),
+        idempotency=Idempotency(
+            database,
+            time.time,
+            process=f"{os.getpid()}-{secrets.token_hex(4)}",
+            shared=settings.shared,
+        ),
         mlflow=Mlflow(
             MlflowExperiments(store, time.time),
             MlflowRuns(store, submission, status, time.time),

@@ -130,17 +130,41 @@ class DedicatedContainers:
     # Ending
 
     def stop(self, name: str, summary: Mapping[str, Any] | None, grace: float) -> bool:
-        """End one job, or withdraw it. Answers whether it has to be killed sooner than known."""
-        state = evidence.STATES[summary["State"]] if summary else None
-        if state is None and self._claims.get(name) is None:
+        """End a job whose name is claimed, or keep it from starting.
+
+        Args:
+            name: The job.
+            summary: What the engine listed under the name; a launch may have gone on since.
+            grace: Seconds between SIGTERM and SIGKILL.
+
+        Returns:
+            Whether the job has to be killed sooner than was known.
+        """
+        record = self._claims.get(name)
+        if record is None or record.claim not in _LIVE:
+            if summary is not None:
+                self._discard(name)
+            return False
+        state = evidence.STATES[summary["State"]] if summary else self._state_of(name)
+        if state is State.CREATED:
             self._claims.withdraw(name)
-        elif state is State.CREATED:
-            self._claims.withdraw(name)
-            self._engine.discard(name)
-            self._directories.delete(name)
+            self._discard(name)
         elif state is State.ALIVE:
             return self._end(name, grace)
         return False
+
+    def _state_of(self, name: str) -> State | None:
+        """The state of a container that may have been made after the engine listed all of them."""
+        container = self._engine.inspect(name) if self._directories.is_there(name) else None
+        if container is None or not self._launcher.is_ours(container):
+            return None
+        return evidence.STATES[container["State"]["Status"]]
+
+    def _discard(self, name: str) -> None:
+        """Remove the container of a withdrawn job, whatever it does."""
+        self._engine.discard(name)
+        if not self._launcher.is_busy_with(name):
+            self._directories.delete(name)
 
     def kill_later(self, names: Sequence[str], grace: float) -> None:
         """Kill the containers of these jobs when their time is up."""

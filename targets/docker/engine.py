@@ -93,10 +93,17 @@ class DockerEngine:
             self._api = None
 
     def _connected(self) -> docker.APIClient:
+        known = self._api
+        if known is not None:
+            return known
+        api = docker.APIClient(version="auto", **self._options)  # asks the engine: no lock is held
         with self._lock:
             if self._api is None:
-                self._api = docker.APIClient(version="auto", **self._options)
-            return self._api
+                self._api = api
+                return api
+            known = self._api
+        api.close()
+        return known
 
     def _remember(self, what: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         self._facts[what] = facts

@@ -148,6 +148,8 @@ class ContainerLauncher:
             with self._engine.calls(judged=True) as api:
                 api.start(job.name)
         except APIError as error:
+            if self._claims.claim(job.name) is not ClaimState.LAUNCHED:
+                return  # stopped meanwhile: its container is gone
             explained = self._explained(error, job)
             if isinstance(explained, LaunchRefused):
                 self._engine.discard(job.name)  # else it stays, created, to be started again

@@ -12,7 +12,6 @@ is checked.
 
 import os
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -42,14 +41,11 @@ NO_SERVICE = {"service": None}  # what its jobs say is shipped from outside
 
 
 class _ContainerAgentConnection(AgentConnection):
-    timeout = ANSWER_SECONDS
+    answer_seconds = ANSWER_SECONDS
     longest_line = LONGEST_LINE
 
     def _dial(self) -> socket.socket:
-        connection = socket_below(self._path, "agent.sock")
-        patience = struct.pack("ll", int(ANSWER_SECONDS), 0)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-        return connection
+        return socket_below(self._path, "agent.sock")
 
     def _read(self, record: Mapping[str, Any]) -> Observation:
         started = _STARTED.validate_python(record.get("started_at"))

@@ -65,7 +65,7 @@ class PooledJobs:
         """Give each job to a container, unless it was ever started; answer what went wrong."""
         errors: dict[str, TargetError] = {}
         given: dict[str, list[Job]] = defaultdict(list)
-        with self._pool.lock:
+        with self._pool.launching():
             for job in jobs:
                 try:
                     container = self._container_for(job)
@@ -254,12 +254,9 @@ class PooledJobs:
 
     def sweep(self) -> None:
         """End containers that nobody needs, and delete what is left of ended ones."""
-        for container in self._pool.everyone():
-            with self._pool.lock:
-                if not self._needed(container):
-                    self._pool.forget(container)
+        self._pool.retire(self._is_needed)
 
-    def _needed(self, container: PoolContainer) -> bool:
+    def _is_needed(self, container: PoolContainer) -> bool:
         given = [
             name for name, entry in list(self._known.items()) if entry.container == container.name
         ]

@@ -72,7 +72,9 @@ class DockerTarget:
         self._report: Report | None = None
         self._watch: EventStream | None = None
         self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="docker")
+        # Stops and removals have threads of their own: none waits behind a launch.
+        self._launch_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker-launch")
+        self._end_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker-end")
         self._build_parts(mounts, service)
         threading.Thread(target=self._keep, name="docker-keeper", daemon=True).start()
 
@@ -118,7 +120,7 @@ class DockerTarget:
         errors = dict(self._pooled.launch(pooled)) if pooled else {}
         taken = {job.name for job in pooled}
         dedicated = [job for job in jobs if job.name not in taken]
-        answers = self._all(self._launch_dedicated, dedicated)
+        answers = _each(self._launch_dedicated, dedicated, self._launch_threads)
         return errors | {
             job.name: error for job, error in zip(dedicated, answers, strict=True) if error
         }
@@ -139,12 +141,19 @@ class DockerTarget:
     def stop(self, names: Collection[str], grace: float) -> None:
         """SIGTERM now, SIGKILL after `grace` seconds; what has not started is withdrawn."""
         self._environments.forget(names)
+        for name in names:  # a launch that is under way finds the claim taken
+            self._claims.take(name, ClaimRecord(ClaimState.WITHDRAWN), durable=False)
+        self._claims.sync()
         pooled, dedicated = self._by_claim(names)
         if pooled:
             self._pooled.stop(pooled, grace)
         found = self._engine.containers(self._label) if dedicated else {}
-        news = self._all(lambda name: self._dedicated.stop(name, found.get(name), grace), dedicated)
-        due = [name for name, is_new in zip(dedicated, news, strict=True) if is_new]
+        is_sooner = _each(
+            lambda name: self._dedicated.stop(name, found.get(name), grace),
+            dedicated,
+            self._end_threads,
+        )
+        due = [name for name, is_due in zip(dedicated, is_sooner, strict=True) if is_due]
         self._dedicated.kill_later(due, grace)
 
     def remove(self, names: Collection[str]) -> None:
@@ -153,7 +162,11 @@ class DockerTarget:
         if pooled:
             self._pooled.remove(pooled)
         found = self._containers_of(dedicated)
-        self._all(lambda name: self._dedicated.remove(name, found.get(name)), dedicated)
+        _each(
+            lambda name: self._dedicated.remove(name, found.get(name)),
+            dedicated,
+            self._end_threads,
+        )
 
     def watch(self, report: Report) -> None:
         """Report what has changed: what the engine's event stream and warm agents tell."""
@@ -166,7 +179,8 @@ class DockerTarget:
         self._closed.set()
         if self._watch is not None:
             self._watch.close()
-        self._pool.shutdown(wait=False)
+        for threads in (self._launch_threads, self._end_threads):
+            threads.shutdown(wait=False)
         self._environments.close()
         self._spools.close()
         self._container_pool.close()
@@ -240,8 +254,11 @@ class DockerTarget:
                 log.exception("sweeping %s", self._config.name)
             pause = min(SWEEP_SECONDS, self._config.warm_idle_seconds / 4)
 
-    def _all(self, act: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        return [act(item) for item in items] if len(items) < 2 else list(self._pool.map(act, items))
+
+def _each(
+    act: Callable[[Any], Any], items: Sequence[Any], threads: ThreadPoolExecutor
+) -> list[Any]:
+    return [act(item) for item in items] if len(items) < 2 else list(threads.map(act, items))
 
 
 class _ClaimInUse:

@@ -26,6 +26,7 @@ from typing import Any
 
 import ray
 
+from dispatcher.wire.rpc import RpcSession
 from targets.ray import launcher, node_setup, placement_groups
 from targets.ray.cluster import Cluster
 from targets.ray.cluster_operations import ClusterOperations, Names, Record
@@ -49,21 +50,20 @@ class Bridge:
     """
 
     def __init__(self, connection: socket.socket, greeting: Mapping[str, Any]) -> None:
-        self._connection, self._greeting = connection, greeting
-        self._sending = threading.Lock()
+        self._greeting = greeting
         self._cluster: Cluster | None = None
         self._operations: ClusterOperations | None = None
         self._placement_groups: PlacementGroups | None = None
         self._connected = threading.Event()
         self._trouble = ""
-        self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="request")
+        pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="request")
+        self._rpc = RpcSession(connection, self._perform, (NodeUnavailable,), pool.submit)
 
     def serve(self, lines: Any) -> None:
         """Answer until the service is gone."""
         threading.Thread(target=self._live, name="cluster", daemon=True).start()
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
-        for line in lines:
-            self._pool.submit(self._answer, json.loads(line))
+        self._rpc.serve(lines)
 
     def _live(self) -> None:
         """Connect, and follow the cluster. Ends the process: a driver cannot connect twice."""
@@ -82,7 +82,7 @@ class Bridge:
         while True:
             time.sleep(1)
             with contextlib.suppress(OSError):
-                self._send({"beat": True})
+                self._rpc.send({"beat": True})
 
     def _connect(self) -> None:
         address = self._greeting["address"]
@@ -115,21 +115,10 @@ class Bridge:
     def _leave(self, error: BaseException) -> None:
         log.error("the bridge ends: %s", error, exc_info=error)
         with contextlib.suppress(OSError):
-            self._send({"fatal": f"{type(error).__name__}: {error}"})
+            self._rpc.send({"fatal": f"{type(error).__name__}: {error}"})
         os._exit(1)
 
-    def _answer(self, request: Mapping[str, Any]) -> None:
-        try:
-            answer = {"ok": True, **(self._do(request) or {})}
-        except NodeUnavailable as error:
-            answer = {"ok": False, "error": str(error)}
-        except Exception as error:
-            log.exception("a request failed")
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        with contextlib.suppress(OSError):
-            self._send({"id": request["id"], **answer})
-
-    def _do(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def _perform(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not self._connected.wait(0.5 if self._trouble else WAIT_SECONDS):
             raise NodeUnavailable(self._trouble or "the cluster has not let us in yet")
         assert self._cluster is not None
@@ -152,12 +141,7 @@ class Bridge:
         if self._placement_groups is not None:
             self._placement_groups.nudge()
         with contextlib.suppress(OSError):
-            self._send({"event": list(observations)})
-
-    def _send(self, message: Mapping[str, Any]) -> None:
-        line = json.dumps(message).encode() + b"\n"
-        with self._sending:
-            self._connection.sendall(line)
+            self._rpc.send({"event": list(observations)})
 
 
 def main() -> None:

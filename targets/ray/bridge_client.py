@@ -10,25 +10,24 @@ import json
 import logging
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from dispatcher.agent.folders import write_bytes
+from dispatcher.wire import rpc
+from dispatcher.wire.rpc_client import RpcClient, RpcFailed, RpcTimeout
 from targets.base import TargetUnavailable
 
 log = logging.getLogger(__name__)
 TIMEOUT = 8.5
 HUNG_AFTER = 8.0
-_SEND_TIMEOUT = struct.pack("ll", 5, 0)
+SEND_SECONDS = 5.0
 _LARGEST_LOG = 1 << 20
 LONGEST_PAUSE = 10.0
 GOOD_AFTER = 20.0
@@ -68,11 +67,7 @@ class BridgeClient:
     ) -> None:
         self._command, self._env, self._greeting = command, dict(env), dict(greeting)
         self._log, self._on_events = folder / "bridge.log", hear
-        self._lock = threading.Lock()
-        self._sending = threading.Lock()
-        self._pending: dict[int, Future[dict[str, Any]]] = {}
-        self._next = 0
-        self._socket: socket.socket | None = None
+        self._client: RpcClient | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._trouble = "the bridge is starting"
         self._last_words: str | None = None
@@ -85,23 +80,16 @@ class BridgeClient:
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """One call and its answer, within ten seconds. Raises TargetUnavailable."""
         self._is_up.wait(1.0)
-        future: Future[dict[str, Any]] = Future()
-        with self._lock:
-            connection = self._socket
-            if connection is None:
-                raise TargetUnavailable(self._trouble)
-            self._next += 1
-            number = self._next
-            self._pending[number] = future
-        line = json.dumps({"id": number, "op": op, **fields}).encode() + b"\n"
+        client = self._client
+        if client is None:
+            raise TargetUnavailable(self._trouble)
         try:
-            self._send(connection, line)
-            return future.result(TIMEOUT)
-        except TimeoutError as error:
+            return client.call(op, TIMEOUT, fields)
+        except RpcTimeout as error:
             self._end_if_hung()
             raise TargetUnavailable(f"the cluster did not answer {op} in {TIMEOUT:g} s") from error
-        finally:
-            self._pending.pop(number, None)
+        except RpcFailed as error:
+            raise TargetUnavailable(str(error)) from error
 
     def close(self) -> None:
         """Let the bridge end. Launchers and jobs go on."""
@@ -113,14 +101,6 @@ class BridgeClient:
     def pid(self) -> int | None:
         """The process id of the bridge, while there is one."""
         return None if self._process is None else self._process.pid
-
-    def _send(self, connection: socket.socket, line: bytes) -> None:
-        try:
-            with self._sending:
-                connection.sendall(line)
-        except OSError as error:  # gone, or it does not read: half a line is of no use to it
-            self._hang_up()
-            raise TargetUnavailable("the bridge is gone") from error
 
     def _end_if_hung(self) -> None:
         """A bridge beats every second, whatever its cluster does."""
@@ -146,7 +126,6 @@ class BridgeClient:
     def _serve(self) -> None:
         """Start a bridge and listen to it until it is gone."""
         ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
         with ours, theirs, _opened(self._log) as output:
             process = self._process = subprocess.Popen(
                 [*self._command, str(theirs.fileno())],
@@ -161,16 +140,13 @@ class BridgeClient:
             theirs.close()
             try:
                 ours.sendall(json.dumps(self._greeting).encode() + b"\n")
-                self._socket, self._heard_at, self._last_words = ours, time.monotonic(), None
+                self._heard_at, self._last_words = time.monotonic(), None
+                client = RpcClient(ours, "the bridge", self._receive, self._lost, SEND_SECONDS)
+                self._client = client
                 self._is_up.set()
-                self._listen(ours)
+                client.run()
             finally:
-                self._lost(process)
-
-    def _listen(self, connection: socket.socket) -> None:
-        with suppress(ConnectionError), connection.makefile("rb") as lines:
-            for line in lines:
-                self._receive(json.loads(line))
+                self._end(process)
 
     def _receive(self, message: dict[str, Any]) -> None:
         self._heard_at = time.monotonic()
@@ -178,41 +154,36 @@ class BridgeClient:
             self._on_events(message["event"])
         elif "fatal" in message:
             self._last_words = message["fatal"]
-        elif "beat" in message:
-            return
-        elif future := self._pending.pop(message["id"], None):
-            if message["ok"]:
-                future.set_result(message)
-            else:
-                future.set_exception(TargetUnavailable(message["error"]))
 
-    def _lost(self, process: subprocess.Popen[bytes]) -> None:
-        """Whoever waits for an answer is told, and that it is time to look anew."""
-        with self._lock:
-            self._socket = None
-            self._is_up.clear()
-            pending, self._pending = self._pending, {}
+    def _lost(self, _client: RpcClient) -> None:
+        """The connection is lost; its calls have failed."""
+        self._is_up.clear()
+        self._client = None
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End the process of a lost connection, and report that anything may have changed."""
+        self._is_up.clear()
+        self._client = None
         process.kill()
         process.wait()
         self._trouble = _advised(self._last_words or _last_line(self._log))
         log.log(logging.DEBUG if self._closed.is_set() else logging.WARNING, self._trouble)
-        for future in pending.values():
-            if not future.done():
-                future.set_exception(TargetUnavailable(self._trouble))
         if not self._closed.is_set():
             self._on_events([])
 
     def _hang_up(self) -> None:
-        with self._lock, suppress(OSError):
-            if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
+        client = self._client
+        if client is not None:
+            client.close()
 
 
 def command(python: str | None, folder: Path) -> list[str]:
     """What starts a bridge; its code is put into the folder."""
     source = Path(__file__).parent
     files = {f"targets/ray/{part}.py": (source / f"{part}.py").read_bytes() for part in _PARTS}
-    files |= {"targets/__init__.py": b"", "targets/ray/__init__.py": b""}
+    files["dispatcher/wire/rpc.py"] = Path(rpc.__file__).read_bytes()
+    packages = ("targets", "targets/ray", "dispatcher", "dispatcher/wire")
+    files |= {f"{package}/__init__.py": b"" for package in packages}
     files["__main__.py"] = _MAIN.encode()
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
     path = folder / f"bridge-{digest}.zip"

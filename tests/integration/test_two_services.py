@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.engine.loop import LEASE_SECONDS
+from dispatcher.engine.leadership import LEASE_SECONDS
 from dispatcher.server import run
 from tests.chaos.effects import Effects
 from tests.chaos.racing import Track

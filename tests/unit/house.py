@@ -51,7 +51,7 @@ class House:
         self.engine = Engine(store, self.status, one_job, holder, clock)
         self.targets = LiveTargets(store, kinds, self.engine.post)
         catalog = Catalog(store, self.targets, clock)
-        snapshots = SnapshotService(Blobs(f"{tmp}/blobs"))
+        snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
         self.submission = SubmissionService(store, catalog, snapshots, clock)
         self.parking = ParkingService(store, self.status, self.targets)
         for name in kinds.targets:

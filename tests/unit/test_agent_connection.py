@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,22 +33,26 @@ class Paired(AgentConnection):
     def __init__(self) -> None:
         super().__init__(Path("nowhere"), lambda: None, {})
         self.dialled: list[Watched] = []
+        self._holds = threading.Event()
 
     def _dial(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         self.dialled.append(Watched(fileno=ours.detach()))
-        threading.Thread(target=_answer, args=(theirs,), daemon=True).start()
+        threading.Thread(target=self._answer, args=(theirs,), daemon=True).start()
         return self.dialled[-1]
 
+    def holds_a_call(self) -> bool:
+        return self._holds.is_set()
 
-def _answer(connection: socket.socket) -> None:
-    with connection, connection.makefile("rwb") as lines:
-        for line in lines:
-            request = json.loads(line)
-            if request["op"] == "keep waiting":
-                continue
-            lines.write(json.dumps({"id": request["id"], "ok": True}).encode() + b"\n")
-            lines.flush()
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                if request["op"] == "keep waiting":
+                    self._holds.set()
+                    continue
+                lines.write(json.dumps({"id": request["id"], "ok": True}).encode() + b"\n")
+                lines.flush()
 
 
 @pytest.fixture
@@ -76,14 +81,24 @@ def test_a_connection_that_is_lost_while_a_call_is_sent_is_unavailable_and_made_
     assert len(agent.dialled) == 2
 
 
-def test_who_waits_for_an_answer_is_told_when_the_connection_is_lost(agent: Paired) -> None:
+def test_a_call_that_waits_fails_when_the_connection_is_lost(agent: Paired) -> None:
     [connection] = agent.dialled
-    future = agent._send(connection, "keep waiting", {})
-    agent._lost(connection)
-    with pytest.raises(TargetUnavailable):
-        future.result(5)
-    with pytest.raises(TargetUnavailable, match="gone"):
-        agent._send(connection, "hello", {})
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(agent.ask, "keep waiting")
+        until(agent.holds_a_call, "the agent has the call")
+        connection.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(TargetUnavailable, match="gone"):
+            waiting.result(5)
+    assert agent.ask("hello")["ok"]
+
+
+def test_a_call_is_answered_while_another_one_waits(agent: Paired) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(agent.ask, "keep waiting")
+        until(agent.holds_a_call, "the agent has the call")
+        assert agent.ask("hello")["ok"]
+        assert not waiting.done()
+        agent.dialled[0].shutdown(socket.SHUT_RDWR)
 
 
 def test_it_may_be_closed_after_it_was_lost(agent: Paired) -> None:

@@ -6,25 +6,60 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Holder:
-    """Who takes a lease: a process, and the house that no other process is in while it lives.
+    """Who takes a lease: a process of an instance, which is one data folder.
 
-    So whoever held a lease for the same house is gone, and its lease needs not run out. It is
-    another holder all the same: what that one has still under way is fenced off.
+    A folder has one process at a time. So the process that held a lease for the same instance is
+    gone, and its lease need not run out. The new process is another holder all the same: what the
+    earlier one has still under way is fenced off.
     """
 
-    house: str
+    instance: str
     process: str
 
     def __str__(self) -> str:
-        return f"{self.house}#{self.process}"
+        return f"{self.instance}#{self.process}"
 
-    def may_replace(self, held: str) -> bool:
-        return held.rpartition("#")[0] == self.house
+    def may_replace(self, holder: str) -> bool:
+        """Whether that holder is an earlier process of the same instance."""
+        return holder.rpartition("#")[0] == self.instance
+
+
+@dataclass(frozen=True)
+class LeaseState:
+    """A lease as it is stored. `expires`: seconds since the epoch, by its holder's clock."""
+
+    holder: str
+    token: int
+    expires: float
 
 
 class Leases(Protocol):
-    def acquire(self, name: str, holder: Holder, *, now: float, ttl: float) -> int | None:
-        """Take or renew a lease; its fencing token, or None while another house holds it."""
+    """Calls on leases, by name."""
+
+    def acquire(
+        self,
+        name: str,
+        holder: Holder,
+        *,
+        now: float,
+        ttl: float,
+        abandoned: LeaseState | None = None,
+    ) -> int | None:
+        """Take or renew a lease.
+
+        Args:
+            name: The lease.
+            holder: Who takes it.
+            now: Seconds since the epoch.
+            ttl: For how many seconds it is held.
+            abandoned: Take it although it has not run out, if this is still its state.
+
+        Returns:
+            Its fencing token; None while another instance holds it.
+        """
+
+    def state(self, name: str) -> LeaseState | None:
+        """The lease as it is stored; None if nobody ever took it."""
 
     def fenced(self, name: str, token: int) -> bool:
         """Whether a lease with this token has been taken over by another."""

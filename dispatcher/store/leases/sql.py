@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, bindparam, select, update
 
 from dispatcher.store.counters import insert_missing
-from dispatcher.store.leases.contract import Holder
+from dispatcher.store.leases.contract import Holder, LeaseState
 from dispatcher.store.leases.rows import LeaseRow
 
 LEASES = LeaseRow.__table__  # type: ignore[attr-defined]
@@ -18,13 +18,22 @@ class SqlLeases:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def acquire(self, name: str, holder: Holder, *, now: float, ttl: float) -> int | None:
+    def acquire(
+        self,
+        name: str,
+        holder: Holder,
+        *,
+        now: float,
+        ttl: float,
+        abandoned: LeaseState | None = None,
+    ) -> int | None:
         new = {"name": name, "holder": "", "token": 0, "expires": 0.0}
         self._connection.execute(insert_missing(self._connection, LEASES), [new])
         row = self._connection.execute(
             select(LEASES).where(LEASES.c.name == name).with_for_update()
         ).one()
-        if not holder.may_replace(row.holder) and row.expires > now:
+        is_free = row.expires <= now or LeaseState(row.holder, row.token, row.expires) == abandoned
+        if not holder.may_replace(row.holder) and not is_free:
             return None
         token = int(row.token) + (row.holder != str(holder))
         self._connection.execute(
@@ -33,6 +42,10 @@ class SqlLeases:
             .values(holder=str(holder), token=token, expires=now + ttl)
         )
         return int(token)
+
+    def state(self, name: str) -> LeaseState | None:
+        row = self._connection.execute(select(LEASES).where(LEASES.c.name == name)).first()
+        return None if row is None else LeaseState(row.holder, row.token, row.expires)
 
     def fenced(self, name: str, token: int) -> bool:
         held = self._connection.execute(_TOKEN, {"lease": name}).scalar()
