@@ -50,9 +50,9 @@ class House:
         holder = Holder(f"house-{time.monotonic_ns()}", "1")
         self.engine = Engine(store, self.status, one_job, holder, clock)
         self.targets = LiveTargets(store, kinds, self.engine.post)
-        catalog = Catalog(store, self.targets, clock)
+        self.catalog = Catalog(store, self.targets, clock)
         snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
-        self.submission = SubmissionService(store, catalog, snapshots, clock)
+        self.submission = SubmissionService(store, self.catalog, snapshots, clock)
         self.parking = ParkingService(store, self.status, self.targets)
         for name in kinds.targets:
             store.write(lambda tx, name=name: tx.registry.put_target(name, {"name": name}))  # type: ignore[misc]
