@@ -106,6 +106,7 @@ class FakeService:
             "version": 1,
             "terminal": False,
             "attempt": 1,
+            "submitted_by": "ada",
             "target": spec.get("target", "local"),
             "parent_id": parent,
             "interactive": interactive,
