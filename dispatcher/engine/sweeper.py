@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dispatcher.access.permissions import SERVICE_GRANT
-from dispatcher.core.errors import Conflict, DispatcherError, StoreUnavailable
+from dispatcher.core.errors import Conflict, DispatcherError, RunConflict, StoreUnavailable
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import TYPE, Cell, advance, told, trial_spec
 from dispatcher.engine.leadership import supervise
 from dispatcher.engine.sweep_book import Book, Entry, load
-from dispatcher.services.status import Fence, Fenced, StatusService
+from dispatcher.services.status import Fence, Fenced, StatusService, require_lease
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps import OURS, SweepService
 from dispatcher.services.tracking import Chunk, TrackingService
@@ -258,11 +258,20 @@ class Sweeper:
         policy = book.sweep.spec.policy.name
         self._say(book, f"{entry.id} is ended by {policy} at interval {interval}")
         tag = {f"{OURS}ended_by": f"{policy} at interval {interval}"}
-        self._parts.store.write(lambda tx: tx.labels.set_tags(entry.id, tag))
+        self._write(lambda tx: tx.labels.set_tags(entry.id, tag))
         self._cancel(entry.id)
 
     def _cancel(self, run_id: str) -> None:
-        self._parts.status.cancel(run_id)
+        self._parts.status.cancel(run_id, self._fence)
+
+    def _write(self, work: Callable[[Transaction], None]) -> None:
+        """Write, unless another process has taken over."""
+
+        def fenced(tx: Transaction) -> None:
+            require_lease(tx, self._fence)
+            work(tx)
+
+        self._parts.store.write(fenced)
 
     def _submit(self, book: Book, cells: Sequence[Cell]) -> None:
         if not cells:
@@ -276,8 +285,7 @@ class Sweeper:
         }
 
         def first(tx: Transaction) -> None:
-            if fence is not None and tx.leases.fenced(fence.name, fence.token):
-                raise Fenced(f"lease {fence.name} was taken over")
+            require_lease(tx, fence)
             tx.labels.set_tags(spec.id, tags)
 
         for run in self._parts.submission.submit(specs, SERVICE_GRANT, first):
@@ -295,9 +303,18 @@ class Sweeper:
         facts: dict[str, str | None] = {"best_metric_status": "Succeeded" if best else "NoMetric"}
         if best:
             facts |= {"score": str(best[0].best), "best_child_run_id": best[0].run.id}
-        self._parts.store.write(lambda tx: tx.labels.add_properties(book.run.id, facts))
-        self._parts.status.finish(book.run.id, None)
-        self._close(book)
+        decided_on = book.sweep
+
+        def also(tx: Transaction) -> None:
+            require_lease(tx, self._fence)
+            stored = tx.sweeps.get([book.run.id])[book.run.id]
+            if stored != decided_on:  # it was extended, or its failed trials are to be retried
+                raise RunConflict(f"sweep {book.run.id} was changed while it was to end")
+            tx.labels.add_properties(book.run.id, facts)
+            tx.sweeps.put(replace(stored, over=True))
+
+        self._parts.status.finish(book.run.id, None, also)
+        self._forget(book)
 
     def _fail(self, book: Book, code: str, error: Exception) -> None:
         """The sweep cannot go on, as when its target was detached: it ends and says why."""
@@ -307,13 +324,24 @@ class Sweeper:
         text = {"error": {"code": code, "message": str(error)}}
         for run_id in list(book.open):
             self._cancel(run_id)
-        self._parts.status.finish(book.run.id, text)
-        self._close(book)
+        self._parts.status.finish(book.run.id, text, self._put_over(book.run.id))
+        self._forget(book)
 
     def _close(self, book: Book) -> None:
         """It is over; a sweep that was canceled, too, whose trials the cancel has reached."""
-        over = replace(book.sweep, over=True)
-        self._parts.store.write(lambda tx: tx.sweeps.put(over))
+        self._parts.store.write(self._put_over(book.run.id))
+        self._forget(book)
+
+    def _put_over(self, run_id: str) -> Callable[[Transaction], None]:
+        """What marks a sweep as over, whatever was changed of it last."""
+
+        def work(tx: Transaction) -> None:
+            require_lease(tx, self._fence)
+            tx.sweeps.put(replace(tx.sweeps.get([run_id])[run_id], over=True))
+
+        return work
+
+    def _forget(self, book: Book) -> None:
         self._flush(book)
         self._books.pop(book.run.id, None)
 

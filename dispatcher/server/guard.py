@@ -23,6 +23,7 @@ from dispatcher.access.permissions import Action, Grant, Scope
 from dispatcher.access.principals import Principal
 from dispatcher.core.errors import DispatcherError, NotAllowed
 from dispatcher.server.bodies import Body, bounded
+from dispatcher.server.calls import CURRENT, CurrentCall
 from dispatcher.server.services import Services
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -47,22 +48,28 @@ class Declaration:
     Attributes:
         action: What the call does; None for a route that needs no token.
         body: How the body is read, and up to which size.
+        once: Whether doing the call twice would have a further effect (`idempotency`).
     """
 
     action: Action | None
     body: Body = Body.JSON
+    once: bool = False
 
 
-def allow(action: Action, *, body: Body = Body.JSON) -> Callable[[Endpoint], Endpoint]:
+def allow(
+    action: Action, *, body: Body = Body.JSON, once: bool = False
+) -> Callable[[Endpoint], Endpoint]:
     """Declare what a route does.
 
     Args:
         action: The action; the table of permissions says who may do it.
         body: How the body is read, and up to which size; the default is JSON of at most 1 MiB.
+        once: Whether doing the call twice would have a further effect, as registering a next
+            version has.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, DECLARED, Declaration(action, body))
+        setattr(endpoint, DECLARED, Declaration(action, body, once))
         return endpoint
 
     return declare
@@ -99,8 +106,9 @@ class GuardedRoute(APIRoute):
                 caller = await identify(services, request)
                 request.state.grant = permissions.grant(caller, declaration.action)
                 await _check_path(services, request)
+                CURRENT.set(CurrentCall(caller.actor))
             request = await bounded(request, declaration.body)
-            return await services.idempotency.carry_out(request, handle)
+            return await services.idempotency.carry_out(request, handle, once=declaration.once)
 
         return guarded
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
@@ -26,6 +27,7 @@ class Services:
 
     store: Store
     access: TokenService
+    secrets: SecretStore
     status: StatusService
     submission: SubmissionService
     sweeps: SweepService

@@ -9,6 +9,7 @@ from dispatcher.core.jobs import State
 from dispatcher.core.requests import default_gpus, request_of
 from dispatcher.core.scheduling import Capacity, place
 from dispatcher.core.spec import RunSpec
+from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.runs.contract import RunQuery
@@ -55,6 +56,9 @@ class Catalog:
         self._store = store
         self._targets = targets
         self._clock = clock
+        self._config_changes = 0
+        self._configs_read: dict[str, dict[str, Any]] | None = None
+        store.subscribe(self._committed)
 
     def targets(self) -> dict[str, dict[str, Any]]:
         """All targets by name, without their secrets."""
@@ -103,8 +107,19 @@ class Catalog:
         self._targets.changed()
 
     def configs(self) -> dict[str, dict[str, Any]]:
-        """The stored configurations of all targets, by name."""
-        return self._store.read(lambda tx: tx.registry.targets())
+        """The stored configurations of all targets, by name; read again after each change."""
+        if self._configs_read is not None:
+            return self._configs_read
+        changes = self._config_changes
+        configs = self._store.read(lambda tx: tx.registry.targets())
+        if changes == self._config_changes:
+            self._configs_read = configs
+        return configs
+
+    def _committed(self, commit: Commit) -> None:
+        if any(event.kind.startswith("target.") for event in commit.events):
+            self._config_changes += 1
+            self._configs_read = None
 
     def complete(
         self, specs: Sequence[RunSpec], configs: Mapping[str, Mapping[str, Any]]

@@ -5,7 +5,7 @@ Where that is not possible (lending is off at its target, or what its children n
 holds), a wait that can never end is refused at once, with the cycle named.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,12 @@ from dispatcher.core.errors import Conflict, WaitCycle
 from dispatcher.core.lifecycle import Run, Slot, SlotLent, SlotTaken, SlotWanted, Status, WaitNoted
 from dispatcher.core.reconciliation import NOT_STARTED
 from dispatcher.core.requests import held_request, queued_request
-from dispatcher.core.scheduling import Capacity, ResourceRequest
+from dispatcher.core.scheduling import Capacity, ResourceRequest, Share
+from dispatcher.core.sweeps import TYPE as SWEEP_TYPE
 from dispatcher.core.waiting import Party, never_ending
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.services.status import StatusService
 from dispatcher.store.contract import Store, Transaction
-from dispatcher.store.runs.contract import RunQuery
 
 
 class ParkingService:
@@ -69,24 +69,22 @@ class ParkingService:
             below = {other for run in found.values() for other in run.waits_for}
             frontier = below - runs.keys()
         for run_id in set(waits_for) & runs.keys():
-            runs.update(
-                (r.id, r)
-                for r in tx.runs.query(RunQuery(parent=run_id, limit=100))
-                if not r.terminal
-            )
+            runs.update((run.id, run) for run in tx.runs.open_below(run_id))
         parties = {
-            run.id: _party(run, starts=not self._may_be_in_line(run))
+            run.id: _party(run, starts=not self._may_be_prefetched(run))
             for run in runs.values()
             if not run.spec.interactive
         }
+        sweeps = [run for run in runs.values() if run.spec.type == SWEEP_TYPE]
+        parties.update((sweep.id, _sweep_party(sweep, runs.values())) for sweep in sweeps)
         mine = held_request(waiter) if not lends else _lent(waiter)
         parties[waiter.id] = Party(queued_request(waiter), waiter.placement, mine, tuple(waits_for))
         names = {party.request.target for party in parties.values()}
         known = {name: self._targets.capacity(name) for name in names}
         return parties, {name: capacity for name, capacity in known.items() if capacity is not None}
 
-    def _may_be_in_line(self, run: Run) -> bool:
-        """Whether it may have been placed ahead, so that it is no nearer to its start for that."""
+    def _may_be_prefetched(self, run: Run) -> bool:
+        """Whether it may have been placed ahead of its turn: it is no nearer to a start by that."""
         present = self._targets.present(run.spec.target)
         return run.status in NOT_STARTED and present is not None and present.has_admission_queue
 
@@ -94,6 +92,12 @@ class ParkingService:
 def _party(run: Run, *, starts: bool) -> Party:
     placed = run.placement if run.holds and starts else ()
     return Party(queued_request(run), placed, held_request(run), run.waits_for)
+
+
+def _sweep_party(sweep: Run, runs: Iterable[Run]) -> Party:
+    """A sweep holds nothing, and ends when its trials have ended."""
+    trials = tuple(run.id for run in runs if run.spec.parent_id == sweep.id)
+    return Party(queued_request(sweep), (Share(""),), None, trials)
 
 
 def _lent(run: Run) -> ResourceRequest | None:

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from dispatcher.core.errors import InvalidSpec, LimitExceeded, SnapshotNotFound
+from dispatcher.access.permissions import Grant, Scope
+from dispatcher.core.errors import InvalidSpec, LimitExceeded, NotAllowed, SnapshotNotFound
 from dispatcher.core.spec import Digest, clean
 from dispatcher.store.content.blobs import Blobs
+from dispatcher.store.contract import Store
 
 MAX_FILES = 200_000
 MAX_BYTES = 64 << 30
@@ -55,8 +57,26 @@ class Manifest(BaseModel):
 class SnapshotService:
     """Keeps snapshots; the manifest itself is a blob under the snapshot's id."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, store: Store) -> None:
         self._blobs = blobs
+        self._store = store
+
+    def require_readable(self, snapshot_id: str, caller: Grant) -> None:
+        """Raise unless the caller may read a snapshot.
+
+        A user may read any. A run may read one that a run which it may read starts or builds from;
+        an agent one of a run on its target. Knowing the id alone is not enough for these.
+
+        Raises:
+            SnapshotNotFound: There is none of that id.
+            NotAllowed: No such run uses it.
+        """
+        self.require([snapshot_id])
+        if caller.principal.is_person:
+            return
+        target = caller.principal.name if caller.scope is Scope.OWN_HOST else None
+        if not self._store.read(lambda tx: tx.runs.using_snapshot(snapshot_id, target)):
+            raise NotAllowed(f"no run whose files {caller.principal} may read has that snapshot")
 
     def begin(self, manifest: Manifest) -> tuple[str, list[str]]:
         """The snapshot's id, and which contents are still missing; it is there once none is."""

@@ -42,6 +42,15 @@ class Fenced(Exception):
     """Another engine has taken over; this one must stop writing."""
 
 
+Also = Callable[[Transaction], None]  # further changes of the same commit
+
+
+def require_lease(tx: Transaction, fence: Fence | None) -> None:
+    """Raise Fenced if another engine has taken over the lease."""
+    if fence is not None and tx.leases.fenced(fence.name, fence.token):
+        raise Fenced(f"lease {fence.name} was taken over")
+
+
 class StatusService:
     """Reads and records runs."""
 
@@ -56,15 +65,26 @@ class StatusService:
     def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
         return self._store.read(lambda tx: tx.runs.get(ids))
 
-    def record(self, run_id: str, event: Event) -> Run:
+    def record(self, run_id: str, event: Event, also: Also | None = None) -> Run:
         """Record one event. On a run that has ended it changes nothing.
 
-        Raises IllegalTransition, RunNotFound.
+        Args:
+            run_id: The run.
+            event: What has happened to it.
+            also: Done in the same commit, once the run is locked and known not to have ended.
+
+        Raises:
+            IllegalTransition: The event cannot happen now.
+            RunNotFound: There is no run of that id.
         """
 
         def work(tx: Transaction) -> Run:
             run = _the(tx.runs.get([run_id], lock=True), run_id)
-            return run if run.terminal else _apply(tx, run, (event,), self._clock())
+            if run.terminal:
+                return run
+            if also is not None:
+                also(tx)
+            return _apply(tx, run, (event,), self._clock())
 
         return self._store.write(work)
 
@@ -72,8 +92,7 @@ class StatusService:
         """RunDocument many moves in one commit; answers the runs that had moved meanwhile."""
 
         def work(tx: Transaction) -> set[str]:
-            if fence is not None and tx.leases.fenced(fence.name, fence.token):
-                raise Fenced(f"lease {fence.name} was taken over")
+            require_lease(tx, fence)
             lost = tx.runs.save(moves)
             for move in moves:
                 if move.after.id not in lost and _fell(move.before, move.after):
@@ -82,12 +101,13 @@ class StatusService:
 
         return self._store.write(work)
 
-    def cancel(self, run_id: str) -> Run:
+    def cancel(self, run_id: str, fence: Fence | None = None) -> Run:
         """Ask for the run and all below it to be canceled, in one commit: after it none of them
         starts.
         """
 
         def work(tx: Transaction) -> Run:
+            require_lease(tx, fence)
             run = _the(tx.runs.get([run_id], lock=True), run_id)
             now = self._clock()
             below = [r.id for r in tx.runs.open_below(run_id)]
@@ -119,10 +139,10 @@ class StatusService:
 
         return self._store.write(work)
 
-    def finish(self, run_id: str, error: Mapping[str, Any] | None) -> Run:
+    def finish(self, run_id: str, error: Mapping[str, Any] | None, also: Also | None = None) -> Run:
         """The driver of a run says that it has completed (no error) or failed."""
         now = self._clock()
-        return self.record(run_id, Completed(now) if error is None else Failed(now, error))
+        return self.record(run_id, Completed(now) if error is None else Failed(now, error), also)
 
     def note_error(self, run_id: str, error: Mapping[str, Any]) -> Run:
         """Keep what a script says of its failure; its status follows its exit code."""

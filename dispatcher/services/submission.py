@@ -6,12 +6,14 @@ target lacks, a snapshot that was not uploaded. The child of a run that is being
 refused, so that a cancel leaves nothing behind.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from dispatcher.access.isolation import check_accepts
 from dispatcher.access.permissions import Grant
 from dispatcher.access.principals import Kind, Principal
+from dispatcher.access.secrets import SecretNotFound, SecretStore
 from dispatcher.core.errors import (
+    DispatcherError,
     InvalidSpec,
     KeyConflict,
     LimitExceeded,
@@ -33,11 +35,17 @@ class SubmissionService:
     """Takes run specs, answers runs."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, snapshots: SnapshotService, clock: Callable[[], float]
+        self,
+        store: Store,
+        catalog: Catalog,
+        snapshots: SnapshotService,
+        secrets: SecretStore,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._catalog = catalog
         self._snapshots = snapshots
+        self._secrets = secrets
         self._clock = clock
 
     def submit(
@@ -55,14 +63,30 @@ class SubmissionService:
         """
         if len(specs) > MAX_BATCH:
             raise LimitExceeded(f"runs: {len(specs)} in one call; at most {MAX_BATCH}")
-        specs = self._possible(specs, caller)
+        try:
+            completed = self._possible(specs, caller)
+        except DispatcherError:
+            runs = self._all_there(specs, caller)
+            if runs is None:
+                raise
+            return runs  # what was possible when they were accepted need not be possible now
+        open_gpus = {spec.id for spec in specs if spec.gpus is None}
 
         def work(tx: Transaction) -> list[Run]:
             if first is not None:
                 first(tx)
-            return self.add(tx, specs, caller)
+            return self.add(tx, completed, caller, open_gpus=open_gpus)
 
         return self._store.write(work)
+
+    def _all_there(self, specs: Sequence[RunSpec], caller: Grant) -> list[Run] | None:
+        """The runs of these specs, if all were accepted already and are the caller's; else None."""
+        runs = self._store.read(lambda tx: tx.runs.get([spec.id for spec in specs]))
+        if any(s.id not in runs or not _is_same(runs[s.id].spec, s, s.gpus is None) for s in specs):
+            return None
+        if not all(caller.covers(run) for run in runs.values()):
+            return None
+        return [runs[spec.id] for spec in specs]
 
     def check(self, spec: RunSpec, caller: Grant) -> None:
         """Refuse what could not be accepted, without accepting it."""
@@ -74,7 +98,17 @@ class SubmissionService:
         for target in {spec.target for spec in completed if not spec.interactive}:
             check_accepts(caller.principal, target, configs)
         self._check_outside(completed)
+        self._check_secrets(completed)
         return completed
+
+    def _check_secrets(self, specs: Sequence[RunSpec]) -> None:
+        """Refuse a variable that refers to a secret which is not there."""
+        for spec in specs:
+            for variable, value in spec.environment_variables.items():
+                try:
+                    self._secrets.require(value)
+                except SecretNotFound as error:
+                    raise InvalidSpec(f"environment_variables.{variable}: {error}") from error
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
         self._snapshots.require({spec.snapshot for spec in specs if spec.snapshot})
@@ -85,13 +119,20 @@ class SubmissionService:
                 raise InvalidSpec(f"run {spec.id}: script {spec.script!r} needs a snapshot")
 
     def add(
-        self, tx: Transaction, specs: Sequence[RunSpec], caller: Grant, now: float | None = None
+        self,
+        tx: Transaction,
+        specs: Sequence[RunSpec],
+        caller: Grant,
+        now: float | None = None,
+        open_gpus: Collection[str] = (),
     ) -> list[Run]:
         """Accept specs that are known to be possible, as created `now` or at another moment.
 
+        `open_gpus`: ids of specs that did not say how many GPUs they want.
+
         Raises NotAllowed for a run that is not below a run that the caller's grant covers.
         """
-        there = self._there(tx, specs)
+        there = self._there(tx, specs, open_gpus)
         parents = self._parents(tx, specs, caller)
         now = self._clock() if now is None else now
         new: dict[str, Run] = {}
@@ -112,12 +153,14 @@ class SubmissionService:
         )
         return [there.get(spec.id) or stored[spec.id] for spec in specs]
 
-    def _there(self, tx: Transaction, specs: Sequence[RunSpec]) -> dict[str, Run]:
+    def _there(
+        self, tx: Transaction, specs: Sequence[RunSpec], open_gpus: Collection[str]
+    ) -> dict[str, Run]:
         """Runs that an earlier try of this call, or an earlier attempt of the parent, has made."""
         found = tx.runs.get([spec.id for spec in specs])
         for spec in specs:
             known = found.get(spec.id)
-            if known is not None and known.spec != spec:
+            if known and not _is_same(known.spec, spec, spec.id in open_gpus):
                 raise RunConflict(f"run {spec.id!r} is there already, with another content")
         keys: dict[str, list[str]] = {}
         for spec in specs:
@@ -166,3 +209,13 @@ def _same(known: Run, spec: RunSpec) -> Run:
             "was submitted with another configuration"
         )
     return known
+
+
+def _is_same(known: RunSpec, spec: RunSpec, gpus_are_open: bool) -> bool:
+    """Whether a repeated spec asks for what was accepted.
+
+    GPUs that it leaves open were filled in from the target's capacity at that time.
+    """
+    if gpus_are_open and known.gpus != spec.gpus:
+        spec = spec.model_copy(update={"gpus": known.gpus})
+    return known == spec

@@ -205,8 +205,11 @@ class SweepService:
 
     def _change(self, run_id: str, change: Callable[[Sweep], Sweep]) -> Sweep:
         def work(tx: Transaction) -> Sweep:
+            # The run is locked before its sweep is read: the sweeper may be about to end it.
+            run = tx.runs.get([run_id], lock=True).get(run_id)
             sweep = _the(tx.sweeps.get([run_id]), run_id)
-            run = tx.runs.get([run_id], lock=True)[run_id]
+            if run is None:
+                raise RunNotFound(run_id)
             if run.terminal:
                 raise RunConflict(
                     f"sweep {run_id!r} is {run.status}, and what has ended stays so: submit "

@@ -15,12 +15,14 @@ from dispatcher.store.commits import Subscriber
 from dispatcher.store.documents.contract import Documents, Params
 from dispatcher.store.environments.contract import Environments
 from dispatcher.store.events.contract import SERVICE, Events
+from dispatcher.store.idempotency.contract import IdempotencyKeys
 from dispatcher.store.labels.contract import Labels
 from dispatcher.store.leases.contract import Leases
 from dispatcher.store.metrics.contract import Metrics
 from dispatcher.store.registry.contract import Registry
 from dispatcher.store.runs.contract import Runs
 from dispatcher.store.sweeps.contract import Sweeps
+from dispatcher.store.tokens.contract import Tokens
 
 T = TypeVar("T")
 
@@ -48,6 +50,10 @@ class Transaction(Protocol):
     def leases(self) -> Leases: ...
     @property
     def sweeps(self) -> Sweeps: ...
+    @property
+    def idempotency(self) -> IdempotencyKeys: ...
+    @property
+    def tokens(self) -> Tokens: ...
     @property
     def environments(self) -> Environments: ...
 

@@ -12,6 +12,7 @@ from dispatcher.store.environments.memory import MemoryEnvironments
 from dispatcher.store.events.contract import SERVICE, NewEvent, numbered
 from dispatcher.store.events.memory import MemoryEvents
 from dispatcher.store.events.reading import read_commit
+from dispatcher.store.idempotency.memory import MemoryIdempotencyKeys
 from dispatcher.store.labels.memory import MemoryLabels
 from dispatcher.store.leases.memory import MemoryLeases
 from dispatcher.store.memory_state import State
@@ -19,6 +20,7 @@ from dispatcher.store.metrics.memory import MemoryMetrics
 from dispatcher.store.registry.memory import MemoryRegistry
 from dispatcher.store.runs.memory import MemoryRuns
 from dispatcher.store.sweeps.memory import MemorySweeps
+from dispatcher.store.tokens.memory import MemoryTokens
 
 T = TypeVar("T")
 
@@ -81,4 +83,6 @@ class MemoryTransaction:
         self.registry = MemoryRegistry(state, self.events)
         self.leases = MemoryLeases(state)
         self.sweeps = MemorySweeps(state, self.events)
+        self.idempotency = MemoryIdempotencyKeys(state)
+        self.tokens = MemoryTokens(state, self.events)
         self.environments = MemoryEnvironments(state, self.events)

@@ -10,8 +10,10 @@ from dispatcher.store.artifacts.contract import Artifact
 from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.environments.contract import RegisteredEnvironment
 from dispatcher.store.events.contract import RecordedEvent
+from dispatcher.store.idempotency.contract import KeyedCall
 from dispatcher.store.metrics.contract import Point
 from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.tokens.contract import StoredToken
 
 Pairs = dict[str, str | None]
 
@@ -32,7 +34,8 @@ class State:
     experiments: dict[str, Experiment] = field(default_factory=dict)
     environments: dict[tuple[str, int], RegisteredEnvironment] = field(default_factory=dict)
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    answers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    keyed_calls: dict[str, KeyedCall] = field(default_factory=dict)
+    tokens: dict[str, StoredToken] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
     leases: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     sweeps: dict[str, Sweep] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from dispatcher.store.environments.sql import SqlEnvironments
 from dispatcher.store.events.contract import SERVICE, NewEvent
 from dispatcher.store.events.reading import read_commit
 from dispatcher.store.events.sql import SqlEvents
+from dispatcher.store.idempotency.sql import SqlIdempotencyKeys
 from dispatcher.store.labels.sql import SqlLabels
 from dispatcher.store.leases.sql import SqlLeases
 from dispatcher.store.metrics.sql import SqlMetrics
@@ -27,6 +28,7 @@ from dispatcher.store.notifications import NotificationListener
 from dispatcher.store.registry.sql import SqlRegistry
 from dispatcher.store.runs.sql import SqlRuns
 from dispatcher.store.sweeps.sql import SqlSweeps
+from dispatcher.store.tokens.sql import SqlTokens
 from dispatcher.store.writer import Writer
 
 T = TypeVar("T")
@@ -48,6 +50,8 @@ class SqlTransaction:
         self.registry = SqlRegistry(connection, self.events)
         self.leases = SqlLeases(connection)
         self.sweeps = SqlSweeps(connection, self.events)
+        self.idempotency = SqlIdempotencyKeys(connection)
+        self.tokens = SqlTokens(connection, self.events)
         self.environments = SqlEnvironments(connection, self.events)
 
 

@@ -17,6 +17,7 @@ from dispatcher.store.contract import Store
 from dispatcher.store.documents.testing import DocumentContract
 from dispatcher.store.environments.testing import EnvironmentContract
 from dispatcher.store.events.testing import EventContract
+from dispatcher.store.idempotency.testing import IdempotencyContract
 from dispatcher.store.labels.testing import LabelContract
 from dispatcher.store.leases.testing import LeaseContract
 from dispatcher.store.metrics.testing import MetricsContract
@@ -24,6 +25,7 @@ from dispatcher.store.registry.testing import RegistryContract
 from dispatcher.store.runs.search_testing import SearchContract
 from dispatcher.store.runs.testing import RunContract, add, change, make
 from dispatcher.store.sweeps.testing import SweepContract
+from dispatcher.store.tokens.testing import TokenContract
 
 
 class TransactionContract:
@@ -74,5 +76,7 @@ class StoreContract(
     EventContract,
     SweepContract,
     LeaseContract,
+    IdempotencyContract,
+    TokenContract,
 ):
     """All that a store keeps."""

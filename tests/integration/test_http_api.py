@@ -1,6 +1,7 @@
 """The HTTP face of a real service: who may do what, and what a repetition does."""
 
 import hashlib
+import json
 import threading
 import time
 from typing import Any
@@ -127,6 +128,94 @@ def test_a_run_names_who_submitted_its_tree_and_not_who_reads_it(
     hers = {"Authorization": f"Bearer {house.services.access.run_token('of-ada', 1)}"}
     [child] = submit(api, spec("of-ada-below", parent_id="of-ada"), headers=hers)
     assert child["submitted_by"] == "ada"
+
+
+def _of_run(house: House, name: str, person: str = "") -> dict[str, Any]:
+    """What a run sends that a user has submitted."""
+    submitter = Principal(Kind.USER, person, Role.CONTRIBUTOR) if person else None
+    principal = submitter or house.services.access.owner
+    grant = Grant(principal, Action.SUBMIT_RUNS, Scope.ANY)
+    house.services.submission.submit([RunSpec(**spec(name))], grant)
+    token = house.services.access.run_token(name, 1)
+    return {"headers": {"Authorization": f"Bearer {token}"}}
+
+
+def _environment(api: TestClient, name: str, variables: str, **caller: Any) -> dict[str, Any]:
+    body = {"name": name, "definition": {"environmentVariables": {"A": variables}}}
+    answer = api.post("/environments", json=body, **caller)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_no_run_changes_the_latest_version_of_an_environment_of_a_user(
+    api: TestClient, house: House
+) -> None:
+    _environment(api, "shared", "1")
+    run = _of_run(house, "registers")
+    made = _environment(api, "shared", "evil", **run)
+    assert (made["version"], made["registered_by"]) == ("2", "run:registers")
+    assert made["counts_as_latest"] is False
+    assert api.get("/environments/shared").json()["version"] == "1"
+    [listed] = [e for e in api.get("/environments").json()["environments"] if e["name"] == "shared"]
+    assert listed["version"] == "1"
+    by_number = api.get("/environments/shared/versions/2").json()
+    assert by_number["definition"]["environmentVariables"] == {"A": "evil"}
+    assert _environment(api, "shared", "3")["version"] == "3"
+    assert api.get("/environments/shared").json()["version"] == "3"
+
+
+def test_runs_move_the_latest_version_of_a_name_that_a_run_of_the_same_user_made(
+    api: TestClient, house: House
+) -> None:
+    _environment(api, "of-runs", "1", **_of_run(house, "first-of-ada", "ada"))
+    _environment(api, "of-runs", "2", **_of_run(house, "second-of-ada", "ada"))
+    assert api.get("/environments/of-runs").json()["version"] == "2"
+    _environment(api, "of-runs", "3", **_of_run(house, "of-bob", "bob"))
+    assert api.get("/environments/of-runs").json()["version"] == "2"
+
+
+def test_a_run_of_another_user_does_not_change_the_latest_version_of_a_model(
+    api: TestClient, house: House
+) -> None:
+    def register(run: str, person: str) -> dict[str, Any]:
+        caller = _of_run(house, run, person)
+        at = f"http://test/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/m"
+        assert api.put(at, content=b"x", **caller).status_code == 200
+        answer = api.post(f"/runs/{run}/models", json={"name": "fruit", "path": "m"}, **caller)
+        assert answer.status_code == 200, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    assert register("fruit-1", "ada")["counts_as_latest"] is True
+    assert register("fruit-2", "ada")["counts_as_latest"] is True
+    other = register("fruit-3", "bob")
+    assert (other["version"], other["counts_as_latest"]) == (3, False)
+    assert other["registered_by"] == "run:fruit-3"
+
+
+def test_a_run_reads_the_snapshot_of_a_run_and_an_agent_those_of_its_target(
+    api: TestClient, house: House
+) -> None:
+    def upload(content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        header = json.dumps({"sha256": digest, "size": len(content)}).encode() + b"\n"
+        assert api.post("/blobs", content=header + content).status_code == 200
+        manifest = {"files": [["a.py", 0o644, len(content), digest]]}
+        return str(api.post("/snapshots", json=manifest).json()["id"])
+
+    used, unused = upload(b"used"), upload(b"of no run")
+    submit(api, spec("has-snapshot", snapshot=used, target="still"))
+    run = _of_run(house, "reads-snapshots")
+    tokens = house.services.access
+    here = {"headers": {"Authorization": f"Bearer {tokens.agent_token('still')}"}}
+    there = {"headers": {"Authorization": f"Bearer {tokens.agent_token('other')}"}}
+    for path in ("", "/archive"):
+        for caller, expected in ((run, 200), (here, 200), (there, 403), ({}, 200)):
+            assert api.get(f"/snapshots/{used}{path}", **caller).status_code == expected
+        for caller, expected in ((run, 403), (here, 403), ({}, 200)):
+            assert api.get(f"/snapshots/{unused}{path}", **caller).status_code == expected
+        assert api.get(f"/snapshots/{'0' * 64}{path}", **run).status_code == 404
 
 
 # What a repetition does

@@ -18,7 +18,7 @@ router = guarded_router(prefix="/experiments")
 
 
 @router.post("/create")
-@allow(Action.CREATE_EXPERIMENTS)
+@allow(Action.CREATE_EXPERIMENTS, once=True)
 def create_experiment(body: bodies.CreateExperiment, services: S) -> Response:
     """Artifacts lie where the service keeps them: another place for them is refused."""
     if body.artifact_location and not body.artifact_location.startswith("mlflow-artifacts:"):

@@ -17,7 +17,7 @@ router = guarded_router(prefix="/runs")
 
 
 @router.post("/log-batch")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH)
+@allow(Action.CHANGE_RUNS, body=Body.BATCH, once=True)
 def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
     """Log metrics, params and tags, all or none."""
     services.mlflow.runs.log(
@@ -31,7 +31,7 @@ def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
 
 
 @router.post("/log-metric")
-@allow(Action.CHANGE_RUNS)
+@allow(Action.CHANGE_RUNS, once=True)
 def log_metric(body: bodies.LogMetric, services: S, caller: Caller) -> Response:
     metric = (body.key, body.value, body.timestamp / 1000, body.step)
     services.mlflow.runs.log(caller, body.run, metrics=[metric])

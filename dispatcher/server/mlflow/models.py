@@ -17,7 +17,7 @@ router = guarded_router(prefix="/logged-models")
 
 
 @router.post("")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH)
+@allow(Action.CHANGE_RUNS, body=Body.BATCH, once=True)
 def create_model(body: bodies.CreateModel, services: S, caller: Caller) -> Response:
     """Announce a model of a run; its files come through the proxy."""
     new = NewModel(

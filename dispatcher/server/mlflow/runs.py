@@ -31,7 +31,7 @@ MAX_PAGE = 1_000_000
 
 
 @router.post("/runs/create")
-@allow(Action.SUBMIT_RUNS)
+@allow(Action.SUBMIT_RUNS, once=True)
 def create_run(body: bodies.CreateRun, services: S, caller: Caller) -> Response:
     """Start a run that its client drives; one that a run starts is below that run."""
     tags = {tag.key: tag.value for tag in body.tags}

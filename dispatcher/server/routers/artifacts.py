@@ -113,10 +113,10 @@ def download_artifact(
 
 
 @router.post("/runs/{run_id}/models")
-@allow(Action.REGISTER_MODELS)
-def register_model(run_id: str, body: ModelBody, services: S) -> dict[str, Any]:
+@allow(Action.REGISTER_MODELS, once=True)
+def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> dict[str, Any]:
     """Give files of a run a model's name, and the version that comes next for it."""
-    return services.models.register(run_id, body.model_dump(exclude_none=True))
+    return services.models.register(run_id, body.model_dump(exclude_none=True), caller)
 
 
 @router.get("/models")

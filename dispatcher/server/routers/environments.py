@@ -6,7 +6,7 @@ from fastapi import Path, Query, status
 
 from dispatcher.access.permissions import Action
 from dispatcher.server.bodies import Body
-from dispatcher.server.deps import S
+from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import EnvironmentBody, moment
 from dispatcher.store.environments.contract import RegisteredEnvironment
@@ -17,9 +17,9 @@ Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 @router.post("/environments", status_code=status.HTTP_201_CREATED)
 @allow(Action.REGISTER_ENVIRONMENTS, body=Body.BATCH)
-def register_environment(body: EnvironmentBody, services: S) -> dict[str, Any]:
+def register_environment(body: EnvironmentBody, services: S, caller: Caller) -> dict[str, Any]:
     """Register an environment; unchanged, it keeps the version that it has."""
-    return _view(services.environments.register(body.name, body.definition))
+    return _view(services.environments.register(body.name, body.definition, caller))
 
 
 @router.get("/environments")
@@ -51,5 +51,7 @@ def _view(environment: RegisteredEnvironment) -> dict[str, Any]:
         "name": environment.name,
         "version": str(environment.version),
         "created_at": moment(environment.created_at),
+        "registered_by": environment.registered_by,
+        "counts_as_latest": environment.moves_latest,
         "definition": dict(environment.definition),
     }

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dispatcher.access.permissions import Action
 from dispatcher.server.bodies import Body, read_body
-from dispatcher.server.deps import S
+from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RAW_BODY, TAR
 from dispatcher.server.frames import field, frames
 from dispatcher.server.guard import allow, guarded_router
@@ -43,14 +43,17 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
 
 @router.get("/snapshots/{snapshot_id}")
 @allow(Action.READ_SNAPSHOTS)
-def read_snapshot(snapshot_id: str, services: S) -> dict[str, Any]:
+def read_snapshot(snapshot_id: str, services: S, caller: Caller) -> dict[str, Any]:
+    """What a snapshot holds."""
+    services.snapshots.require_readable(snapshot_id, caller)
     return services.snapshots.manifest(snapshot_id)
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
 @allow(Action.READ_SNAPSHOTS)
-def read_archive(snapshot_id: str, services: S) -> StreamingResponse:
+def read_archive(snapshot_id: str, services: S, caller: Caller) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
+    services.snapshots.require_readable(snapshot_id, caller)
     services.snapshots.manifest(snapshot_id)  # before the first byte: 404 is still possible
     return StreamingResponse(
         services.snapshots.archive(snapshot_id), media_type="application/x-tar"

@@ -93,7 +93,7 @@ def resume_sweep(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/extend")
-@allow(Action.CHANGE_RUNS)
+@allow(Action.CHANGE_RUNS, once=True)
 def extend_sweep(run_id: str, body: ExtendBody, services: S) -> dict[str, Any]:
     """Let it make so many trials more. 409 if it has ended."""
     run = services.status.get(run_id)
@@ -101,7 +101,7 @@ def extend_sweep(run_id: str, body: ExtendBody, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/retry")
-@allow(Action.CHANGE_RUNS)
+@allow(Action.CHANGE_RUNS, once=True)
 def retry_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Try its failed trials once more. 409 if it has ended."""
     run = services.status.get(run_id)

@@ -23,11 +23,16 @@ class MemoryEnvironments:
 
     def find(self, name: str, version: int | None = None) -> RegisteredEnvironment | None:
         found = self.versions(name)
-        return next((each for each in found if version in (None, each.version)), None)
+        if version is None:
+            return next((each for each in found if each.moves_latest), None)
+        return next((each for each in found if each.version == version), None)
+
+    def last(self, name: str) -> RegisteredEnvironment | None:
+        return next(iter(self.versions(name)), None)
 
     def latest(self) -> list[RegisteredEnvironment]:
         names = sorted({name for name, _ in self._state.environments})
-        return [self.versions(name)[0] for name in names]
+        return [each for name in names if (each := self.find(name)) is not None]
 
     def versions(self, name: str) -> list[RegisteredEnvironment]:
         mine = [each for each in self._state.environments.values() if each.name == name]

@@ -1,5 +1,6 @@
 """The table of registered environments."""
 
+from sqlalchemy import Boolean, Column, Text, true
 from sqlmodel import Field, SQLModel
 
 from dispatcher.store.columns import text_column
@@ -12,3 +13,6 @@ class EnvironmentRow(SQLModel, table=True):
     digest: str = Field(sa_column=text_column())
     definition: str = Field(sa_column=text_column())
     created_at: float
+    registered_by: str = Field(sa_column=Column(Text, nullable=False, server_default="user:owner"))
+    submitter: str = Field(sa_column=Column(Text, nullable=False, server_default="owner"))
+    moves_latest: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=true()))

@@ -33,13 +33,23 @@ class SqlEnvironments:
         wanted = select(ENVIRONMENTS).where(ENVIRONMENTS.c.name == name)
         if version is not None:
             wanted = wanted.where(ENVIRONMENTS.c.version == version)
+        else:
+            wanted = wanted.where(ENVIRONMENTS.c.moves_latest)
         latest = wanted.order_by(ENVIRONMENTS.c.version.desc()).limit(1)
         row = self._connection.execute(latest).first()
         return None if row is None else _environment(row)
 
+    def last(self, name: str) -> RegisteredEnvironment | None:
+        wanted = select(ENVIRONMENTS).where(ENVIRONMENTS.c.name == name)
+        newest = wanted.order_by(ENVIRONMENTS.c.version.desc()).limit(1)
+        row = self._connection.execute(newest).first()
+        return None if row is None else _environment(row)
+
     def latest(self) -> list[RegisteredEnvironment]:
-        newest = select(ENVIRONMENTS.c.name, func.max(ENVIRONMENTS.c.version)).group_by(
-            ENVIRONMENTS.c.name
+        newest = (
+            select(ENVIRONMENTS.c.name, func.max(ENVIRONMENTS.c.version))
+            .where(ENVIRONMENTS.c.moves_latest)
+            .group_by(ENVIRONMENTS.c.name)
         )
         both = tuple_(ENVIRONMENTS.c.name, ENVIRONMENTS.c.version)
         rows = self._connection.execute(select(ENVIRONMENTS).where(both.in_(newest)))
@@ -52,5 +62,5 @@ class SqlEnvironments:
 
 
 def _environment(row: Any) -> RegisteredEnvironment:
-    definition = json.loads(row.definition)
-    return RegisteredEnvironment(row.name, row.version, row.digest, definition, row.created_at)
+    fields = row._asdict()
+    return RegisteredEnvironment(**{**fields, "definition": json.loads(row.definition)})

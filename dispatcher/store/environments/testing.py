@@ -1,5 +1,7 @@
 """`EnvironmentContract`: what every store keeps of registered environments."""
 
+from dataclasses import replace
+
 from dispatcher.store.contract import Store
 from dispatcher.store.environments.contract import RegisteredEnvironment
 
@@ -17,6 +19,19 @@ class EnvironmentContract:
         assert store.write(lambda tx: tx.environments.add(first))
         assert not store.write(lambda tx: tx.environments.add(other))
         assert store.read(lambda tx: tx.environments.find("a", 1)) == first
+
+    def test_a_version_that_does_not_move_the_latest_is_found_by_its_number(
+        self, store: Store
+    ) -> None:
+        aside = replace(version("a", 2), registered_by="run:r", submitter="b", moves_latest=False)
+        for each in (version("a", 1), aside):
+            store.write(lambda tx, one=each: tx.environments.add(one))  # type: ignore[misc]
+        assert store.read(lambda tx: tx.environments.find("a")) == version("a", 1)
+        assert store.read(lambda tx: tx.environments.latest()) == [version("a", 1)]
+        assert store.read(lambda tx: tx.environments.find("a", 2)) == aside
+        assert store.read(lambda tx: tx.environments.last("a")) == aside
+        assert store.read(lambda tx: tx.environments.last("b")) is None
+        assert store.read(lambda tx: tx.environments.versions("a")) == [aside, version("a", 1)]
 
     def test_the_latest_version_is_the_highest_number(self, store: Store) -> None:
         for name, number in (("b", 2), ("b", 10), ("b", 9), ("a", 1)):

@@ -1,4 +1,4 @@
-"""Experiments, compute targets, remembered answers and facts of the installation."""
+"""Experiments, compute targets and facts of the installation."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -30,10 +30,9 @@ class Registry(Protocol):
     def targets(self) -> dict[str, dict[str, Any]]: ...
     def put_target(self, name: str, config: Mapping[str, Any]) -> None: ...
     def delete_target(self, name: str) -> bool: ...
-    def recall(self, key: str) -> tuple[str, str] | None:
-        """What an idempotency key was answered with: (hash of the request, answer)."""
+    def lock(self, name: str) -> None:
+        """Keep other transactions that ask for the same lock waiting until the commit."""
 
-    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None: ...
     def meta(self, key: str, default: str) -> str:
         """A fact of this installation; stored as `default` the first time."""
 

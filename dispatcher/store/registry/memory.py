@@ -53,11 +53,8 @@ class MemoryRegistry:
             self._events.add([NewEvent("target.Detached", name)])
         return there
 
-    def recall(self, key: str) -> tuple[str, str] | None:
-        return self._state.answers.get(key)
-
-    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:  # noqa: ARG002
-        self._state.answers.setdefault(key, (digest, answer))
+    def lock(self, name: str) -> None:
+        """One transaction writes at a time anyway."""
 
     def meta(self, key: str, default: str) -> str:
         return self._state.meta.setdefault(key, default)

@@ -1,4 +1,4 @@
-"""Tables of experiments, targets, remembered answers and facts of the installation."""
+"""Tables of experiments, targets, and facts of the installation."""
 
 from sqlalchemy import Column, Text
 from sqlmodel import Field, SQLModel
@@ -19,14 +19,6 @@ class TargetRow(SQLModel, table=True):
     __tablename__ = "targets"
     name: str = Field(sa_column=text_column(primary_key=True))
     config: str = Field(sa_column=text_column())
-
-
-class AnswerRow(SQLModel, table=True):
-    __tablename__ = "answers"
-    key: str = Field(sa_column=text_column(primary_key=True))
-    digest: str = Field(sa_column=text_column())
-    answer: str = Field(sa_column=text_column())
-    at: float
 
 
 class MetaRow(SQLModel, table=True):

@@ -7,14 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from dispatcher.store.counters import insert_missing
+from dispatcher.store.counters import add_to_counter, insert_missing
 from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.registry.contract import Experiment
-from dispatcher.store.registry.rows import AnswerRow, ExperimentRow, MetaRow, TargetRow
+from dispatcher.store.registry.rows import ExperimentRow, MetaRow, TargetRow
 
 EXPERIMENTS = ExperimentRow.__table__  # type: ignore[attr-defined]
 TARGETS = TargetRow.__table__  # type: ignore[attr-defined]
-ANSWERS = AnswerRow.__table__  # type: ignore[attr-defined]
 META = MetaRow.__table__  # type: ignore[attr-defined]
 _BY_NAME = select(EXPERIMENTS).where(EXPERIMENTS.c.name == bindparam("wanted"))
 _BY_ID = select(EXPERIMENTS).where(EXPERIMENTS.c.id == bindparam("wanted"))
@@ -77,13 +76,8 @@ class SqlRegistry:
             self._events.add([NewEvent("target.Detached", name)])
         return bool(there)
 
-    def recall(self, key: str) -> tuple[str, str] | None:
-        row = self._connection.execute(select(ANSWERS).where(ANSWERS.c.key == key)).first()
-        return None if row is None else (row.digest, row.answer)
-
-    def remember(self, key: str, digest: str, answer: str, *, now: float) -> None:
-        row = {"key": key, "digest": digest, "answer": answer, "at": now}
-        self._connection.execute(insert_missing(self._connection, ANSWERS), [row])
+    def lock(self, name: str) -> None:
+        add_to_counter(self._connection, f"lock:{name}", 0)
 
     def meta(self, key: str, default: str) -> str:
         statement = select(META.c.value).where(META.c.key == key)

@@ -1,4 +1,4 @@
-"""`RegistryContract`: experiments, targets, remembered answers and facts of the installation."""
+"""`RegistryContract`: experiments, targets and facts of the installation."""
 
 from dataclasses import replace
 
@@ -24,8 +24,6 @@ class RegistryContract:
         assert store.read(lambda tx: tx.registry.find_meta("m")) == "3"
         store.write(lambda tx: tx.registry.delete_meta("m"))
         assert store.read(lambda tx: tx.registry.find_meta("m")) is None
-        store.write(lambda tx: tx.registry.remember("k", "d", "a", now=1.0))
-        assert store.read(lambda tx: tx.registry.recall("k")) == ("d", "a")
 
     def test_an_experiment_changes_and_can_be_deleted(self, store: Store) -> None:
         made = store.write(lambda tx: tx.registry.experiment("e", now=1.0))

@@ -51,6 +51,8 @@ def row_of(run: Run) -> dict[str, Any]:
         "type": spec.type,
         "target": spec.target,
         "rank": -spec.priority,
+        "snapshot": spec.snapshot,
+        "build_context": spec.environment.context if spec.environment else None,
         "spec": specs.write(spec),
         **moving(run),
     }

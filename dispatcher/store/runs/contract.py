@@ -96,6 +96,9 @@ class Runs(Protocol):
     def by_key(self, parent_id: str, keys: Collection[str]) -> dict[str, Run]:
         """Children of a parent by their durable key."""
 
+    def using_snapshot(self, snapshot: str, target: str | None = None) -> bool:
+        """Whether a run, or a run on that target, starts from a snapshot or builds from it."""
+
     def save(self, changes: Sequence[Change]) -> set[str]:
         """Store each change whose run still has the version that was read, with its events.
 

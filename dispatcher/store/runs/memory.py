@@ -47,6 +47,13 @@ class MemoryRuns:
             if run.spec.parent_id == parent_id and run.spec.key in asked and run.spec.key
         }
 
+    def using_snapshot(self, snapshot: str, target: str | None = None) -> bool:
+        return any(
+            snapshot in (spec.snapshot, spec.environment and spec.environment.context)
+            and target in (None, spec.target)
+            for spec in (run.spec for run in self._state.runs.values())
+        )
+
     def save(self, changes: Sequence[Change]) -> set[str]:
         stale = set()
         for change in changes:

@@ -18,6 +18,8 @@ class RunRow(SQLModel, table=True):
         Index("runs_experiment_newest", "experiment", "begun_at", "seq"),
         Index("runs_parent", "parent_id", "status"),
         Index("runs_path", "path"),
+        Index("runs_snapshot", "snapshot", "target"),
+        Index("runs_build_context", "build_context", "target"),
         Index("runs_key", "parent_id", "key", unique=True),
     )
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
@@ -27,6 +29,8 @@ class RunRow(SQLModel, table=True):
     parent_id: str | None = Field(sa_column=text_column(nullable=True))
     # "/root/…/id/": runs below another have its path as prefix; searched as a range, so byte order.
     path: str = Field(sa_column=byte_order_column())
+    snapshot: str | None = Field(sa_column=text_column(nullable=True))
+    build_context: str | None = Field(sa_column=text_column(nullable=True))
     submitted_by: str = Field(sa_column=Column(Text, nullable=False, server_default="owner"))
     key: str | None = Field(sa_column=text_column(nullable=True))
     type: str | None = Field(sa_column=text_column(nullable=True))

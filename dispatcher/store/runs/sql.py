@@ -91,6 +91,15 @@ class SqlRuns:
             found.update((run.spec.key or "", run) for run in self._runs(statement))
         return found
 
+    def using_snapshot(self, snapshot: str, target: str | None = None) -> bool:
+        for column in (RUNS.c.snapshot, RUNS.c.build_context):
+            wanted = select(RUNS.c.seq).where(column == snapshot).limit(1)
+            if target is not None:
+                wanted = wanted.where(RUNS.c.target == target)
+            if self._connection.execute(wanted).first() is not None:
+                return True
+        return False
+
     def save(self, changes: Sequence[Change]) -> set[str]:
         if not changes:
             return set()

@@ -52,6 +52,20 @@ def ids(runs: Sequence[Run]) -> list[str]:
 class RunContract:
     """Subclass it and give a `store` fixture: an empty store."""
 
+    def test_it_is_known_whether_a_run_uses_a_snapshot(self, store: Store) -> None:
+        environment = {"dockerfile": "FROM x", "context": "c" * 64}
+        add(store, make("a", snapshot="a" * 64, target="one", environment=environment))
+        for snapshot, target, used in (
+            ("a" * 64, None, True),
+            ("c" * 64, None, True),
+            ("a" * 64, "one", True),
+            ("c" * 64, "one", True),
+            ("a" * 64, "two", False),
+            ("b" * 64, None, False),
+        ):
+            found = store.read(lambda tx, s=snapshot, t=target: tx.runs.using_snapshot(s, t))  # type: ignore[misc]
+            assert found is used, (snapshot, target)
+
     def test_a_run_keeps_who_submitted_it(self, store: Store) -> None:
         spec = make("a").spec
         add(store, first(spec, now=1.0, parent=None, submitted_by="ada"))

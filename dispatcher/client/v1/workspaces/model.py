@@ -60,6 +60,7 @@ class Model:
         self.name: str = record["name"]
         self.version: int = record["version"]
         self.path: str = record["path"]
+        self._counts_as_latest: bool = record.get("counts_as_latest", True)
         self.run_id: str = record["run_id"]
         self.tags: Dict[str, Optional[str]] = dict(record.get("tags") or {})
         self.properties: Dict[str, Optional[str]] = dict(record.get("properties") or {})
@@ -93,9 +94,11 @@ class Model:
             return found
         newest: Dict[str, Model] = {}
         for model in found:
+            if not model._counts_as_latest:
+                continue
             if model.name not in newest or newest[model.name].version < model.version:
                 newest[model.name] = model
-        return [model for model in found if newest[model.name] is model]
+        return [model for model in found if newest.get(model.name) is model]
 
     @staticmethod
     def register(*args: Any, **kwargs: Any) -> NoReturn:

@@ -1,0 +1,1 @@
+"""Idempotency keys: which calls were carried out, and what they were answered."""

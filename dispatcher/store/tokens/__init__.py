@@ -1,0 +1,1 @@
+"""Tokens of users and service accounts, by their hash."""
