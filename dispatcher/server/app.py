@@ -19,6 +19,7 @@ from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
 from dispatcher.server.routers import (
     artifacts,
     catalog,
+    diagnostics,
     environments,
     runs,
     snapshots,
@@ -59,7 +60,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.router.route_class = GuardedRoute
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
-        catalog.router, environments.router,
+        catalog.router, environments.router, diagnostics.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
@@ -77,6 +78,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
 @public
 def _health(request: Request) -> dict[str, Any]:
     services: Services = request.app.state.services
+    services.store.check()
     return {"ok": True, "version": services.version, "service_id": services.service_id}
 
 

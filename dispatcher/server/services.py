@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dispatcher.access.tokens import TokenService
+from dispatcher.engine.loop import Engine
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
@@ -38,6 +39,7 @@ class Services:
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters
+    engine: Engine
     idempotency: Idempotency
     mlflow: Mlflow
     service_id: str

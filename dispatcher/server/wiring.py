@@ -129,7 +129,9 @@ def build(settings: Settings, url: str, token: str) -> House:
     live_targets = LiveTargets(store, _Builder(site, access.agent_token), engine.post)
     _attach_defaults(store)
     sweeper = Sweeper(store)
-    services = _services(settings, store, calls, status, access, live_targets, sweeper, service_id)
+    services = _services(
+        settings, store, calls, status, access, engine, live_targets, sweeper, service_id
+    )
     services.tracking.on_metrics(sweeper.heard)
     services.mlflow.runs.on_metrics(sweeper.heard)
     engine.start(live_targets)
@@ -144,6 +146,7 @@ def _services(
     store: CallStore,
     status: StatusService,
     access: TokenService,
+    engine: Engine,
     live_targets: LiveTargets,
     sweeper: Sweeper,
     service_id: str,
@@ -168,6 +171,7 @@ def _services(
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
+        engine=engine,
         idempotency=Idempotency(
             database,
             time.time,
