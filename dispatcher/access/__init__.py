@@ -4,5 +4,6 @@
 - `permissions.py`: the table of actions, roles and scopes. Pure.
 - `isolation.py`: which runs may submit to which compute target. Pure.
 - `keys.py`: the signing key.
+- `secrets.py`: secrets of users, by name.
 - `tokens.py`: tokens are issued and checked.
 """

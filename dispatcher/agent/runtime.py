@@ -1,12 +1,15 @@
 """The code that jobs import: materialised as a folder on the node, or packed as one zip.
 
 It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, `dispatcher.wire`, and
-`azureml` on top.
+`azureml` on top. The libraries of the client are copied from where they are installed, without
+compiled parts, into the private package `dispatcher._libraries`: they neither need nor hide an
+image's own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import os
 import shutil
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("dispatcher/client/", "dispatcher/agent/", "dispatcher/wire/")
 _SHIM = "dispatcher/azureml_shim/"
+_LIBRARIES = ("yaml",)
+_LEFT_OUT = frozenset({"yaml/cyaml.py"})  # binds the C part, and imports an image's own to do so
+_LIBRARY_FOLDER = "dispatcher/_libraries/"
 _COMPILED_AT_A_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -74,20 +80,50 @@ def _is_part(name: str) -> bool:
     if not name.endswith(".py"):
         return False
     return name == "dispatcher/__init__.py" or name.startswith(
-        (*_PACKAGES, _SHIM + "azureml/", "azureml/")
+        (*_PACKAGES, _LIBRARY_FOLDER, _SHIM + "azureml/", "azureml/")
     )
 
 
 def _in_folder(path: str) -> Dict[str, bytes]:
     found = {}
     azureml = "azureml" if is_runtime(path) else "dispatcher/azureml_shim/azureml"
-    for part in (*_PACKAGES, azureml):
-        for folder, _, files in os.walk(os.path.join(path, part)):
-            for file in files:
-                name = os.path.relpath(os.path.join(folder, file), path)
-                if _is_part(name):
-                    found[name] = _read(os.path.join(path, name))
+    for part in (*_PACKAGES, _LIBRARY_FOLDER, azureml):
+        found.update(_modules(path, part))
     found["dispatcher/__init__.py"] = _read(os.path.join(path, "dispatcher/__init__.py"))
+    if not is_runtime(path):
+        found.update(_installed_libraries())
+    return found
+
+
+def _modules(path: str, part: str) -> Dict[str, bytes]:
+    """The modules below a folder, by their path from `path`."""
+    found = {}
+    for folder, _, files in os.walk(os.path.join(path, part)):
+        for file in files:
+            name = os.path.relpath(os.path.join(folder, file), path)
+            if _is_part(name):
+                found[name] = _read(os.path.join(path, name))
+    return found
+
+
+def _installed_libraries() -> Dict[str, bytes]:
+    """The Python modules of the client's libraries, under the private package.
+
+    Raises:
+        ModuleNotFoundError: A library is not installed.
+    """
+    found = {f"{_LIBRARY_FOLDER}__init__.py": b""}
+    for library in _LIBRARIES:
+        spec = importlib.util.find_spec(library)
+        if spec is None or not spec.submodule_search_locations:
+            raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+        source = next(iter(spec.submodule_search_locations))
+        for folder, _, files in os.walk(source):
+            for file in files:
+                path = os.path.join(folder, file)
+                name = os.path.relpath(path, os.path.dirname(source))
+                if file.endswith(".py") and name not in _LEFT_OUT:
+                    found[_LIBRARY_FOLDER + name] = _read(path)
     return found
 
 

@@ -14,10 +14,12 @@ from dispatcher.cli import (
     migrate,
     runconfigs,
     runs,
+    secrets,
     server,
     shim,
     sweep,
     targets,
+    tokens,
     workspaces,
 )
 from dispatcher.cli.command import command
@@ -38,6 +40,8 @@ GROUPS = {
     "environment": environments.app,
     "workspace": workspaces.app,
     "sweep": sweep.app,
+    "token": tokens.app,
+    "secret": secrets.app,
 }
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)

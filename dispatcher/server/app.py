@@ -17,6 +17,7 @@ from dispatcher.server.guard import GuardedRoute, Unauthenticated, public, requi
 from dispatcher.server.mlflow import router as mlflow_router
 from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
 from dispatcher.server.routers import (
+    access,
     artifacts,
     catalog,
     diagnostics,
@@ -60,7 +61,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.router.route_class = GuardedRoute
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
-        catalog.router, environments.router, diagnostics.router,
+        catalog.router, environments.router, access.router, diagnostics.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)

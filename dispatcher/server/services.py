@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
 from dispatcher.engine.loop import Engine
 from dispatcher.server.idempotency import Idempotency
@@ -27,6 +28,7 @@ class Services:
 
     store: Store
     access: TokenService
+    secrets: SecretStore
     status: StatusService
     submission: SubmissionService
     sweeps: SweepService

@@ -8,13 +8,13 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import targets
 from dispatcher.access.keys import signing_key
+from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.loop import Engine
@@ -25,6 +25,7 @@ from dispatcher.server.home import house, settle_in
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.services import Services
 from dispatcher.server.settings import Settings
+from dispatcher.server.target_factory import TargetFactory, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
@@ -47,7 +48,6 @@ from dispatcher.store.content.blobs import Blobs, Logs
 from dispatcher.store.content.uploads import Uploads
 from dispatcher.store.leases.contract import Holder
 from dispatcher.store.sql import SqlStore
-from targets.base import Target
 from targets.config import parse
 from targets.service_address import ServiceAddress
 
@@ -75,29 +75,13 @@ class House:
         self.store.close()
 
 
-class _Builder:
-    """Configurations to targets (see engine.workers.live_targets.TargetFactory)."""
-
-    def __init__(self, site: ServiceAddress, agent_token: Any) -> None:
-        self._site, self._agent_token = site, agent_token
-
-    def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return parse(config).store()
-
-    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return parse(config).show()
-
-    def build(self, config: Mapping[str, Any]) -> Target:
-        parsed = parse(config)
-        return targets.build(parsed, self._site, self._agent_token(parsed.name))
-
-
 def build(settings: Settings, url: str, token: str) -> House:
     """Make and join everything, and start the engine. `url` is how the service is reached."""
     store = SqlStore(settings.store_url)
     calls = CallStore(store)  # what services write to: the caller is the actor of its events
     status = StatusService(calls, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
+    secret_store = SecretStore(settings.data_dir, os.environ)
     access = TokenService(
         store,
         signing_key(settings.data_dir, store, settings.signing_key),
@@ -123,14 +107,26 @@ def build(settings: Settings, url: str, token: str) -> House:
 
     def jobs(run: Run) -> list[Any]:
         config = live_targets.config(run.spec.target)
-        return jobs_for(run, context, access.run_token, config)
+        made = jobs_for(run, context, access.run_token, config)
+        return [replace(job, env=_resolved(job.env, secret_store)) for job in made]
 
+    factory = TargetFactory(site, access.agent_token, secret_store)
+    move_secrets(store, factory)
     engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
-    live_targets = LiveTargets(store, _Builder(site, access.agent_token), engine.post)
+    live_targets = LiveTargets(store, factory, engine.post)
     _attach_defaults(store)
     sweeper = Sweeper(store)
     services = _services(
-        settings, store, calls, status, access, engine, live_targets, sweeper, service_id
+        settings,
+        store,
+        calls,
+        status,
+        access,
+        secret_store,
+        engine,
+        live_targets,
+        sweeper,
+        service_id,
     )
     services.tracking.on_metrics(sweeper.heard)
     services.mlflow.runs.on_metrics(sweeper.heard)
@@ -146,6 +142,7 @@ def _services(
     store: CallStore,
     status: StatusService,
     access: TokenService,
+    secret_store: SecretStore,
     engine: Engine,
     live_targets: LiveTargets,
     sweeper: Sweeper,
@@ -155,10 +152,11 @@ def _services(
     snapshots = SnapshotService(blobs, store)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, live_targets, time.time)
-    submission = SubmissionService(store, catalog, snapshots, time.time)
+    submission = SubmissionService(store, catalog, snapshots, secret_store, time.time)
     return Services(
         store=store,
         access=access,
+        secrets=secret_store,
         status=status,
         submission=submission,
         sweeps=SweepService(store, submission, sweeper.poke),
@@ -187,6 +185,11 @@ def _services(
         service_id=service_id,
         version=version("compute-target-dispatcher"),
     )
+
+
+def _resolved(env: Mapping[str, str], secret_store: SecretStore) -> dict[str, str]:
+    """The variables of a job with its secrets in place. Raises SecretNotFound."""
+    return {name: secret_store.resolve(value) for name, value in env.items()}
 
 
 def _holder(settings: Settings) -> Holder:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dispatcher.access.isolation import check_accepts
 from dispatcher.access.permissions import Grant
 from dispatcher.access.principals import Kind, Principal
+from dispatcher.access.secrets import SecretNotFound, SecretStore
 from dispatcher.core.errors import (
     DispatcherError,
     InvalidSpec,
@@ -34,11 +35,17 @@ class SubmissionService:
     """Takes run specs, answers runs."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, snapshots: SnapshotService, clock: Callable[[], float]
+        self,
+        store: Store,
+        catalog: Catalog,
+        snapshots: SnapshotService,
+        secrets: SecretStore,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._catalog = catalog
         self._snapshots = snapshots
+        self._secrets = secrets
         self._clock = clock
 
     def submit(
@@ -91,7 +98,17 @@ class SubmissionService:
         for target in {spec.target for spec in completed if not spec.interactive}:
             check_accepts(caller.principal, target, configs)
         self._check_outside(completed)
+        self._check_secrets(completed)
         return completed
+
+    def _check_secrets(self, specs: Sequence[RunSpec]) -> None:
+        """Refuse a variable that refers to a secret which is not there."""
+        for spec in specs:
+            for variable, value in spec.environment_variables.items():
+                try:
+                    self._secrets.require(value)
+                except SecretNotFound as error:
+                    raise InvalidSpec(f"environment_variables.{variable}: {error}") from error
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
         self._snapshots.require({spec.snapshot for spec in specs if spec.snapshot})

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dispatcher.access.permissions import SERVICE_GRANT
+from dispatcher.access.secrets import SecretStore
 from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Capacity, Node
@@ -52,7 +54,9 @@ class House:
         self.targets = LiveTargets(store, kinds, self.engine.post)
         self.catalog = Catalog(store, self.targets, clock)
         snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
-        self.submission = SubmissionService(store, self.catalog, snapshots, clock)
+        self.submission = SubmissionService(
+            store, self.catalog, snapshots, SecretStore(Path(tmp), {}), clock
+        )
         self.parking = ParkingService(store, self.status, self.targets)
         for name in kinds.targets:
             store.write(lambda tx, name=name: tx.registry.put_target(name, {"name": name}))  # type: ignore[misc]

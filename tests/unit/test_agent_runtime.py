@@ -72,3 +72,37 @@ def test_it_imports_the_standard_library_alone() -> None:
         check=True,
     ).stdout
     assert said == "['__main__', 'dispatcher']\n"
+
+
+def test_it_reads_yaml_where_no_library_is_installed_and_leaves_an_images_own_alone(
+    tmp_path: Path,
+) -> None:
+    folder = materialise(str(tmp_path / "runtime"), sys.executable)
+    image = tmp_path / "image"
+    (image / "yaml").mkdir(parents=True)
+    (image / "yaml" / "__init__.py").write_text("__version__ = 'of the image'\n")
+    program = (
+        "import sys\n"
+        "from dispatcher.client.v1.configs.yaml_text import parse, written\n"
+        "assert parse('a: [1, yes]') == {'a': [1, 'yes']}\n"
+        "assert parse(written({'b': '012'})) == {'b': '012'}\n"
+        "assert 'yaml' not in sys.modules\n"
+        "import yaml; print(yaml.__version__)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": f"{folder}:{image}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert (said.stdout, said.stderr) == ("of the image\n", "")
+
+
+def test_no_compiled_part_of_a_library_is_packed() -> None:
+    names = zipfile.ZipFile(io.BytesIO(build_zip())).namelist()
+
+    assert "dispatcher/_libraries/yaml/composer.py" in names
+    assert all(name.endswith(".py") for name in names)

@@ -199,7 +199,7 @@ def test_few_keys_suffice_and_inline_packages_count(tmp_path: Path) -> None:
         ),
         ("script: !!python/name:os.system", "line 1: '!!python/name:os.system' is a tag"),
         ("a: &a [x]\nb: *a", "is an anchor"),
-        ("[" * 3000, "nested too deep"),
+        ("[" * 3000, "nested more than 60 deep"),
         ("script: 'x", "has no end"),
         ("a: \0", "control character"),
     ],

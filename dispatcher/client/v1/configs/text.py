@@ -15,11 +15,11 @@ def read(path: str) -> Any:
     Raises:
         UserErrorException: It cannot be read, or is no YAML; the text names file and line.
     """
-    from dispatcher.client.yaml.reader import MOST_BYTES, parse
+    from dispatcher.client.v1.configs.yaml_text import MOST_CHARACTERS, parse
 
     try:
         with open(path, encoding="utf-8") as file:
-            return parse(file.read(MOST_BYTES + 1))
+            return parse(file.read(MOST_CHARACTERS + 1))
     except OSError as error:
         raise UserErrorException(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -34,7 +34,7 @@ def write(path: str, value: Any) -> None:
     Raises:
         UserErrorException: A part of it is nothing that a file can hold.
     """
-    from dispatcher.client.yaml.writer import written
+    from dispatcher.client.v1.configs.yaml_text import written
 
     try:
         text = written(value)

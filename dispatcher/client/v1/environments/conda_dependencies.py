@@ -233,7 +233,7 @@ class CondaDependencies:
 
     def serialize_to_string(self) -> str:
         """The text of the file."""
-        from dispatcher.client.yaml.writer import written
+        from dispatcher.client.v1.configs.yaml_text import written
 
         return written(self._told)
 

@@ -45,7 +45,7 @@ def of_conda(made: Environment, name: str) -> Optional[Environment]:
     import shutil
     import subprocess
 
-    from dispatcher.client.yaml.reader import parse
+    from dispatcher.client.v1.configs.yaml_text import parse
 
     program = os.environ.get("CONDA_EXE") or shutil.which("conda")
     if program is None:

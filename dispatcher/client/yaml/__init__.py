@@ -1,1 +1,0 @@
-"""YAML, read and written without a library, as much of it as configuration files use."""
