@@ -1,9 +1,6 @@
 """`dispatcher server …`: the service of a workspace. The embedded one needs none of these."""
 
 import json
-import os
-import signal
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +9,9 @@ import typer
 from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.client.api import health, service
-from dispatcher.client.errors import WaitTimeoutError
+from dispatcher.client.api import health, service, stopping
 
 app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
-STOP_SECONDS = 20
 
 
 @app.command()
@@ -54,18 +49,8 @@ def status(scope: CommandContext) -> Shown:
 @command(app)
 def stop(scope: CommandContext) -> None:
     """Stop the service. Runs that are going go on; the next service finds them."""
-    data = Path(scope.workspace.data_folder)
-    if service.find(str(data)) is None:
-        typer.echo("no service is running")
-        return
-    pid = int(json.loads((data / "service.json").read_text())["pid"])
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while (data / "service.json").exists():
-        if time.monotonic() > deadline:
-            raise WaitTimeoutError(f"process {pid} does not end; see {data}/service.log")
-        time.sleep(0.05)
-    typer.echo("the service has stopped")
+    stopped = stopping.stop_service(scope.workspace.data_folder)
+    typer.echo("the service has stopped" if stopped else "no service is running")
 
 
 def _facts(data: Path) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Fanout:
         """The runs as a user's program holds them."""
         config = WorkspaceConfig("local", "local", "chaos", str(self.service.data))
         workspace = Workspace("local", "local", "chaos", _config=config)
-        workspace._transport = self.service.client()
+        workspace._connection = self.service.client()
         experiment = Experiment(workspace, "chaos", _create_in_cloud=False)
         return [run_of(experiment, {"id": run_id, "type": None}) for run_id in self.ids]
 

@@ -73,6 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"ok": True, "version": "0", "service_id": "fake"}
             case "POST", ["experiments", name]:
                 return service.create_experiment(name)
+            case "PATCH", ["experiments", name]:
+                service.create_experiment(name)["tags"].update(told.get("tags", {}))
+                return service.experiments[name]
             case "GET", ["experiments"]:
                 return {"experiments": list(service.experiments.values())}
             case "POST", ["runs"]:

@@ -106,6 +106,7 @@ class FakeService:
             "version": 1,
             "terminal": False,
             "attempt": 1,
+            "submitted_by": "ada",
             "target": spec.get("target", "local"),
             "parent_id": parent,
             "interactive": interactive,
@@ -315,7 +316,7 @@ def workspace_of(service: FakeService, folder: Path) -> Workspace:
     """A workspace whose service is the fake."""
     config = WorkspaceConfig("local", "local", "w", os.fspath(folder / ".dispatcher"), service.url)
     transport = ApiConnection(Address(service.url, token=TOKEN), retry_seconds=5.0)
-    return Workspace("local", "local", "w", _config=config, _transport=transport)
+    return Workspace("local", "local", "w", _config=config, _connection=transport)
 
 
 def script_in(folder: Path, text: str = "print('hello')\n", name: str = "train.py") -> Path:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher import Experiment, Run, ScriptRunConfig
+from dispatcher import Experiment, Run, ScriptRunConfig, Workspace
 from dispatcher.client.errors import ExperimentExecutionException, RunEnvironmentException
 from dispatcher.client.in_run import child_keys
 from dispatcher.client.v1.runs.offline import OfflineRun
 from tests.unit.fake_server import serving
-from tests.unit.fake_service import FakeService, in_run, script_in, workspace_of
+from tests.unit.fake_service import TOKEN, FakeService, in_run, script_in, workspace_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,6 +59,23 @@ def test_the_context_is_one_object_for_the_run(run: Run) -> None:
     assert Run.get_context() is run
     assert run.experiment.name == "fruit"
     assert run.experiment.workspace.name == "w"
+
+
+def test_the_workspace_that_a_run_finds_by_name_is_reached_with_the_runs_own_token(
+    fake: FakeService, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPATCHER_HOME", str(tmp_path / "home"))
+    Workspace.create("w", path=str(tmp_path / "owner"))
+    data = tmp_path / "owner" / ".dispatcher"
+    data.mkdir()
+    owner = {"url": "http://127.0.0.1:9", "token": "of the owner"}
+    (data / "service.json").write_text(json.dumps(owner))
+
+    found = Workspace.get("w")
+
+    assert found.service is run.experiment.workspace.service
+    assert found.service.address.token == TOKEN
+    assert Experiment(found, "fruit", _create_in_cloud=False).name == "fruit"
 
 
 def test_a_logged_value_is_a_line_in_the_spool_at_once(

@@ -219,6 +219,38 @@ def test_streaming_prints_the_whole_log_in_v1s_layout(
     assert run.get_details_with_logs()["logFiles"] == {name: "epoch 1 ü\nepoch 2\n"}
 
 
+def test_a_tags_value_that_is_not_a_text_is_kept_as_its_text_as_in_v1(
+    experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+    run.tag("number", 1)
+    run.tag("flag", True)
+    run.tag("list", [1, "a"])
+    run.set_tags({"half": 0.5, "none": None})
+    experiment.tag("rank", 3)
+
+    assert run.get_tags() == {
+        "number": "1",
+        "flag": "True",
+        "list": "[1, 'a']",
+        "half": "0.5",
+        "none": None,
+    }
+    assert experiment.tags["rank"] == "3"
+    for odd in ("a\0b", "\ud800"):
+        with pytest.raises(UserErrorException, match="number takes a text"):
+            run.tag("number", odd)
+
+
+def test_who_submitted_a_run_is_shown_whoever_reads_it(
+    experiment: Experiment, config: ScriptRunConfig
+) -> None:
+    run = experiment.submit(config)
+
+    assert run.submitted_by == "ada"
+    assert run.get_details()["submittedBy"] == "ada"
+
+
 def test_tags_change_and_properties_do_not(
     fake: FakeService, experiment: Experiment, config: ScriptRunConfig
 ) -> None:

@@ -189,7 +189,7 @@ def test_a_service_on_its_way_out_is_followed_by_a_new_one(
     data.mkdir(parents=True, exist_ok=True)
     leaving = (data / "service.lock").open("w")  # it has withdrawn its address, and is not gone yet
     fcntl.flock(leaving, fcntl.LOCK_EX)
-    is_locked = service._is_locked
+    is_locked = service.is_locked
     seen: list[bool] = []
 
     def look(folder: str) -> bool:
@@ -197,7 +197,7 @@ def test_a_service_on_its_way_out_is_followed_by_a_new_one(
         leaving.close()
         return seen[-1]
 
-    monkeypatch.setattr(service, "_is_locked", look)
+    monkeypatch.setattr(service, "is_locked", look)
     assert service.find_or_start(str(data)).url
     assert (seen[0], len(starts(data))) == (True, 1)
 

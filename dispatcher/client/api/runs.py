@@ -60,6 +60,20 @@ def page(connection: ApiConnection, query: Query, cursor: Optional[str] = None) 
     return found
 
 
+def find_with_job(connection: ApiConnection, status: str) -> Optional[str]:
+    """The id of a run of that status which is not interactive, or None."""
+    query: Query = [("status", status), ("include_children", 1), ("limit", 100)]
+    cursor: Optional[str] = None
+    while True:
+        found = page(connection, query, cursor)
+        for record in found["runs"]:
+            if not record["interactive"]:
+                return record["id"]
+        cursor = found["next"]
+        if cursor is None:
+            return None
+
+
 def wait(connection: ApiConnection, run_ids: Sequence[str], seconds: float) -> WaitRecord:
     """Answer once all of the runs have ended, or after so many seconds."""
     body = {"ids": list(run_ids), "wait": round(seconds, 3)}

@@ -108,7 +108,8 @@ def _read_address(data_folder: str) -> Optional[Address]:
         return None  # not there, or being written right now: as good as not started
 
 
-def _is_locked(data_folder: str) -> bool:
+def is_locked(data_folder: str) -> bool:
+    """Whether a service process holds the data folder."""
     import fcntl
 
     try:
@@ -182,7 +183,7 @@ def _start_until_healthy(data_folder: str, told: Mapping[str, str]) -> Address:
         if address is not None:
             _forget(starter)
             return address
-        if starter is None and not _is_locked(data_folder):
+        if starter is None and not is_locked(data_folder):
             starter = _start(data_folder, told)
         if starter is None:
             time.sleep(_LOOK_EVERY)
@@ -191,7 +192,7 @@ def _start_until_healthy(data_folder: str, told: Mapping[str, str]) -> Address:
             code = starter.wait(timeout=_LOOK_EVERY)
         except subprocess.TimeoutExpired:
             continue
-        if _is_locked(data_folder):  # somebody else's service was quicker: wait for that
+        if is_locked(data_folder):  # somebody else's service was quicker: wait for that
             starter = None
             continue
         raise ServerUnreachable(

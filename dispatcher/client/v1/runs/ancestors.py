@@ -71,7 +71,7 @@ class AncestorRun(Run):
         """The status; why it waits is not told upwards."""
         return {"status": self.get_status(), "details": None}
 
-    def tag(self, key: str, value: Optional[str] = None) -> None:
+    def tag(self, key: str, value: Any = None) -> None:
         """Set one tag, on a run of any status."""
         self._label("tag", "tags", as_texts({key: value}))
 

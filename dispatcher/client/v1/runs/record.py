@@ -71,6 +71,12 @@ class RecordedRun(Portal):
         return kind
 
     @property
+    def submitted_by(self) -> Optional[str]:
+        """The user or service account that submitted the run, or the run at the top of its tree."""
+        name: Optional[str] = self._known("submitted_by")
+        return name
+
+    @property
     def status(self) -> str:
         """The last status seen; `get_status()` asks the service."""
         return str(self._known("status"))

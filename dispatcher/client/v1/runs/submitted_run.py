@@ -130,7 +130,7 @@ def _experiment_of(around: RunContext) -> Experiment:
         *around.workspace, data_folder=around.data_folder, service_url=connection.address.url
     )
     workspace = class_registry.get("Workspace")(
-        *around.workspace, _config=config, _transport=connection
+        *around.workspace, _config=config, _connection=connection
     )
     name, experiment_class = around.experiment, class_registry.get("Experiment")
     experiment: Experiment = experiment_class(workspace, name, _create_in_cloud=False)

@@ -23,8 +23,11 @@ class RunTags(RecordedRun):
         """The tags now."""
         return dict(self._refresh()["tags"])
 
-    def tag(self, key: str, value: Optional[str] = None) -> None:
-        """Set one tag, on a run of any status. Without a value it reads back as None."""
+    def tag(self, key: str, value: Any = None) -> None:
+        """Set one tag, on a run of any status. Without a value it reads back as None.
+
+        As in v1, a value that is not a text is kept as `str(value)`, with a warning.
+        """
         self._change({"tags": as_texts({key: value})})
 
     def set_tags(self, tags: Dict[str, Any]) -> None:
@@ -69,5 +72,7 @@ def as_texts(values: Dict[str, Any]) -> Dict[str, Optional[str]]:
                 "%r is not a text: its value %r is kept as %r", key, value, str(value)
             )
             value = str(value)
+        if value is not None:
+            checks.text(str(key), value)
         made[str(key)] = value
     return made

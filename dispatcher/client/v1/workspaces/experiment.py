@@ -241,7 +241,7 @@ class Experiment(Portal):
 
         return Run.list(self, type, tags, properties, include_children=include_children)
 
-    def tag(self, key: str, value: Optional[str] = None) -> None:
+    def tag(self, key: str, value: Any = None) -> None:
         """Set one tag. Without a value it reads back as None."""
         self.set_tags({key: value})
 

@@ -6,6 +6,7 @@ A workspace whose own folder is elsewhere leaves that folder's path there.
 from __future__ import annotations
 
 import os
+import shutil
 
 from dispatcher.client.errors import WorkspaceException
 from dispatcher.client.home import dispatcher_home
@@ -41,6 +42,17 @@ def keep_without(config: WorkspaceConfig, folder: str) -> None:
     if lives_there:
         workspace_config.write(config, home)
         os.unlink(pointer)
+
+
+def forget(name: str) -> None:
+    """Have a workspace no longer found by its name. Data that lie in its home stay."""
+    home = os.path.join(workspaces_folder(), name)
+    shutil.rmtree(os.path.join(home, ".azureml"), ignore_errors=True)
+    for remove, path in ((os.unlink, os.path.join(home, _LOCATION)), (os.rmdir, home)):
+        try:
+            remove(path)
+        except OSError:
+            continue  # there is none, or data are in it
 
 
 def named(

@@ -16,7 +16,7 @@ from dispatcher.client.v1.workspaces.contents import WorkspaceContents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any, Dict, List, Optional
 
     from dispatcher.client.api.connection import ApiConnection
 
@@ -50,12 +50,12 @@ class Workspace(WorkspaceContents):
         tags: Optional[Dict[str, str]] = None,
         _cloud: str = "AzureCloud",
         _config: Optional[WorkspaceConfig] = None,
-        _transport: Optional[ApiConnection] = None,
+        _connection: Optional[ApiConnection] = None,
     ) -> None:
         if _config is None:
             checks.texts(workspace_name=workspace_name)
         self._config = _config or registry.named(workspace_name, subscription_id, resource_group)
-        self._transport = _transport
+        self._connection = _connection
         self._sku = sku
         self._tags = dict(tags or {})
 
@@ -188,10 +188,43 @@ class Workspace(WorkspaceContents):
         workspace_config.write(self._config, path or ".", file_name or "config.json")
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
-        """Forget the workspace on this machine; with dependent resources, its data folder too."""
-        shutil.rmtree(os.path.join(registry.workspaces_folder(), self.name), ignore_errors=True)
-        if delete_dependent_resources and not self._config.service_url:
-            shutil.rmtree(self._config.data_folder, ignore_errors=True)
+        """Forget the workspace on this machine.
+
+        Args:
+            delete_dependent_resources: Stop its service and the agents of this machine, and delete
+                its data folder, too. A remote service is left alone.
+
+        Raises:
+            WorkspaceException: Runs of it have not ended; nothing is deleted then.
+            WaitTimeoutError: The service or an agent does not end; nothing is deleted then.
+        """
+        folder = self._config.data_folder
+        deletes_data = delete_dependent_resources and not self._config.service_url
+        if deletes_data and os.path.isdir(folder):
+            from dispatcher.client.api import stopping
+
+            self._require_no_active_runs()
+            stopping.stop_service(folder)
+            stopping.stop_agents(folder)
+        registry.forget(self.name)
+        if deletes_data:
+            shutil.rmtree(folder, ignore_errors=True)
+            registry.forget(self.name)  # its home is empty now
+
+    def _require_no_active_runs(self) -> None:
+        from dispatcher.client.api import runs
+        from dispatcher.client.v1.runs.status import RunStatus
+
+        if not os.path.exists(os.path.join(self._config.data_folder, "dispatcher.db")):
+            return
+        statuses = [*RunStatus.get_running_statuses(), *RunStatus.get_post_processing_statuses()]
+        for status in statuses:
+            run_id = runs.find_with_job(self.service, status)
+            if run_id is not None:
+                raise WorkspaceException(
+                    f"Workspace {self.name!r} has runs that have not ended, such as {run_id} "
+                    f"({status}): cancel them first, or wait for them."
+                )
 
     @property
     def name(self) -> str:
@@ -231,21 +264,33 @@ class Workspace(WorkspaceContents):
     @property
     def service(self) -> ApiConnection:
         """The connection to the service; the embedded one is started by the first use."""
-        if self._transport is None:
-            from dispatcher.client.api import service
+        if self._connection is None:
+            self._connection = self._connection_of_run() or self._new_connection()
+        return self._connection
 
-            config = self._config
-            address = {
-                "workspace": config.name,
-                "subscription": config.subscription_id,
-                "resource_group": config.resource_group,
-            }
-            self._transport = (
-                service.connect_remote(config.service_url)
-                if config.service_url
-                else service.connect_embedded(config.data_folder, address)
-            )
-        return self._transport
+    def _connection_of_run(self) -> Optional[ApiConnection]:
+        """The connection of the run around this code, if the run is of this workspace.
+
+        Code inside a run uses the run's token, never the owner's token file.
+        """
+        from dispatcher.client.in_run import context
+
+        around = context.current()
+        address = (self.subscription_id, self.resource_group, self.name)
+        return around.connection if around is not None and around.workspace == address else None
+
+    def _new_connection(self) -> ApiConnection:
+        from dispatcher.client.api import service
+
+        config = self._config
+        if config.service_url:
+            return service.connect_remote(config.service_url)
+        address = {
+            "workspace": config.name,
+            "subscription": config.subscription_id,
+            "resource_group": config.resource_group,
+        }
+        return service.connect_embedded(config.data_folder, address)
 
     def get_details(self) -> Dict[str, Any]:
         """What is known of the workspace, in v1's shape."""
@@ -275,13 +320,13 @@ def _check_name(name: str) -> None:
         raise WorkspaceException(f"name: {name!r} is no name of a workspace: it is a folder's.")
 
 
-def _of(config: WorkspaceConfig, transport: Union[ApiConnection, None] = None) -> Workspace:
+def _of(config: WorkspaceConfig, connection: Optional[ApiConnection] = None) -> Workspace:
     return Workspace(
         config.subscription_id,
         config.resource_group,
         config.name,
         _config=config,
-        _transport=transport,
+        _connection=connection,
     )
 
 

@@ -1,0 +1,87 @@
+"""Ending the embedded service of a data folder, and the node agents that it has started."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+import os
+import signal
+import time
+
+from dispatcher.client.api import service
+from dispatcher.client.errors import WaitTimeoutError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+SERVICE_SECONDS = 20.0
+AGENT_SECONDS = 40.0  # an agent looks for its root every ten seconds
+_LOOK_SECONDS = 0.05
+
+
+def stop_service(data_folder: str, seconds: float = SERVICE_SECONDS) -> bool:
+    """Stop the living service of a data folder and wait until its process has ended.
+
+    Args:
+        data_folder: The folder.
+        seconds: How long the process may take.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        WaitTimeoutError: It has not ended in time.
+    """
+    if service.find(data_folder) is None:
+        return False
+    with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
+        pid = int(json.load(file)["pid"])
+    os.kill(pid, signal.SIGTERM)
+    _wait(
+        lambda: not service.is_locked(data_folder),
+        seconds,
+        f"process {pid} does not end; see {os.path.join(data_folder, 'service.log')}",
+    )
+    return True
+
+
+def stop_agents(data_folder: str, seconds: float = AGENT_SECONDS) -> None:
+    """End the local node agents of a data folder, which is going to be deleted.
+
+    An agent whose lock file is gone ends by itself; its lock is free once it has ended.
+
+    Raises:
+        WaitTimeoutError: One has not ended in time.
+    """
+    held = []
+    for path in glob.glob(os.path.join(glob.escape(data_folder), "nodes", "*", "agent.lock")):
+        held.append((path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+        os.unlink(path)
+    try:
+        for path, descriptor in held:
+            _wait(
+                lambda descriptor=descriptor: _is_free(descriptor),  # type: ignore[misc]
+                seconds,
+                f"the node agent of {os.path.dirname(path)} does not end",
+            )
+    finally:
+        for _, descriptor in held:
+            os.close(descriptor)
+
+
+def _wait(is_done: Callable[[], bool], seconds: float, failure: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(failure)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
