@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
+from dispatcher.engine.loop import Engine
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
@@ -40,6 +41,7 @@ class Services:
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters
+    engine: Engine
     idempotency: Idempotency
     mlflow: MlflowServices
     service_id: str

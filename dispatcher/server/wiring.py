@@ -119,7 +119,16 @@ def build(settings: Settings, url: str, token: str) -> Application:
     _attach_defaults(store)
     sweeper = Sweeper(store)
     services = _services(
-        settings, store, calls, status, access, secret_store, live_targets, sweeper, service_id
+        settings,
+        store,
+        calls,
+        status,
+        access,
+        secret_store,
+        engine,
+        live_targets,
+        sweeper,
+        service_id,
     )
     services.tracking.on_metrics(sweeper.heard)
     services.mlflow.runs.on_metrics(sweeper.heard)
@@ -136,6 +145,7 @@ def _services(
     status: StatusService,
     access: TokenService,
     secret_store: SecretStore,
+    engine: Engine,
     live_targets: LiveTargets,
     sweeper: Sweeper,
     service_id: str,
@@ -161,6 +171,7 @@ def _services(
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
+        engine=engine,
         idempotency=Idempotency(
             database,
             time.time,
