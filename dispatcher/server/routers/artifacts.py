@@ -9,14 +9,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.spec import Digest
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RANGES, RAW_BODY
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ModelBody, Strict, moment
-from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
+from dispatcher.services.artifacts import MAX_AT_ONCE, ArtifactEntry
 from dispatcher.store.artifacts.contract import Artifact
 
 router = guarded_router(tags=["artifacts"])
@@ -41,7 +41,7 @@ class RegisterBody(Strict):
 
 
 @router.put("/blobs/{sha256}/parts", openapi_extra=RAW_BODY)
-@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
+@allow(Permission.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_part(
     sha256: Annotated[Digest, Path()],
     request: Request,
@@ -57,17 +57,17 @@ async def upload_part(
 
 
 @router.post("/runs/{run_id}/artifacts")
-@allow(Action.WRITE_FILES, body=Body.BATCH)
+@allow(Permission.WRITE_FILES, body=Body.BATCH)
 def register_artifacts(run_id: str, body: RegisterBody, services: S) -> dict[str, Any]:
     """Note files of a run, all or none; answers which contents must be uploaded before."""
     run = services.status.get(run_id)
-    entries = [Entry(each.name, each.sha256, each.size) for each in body.artifacts]
+    entries = [ArtifactEntry(each.name, each.sha256, each.size) for each in body.artifacts]
     missing = services.artifacts.register(run, body.attempt or run.attempt, entries)
     return {"missing": missing, "registered": 0 if missing else len(entries)}
 
 
 @router.get("/runs/{run_id}/artifacts")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_artifacts(
     run_id: str,
     services: S,
@@ -85,7 +85,7 @@ def list_artifacts(
 @router.get(
     "/runs/{run_id}/artifacts/{name:path}", responses=RANGES, response_class=StreamingResponse
 )
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def download_artifact(
     run_id: str,
     name: str,
@@ -113,14 +113,14 @@ def download_artifact(
 
 
 @router.post("/runs/{run_id}/models")
-@allow(Action.REGISTER_MODELS, once=True)
+@allow(Permission.REGISTER_MODELS, once=True)
 def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> dict[str, Any]:
     """Give files of a run a model's name, and the version that comes next for it."""
     return services.models.register(run_id, body.model_dump(exclude_none=True), caller)
 
 
 @router.get("/models")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def list_models(services: S, name: str | None = None) -> dict[str, Any]:
     """All models, or all versions of one, newest first."""
     return {"models": services.models.find(name)}

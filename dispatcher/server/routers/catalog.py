@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import status
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import ExperimentName
 from dispatcher.server.deps import S
@@ -16,60 +16,60 @@ router = guarded_router(tags=["catalog"])
 
 
 @router.get("/targets")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def list_targets(services: S) -> dict[str, Any]:
     return {"targets": list(services.catalog.targets().values())}
 
 
 @router.get("/targets/{name}")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def read_target(name: str, services: S) -> dict[str, Any]:
     return services.catalog.target(name)
 
 
 @router.put("/targets/{name}")
-@allow(Action.MANAGE_TARGETS)
+@allow(Permission.MANAGE_TARGETS)
 def attach_target(name: str, body: TargetBody, services: S) -> dict[str, Any]:
     """Attach a target, or change one."""
     return services.catalog.attach(name, body.model_dump())
 
 
 @router.delete("/targets/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.MANAGE_TARGETS)
+@allow(Permission.MANAGE_TARGETS)
 def detach_target(name: str, services: S) -> None:
     """Forget a target; refused while runs are on it."""
     services.catalog.detach(name)
 
 
 @router.post("/targets/{name}/ping")
-@allow(Action.MANAGE_TARGETS)
+@allow(Permission.MANAGE_TARGETS)
 def ping_target(name: str, services: S) -> dict[str, Any]:
     """Ask the target now whether it answers, and what it has."""
     return services.catalog.ping(name)
 
 
 @router.post("/targets/{name}/clear")
-@allow(Action.MANAGE_TARGETS)
+@allow(Permission.MANAGE_TARGETS)
 def clear_target(name: str, services: S) -> dict[str, Any]:
     """End the target's orphan jobs: no run accounts for them."""
     return services.catalog.clear(name)
 
 
 @router.post("/experiments/{name}")
-@allow(Action.CREATE_EXPERIMENTS)
+@allow(Permission.CREATE_EXPERIMENTS)
 def make_experiment(name: str, services: S) -> dict[str, Any]:
     """Get or create."""
     return _view(services.catalog.experiment(_checked(name)))
 
 
 @router.get("/experiments")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def list_experiments(services: S) -> dict[str, Any]:
     return {"experiments": [_view(each) for each in services.catalog.experiments()]}
 
 
 @router.patch("/experiments/{name}")
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def change_experiment(name: str, body: ExperimentBody, services: S) -> dict[str, Any]:
     """Change tags, archive, bring back."""
     changed = services.catalog.change_experiment(name, body.tags, body.remove_tags, body.archived)
@@ -77,7 +77,7 @@ def change_experiment(name: str, body: ExperimentBody, services: S) -> dict[str,
 
 
 @router.delete("/experiments/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def delete_experiment(name: str, services: S) -> None:
     """Delete one that has no runs."""
     services.catalog.delete_experiment(name)

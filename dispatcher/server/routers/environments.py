@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query, status
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
@@ -16,14 +16,14 @@ Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 @router.post("/environments", status_code=status.HTTP_201_CREATED)
-@allow(Action.REGISTER_ENVIRONMENTS, body=Body.BATCH)
+@allow(Permission.REGISTER_ENVIRONMENTS, body=Body.BATCH)
 def register_environment(body: EnvironmentBody, services: S, caller: Caller) -> dict[str, Any]:
     """Register an environment; unchanged, it keeps the version that it has."""
     return _view(services.environments.register(body.name, body.definition, caller))
 
 
 @router.get("/environments")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def list_environments(
     services: S, name: Annotated[str | None, Query(max_length=256)] = None
 ) -> dict[str, Any]:
@@ -34,14 +34,14 @@ def list_environments(
 
 
 @router.get("/environments/{name}")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def read_environment(name: str, services: S) -> dict[str, Any]:
     """The latest version."""
     return _view(services.environments.get(name))
 
 
 @router.get("/environments/{name}/versions/{version}")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def read_version(name: str, version: Version, services: S) -> dict[str, Any]:
     return _view(services.environments.get(name, version))
 

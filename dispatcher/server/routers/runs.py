@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query, status
 from pydantic import TypeAdapter, ValidationError
 
-from dispatcher.access.permissions import Action, Grant
+from dispatcher.access.permissions import Grant, Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.reconciliation import NOT_STARTED
@@ -38,7 +38,7 @@ Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-@allow(Action.SUBMIT_RUNS, body=Body.BATCH)
+@allow(Permission.SUBMIT_RUNS, body=Body.BATCH)
 def submit_runs(body: SubmitBody, services: S, caller: Caller) -> dict[str, Any]:
     """Accept runs, all or none. Their snapshots must be uploaded already."""
     runs = services.submission.submit(body.runs, caller)
@@ -47,7 +47,7 @@ def submit_runs(body: SubmitBody, services: S, caller: Caller) -> dict[str, Any]
 
 
 @router.get("")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_runs(
     services: S,
     caller: Caller,
@@ -95,7 +95,7 @@ def list_runs(
 
 
 @router.post("/wait")
-@allow(Action.READ_RUNS, body=Body.BATCH)
+@allow(Permission.READ_RUNS, body=Body.BATCH)
 async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> dict[str, Any]:
     """Answer once all of the runs have ended, or after `wait` seconds."""
     runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait, caller)
@@ -106,7 +106,7 @@ async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> dict[str
 
 
 @router.get("/{run_id}")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 async def read_run(
     run_id: str,
     services: S,
@@ -123,7 +123,7 @@ async def read_run(
 
 
 @router.patch("/{run_id}")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def change_run(run_id: str, body: PatchBody, services: S) -> dict[str, Any]:
     """Change tags, add properties, describe. A property never changes once it is set."""
     fields = body.model_dump(
@@ -141,7 +141,7 @@ def change_run(run_id: str, body: PatchBody, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/events")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dict[str, Any]:
     """The driver of a run says how it ended, or a script what went wrong."""
     run = services.status.get(run_id)
@@ -157,7 +157,7 @@ def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dic
 
 
 @router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 async def cancel_run(run_id: str, services: S) -> dict[str, Any]:
     """Ask for the run and its descendants to be canceled. Asking twice is fine.
 
@@ -177,7 +177,7 @@ async def cancel_run(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/park")
-@allow(Action.PARK_RUNS, body=Body.BATCH)
+@allow(Permission.PARK_RUNS, body=Body.BATCH)
 async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> dict[str, Any]:
     """The run waits for descendants: its slot is lent. 409 if the wait can never end.
 
@@ -197,7 +197,7 @@ async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> 
 
 
 @router.post("/{run_id}/unpark")
-@allow(Action.PARK_RUNS)
+@allow(Permission.PARK_RUNS)
 async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0) -> dict[str, Any]:
     """The wait is over; answers once the slot is held again, or after `wait` seconds."""
     await asyncio.to_thread(services.parking.unpark, run_id)
@@ -208,7 +208,7 @@ async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0
 
 
 @router.get("/{run_id}/explain")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def explain_run(run_id: str, services: S) -> dict[str, Any]:
     """Say why the run waits."""
     run = services.status.get(run_id)
@@ -220,7 +220,7 @@ def explain_run(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.get("/{run_id}/attempts")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_attempts(run_id: str, services: S) -> dict[str, Any]:
     """The history of a run: every event, with the evidence of how each attempt ended."""
     services.status.get(run_id)

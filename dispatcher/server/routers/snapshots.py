@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RAW_BODY, TAR
@@ -18,7 +18,7 @@ router = guarded_router(tags=["snapshots"])
 
 
 @router.post("/snapshots")
-@allow(Action.UPLOAD_CONTENT, body=Body.BATCH)
+@allow(Permission.UPLOAD_CONTENT, body=Body.BATCH)
 def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
     """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
     snapshot_id, missing = services.snapshots.begin(body)
@@ -26,7 +26,7 @@ def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
 
 
 @router.post("/blobs", openapi_extra=RAW_BODY)
-@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
+@allow(Permission.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
     """Take contents, each checked against its hash."""
     body = await read_body(request)
@@ -42,7 +42,7 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
 
 
 @router.get("/snapshots/{snapshot_id}")
-@allow(Action.READ_SNAPSHOTS)
+@allow(Permission.READ_SNAPSHOTS)
 def read_snapshot(snapshot_id: str, services: S, caller: Caller) -> dict[str, Any]:
     """What a snapshot holds."""
     services.snapshots.require_readable(snapshot_id, caller)
@@ -50,7 +50,7 @@ def read_snapshot(snapshot_id: str, services: S, caller: Caller) -> dict[str, An
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
-@allow(Action.READ_SNAPSHOTS)
+@allow(Permission.READ_SNAPSHOTS)
 def read_archive(snapshot_id: str, services: S, caller: Caller) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
     services.snapshots.require_readable(snapshot_id, caller)

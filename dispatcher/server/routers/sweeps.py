@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, status
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import RunConflict
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Metric, Sweep, SweepSpec
@@ -20,14 +20,14 @@ router = guarded_router(prefix="/sweeps", tags=["sweeps"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-@allow(Action.SUBMIT_RUNS, body=Body.BATCH)
+@allow(Permission.SUBMIT_RUNS, body=Body.BATCH)
 def submit_sweep(spec: SweepSpec, services: S, caller: Caller) -> dict[str, Any]:
     """Accept a sweep; the answer is its run. What it runs must be uploaded already."""
     return views(services.store, [services.sweeps.submit(spec, caller)])[0]
 
 
 @router.get("/{run_id}")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_sweep(run_id: str, services: S) -> dict[str, Any]:
     """What was asked for, and how it stands."""
     run = services.status.get(run_id)
@@ -35,7 +35,7 @@ def read_sweep(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.get("/{run_id}/trials")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_trials(
     run_id: str,
     services: S,
@@ -50,7 +50,7 @@ def read_trials(
 
 
 @router.get("/{run_id}/ranking")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_ranking(
     run_id: str,
     services: S,
@@ -67,7 +67,7 @@ def read_ranking(
 
 
 @router.get("/{run_id}/front")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_front(
     run_id: str, services: S, caller: Caller, include_resumed: bool = False
 ) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def read_front(
 
 
 @router.post("/{run_id}/pause")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def pause_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Start no further trials until it is resumed; those that run go on."""
     run = services.status.get(run_id)
@@ -85,7 +85,7 @@ def pause_sweep(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/resume")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def resume_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Go on."""
     run = services.status.get(run_id)
@@ -93,7 +93,7 @@ def resume_sweep(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/extend")
-@allow(Action.CHANGE_RUNS, once=True)
+@allow(Permission.CHANGE_RUNS, once=True)
 def extend_sweep(run_id: str, body: ExtendBody, services: S) -> dict[str, Any]:
     """Let it make so many trials more. 409 if it has ended."""
     run = services.status.get(run_id)
@@ -101,7 +101,7 @@ def extend_sweep(run_id: str, body: ExtendBody, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/retry")
-@allow(Action.CHANGE_RUNS, once=True)
+@allow(Permission.CHANGE_RUNS, once=True)
 def retry_sweep(run_id: str, services: S) -> dict[str, Any]:
     """Try its failed trials once more. 409 if it has ended."""
     run = services.status.get(run_id)
@@ -109,7 +109,7 @@ def retry_sweep(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/again", status_code=status.HTTP_201_CREATED)
-@allow(Action.SUBMIT_RUNS)
+@allow(Permission.SUBMIT_RUNS)
 def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> dict[str, Any]:
     """A new sweep of the failed trials of one that is over."""
     run = services.status.get(run_id)

@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Run
@@ -26,7 +26,7 @@ MAX_RUNS = 100_000
 
 
 @router.post("/spool", openapi_extra=RAW_BODY)
-@allow(Action.SEND_TELEMETRY, body=Body.RAW)
+@allow(Permission.SEND_TELEMETRY, body=Body.RAW)
 async def take_spool(request: Request, services: S, caller: Caller) -> dict[str, Any]:
     """Take chunks of spools; answer how far each stream is held."""
     body = await read_body(request)
@@ -45,7 +45,7 @@ async def take_spool(request: Request, services: S, caller: Caller) -> dict[str,
 
 
 @router.get("/runs/{run_id}/metrics")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_metrics(
     run_id: str,
     services: S,
@@ -64,7 +64,7 @@ def read_metrics(
 
 
 @router.get("/runs/{run_id}/logs")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_logs(run_id: str, services: S) -> dict[str, Any]:
     run = services.status.get(run_id)
     logs = [
@@ -75,7 +75,7 @@ def list_logs(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.get("/runs/{run_id}/logs/{name:path}", responses=BYTES, response_class=StreamingResponse)
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 async def read_log(
     run_id: str,
     name: str,
