@@ -9,7 +9,8 @@ from dispatcher.access.permissions import Permission
 from dispatcher.access.principals import Kind, Role
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import Strict, moment
+from dispatcher.server.schemas import Strict
+from dispatcher.server.views import moment
 from dispatcher.store.tokens.contract import StoredToken
 
 router = guarded_router(tags=["access"])

@@ -1,7 +1,7 @@
 """Files of runs: register, list, download; contents in parts."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Header, Path, Query, Request, Response
@@ -15,7 +15,16 @@ from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RANGES, RAW_BODY
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import ModelBody, Strict, moment
+from dispatcher.server.schemas import ModelBody, Strict
+from dispatcher.server.views import (
+    ArtifactPage,
+    ArtifactView,
+    ModelList,
+    ModelView,
+    PartAnswer,
+    Registration,
+    moment,
+)
 from dispatcher.services.artifacts import MAX_AT_ONCE, ArtifactEntry
 from dispatcher.store.artifacts.contract import Artifact
 
@@ -49,21 +58,21 @@ async def upload_part(
     caller: Caller,
     size: Annotated[int, Query(ge=0, lt=1 << 50)],
     offset: Annotated[int, Query(ge=0, lt=1 << 50)],
-) -> dict[str, Any]:
+) -> PartAnswer:
     """Take a part of a content; answer how much of it is held. With no bytes it only answers."""
     data, sender = await read_body(request), caller.principal.actor
     held = await run_in_threadpool(services.artifacts.part, sender, sha256, size, offset, data)
-    return {"held": held, "complete": held == size}
+    return PartAnswer(held=held, complete=held == size)
 
 
 @router.post("/runs/{run_id}/artifacts")
 @allow(Permission.WRITE_FILES, body=Body.BATCH)
-def register_artifacts(run_id: str, body: RegisterBody, services: S) -> dict[str, Any]:
+def register_artifacts(run_id: str, body: RegisterBody, services: S) -> Registration:
     """Note files of a run, all or none; answers which contents must be uploaded before."""
     run = services.status.get(run_id)
     entries = [ArtifactEntry(each.name, each.sha256, each.size) for each in body.artifacts]
     missing = services.artifacts.register(run, body.attempt or run.attempt, entries)
-    return {"missing": missing, "registered": 0 if missing else len(entries)}
+    return Registration(missing=missing, registered=0 if missing else len(entries))
 
 
 @router.get("/runs/{run_id}/artifacts")
@@ -74,12 +83,12 @@ def list_artifacts(
     prefix: Annotated[str, Query(max_length=4096)] = "",
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> dict[str, Any]:
+) -> ArtifactPage:
     """List files by name, page by page: the next one is `after` the last name."""
     services.status.get(run_id)
     found = services.artifacts.page(run_id, prefix, after, limit)
     following = found[-1].name if len(found) == limit else None
-    return {"artifacts": [_view(artifact) for artifact in found], "next": following}
+    return ArtifactPage(artifacts=[_view(artifact) for artifact in found], next=following)
 
 
 @router.get(
@@ -112,18 +121,20 @@ def download_artifact(
     )
 
 
-@router.post("/runs/{run_id}/models")
+@router.post("/runs/{run_id}/models", response_model_exclude_unset=True)
 @allow(Permission.REGISTER_MODELS, once=True)
-def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> dict[str, Any]:
+def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> ModelView:
     """Give files of a run a model's name, and the version that comes next for it."""
-    return services.models.register(run_id, body.model_dump(exclude_none=True), caller)
+    made = services.models.register(run_id, body.model_dump(exclude_none=True), caller)
+    return ModelView.model_validate(made)
 
 
-@router.get("/models")
+@router.get("/models", response_model_exclude_unset=True)
 @allow(Permission.READ_CATALOG)
-def list_models(services: S, name: str | None = None) -> dict[str, Any]:
+def list_models(services: S, name: str | None = None) -> ModelList:
     """All models, or all versions of one, newest first."""
-    return {"models": services.models.find(name)}
+    found = services.models.find(name)
+    return ModelList(models=[ModelView.model_validate(each) for each in found])
 
 
 def _span(asked: str | None, size: int) -> tuple[int, int] | None:
@@ -149,11 +160,11 @@ def _tag(artifact: Artifact) -> str:
     return f'"{artifact.sha256}"'
 
 
-def _view(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "name": artifact.name,
-        "size": artifact.size,
-        "sha256": artifact.sha256,
-        "created_at": moment(artifact.created_at),
-        "attempt": artifact.attempt,
-    }
+def _view(artifact: Artifact) -> ArtifactView:
+    return ArtifactView(
+        name=artifact.name,
+        size=artifact.size,
+        sha256=artifact.sha256,
+        created_at=moment(artifact.created_at),
+        attempt=artifact.attempt,
+    )
