@@ -39,7 +39,7 @@ def properties(folder: Optional[str] = None) -> Dict[str, str]:
 
 
 def _status(folder: str) -> Tuple[Dict[str, str], Optional[bool]]:
-    """Commit and branch as git's headers, and whether there are changes; None: it takes too long."""
+    """Commit and branch as git's headers, and whether there are changes (None: unknown)."""
     status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     if status is None:
         return {"branch.oid": _git(folder, "rev-parse", "HEAD") or "(initial)"}, None
