@@ -148,10 +148,10 @@ def command(
     return register
 
 
-def _scope(told: dict[str, Any], words: Sequence[str]) -> CommandContext:
-    noisy = told.pop("verbose") or told.pop("debug")
-    told.pop("debug", None)
-    scope = CommandContext(**told)
+def _scope(options: dict[str, Any], words: Sequence[str]) -> CommandContext:
+    noisy = options.pop("verbose") or options.pop("debug")
+    options.pop("debug", None)
+    scope = CommandContext(**options)
     scope.query = queries.joined(words, scope.query)
     if noisy:
         scope.note("--verbose and --debug have no effect here; see the service's log")

@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 def read(connection: ApiConnection) -> Dict[str, Any]:
     """`ok`, `version` and `service_id`. Raises ServerUnreachable."""
-    found: Dict[str, Any] = connection.get("/health")
-    return found
+    answer: Dict[str, Any] = connection.get("/health")
+    return answer
