@@ -141,7 +141,7 @@ def _has_config(path: Path) -> bool:
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def errors_reported() -> Iterator[None]:
     """Turn what the client raises into one line on stderr and an exit code."""
     try:
         yield

@@ -168,7 +168,7 @@ def config_of(fields: dict[str, Any], file: Path, script: ScriptRunConfig) -> Hy
         UserErrorException: The file is wrong; the text names field and limit.
     """
     with _mistakes_of(file):
-        return _made(SweepSection.model_validate(fields), script)
+        return _config(SweepSection.model_validate(fields), script)
 
 
 def file_of(fields: dict[str, Any], file: Path) -> SweepFile:
@@ -177,10 +177,10 @@ def file_of(fields: dict[str, Any], file: Path) -> SweepFile:
         return SweepFile.model_validate(fields)
 
 
-def made_of(sweep: SweepFile, file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
+def config_of_file(sweep: SweepFile, file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
     """The sweep of a file of `sweep submit`. Raises UserErrorException."""
     with _mistakes_of(file):
-        return _made(sweep, script)
+        return _config(sweep, script)
 
 
 @contextmanager
@@ -204,7 +204,7 @@ def _place(parts: Sequence[Any]) -> str:
     )
 
 
-def _made(sweep: SweepSection, script: ScriptRunConfig) -> HyperDriveConfig:
+def _config(sweep: SweepSection, script: ScriptRunConfig) -> HyperDriveConfig:
     space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
     if len(space) != len(sweep.sampling.parameter_space):
         raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")
