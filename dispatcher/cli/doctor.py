@@ -47,10 +47,20 @@ def _service(ws: Any) -> Iterator[Check]:
         return
     answer = health.read(ws.service)
     yield _check("service answers", answer["ok"], answer["version"], f"see {data}/service.log")
+    yield from _faults(health.diagnostics(ws.service), str(data / "service.log"))
     for target in targets.read_all(ws.service):
         hint = f"dispatcher computetarget ping {target['name']}"
         yield _check(f"target {target['name']}", target["answers"], str(target["capacity"]), hint)
         yield from _orphans(target["name"], target["orphan_jobs"])
+
+
+def _faults(diagnostics: dict[str, Any], log: str) -> Iterator[Check]:
+    """A store that takes no writes, and runs for which what is to be done fails."""
+    fault = diagnostics["store"]
+    yield _check("service stores", fault is None, fault or "yes", f"see {log}")
+    for parked in diagnostics["parked_runs"]:
+        way_out = f"see {log}; to give it up: dispatcher run cancel {parked['run']}"
+        yield _check(f"run {parked['run']}", False, f"left alone: {parked['reason']}", way_out)
 
 
 def _orphans(name: str, orphans: dict[str, str]) -> Iterator[Check]:

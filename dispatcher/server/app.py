@@ -20,6 +20,7 @@ from dispatcher.server.routers import (
     access,
     artifacts,
     catalog,
+    diagnostics,
     environments,
     runs,
     snapshots,
@@ -60,7 +61,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.router.route_class = GuardedRoute
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
-        catalog.router, environments.router, access.router,
+        catalog.router, environments.router, access.router, diagnostics.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
@@ -78,6 +79,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
 @public
 def _health(request: Request) -> dict[str, Any]:
     services: Services = request.app.state.services
+    services.store.check()
     return {"ok": True, "version": services.version, "service_id": services.service_id}
 
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
+from dispatcher.engine.loop import Engine
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.mlflow.house import Mlflow
+from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
@@ -40,7 +41,8 @@ class Services:
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters
+    engine: Engine
     idempotency: Idempotency
-    mlflow: Mlflow
+    mlflow: MlflowServices
     service_id: str
     version: str

@@ -112,7 +112,7 @@ def _held(tx: Transaction, chunks: Sequence[Chunk], caller: Grant) -> dict[Strea
 
 
 def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], set[str], Refused]:
-    held = tx.metrics.offsets({chunk.key for chunk in chunks})
+    held = tx.metrics.offsets({chunk.key for chunk in chunks}, lock=True)
     before = dict(held)
     said: list[Said] = []
     for chunk in chunks:

@@ -22,7 +22,7 @@ def files(tmp_path: Path) -> Path:
     live, copy = tmp_path / "live", tmp_path / "copy"
     store = SqlStore(f"sqlite:///{live}/x.db")
     for key in KEYS:
-        store.write(lambda tx, key=key: tx.registry.remember(key, "digest", key * 50, now=1.0))
+        store.write(lambda tx, key=key: tx.registry.put_meta(key, key * 50))
     shutil.copytree(live, copy)
     (copy / "x.db-shm").unlink()  # memory, not disk
     store.close()
@@ -32,7 +32,11 @@ def files(tmp_path: Path) -> Path:
 def kept(folder: Path) -> list[str]:
     store = SqlStore(f"sqlite:///{folder}/x.db")
     try:
-        return [key for key in KEYS if store.read(lambda tx, key=key: tx.registry.recall(key))]
+        return [
+            key
+            for key in KEYS
+            if store.read(lambda tx, key=key: tx.registry.meta(key, "") == key * 50)
+        ]
     finally:
         store.close()
 

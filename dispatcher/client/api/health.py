@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from dispatcher.client.api.connection import ApiConnection
 
 
+def diagnostics(connection: ApiConnection) -> Dict[str, Any]:
+    """What is wrong with the service: its store, and runs that it leaves alone."""
+    record: Dict[str, Any] = connection.get("/diagnostics")
+    return record
+
+
 def read(connection: ApiConnection) -> Dict[str, Any]:
     """`ok`, `version` and `service_id`. Raises ServerUnreachable."""
     answer: Dict[str, Any] = connection.get("/health")

@@ -119,7 +119,7 @@ async def read_run(
     logs' names, too.
     """
     found = await services.waiters.until([run_id], lambda run: run.version > after, wait)
-    return _shown(services, caller, found[run_id], logs)
+    return await asyncio.to_thread(_shown, services, caller, found[run_id], logs)
 
 
 @router.patch("/{run_id}")
@@ -204,7 +204,7 @@ async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0
     found = await services.waiters.until(
         [run_id], lambda run: run.slot is Slot.HELD or run.terminal, wait
     )
-    return _shown(services, caller, found[run_id])
+    return await asyncio.to_thread(_shown, services, caller, found[run_id])
 
 
 @router.get("/{run_id}/explain")

@@ -35,8 +35,13 @@ Number = tuple[str, float, float, int]  # metric, value, seconds, step
 
 
 class Metrics(Protocol):
-    def offsets(self, streams: Collection[tuple[str, int, str]]) -> dict[tuple[str, int, str], int]:
-        """Up to which offset each (run, attempt, stream) is held; 0 if nothing is."""
+    def offsets(
+        self, streams: Collection[tuple[str, int, str]], *, lock: bool = False
+    ) -> dict[tuple[str, int, str], int]:
+        """Up to which offset each (run, attempt, stream) is held; 0 if nothing is.
+
+        `lock` keeps others from changing them until the commit; a read never locks.
+        """
 
     def advance(self, offsets: Mapping[tuple[str, int, str], int]) -> None: ...
     def add_points(self, points: Sequence[Point]) -> None: ...

@@ -11,7 +11,12 @@ class MemoryMetrics:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def offsets(self, streams: Collection[tuple[str, int, str]]) -> dict[tuple[str, int, str], int]:
+    def offsets(
+        self,
+        streams: Collection[tuple[str, int, str]],
+        *,
+        lock: bool = False,  # noqa: ARG002
+    ) -> dict[tuple[str, int, str], int]:
         return {stream: self._state.offsets.get(stream, 0) for stream in streams}
 
     def advance(self, offsets: Mapping[tuple[str, int, str], int]) -> None:

@@ -61,12 +61,14 @@ class SqlMetrics:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def offsets(self, streams: Collection[tuple[str, int, str]]) -> dict[tuple[str, int, str], int]:
+    def offsets(
+        self, streams: Collection[tuple[str, int, str]], *, lock: bool = False
+    ) -> dict[tuple[str, int, str], int]:
         known = dict.fromkeys(streams, 0)
         if known:
-            for row in self._connection.execute(
-                select(STREAMS).where(tuple_(*_KEY).in_(list(known))).with_for_update()
-            ):
+            statement = select(STREAMS).where(tuple_(*_KEY).in_(list(known)))
+            # A read must not lock: PostgreSQL refuses to, once the row has changed meanwhile.
+            for row in self._connection.execute(statement.with_for_update() if lock else statement):
                 known[(row.run_id, row.attempt, row.stream)] = row.size
         return known
 

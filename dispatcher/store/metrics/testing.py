@@ -1,6 +1,7 @@
 """`MetricsContract`: what every store keeps of metrics, params and the offsets of streams."""
 
 import math
+import threading
 from typing import Any
 
 import pytest
@@ -12,6 +13,29 @@ from dispatcher.store.metrics.contract import Latest, Point
 
 class MetricsContract:
     """Subclass it and give a `store` fixture: an empty store."""
+
+    def test_reading_how_far_a_stream_is_held_never_fails_while_it_grows(
+        self, store: Store
+    ) -> None:
+        key = ("r", 1, "log:a")
+        store.write(lambda tx: tx.metrics.advance({key: 1}))
+        is_read = threading.Event()
+
+        def grow() -> None:
+            size = 1
+            while not is_read.is_set():
+                size += 1
+                store.write(lambda tx, n=size: tx.metrics.advance({key: n}))  # type: ignore[misc]
+
+        writer = threading.Thread(target=grow)
+        writer.start()
+        try:
+            sizes = [store.read(lambda tx: tx.metrics.offsets([key]))[key] for _ in range(300)]
+        finally:
+            is_read.set()
+            writer.join()
+        assert sizes == sorted(sizes)
+        assert sizes[0] >= 1
 
     @pytest.mark.parametrize(
         "value", [1, 1.5, True, None, "text", "ünï☃", [1, 2.0], {"a": [1]}, 1e308, -0.0, 10**17]
