@@ -42,7 +42,7 @@ class ClaimState(StrEnum):
 
 @dataclass(frozen=True)
 class ClaimRecord:
-    """A claim: `box` is the warm container that the job was given to, if it was to one."""
+    """A claim. `container` is the pool container that has the job, if one has it."""
 
     claim: ClaimState = ClaimState.LAUNCHED
     container: str | None = None
