@@ -45,13 +45,13 @@ class LauncherSettings:
 
 
 class RemoteNode:
-    """A node that is alive, as far as the cluster knows.
+    """A node that the cluster considers alive.
 
     Args:
-        described: What the cluster says of it.
-        setting: What its launcher is told.
-        report: Called with observations as the launcher tells of them; an empty list: look anew.
-        before_use: Called with its name before it is first ready for jobs.
+        description: The cluster's description of it.
+        setting: The settings of its launcher.
+        report: Called with observations; an empty list means that anything may have changed.
+        before_use: Called with its name before it first takes jobs.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """Jobs on the nodes of a Ray cluster: one launcher for each node, no Ray job or actor for a run.
 
 The service calls a bridge process (`bridge_client.py`), which calls a detached launcher on each
-node (`launcher.py`), which runs our node agent. Service and bridge may end and come back at any time:
-jobs go on, and their states are read from the launchers again. The nodes of jobs are remembered
-here only to save asking all nodes.
+node (`launcher.py`), which runs our node agent. Service and bridge may end and come back at any
+time: jobs go on, and their states are read from the launchers again. The nodes of jobs are
+remembered here only to save asking all nodes.
 """
 
 import hashlib
