@@ -13,6 +13,7 @@ from typing import Any
 
 from dispatcher.core.jobs import Job, Observation
 from dispatcher.wire.rpc_client import LONGEST_LINE, RpcClient, RpcFailed
+from dispatcher.wire.sockets import UnsafeFolder, check_peer, check_private
 from targets.base import Report, TargetUnavailable
 
 ANSWER_SECONDS = 20.0
@@ -27,6 +28,8 @@ class AgentConnection:
         start: Called when nobody answers there; it returns once somebody does, or raises
             TargetUnavailable.
         settings: What the agent is configured with on every connection.
+        owner: The user who must listen at the socket, and own its folder alone; None: the caller
+            checks that in another way.
 
     Attributes:
         hello: What the agent said of itself last; empty before the first connection.
@@ -35,8 +38,15 @@ class AgentConnection:
     answer_seconds = ANSWER_SECONDS
     longest_line = LONGEST_LINE  # bytes
 
-    def __init__(self, path: Path, start: Callable[[], None], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: Callable[[], None],
+        settings: Mapping[str, Any],
+        owner: int | None = None,
+    ) -> None:
         self._path, self._start, self._settings = path, start, settings
+        self._owner = owner
         self._report: Report | None = None
         self._connecting = threading.Lock()  # one thread connects; who needs it waits for that
         self._client: RpcClient | None = None
@@ -97,6 +107,8 @@ class AgentConnection:
     def _dial_or_start(self) -> socket.socket:
         try:
             return self._dial()
+        except UnsafeFolder as error:
+            raise TargetUnavailable(f"{_PEER}: {error}") from error
         except OSError:
             self._start()
         try:
@@ -105,8 +117,16 @@ class AgentConnection:
             raise TargetUnavailable(f"{_PEER} at {self._path} does not answer") from error
 
     def _dial(self) -> socket.socket:
-        """A new connection. Raises OSError."""
-        return _dial(self._path)
+        """A new connection. Raises OSError; UnsafeFolder if another user may listen."""
+        connection = _dial(self._path)
+        if self._owner is not None:
+            try:
+                check_private(str(self._path.parent), self._owner)
+                check_peer(connection, self._owner)
+            except OSError:
+                connection.close()
+                raise
+        return connection
 
     def _read(self, record: Mapping[str, Any]) -> Observation:
         """Decode an observation. Raises ValueError if it makes no sense."""

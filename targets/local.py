@@ -33,12 +33,14 @@ class LocalTarget:
         self._root = site.root / config.name
         self._umask = site.job_umask
         self._socket = site.socket_dir / f"{config.name}.agent"
-        self._agent = AgentConnection(self._socket, self._start_agent, _setting(site, token))
+        self._agent = AgentConnection(
+            self._socket, self._start_agent, _setting(site, token), owner=os.geteuid()
+        )
 
     def capacity(self) -> Capacity:
         cpus = self._config.cpus or float(os.cpu_count() or 1)
         node = Node(NODE, cpus, self._config.gpus, self._config.memory_mb)
-        # An agent outlives an upgrade: one of a release that knew no line would start all at once.
+        # An agent outlives an upgrade; one without an admission queue would start all jobs at once.
         return Capacity((node,), has_admission_queue=bool(self._agent.hello.get("admission_queue")))
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:

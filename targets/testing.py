@@ -1,129 +1,19 @@
-"""A target in a dict, and the contract that every target keeps.
+"""The contract that every target keeps: the states of jobs.
 
-`TargetContract` is shipped: subclass it with a `target` fixture, say how a job of each kind is
-made, and it checks yours too. The fake passes the same suite as the real ones, so what is proven
-with it holds for them.
+It is shipped: subclass `TargetContract` with a `target` fixture and a `make_job` fixture, and it
+checks your target too. The fake (`targets.fake`) passes the same suite as the real ones, so what is
+proven with the fake holds for them. What jobs bring about is checked by `targets.outcome_contract`.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from dispatcher.core.jobs import ABSENT, Evidence, Job, Observation, State
-from dispatcher.core.scheduling import Capacity, Node
-from targets.base import LaunchRefused, Report, Target, TargetError, TargetUnavailable
+from dispatcher.core.jobs import Job, Observation, State
+from targets.base import Target
 
-PATIENCE = 30.0
-
-
-class FakeTarget:
-    """Jobs in a dict. A job lives until it is stopped, or until a test ends it with `end` or
-    `lose`.
-    """
-
-    def __init__(self, capacity: Capacity | None = None) -> None:
-        self.seen: dict[str, Observation] = {}
-        self.launches: list[str] = []
-        self.away = False
-        self.refuses: dict[str, str] = {}
-        self._jobs: dict[str, Job] = {}
-        self._admission_queue: list[
-            str
-        ] = []  # ahead of their turn, where the capacity says that it queues
-        self._capacity = capacity or Capacity((Node("fake", 8),))
-        self._report: Report | None = None
-
-    def capacity(self) -> Capacity:
-        self._require_reachable()
-        return self._capacity
-
-    def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        self._require_reachable()
-        failures: dict[str, TargetError] = {}
-        for job in jobs:
-            if job.run_id in self.refuses:
-                failures[job.name] = LaunchRefused(self.refuses[job.run_id])
-            elif job.name not in self.seen or (
-                job.name in self._admission_queue and job.cpu_budget is None
-            ):
-                self._accept(job)
-        return failures
-
-    def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
-        self._require_reachable()
-        return {name: self.seen.get(name, ABSENT) for name in names}
-
-    def jobs(self) -> Mapping[str, Observation]:
-        self._require_reachable()
-        there = {name: self.seen[name] for name in self._jobs}
-        return {name: one for name, one in there.items() if one.state is not State.REMOVED}
-
-    def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
-        self._require_reachable()
-        for name in names:
-            if self.seen.get(name, ABSENT).state in (State.ALIVE, State.ABSENT, State.CREATED):
-                self.end(name, Evidence(signal=15, reason="stopped"))
-
-    def remove(self, names: Collection[str]) -> None:
-        self._require_reachable()
-        for name in names:
-            if self.seen.get(name, ABSENT).state is State.EXITED:
-                self.seen[name] = Observation(State.REMOVED)
-
-    def watch(self, report: Report) -> None:
-        self._report = report
-
-    def close(self) -> None:
-        self._report = None
-
-    def end(self, name: str, evidence: Evidence) -> None:
-        """The job ends so."""
-        started = self.seen.get(name, ABSENT).started_at
-        self.seen[name] = Observation(State.EXITED, started, evidence)
-        self._notify(name)
-        while self._admission_queue and self._fits_budget(self._admission_queue[0]):
-            self._start(self._admission_queue[0])
-
-    def lose(self, name: str) -> None:
-        """The job and its record are gone; its durable claim is all that is left."""
-        self.seen[name] = Observation(State.REMOVED)
-
-    def alive(self) -> set[str]:
-        return {name for name, seen in self.seen.items() if seen.state is State.ALIVE}
-
-    def _accept(self, job: Job) -> None:
-        self._jobs[job.name] = job
-        if job.cpu_budget is not None and not self._fits_budget(job.name):
-            self.seen[job.name] = Observation(State.CREATED)
-            self._admission_queue.append(job.name)
-        else:
-            self._start(job.name)
-
-    def _start(self, name: str) -> None:
-        if name in self._admission_queue:
-            self._admission_queue.remove(name)
-        if self.seen.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
-            self.launches.append(name)
-            self.seen[name] = Observation(State.ALIVE, started_at=1.0)
-            self._notify(name)
-
-    def _fits_budget(self, name: str) -> bool:
-        """Whether it can start; one that has ended in the line is let go."""
-        job = self._jobs[name]
-        taken = sum(self._jobs[other].cpus for other in self.alive())
-        return (
-            self.seen.get(name, ABSENT).state is State.EXITED
-            or job.cpu_budget is None
-            or (taken + job.cpus <= job.cpu_budget)
-        )
-
-    def _notify(self, name: str) -> None:
-        if self._report is not None:
-            self._report({name: self.seen[name]})
-
-    def _require_reachable(self) -> None:
-        if self.away:
-            raise TargetUnavailable("the fake is away")
+PATIENCE = 30.0  # seconds
 
 
 def wait_until(
@@ -141,6 +31,11 @@ def wait_until(
 
 def exited(seen: Observation) -> bool:
     return seen.state is State.EXITED
+
+
+def has_ended(seen: Observation) -> bool:
+    """It ended, or was withdrawn and will never start."""
+    return seen.state in (State.EXITED, State.REMOVED)
 
 
 def alive(seen: Observation) -> bool:
@@ -242,6 +137,29 @@ class TargetContract:
         target.remove([job.name])
         wait_until(target, job.name, lambda seen: seen.state is State.REMOVED)
         assert job.name not in target.jobs()
+
+    def test_polls_and_stops_are_right_while_jobs_are_launched(
+        self, target: Target, make_job: Callable[[str], Job]
+    ) -> None:
+        jobs = [make_job(f"busy{k}-1") for k in range(6)]
+        names = [job.name for job in jobs]
+        stopped, kept = names[::2], names[1::2]
+        with ThreadPoolExecutor(max_workers=1) as threads:
+            launching = threads.submit(target.launch, jobs)
+            is_done = False
+            while not is_done:
+                is_done = launching.done()
+                assert target.poll(names).keys() == set(names)
+                target.stop(stopped, grace=0)
+        assert launching.result().keys() <= set(stopped)
+        for name in stopped:
+            wait_until(target, name, has_ended)
+        for name in kept:
+            wait_until(target, name, alive)
+        target.stop(kept, grace=0)
+        for name in kept:
+            wait_until(target, name, exited)
+        target.remove(names)
 
     def test_the_capacity_names_its_nodes(self, target: Target) -> None:
         nodes = target.capacity().nodes

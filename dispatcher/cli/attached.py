@@ -36,19 +36,19 @@ _EXPERIMENT = "experiment_name"
 def experiment_of(path: Path) -> str | None:
     """The experiment that the folder was attached with, or None if none was named."""
     try:
-        found = workspace_config.find(str(path))
-        told = json.loads(Path(found).read_text(encoding="utf-8"))
+        config_path = workspace_config.find(str(path))
+        fields = json.loads(Path(config_path).read_text(encoding="utf-8"))
     except (UserErrorException, OSError, ValueError):
         return None  # the workspace's own errors are told where it is looked for
-    name = told.get(_EXPERIMENT) if isinstance(told, dict) else None
+    name = fields.get(_EXPERIMENT) if isinstance(fields, dict) else None
     return name if isinstance(name, str) and name else None
 
 
 def remember_experiment(folder: Path, name: str) -> None:
     """Have `experiment_of` answer this name."""
     file = folder / ".azureml" / "config.json"
-    told = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps({**told, _EXPERIMENT: name}, indent=4) + "\n", encoding="utf-8")
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**fields, _EXPERIMENT: name}, indent=4) + "\n", encoding="utf-8")
 
 
 def write_samples(folder: Path, targets: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -105,8 +105,8 @@ def _hand_over(word: str) -> None:
 
 
 def _own_folders() -> list[str]:
-    told = os.environ.get("DISPATCHER_AZ")
-    return [str(Path(told).parent)] if told else []
+    program = os.environ.get("DISPATCHER_AZ")
+    return [str(Path(program).parent)] if program else []
 
 
 def _account() -> dict[str, Any]:

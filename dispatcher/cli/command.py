@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from dispatcher.cli import output, queries
-from dispatcher.cli.context import HERE, CommandContext, errors_told
+from dispatcher.cli.context import HERE, CommandContext, errors_reported
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.output import Format
 from dispatcher.client.errors import UserErrorException
@@ -129,7 +129,7 @@ def command(
         def run(**given: Any) -> None:
             told = {each.name: given.pop(each.name) for each in shared}
             words = given.pop("words", None) or ()
-            with errors_told():
+            with errors_reported():
                 scope = _scope(told, words)
                 shown = function(scope, **given)
                 if shown is not None:
@@ -148,10 +148,10 @@ def command(
     return register
 
 
-def _scope(told: dict[str, Any], words: Sequence[str]) -> CommandContext:
-    noisy = told.pop("verbose") or told.pop("debug")
-    told.pop("debug", None)
-    scope = CommandContext(**told)
+def _scope(options: dict[str, Any], words: Sequence[str]) -> CommandContext:
+    noisy = options.pop("verbose") or options.pop("debug")
+    options.pop("debug", None)
+    scope = CommandContext(**options)
     scope.query = queries.joined(words, scope.query)
     if noisy:
         scope.note("--verbose and --debug have no effect here; see the service's log")

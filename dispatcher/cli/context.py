@@ -47,18 +47,18 @@ class CommandContext:
         A folder that belongs to no workspace becomes one of its own, so that the first command
         works.
         """
-        found = self._named() if self.workspace_name else self._of_folder()
-        self.note_address(found)
-        return found
+        workspace = self._named() if self.workspace_name else self._of_folder()
+        self.note_address(workspace)
+        return workspace
 
-    def note_address(self, found: Workspace) -> None:
+    def note_address(self, workspace: Workspace) -> None:
         """Say if the workspace's v1 address is another than the one that was given."""
         for word, asked, real in (
-            ("resource group", self.resource_group, found.resource_group),
-            ("subscription", self.subscription_id, found.subscription_id),
+            ("resource group", self.resource_group, workspace.resource_group),
+            ("subscription", self.subscription_id, workspace.subscription_id),
         ):
             if asked not in (None, real):
-                self.note(f"workspace {found.name} is of {word} {real!r}; {asked!r} is ignored")
+                self.note(f"workspace {workspace.name} is of {word} {real!r}; {asked!r} is ignored")
 
     @property
     def service(self) -> ApiConnection:
@@ -141,7 +141,7 @@ def _has_config(path: Path) -> bool:
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
+def errors_reported() -> Iterator[None]:
     """Turn what the client raises into one line on stderr and an exit code."""
     try:
         yield

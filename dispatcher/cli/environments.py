@@ -25,8 +25,8 @@ Directory = Annotated[Path, typer.Option("--directory", "-d", help="The folder o
 @command(app, "list", with_query=True)
 def list_environments(scope: CommandContext) -> Shown:
     """The latest version of each registered environment."""
-    found = environments.read_all(scope.service)
-    return Shown([_record(each) for each in found], ("name", "version", "createdAt"))
+    records = environments.read_all(scope.service)
+    return Shown([_record(each) for each in records], ("name", "version", "createdAt"))
 
 
 @command(app, "show", with_query=True)
@@ -38,8 +38,8 @@ def show_environment(scope: CommandContext, name: Name, version: Version = None)
 @command(app, "register")
 def register_environment(scope: CommandContext, directory: Directory) -> Shown:
     """Register the environment of a folder; unchanged, it keeps its version."""
-    made = Environment.load_from_directory(str(directory)).register(scope.workspace)
-    return Shown(_record(registry.view(scope.workspace, made.name, made.version)))
+    registered = Environment.load_from_directory(str(directory)).register(scope.workspace)
+    return Shown(_record(registry.view(scope.workspace, registered.name, registered.version)))
 
 
 @command(app, "download")
@@ -53,9 +53,9 @@ def download_environment(
     ] = False,
 ) -> None:
     """Write a registered environment as a folder of files."""
-    found = Environment.get(scope.workspace, name, version)
-    found.save_to_directory(str(directory), overwrite=overwrite)
-    scope.note(f"{name}, version {found.version}, is in {directory}")
+    environment = Environment.get(scope.workspace, name, version)
+    environment.save_to_directory(str(directory), overwrite=overwrite)
+    scope.note(f"{name}, version {environment.version}, is in {directory}")
 
 
 @command(app, "scaffold")
@@ -75,8 +75,8 @@ def build_environment(
     ] = "local",
 ) -> Shown:
     """Have a target build a registered environment now, and show its log."""
-    found = Environment.get(scope.workspace, name, version)
-    return streamed(build(found, scope.workspace, target).run)
+    environment = Environment.get(scope.workspace, name, version)
+    return streamed(build(environment, scope.workspace, target).run)
 
 
 def _record(view: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ def list_experiments(
     archived: Annotated[bool, typer.Option("--all", help="Archived ones too.")] = False,
 ) -> Shown:
     """All experiments of the workspace."""
-    found = experiments.read_all(scope.service)
+    records = experiments.read_all(scope.service)
     return Shown(
-        [each for each in found if archived or not each["archived_at"]],
+        [each for each in records if archived or not each["archived_at"]],
         ("name", "id", "created_at"),
     )

@@ -41,8 +41,8 @@ def attach(
         raise UserErrorException(f"--workspace-name {name!r} cannot be a name.")
     if experiment is not None:
         check_experiment_name(experiment)
-    workspace, targets = _found(scope, name, service_url) or (
-        _made(scope, name, str(folder), service_url),
+    workspace, targets = _known_workspace(scope, name, service_url) or (
+        _workspace(scope, name, str(folder), service_url),
         [],
     )
     workspace.write_config(str(folder))
@@ -74,7 +74,7 @@ def detach(scope: CommandContext) -> Shown:
     return Shown({"Folder": str(folder), "Workspace name": config.name})
 
 
-def _found(
+def _known_workspace(
     scope: CommandContext, name: str, service_url: str | None
 ) -> tuple[Workspace, Sequence[Mapping[str, Any]]] | None:
     """The workspace that is named, and its targets; None if it has yet to be made."""
@@ -93,7 +93,7 @@ def _found(
     return workspace, targets.read_all(workspace.service)
 
 
-def _made(scope: CommandContext, name: str, folder: str, service_url: str | None) -> Workspace:
+def _workspace(scope: CommandContext, name: str, folder: str, service_url: str | None) -> Workspace:
     return Workspace.create(
         name,
         subscription_id=scope.subscription_id,

@@ -37,8 +37,8 @@ def lint(
     """
     if not folder.exists():
         raise UserErrorException(f"DIR {folder}: there is no such file or folder.")
-    found = look_through(folder)
-    scope.note(summary(found))
+    findings = look_through(folder)
+    scope.note(summary(findings))
     shown = [
         {
             "place": each.place,
@@ -49,16 +49,16 @@ def lint(
             "verdict": each.verdict.value,
             "fix": each.fix,
         }
-        for each in found
+        for each in findings
         if not only or each.verdict in only
     ]
-    bad = any(each.verdict in BAD for each in found)
+    bad = any(each.verdict in BAD for each in findings)
     return Shown(shown, COLUMNS, Exit.FAILED if bad else Exit.OK)
 
 
 def look_through(folder: Path) -> list[Finding]:
     """All findings of a folder, in order."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for each in sources(folder):
-        found += [unreadable(each)] if isinstance(each, Unreadable) else read(each)
-    return in_order(found)
+        findings += [unreadable(each)] if isinstance(each, Unreadable) else read(each)
+    return in_order(findings)

@@ -85,8 +85,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _range(told: Any, values: Sequence[Any], optuna: Any) -> Any:
-    kind, arguments = told[:2]
+def _range(expression: Any, values: Sequence[Any], optuna: Any) -> Any:
+    kind, arguments = expression[:2]
     if kind == "choice":
         options = dict.fromkeys(_text(_shown(option)) for option in arguments[0])
         return optuna.distributions.CategoricalDistribution(list(options))

@@ -22,10 +22,10 @@ def list_configurations(scope: CommandContext) -> Shown:
     files = [
         file for folder in FOLDERS for file in sorted((scope.path / folder).glob("*.runconfig"))
     ]
-    found = [(file, RunConfiguration.load(str(file))) for file in files]
+    configs = [(file, RunConfiguration.load(str(file))) for file in files]
     shown = [
         {"name": file.stem, "file": str(file), "target": config.target, "script": config.script}
-        for file, config in found
+        for file, config in configs
     ]
     return Shown(shown, ("name", "target", "script", "file"))
 

@@ -69,8 +69,8 @@ def list_runs(
         *(("tag", tag) for tag in tags or ()),
         *(("property", prop) for prop in properties or ()),
     ]
-    given = [(key, str(value)) for key, value in pairs if value is not None]
-    views = _pages(scope, given, last)
+    query = [(key, str(value)) for key, value in pairs if value is not None]
+    views = _pages(scope, query, last)
     if lean:
         return Shown([minimal(view) for view in views], tuple(MINIMAL))
     return Shown([record(view) for view in views], COLUMNS)
@@ -168,9 +168,9 @@ def explain(
 ) -> None:
     """Say why RUN is still waiting."""
     run = _chosen(scope, word, run_id, experiment)
-    told = api_runs.explain(scope.service, run.id)
-    reason = told["reason"]
-    typer.echo(f"{told['status']}: {reason}" if reason else f"{run.id} is not waiting")
+    answer = api_runs.explain(scope.service, run.id)
+    reason = answer["reason"]
+    typer.echo(f"{answer['status']}: {reason}" if reason else f"{run.id} is not waiting")
 
 
 @command(app)
@@ -234,30 +234,30 @@ def monitor_tensorboard(
 
 def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> "list[RunRecord]":
     """So many runs, with as many requests as it takes."""
-    found: dict[str, RunRecord] = {}  # who starts between two pages may come twice
+    records: dict[str, RunRecord] = {}  # who starts between two pages may come twice
     cursor: str | None = None
-    while len(found) < count:
-        size = min(count - len(found), PAGE)
+    while len(records) < count:
+        size = min(count - len(records), PAGE)
         page = api_runs.page(scope.service, [*query, ("limit", size)], cursor)
-        found.update((record["id"], record) for record in page["runs"])
+        records.update((record["id"], record) for record in page["runs"])
         cursor = page["next"]
         if cursor is None:
             break
-    return list(found.values())
+    return list(records.values())
 
 
 def _chosen(
     scope: CommandContext, word: str | None, option: str | None, experiment: str | None
 ) -> Run:
     """The run that is meant by its id after the command or by `-r`."""
-    given = {each for each in (word, option) if each is not None}
-    if len(given) != 1:
+    ids = {each for each in (word, option) if each is not None}
+    if len(ids) != 1:
         raise UserErrorException(
             f"There are two runs, {word!r} and {option!r}; name one."
-            if given
+            if ids
             else "Which run? Give its id: --run/-r RUN, or RUN alone."
         )
-    return scope.run(given.pop(), experiment)
+    return scope.run(ids.pop(), experiment)
 
 
 def _pair(text: str) -> tuple[str, str | None]:

@@ -54,6 +54,6 @@ def stop(scope: CommandContext) -> None:
 
 
 def _facts(data: Path) -> dict[str, Any]:
-    told = json.loads((data / "service.json").read_text())
-    shown = {key: value for key, value in told.items() if key != "token"}
+    facts = json.loads((data / "service.json").read_text())
+    shown = {key: value for key, value in facts.items() if key != "token"}
     return {"running": True, **shown, "data": str(data)}

@@ -116,7 +116,7 @@ def _look(interpreter: str) -> tuple[str, bool]:
         path for path in known if path and path not in (PACKAGES, str(_code_folder()))
     )
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             [interpreter, "-c", _LOOK],
             env={**os.environ, "PYTHONPATH": others},
             cwd="/",
@@ -128,8 +128,8 @@ def _look(interpreter: str) -> tuple[str, bool]:
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise UserErrorException(f"{interpreter} is no Python that can be run: {error}") from error
-    found = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-    return found.get("azureml", ""), bool(found.get("dispatcher"))
+    values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    return values.get("azureml", ""), bool(values.get("dispatcher"))
 
 
 def _code_folder() -> Path:

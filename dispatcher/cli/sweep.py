@@ -13,7 +13,7 @@ from dispatcher.cli.command import Shown, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.submitting import adapt, configuration_of, submitted, usual_experiment
-from dispatcher.cli.sweeps import file_of, made_of
+from dispatcher.cli.sweeps import config_of_file, file_of
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.sweeps.config import HyperDriveConfig
@@ -46,27 +46,33 @@ def submit(
     go_on: Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")] = False,
 ) -> Shown:
     """Submit the sweep of FILE, stream its log, and exit as it did."""
-    told = file_of(read_yaml(file), file)
-    source = Path(told.source_directory or ".")
+    sweep_file = file_of(read_yaml(file), file)
+    source = Path(sweep_file.source_directory or ".")
     source = source if source.is_absolute() else file.parent / source
     if not source.is_dir():
         raise UserErrorException(f"source_directory: {source} is no folder.")
-    run_config = configuration_of(told.run_configuration, (file.parent, source))
-    adapt(run_config, None, target=target or told.target, cpus=told.cpus, gpus=told.gpus)
+    run_config = configuration_of(sweep_file.run_configuration, (file.parent, source))
+    adapt(
+        run_config,
+        None,
+        target=target or sweep_file.target,
+        cpus=sweep_file.cpus,
+        gpus=sweep_file.gpus,
+    )
     script = ScriptRunConfig(
         str(source),
-        script=told.script,
-        arguments=list(told.arguments),
-        command=told.command,
+        script=sweep_file.script,
+        arguments=list(sweep_file.arguments),
+        command=sweep_file.command,
         run_config=run_config,
     )
     script.check()
-    config = made_of(told, file, script)
+    config = config_of_file(sweep_file, file, script)
     if dry_run:
         return Shown(_first_cells(config, cells))
-    config._targets = [] if target else list(told.targets)
-    config._resume_from = [_sweep(scope, run_id) for run_id in told.resume_from]
-    name = experiment or told.experiment or usual_experiment(scope, source)
+    config._targets = [] if target else list(sweep_file.targets)
+    config._resume_from = [_sweep(scope, run_id) for run_id in sweep_file.resume_from]
+    name = experiment or sweep_file.experiment or usual_experiment(scope, source)
     return submitted(scope, config, name, go_on)
 
 
@@ -78,17 +84,19 @@ def show(
 ) -> Shown:
     """Show RUN: its best trial, its table, its progress."""
     run = _sweep(scope, run_id)
-    told = run.progress()
+    progress = run.progress()
     trials = run._ask("ranking", [("top", top)] if top else [])["trials"]
-    made = sum(told["trials"].values())
-    total, paused = told["spec"]["max_total_runs"], " (paused)" if told["paused"] else ""
-    scope.note(f"{told['status']}{paused}: {made} of {total} trials, {told['trials']}")
+    submitted_count = sum(progress["trials"].values())
+    total, paused = progress["spec"]["max_total_runs"], " (paused)" if progress["paused"] else ""
+    scope.note(
+        f"{progress['status']}{paused}: {submitted_count} of {total} trials, {progress['trials']}"
+    )
     if not scope.wants_result:
         return Shown(trials, COLUMNS)
-    if told["spec"]["further_metrics"]:
-        return Shown({**told, "front": run._ask("front", [])["trials"], "table": trials})
+    if progress["spec"]["further_metrics"]:
+        return Shown({**progress, "front": run._ask("front", [])["trials"], "table": trials})
     best = trials[0] if trials and trials[0]["best_primary_metric"] is not None else None
-    return Shown({**told, "best": best, "table": trials})
+    return Shown({**progress, "best": best, "table": trials})
 
 
 @command(app)
@@ -147,15 +155,15 @@ def best(scope: CommandContext, run_id: Id) -> Shown:
     """The best trial of RUN; where it goes by several metrics, those that none is better than."""
     run = _sweep(scope, run_id)
     if run.progress()["spec"]["further_metrics"]:
-        found = run._ask("front", [])["trials"]
-        if not found:
+        trials = run._ask("front", [])["trials"]
+        if not trials:
             raise UserErrorException(f"No trial of {run_id} has logged all of its metrics.")
-        return Shown(found, ("run_id", "status", "metrics", "hyperparameters"))
-    found = run._ask("ranking", [("top", 1), ("discard_no_metric", 1)])["trials"]
-    if not found:
+        return Shown(trials, ("run_id", "status", "metrics", "hyperparameters"))
+    trials = run._ask("ranking", [("top", 1), ("discard_no_metric", 1)])["trials"]
+    if not trials:
         raise UserErrorException(f"No trial of {run_id} has logged its primary metric.")
-    values = json.loads(found[0]["hyperparameters"])
-    return Shown({**found[0], "hyperparameters": values})
+    values = json.loads(trials[0]["hyperparameters"])
+    return Shown({**trials[0], "hyperparameters": values})
 
 
 @command(app)

@@ -28,8 +28,8 @@ POLICIES: Mapping[str, Callable[..., policies.EarlyTerminationPolicy]] = {
     "medianstopping": policies.MedianStoppingPolicy,
     "truncationselection": policies.TruncationSelectionPolicy,
     "notermination": policies.NoTerminationPolicy,
-    "asha": lambda **told: policies.EarlyTerminationPolicy("ASHA", told),
-    "hyperband": lambda **told: policies.EarlyTerminationPolicy("Hyperband", told),
+    "asha": lambda **fields: policies.EarlyTerminationPolicy("ASHA", fields),
+    "hyperband": lambda **fields: policies.EarlyTerminationPolicy("Hyperband", fields),
 }
 
 
@@ -56,10 +56,10 @@ def _as_list(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return [
-        {"name": name, **dict(zip(("expression", "values", "when"), told, strict=False))}
-        if isinstance(told, list) and len(told) in (2, 3)
-        else {"name": name, "expression": told}
-        for name, told in value.items()
+        {"name": name, **dict(zip(("expression", "values", "when"), fields, strict=False))}
+        if isinstance(fields, list) and len(fields) in (2, 3)
+        else {"name": name, "expression": fields}
+        for name, fields in value.items()
     ]
 
 
@@ -161,26 +161,26 @@ class SweepFile(SweepSection):
     resume_from: list[str] = []
 
 
-def config_of(told: dict[str, Any], file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
+def config_of(fields: dict[str, Any], file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
     """The sweep that a file describes.
 
     Raises:
         UserErrorException: The file is wrong; the text names field and limit.
     """
     with _mistakes_of(file):
-        return _made(SweepSection.model_validate(told), script)
+        return _config(SweepSection.model_validate(fields), script)
 
 
-def file_of(told: dict[str, Any], file: Path) -> SweepFile:
+def file_of(fields: dict[str, Any], file: Path) -> SweepFile:
     """A file of `sweep submit`. Raises UserErrorException, which names field and limit."""
     with _mistakes_of(file):
-        return SweepFile.model_validate(told)
+        return SweepFile.model_validate(fields)
 
 
-def made_of(sweep: SweepFile, file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
+def config_of_file(sweep: SweepFile, file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
     """The sweep of a file of `sweep submit`. Raises UserErrorException."""
     with _mistakes_of(file):
-        return _made(sweep, script)
+        return _config(sweep, script)
 
 
 @contextmanager
@@ -198,11 +198,13 @@ def _mistakes_of(file: Path) -> Iterator[None]:
 
 def _place(parts: Sequence[Any]) -> str:
     """Where in the file it is: without pydantic's words for the alternatives of a field."""
-    told = [str(part) for part in parts]
-    return ".".join(part for part in told if "[" not in part and not part.startswith("constrained"))
+    fields = [str(part) for part in parts]
+    return ".".join(
+        part for part in fields if "[" not in part and not part.startswith("constrained")
+    )
 
 
-def _made(sweep: SweepSection, script: ScriptRunConfig) -> HyperDriveConfig:
+def _config(sweep: SweepSection, script: ScriptRunConfig) -> HyperDriveConfig:
     space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
     if len(space) != len(sweep.sampling.parameter_space):
         raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")

@@ -122,8 +122,8 @@ def attach_remote(
         private_key_file=private_key_file or "",
         private_key_passphrase=private_key_passphrase or "",
     )
-    made = ComputeTarget.attach(scope.workspace, _checked(name), machine)
-    return Shown(made.serialize())
+    target_object = ComputeTarget.attach(scope.workspace, _checked(name), machine)
+    return Shown(target_object.serialize())
 
 
 @command(create, "amlcompute")
@@ -152,10 +152,10 @@ def create_amlcompute(
         description=description,
     )
     scope.note_ignored(location=location)
-    made = ComputeTarget.create(scope.workspace, _checked(name), asked)
-    if not isinstance(made, AmlCompute):
-        scope.note(f"{name} is there already ({made.type}) and stays as it is")
-    return Shown(made.serialize())
+    target_object = ComputeTarget.create(scope.workspace, _checked(name), asked)
+    if not isinstance(target_object, AmlCompute):
+        scope.note(f"{name} is there already ({target_object.type}) and stays as it is")
+    return Shown(target_object.serialize())
 
 
 @command(app, "list", with_query=True)
@@ -178,8 +178,8 @@ def show_target(
 @command(app)
 def ping(scope: CommandContext, word: Word = None, name: OldWord = None) -> Shown:
     """Ask the target whether it answers; exit code 5 if it does not."""
-    found = targets.ping(scope.service, _chosen(word, name))
-    return Shown(found, code=Exit.OK if found["answers"] else Exit.UNREACHABLE)
+    answer = targets.ping(scope.service, _chosen(word, name))
+    return Shown(answer, code=Exit.OK if answer["answers"] else Exit.UNREACHABLE)
 
 
 @command(app)
@@ -188,8 +188,8 @@ def clear(scope: CommandContext, word: Word = None, name: OldWord = None) -> Sho
 
     There are such when the database was put back to an earlier state while runs went on.
     """
-    found = targets.clear(scope.service, _chosen(word, name))
-    orphans = [{"job": job, "state": state} for job, state in found["orphan_jobs"].items()]
+    answer = targets.clear(scope.service, _chosen(word, name))
+    orphans = [{"job": job, "state": state} for job, state in answer["orphan_jobs"].items()]
     scope.note(
         f"jobs that are being ended: {len(orphans)}" if orphans else "there is nothing to clear"
     )
@@ -214,8 +214,8 @@ def delete(
 
 
 def _attach(kind: str, scope: CommandContext, name: str, **settings: Any) -> Shown:
-    given = {key: value for key, value in settings.items() if value is not None}
-    config = {"kind": kind, "name": name, **given}
+    chosen = {key: value for key, value in settings.items() if value is not None}
+    config = {"kind": kind, "name": name, **chosen}
     path = f"/targets/{_checked(name)}"
     return Shown(scope.service.send("PUT", path, body=encoding.dumps(config)).json())
 
@@ -226,10 +226,10 @@ def _remove(scope: CommandContext, name: str, done: str) -> None:
 
 
 def _chosen(word: str | None, option: str | None) -> str:
-    given = {each for each in (word, option) if each is not None}
-    if len(given) != 1:
+    chosen = {each for each in (word, option) if each is not None}
+    if len(chosen) != 1:
         raise UserErrorException("Which target? Give its name, once: --name/-n NAME, or NAME.")
-    return _checked(given.pop())
+    return _checked(chosen.pop())
 
 
 def _checked(name: str) -> str:

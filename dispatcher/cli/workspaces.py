@@ -51,8 +51,8 @@ def show_workspace(scope: CommandContext) -> Shown:
 @command(app, "list", with_query=True)
 def list_workspaces(scope: CommandContext) -> Shown:
     """All workspaces that were made on this machine."""
-    found = Workspace.list(scope.subscription_id, resource_group=scope.resource_group)
-    return Shown([_facts(each) for same in found.values() for each in same], COLUMNS)
+    workspaces = Workspace.list(scope.subscription_id, resource_group=scope.resource_group)
+    return Shown([_facts(each) for same in workspaces.values() for each in same], COLUMNS)
 
 
 @command(app)
@@ -67,11 +67,11 @@ def delete(
     """Forget the workspace that -w names; its data stays unless --all-resources is given."""
     if not scope.workspace_name:
         raise UserErrorException("Which name? Give --workspace-name/-w.")
-    found = scope.workspace
+    workspace = scope.workspace
     if everything and not yes:
-        typer.confirm(f"Delete {found.data_folder} with all runs?", abort=True, err=True)
-    found.delete(delete_dependent_resources=everything)
-    typer.echo(f"{found.name} is deleted")
+        typer.confirm(f"Delete {workspace.data_folder} with all runs?", abort=True, err=True)
+    workspace.delete(delete_dependent_resources=everything)
+    typer.echo(f"{workspace.name} is deleted")
 
 
 def _facts(workspace: Workspace) -> dict[str, Any]:

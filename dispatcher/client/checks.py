@@ -69,9 +69,9 @@ def checked_class(cls: C) -> C:
     return cls
 
 
-def texts(**given: object) -> None:
+def texts(**arguments: object) -> None:
     """Each is a text that can be kept: without NUL and lone surrogates."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         text(name, value)
 
 
@@ -90,16 +90,16 @@ def text(name: str, value: object) -> None:
             refuse(name, "a text without NUL", value)
 
 
-def texts_or_none(**given: object) -> None:
+def texts_or_none(**arguments: object) -> None:
     """Each is such a text or None."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         if value is not None:
             text(name, value)
 
 
-def paths(**given: object) -> None:
+def paths(**arguments: object) -> None:
     """Each is a path: a text or something that stands for one."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         path(name, value)
 
 
@@ -115,14 +115,14 @@ def path(name: str, value: object) -> None:
         refuse(name, "a path that a file system can have", value)
 
 
-def paths_or_none(**given: object) -> None:
+def paths_or_none(**arguments: object) -> None:
     """Each is a path or None."""
-    paths(**{name: value for name, value in given.items() if value is not None})
+    paths(**{name: value for name, value in arguments.items() if value is not None})
 
 
-def mappings(**given: object) -> None:
+def mappings(**arguments: object) -> None:
     """Each is a dict whose keys are texts, or None."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         if value is not None:
             mapping(name, value)
 
@@ -137,9 +137,9 @@ def mapping(name: str, value: object) -> None:
         text(name, key)
 
 
-def filters(**given: object) -> None:
+def filters(**arguments: object) -> None:
     """Each is what runs are found by: a key, a dict of keys and texts, or None."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         if isinstance(value, dict):
             mapping(name, value)
             for item in value.values():
@@ -152,9 +152,9 @@ def filters(**given: object) -> None:
             text(name, value)
 
 
-def lists_of_texts(**given: object) -> None:
+def lists_of_texts(**arguments: object) -> None:
     """Each is a list or tuple of texts."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         if not isinstance(value, (list, tuple)):
             refuse(name, "a list of texts", value)
         for item in value:
@@ -184,19 +184,19 @@ def count(name: str, value: Any, least: int = 1, *, or_none: bool = False) -> An
     return value
 
 
-def instance(name: str, value: object, kinds: Kinds, said: Optional[str] = None) -> None:
+def instance(name: str, value: object, kinds: Kinds, expected: Optional[str] = None) -> None:
     """It is an object of one of these classes."""
     if not isinstance(value, kinds):
         known = kinds if isinstance(kinds, tuple) else (kinds,)
-        refuse(name, said or "a " + " or ".join(kind.__name__ for kind in known), value)
+        refuse(name, expected or "a " + " or ".join(kind.__name__ for kind in known), value)
 
 
-def refuse(name: str, wanted: str, value: object, how: str = "this is") -> NoReturn:
+def refuse(name: str, expected: str, value: object, how: str = "this is") -> NoReturn:
     """Raise what says so."""
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "…"
-    _deny(f"{name} takes {wanted}; {how} {shown}, a {type(value).__name__}.")
+    _deny(f"{name} takes {expected}; {how} {shown}, a {type(value).__name__}.")
 
 
 def _rule(name: str, annotation: str) -> Optional[Check]:

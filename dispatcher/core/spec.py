@@ -5,6 +5,7 @@ Limits are stated here once; the error that pydantic makes of a breach names the
 and the limit.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -22,7 +23,7 @@ from pydantic import (
 MAX_TEXT = 16 * 1024
 MAX_TAGS = 1_000
 MAX_ARGUMENTS = 10_000
-MAX_DEFINITION = 1024 * 1024
+MAX_DEFINITION = 1024 * 1024  # characters, as JSON
 MAX_PACKAGES = 2_000
 MAX_DOCKERFILE = 256 * 1024
 
@@ -86,6 +87,14 @@ def _not_reserved(name: str) -> str:
     if name.startswith(RESERVED):
         raise ValueError(f"is reserved, as all names that start with {', '.join(RESERVED)}")
     return name
+
+
+def _bounded(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse a definition that is longer than MAX_DEFINITION."""
+    size = len(json.dumps(definition))
+    if size > MAX_DEFINITION:
+        raise ValueError(f"has {size} characters as JSON; at most {MAX_DEFINITION}")
+    return definition
 
 
 class Frozen(BaseModel):
@@ -200,7 +209,7 @@ class RunSpec(Frozen):
     max_retries: Retries = Retries()
     child_policy: ChildPolicy = "ignore"
     priority: int = Field(0, ge=-1_000_000, le=1_000_000)
-    definition: Mapping[str, Any] = {}
+    definition: Annotated[Mapping[str, Any], AfterValidator(_bounded)] = {}
 
     @model_validator(mode="after")
     def _has_work(self) -> "RunSpec":

@@ -51,14 +51,14 @@ def serve(settings: Settings) -> None:
     port = listeners[0].getsockname()[1]
     url = settings.public_url or f"http://{settings.host}:{port}"
     token = settings.token or _token(data)
-    house = build(settings, url, token)
+    application = build(settings, url, token)
     try:
-        app = create_app(house.services, max_body=settings.max_body_mb << 20)
-        _announce(data, settings, url, token, house.services.service_id)
+        app = create_app(application.services, max_body=settings.max_body_mb << 20)
+        _announce(data, settings, url, token, application.services.service_id)
         _serve(app, listeners)
     finally:
         (data / "service.json").unlink(missing_ok=True)
-        house.close()
+        application.close()
         for lock in locks:
             os.close(lock)
 

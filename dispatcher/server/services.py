@@ -10,7 +10,7 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.explaining import ExplainService
-from dispatcher.services.mlflow.house import Mlflow
+from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
@@ -43,6 +43,6 @@ class Services:
     waiters: Waiters
     engine: Engine
     idempotency: Idempotency
-    mlflow: Mlflow
+    mlflow: MlflowServices
     service_id: str
     version: str

@@ -21,8 +21,8 @@ from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
 from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.server.calls import CallStore
-from dispatcher.server.home import house, settle_in
 from dispatcher.server.idempotency import Idempotency
+from dispatcher.server.instance import instance_name, leader_eligibility
 from dispatcher.server.services import Services
 from dispatcher.server.settings import Settings
 from dispatcher.server.target_factory import TargetFactory, move_secrets
@@ -33,9 +33,9 @@ from dispatcher.services.explaining import ExplainService
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
-from dispatcher.services.mlflow.house import Mlflow
 from dispatcher.services.mlflow.models import MlflowModels
 from dispatcher.services.mlflow.runs import MlflowRuns
+from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
@@ -59,7 +59,7 @@ DEFAULT_TARGETS = ("local", "cpu")
 
 
 @dataclass(frozen=True)
-class House:
+class Application:
     """All parts of a service process, joined."""
 
     services: Services
@@ -75,7 +75,7 @@ class House:
         self.store.close()
 
 
-def build(settings: Settings, url: str, token: str) -> House:
+def build(settings: Settings, url: str, token: str) -> Application:
     """Make and join everything, and start the engine. `url` is how the service is reached."""
     store = SqlStore(settings.store_url)
     calls = CallStore(store)  # what services write to: the caller is the actor of its events
@@ -112,7 +112,9 @@ def build(settings: Settings, url: str, token: str) -> House:
 
     factory = TargetFactory(site, access.agent_token, secret_store)
     move_secrets(store, factory)
-    engine = Engine(store, status, jobs, _holder(settings), time.time, settle_in(store, settings))
+    engine = Engine(
+        store, status, jobs, _holder(settings), time.time, leader_eligibility(store, settings)
+    )
     live_targets = LiveTargets(store, factory, engine.post)
     _attach_defaults(store)
     sweeper = Sweeper(store)
@@ -133,7 +135,7 @@ def build(settings: Settings, url: str, token: str) -> House:
     engine.start(live_targets)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(Parts(*parts), lambda: engine.fence)
-    return House(services, engine, sweeper, live_targets, store)
+    return Application(services, engine, sweeper, live_targets, store)
 
 
 def _services(
@@ -176,7 +178,7 @@ def _services(
             process=f"{os.getpid()}-{secrets.token_hex(4)}",
             shared=settings.shared,
         ),
-        mlflow=Mlflow(
+        mlflow=MlflowServices(
             MlflowExperiments(store, time.time),
             MlflowRuns(store, submission, status, time.time),
             MlflowModels(store, time.time),
@@ -193,11 +195,13 @@ def _resolved(env: Mapping[str, str], secret_store: SecretStore) -> dict[str, st
 
 
 def _holder(settings: Settings) -> Holder:
-    """Who takes the engine's lease. A service holds a lock on its data folder, so there is no other
-    of the same house, and it need not wait for the lease of one that was killed to run out.
+    """Who takes the engine's lease.
+
+    A service holds a lock on its data folder, so no other process has the same instance name. So it
+    need not wait for the lease of a killed predecessor to run out.
     """
-    place = house(settings) if settings.shared else "embedded"
-    return Holder(place, f"{os.getpid()}-{secrets.token_hex(4)}")
+    instance = instance_name(settings) if settings.shared else "embedded"
+    return Holder(instance, f"{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def _attach_defaults(store: SqlStore) -> None:

@@ -7,22 +7,22 @@ from fastapi.testclient import TestClient
 
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import House, build
-from tests.integration.http_house import MIB, OWNER
+from dispatcher.server.wiring import Application, build
+from tests.integration.http_service import MIB, OWNER
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("house"))
-    house = build(settings, "http://127.0.0.1:1", OWNER)
-    house.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
-    yield house
-    house.close()
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("application"))
+    application = build(settings, "http://127.0.0.1:1", OWNER)
+    application.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
+    yield application
+    application.close()
 
 
 @pytest.fixture(scope="module")
-def api(house: House) -> Iterator[TestClient]:
-    app = create_app(house.services, max_body=4 * MIB)
+def api(application: Application) -> Iterator[TestClient]:
+    app = create_app(application.services, max_body=4 * MIB)
     with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
         client.headers["Authorization"] = f"Bearer {OWNER}"
         yield client

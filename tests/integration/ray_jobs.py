@@ -69,7 +69,7 @@ class Rig:
 
     cluster: RayCluster
     folder: Path
-    service: SpoolService
+    service: Any  # what it keeps of jobs; `url` is where it listens
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

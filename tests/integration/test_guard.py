@@ -15,8 +15,8 @@ from dispatcher.server.guard import (
     guarded_router,
     require_declared,
 )
-from dispatcher.server.wiring import House
-from tests.integration.http_house import MIB, OWNER, spec, submit
+from dispatcher.server.wiring import Application
+from tests.integration.http_service import MIB, OWNER, spec, submit
 
 CHUNK = 64 * 1024
 
@@ -44,8 +44,8 @@ def test_an_application_with_a_route_that_is_not_guarded_is_refused() -> None:
         require_declared(app.routes)
 
 
-def test_every_route_of_the_service_declares_its_action(house: House) -> None:
-    routes = require_declared(create_app(house.services, max_body=MIB).routes)
+def test_every_route_of_the_service_declares_its_action(application: Application) -> None:
+    routes = require_declared(create_app(application.services, max_body=MIB).routes)
     assert len(routes) > 60
     open_to_all = {route.path for route in routes if route.declaration.action is None}
     assert open_to_all == {"/api/v1/health", "/health", "/version"}
@@ -112,9 +112,9 @@ WITH_BODY = [
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
 def test_nothing_of_8_mib_without_a_valid_token_is_read(
-    house: House, method: str, path: str, announced: bool
+    application: Application, method: str, path: str, announced: bool
 ) -> None:
-    app = create_app(house.services, max_body=4 * MIB)
+    app = create_app(application.services, max_body=4 * MIB)
     for token in (None, "nonsense"):
         upload = Upload(8 * MIB)
         assert call(app, method, path, upload, token, announced=announced) == 401
@@ -124,10 +124,10 @@ def test_nothing_of_8_mib_without_a_valid_token_is_read(
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 @pytest.mark.parametrize(("method", "path"), WITH_BODY[:-1])
 def test_a_body_is_read_up_to_the_limit_of_its_route(
-    api: Any, house: House, method: str, path: str, announced: bool
+    api: Any, application: Application, method: str, path: str, announced: bool
 ) -> None:
     submit(api, spec("guarded"))
-    app = create_app(house.services, max_body=2 * MIB)
+    app = create_app(application.services, max_body=2 * MIB)
     upload = Upload(8 * MIB)
     status = call(app, method, path, upload, OWNER, announced=announced)
     assert status == (400 if "mlflow" in path else 413)
@@ -136,25 +136,27 @@ def test_a_body_is_read_up_to_the_limit_of_its_route(
 
 @pytest.mark.parametrize(("method", "path"), [("PATCH", "/api/v1/runs/guarded")])
 def test_a_json_body_of_more_than_1_mib_is_refused_where_no_batch_is_expected(
-    api: Any, house: House, method: str, path: str
+    api: Any, application: Application, method: str, path: str
 ) -> None:
     submit(api, spec("guarded"))
-    app = create_app(house.services, max_body=64 * MIB)
+    app = create_app(application.services, max_body=64 * MIB)
     upload = Upload(8 * MIB)
     assert call(app, method, path, upload, OWNER, announced=False) == 413
     assert upload.read <= MIB + CHUNK
 
 
-def test_nothing_of_a_body_is_read_for_a_caller_that_may_not_do_it(api: Any, house: House) -> None:
+def test_nothing_of_a_body_is_read_for_a_caller_that_may_not_do_it(
+    api: Any, application: Application
+) -> None:
     submit(api, spec("outside"), spec("inside"))
-    app = create_app(house.services, max_body=4 * MIB)
-    token = house.services.access.run_token("inside", 1)
+    app = create_app(application.services, max_body=4 * MIB)
+    token = application.services.access.run_token("inside", 1)
     for method, path in (("PATCH", "/api/v1/runs/outside"), ("PUT", "/api/v1/targets/t")):
         upload = Upload(2 * MIB)
         assert call(app, method, path, upload, token, announced=False) == 403
         assert upload.read == 0
 
 
-def test_the_guard_is_the_class_of_every_route(house: House) -> None:
-    app = create_app(house.services, max_body=MIB)
+def test_the_guard_is_the_class_of_every_route(application: Application) -> None:
+    app = create_app(application.services, max_body=MIB)
     assert app.router.route_class is GuardedRoute

@@ -15,17 +15,17 @@ from fastapi.testclient import TestClient
 
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import House, build
+from dispatcher.server.wiring import Application, build
 from tests.rigs import processes
 
 OWNER = "owner-token-for-tests"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
-    yield house
-    house.close()
+def application(tmp_path: Path) -> Iterator[Application]:
+    application = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
+    yield application
+    application.close()
     while agents := [p for p in processes.processes() if str(tmp_path) in " ".join(p.command)]:
         for process in agents:
             with suppress(ProcessLookupError):
@@ -34,8 +34,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def api(house: House) -> Iterator[TestClient]:
-    app = create_app(house.services, max_body=4 << 20)
+def api(application: Application) -> Iterator[TestClient]:
+    app = create_app(application.services, max_body=4 << 20)
     with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
         client.headers["Authorization"] = f"Bearer {OWNER}"
         for name, parent in (("top", None), ("mid", "top"), ("leaf", "mid"), ("other", None)):
@@ -47,9 +47,9 @@ def api(house: House) -> Iterator[TestClient]:
 class Sender:
     """The script of a run, with its token and its spool."""
 
-    def __init__(self, api: TestClient, house: House, run: str) -> None:
+    def __init__(self, api: TestClient, application: Application, run: str) -> None:
         self._api, self._run, self.offset = api, run, 0
-        token = house.services.access.run_token(run, 1)
+        token = application.services.access.run_token(run, 1)
         self.headers = {"Authorization": f"Bearer {token}"}
 
     def say(self, *lines: Any) -> bytes:
@@ -69,8 +69,8 @@ class Sender:
 
 
 @pytest.fixture
-def leaf(api: TestClient, house: House) -> Sender:
-    return Sender(api, house, "leaf")
+def leaf(api: TestClient, application: Application) -> Sender:
+    return Sender(api, application, "leaf")
 
 
 def values(api: TestClient, run: str) -> list[Any]:
@@ -129,7 +129,11 @@ def test_tags_and_properties_go_upwards_and_a_property_keeps_its_first_value(
 
 @pytest.mark.parametrize("to", ["other", "nobody", "mid2", "", " top", "top/", "x" * 9000, "\0"])
 def test_a_line_for_anyone_else_is_dropped_told_once_and_the_rest_goes_on(
-    api: TestClient, house: House, leaf: Sender, to: str, caplog: pytest.LogCaptureFixture
+    api: TestClient,
+    application: Application,
+    leaf: Sender,
+    to: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
         for k in range(3):
@@ -145,10 +149,10 @@ def test_a_line_for_anyone_else_is_dropped_told_once_and_the_rest_goes_on(
     assert len(told) == (1 if to else 0)  # without a name it is for the sender itself
 
 
-def test_siblings_and_those_below_are_not_above(api: TestClient, house: House) -> None:
+def test_siblings_and_those_below_are_not_above(api: TestClient, application: Application) -> None:
     spec = {"id": "twin", "experiment": "e", "interactive": True, "parent_id": "top"}
     api.post("/runs", json={"runs": [spec]})
-    Sender(api, house, "mid").say(point(1, "twin"), point(2, "leaf"), point(3, "top"))
+    Sender(api, application, "mid").say(point(1, "twin"), point(2, "leaf"), point(3, "top"))
     assert [values(api, run) for run in ("twin", "leaf", "top")] == [[], [], [3]]
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from dispatcher.access.permissions import Action, Grant, Scope
 from dispatcher.access.principals import Kind, Principal, Role
 from dispatcher.core.spec import RunSpec
-from dispatcher.server.wiring import House
-from tests.integration.http_house import OWNER, frame, line, spec, submit
+from dispatcher.server.wiring import Application
+from tests.integration.http_service import OWNER, frame, line, spec, submit
 
 # Who may do what
 
@@ -27,12 +27,12 @@ def test_no_token_or_a_wrong_one_is_401(api: TestClient, token: str) -> None:
 
 
 def test_a_run_reads_its_workspace_and_writes_its_own_tree_alone(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     submit(api, spec("top"), spec("stranger"))
     submit(api, spec("mine", parent_id="top"), spec("sibling", parent_id="top"))
     submit(api, spec("below", parent_id="mine"))
-    headers = {"Authorization": f"Bearer {house.services.access.run_token('mine', 1)}"}
+    headers = {"Authorization": f"Bearer {application.services.access.run_token('mine', 1)}"}
 
     def status(method: str, path: str, body: Any = None) -> int:
         return api.request(method, path, json=body, headers=headers).status_code
@@ -65,16 +65,16 @@ def test_a_run_reads_its_workspace_and_writes_its_own_tree_alone(
 
 
 def test_a_run_in_a_container_starts_no_child_on_a_target_of_plain_processes(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     def attach(name: str, config: dict[str, Any]) -> None:
-        house.store.write(lambda tx: tx.registry.put_target(name, {**config, "name": name}))
+        application.store.write(lambda tx: tx.registry.put_target(name, {**config, "name": name}))
 
     attach("box", {"kind": "docker", "docker_host": "unix:///nowhere"})
     attach("plain", {"kind": "local"})
     job = {"command": "true", "interactive": False}
     submit(api, spec("contained", target="box", **job))
-    headers = {"Authorization": f"Bearer {house.services.access.run_token('contained', 1)}"}
+    headers = {"Authorization": f"Bearer {application.services.access.run_token('contained', 1)}"}
     trial = {"parent_id": "contained", **job}
 
     def child(name: str, target: str) -> Any:
@@ -91,22 +91,26 @@ def test_a_run_in_a_container_starts_no_child_on_a_target_of_plain_processes(
     assert child("allowed", "plain").status_code == 201
     for name in ("contained", "beside", "allowed"):
         api.post(f"/runs/{name}/cancel")
-    house.store.write(lambda tx: [tx.registry.delete_target(name) for name in ("box", "plain")])
+    application.store.write(
+        lambda tx: [tx.registry.delete_target(name) for name in ("box", "plain")]
+    )
 
 
-def test_the_token_of_a_run_dies_with_it(api: TestClient, house: House) -> None:
+def test_the_token_of_a_run_dies_with_it(api: TestClient, application: Application) -> None:
     submit(api, spec("mortal"))
-    token = {"Authorization": f"Bearer {house.services.access.run_token('mortal', 1)}"}
+    token = {"Authorization": f"Bearer {application.services.access.run_token('mortal', 1)}"}
     assert api.get("/runs/mortal", headers=token).status_code == 200
     api.post("/runs/mortal/events", json={"type": "complete"})
     assert api.get("/runs/mortal", headers=token).status_code == 401
-    old = house.services.access.run_token("mortal", 2)
+    old = application.services.access.run_token("mortal", 2)
     assert api.get("/runs/mortal", headers={"Authorization": f"Bearer {old}"}).status_code == 401
 
 
-def test_an_agent_sends_for_the_runs_of_its_target_alone(api: TestClient, house: House) -> None:
+def test_an_agent_sends_for_the_runs_of_its_target_alone(
+    api: TestClient, application: Application
+) -> None:
     submit(api, spec("here", target="still"), spec("there", target="other"))
-    token = {"Authorization": f"Bearer {house.services.access.agent_token('still')}"}
+    token = {"Authorization": f"Bearer {application.services.access.agent_token('still')}"}
     assert api.post("/spool", content=frame("here", line("a", 1)), headers=token).status_code == 200
     assert (
         api.post("/spool", content=frame("there", line("a", 1)), headers=token).status_code == 403
@@ -115,28 +119,28 @@ def test_an_agent_sends_for_the_runs_of_its_target_alone(api: TestClient, house:
 
 
 def test_a_run_names_who_submitted_its_tree_and_not_who_reads_it(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
-    owner = house.services.access.owner.name
+    owner = application.services.access.owner.name
     [top] = submit(api, spec("signed"))
-    headers = {"Authorization": f"Bearer {house.services.access.run_token('signed', 1)}"}
+    headers = {"Authorization": f"Bearer {application.services.access.run_token('signed', 1)}"}
     [below] = submit(api, spec("signed-below", parent_id="signed"), headers=headers)
     assert (top["submitted_by"], below["submitted_by"]) == (owner, owner)
     ada = Grant(Principal(Kind.USER, "ada", Role.CONTRIBUTOR), Action.SUBMIT_RUNS, Scope.ANY)
-    house.services.submission.submit([RunSpec(**spec("of-ada"))], ada)
+    application.services.submission.submit([RunSpec(**spec("of-ada"))], ada)
     assert api.get("/runs/of-ada").json()["submitted_by"] == "ada"
-    hers = {"Authorization": f"Bearer {house.services.access.run_token('of-ada', 1)}"}
+    hers = {"Authorization": f"Bearer {application.services.access.run_token('of-ada', 1)}"}
     [child] = submit(api, spec("of-ada-below", parent_id="of-ada"), headers=hers)
     assert child["submitted_by"] == "ada"
 
 
-def _of_run(house: House, name: str, person: str = "") -> dict[str, Any]:
+def _of_run(application: Application, name: str, person: str = "") -> dict[str, Any]:
     """What a run sends that a user has submitted."""
     submitter = Principal(Kind.USER, person, Role.CONTRIBUTOR) if person else None
-    principal = submitter or house.services.access.owner
+    principal = submitter or application.services.access.owner
     grant = Grant(principal, Action.SUBMIT_RUNS, Scope.ANY)
-    house.services.submission.submit([RunSpec(**spec(name))], grant)
-    token = house.services.access.run_token(name, 1)
+    application.services.submission.submit([RunSpec(**spec(name))], grant)
+    token = application.services.access.run_token(name, 1)
     return {"headers": {"Authorization": f"Bearer {token}"}}
 
 
@@ -149,10 +153,10 @@ def _environment(api: TestClient, name: str, variables: str, **caller: Any) -> d
 
 
 def test_no_run_changes_the_latest_version_of_an_environment_of_a_user(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     _environment(api, "shared", "1")
-    run = _of_run(house, "registers")
+    run = _of_run(application, "registers")
     made = _environment(api, "shared", "evil", **run)
     assert (made["version"], made["registered_by"]) == ("2", "run:registers")
     assert made["counts_as_latest"] is False
@@ -166,20 +170,20 @@ def test_no_run_changes_the_latest_version_of_an_environment_of_a_user(
 
 
 def test_runs_move_the_latest_version_of_a_name_that_a_run_of_the_same_user_made(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
-    _environment(api, "of-runs", "1", **_of_run(house, "first-of-ada", "ada"))
-    _environment(api, "of-runs", "2", **_of_run(house, "second-of-ada", "ada"))
+    _environment(api, "of-runs", "1", **_of_run(application, "first-of-ada", "ada"))
+    _environment(api, "of-runs", "2", **_of_run(application, "second-of-ada", "ada"))
     assert api.get("/environments/of-runs").json()["version"] == "2"
-    _environment(api, "of-runs", "3", **_of_run(house, "of-bob", "bob"))
+    _environment(api, "of-runs", "3", **_of_run(application, "of-bob", "bob"))
     assert api.get("/environments/of-runs").json()["version"] == "2"
 
 
 def test_a_run_of_another_user_does_not_change_the_latest_version_of_a_model(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     def register(run: str, person: str) -> dict[str, Any]:
-        caller = _of_run(house, run, person)
+        caller = _of_run(application, run, person)
         at = f"http://test/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/m"
         assert api.put(at, content=b"x", **caller).status_code == 200
         answer = api.post(f"/runs/{run}/models", json={"name": "fruit", "path": "m"}, **caller)
@@ -195,7 +199,7 @@ def test_a_run_of_another_user_does_not_change_the_latest_version_of_a_model(
 
 
 def test_a_run_reads_the_snapshot_of_a_run_and_an_agent_those_of_its_target(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     def upload(content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -206,8 +210,8 @@ def test_a_run_reads_the_snapshot_of_a_run_and_an_agent_those_of_its_target(
 
     used, unused = upload(b"used"), upload(b"of no run")
     submit(api, spec("has-snapshot", snapshot=used, target="still"))
-    run = _of_run(house, "reads-snapshots")
-    tokens = house.services.access
+    run = _of_run(application, "reads-snapshots")
+    tokens = application.services.access
     here = {"headers": {"Authorization": f"Bearer {tokens.agent_token('still')}"}}
     there = {"headers": {"Authorization": f"Bearer {tokens.agent_token('other')}"}}
     for path in ("", "/archive"):
@@ -330,9 +334,11 @@ def test_however_a_spool_is_cut_and_resent_every_point_is_there_once_in_order(
 # What waits
 
 
-def test_a_list_is_read_page_by_page_newest_start_first(api: TestClient, house: House) -> None:
+def test_a_list_is_read_page_by_page_newest_start_first(
+    api: TestClient, application: Application
+) -> None:
     away = {"kind": "docker", "name": "away", "docker_host": "unix:///nowhere"}
-    house.store.write(lambda tx: tx.registry.put_target("away", away))
+    application.store.write(lambda tx: tx.registry.put_target("away", away))
     submit(api, *[spec(f"r{k}", experiment="paged") for k in range(3)])
     waiting = {"interactive": False, "command": "true", "target": "away", "experiment": "paged"}
     submit(api, *[spec(f"queued{k}", **waiting) for k in range(2)])

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from dispatcher.server.wiring import House
+from dispatcher.server.wiring import Application
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.content.uploads import Uploads
-from tests.integration.http_house import JSON, spec, submit
+from tests.integration.http_service import JSON, spec, submit
 
 
 def sha(data: bytes) -> str:
@@ -133,12 +133,12 @@ def test_files_are_listed_by_prefix_and_page_by_page(api: TestClient) -> None:
 
 
 def test_a_run_writes_the_files_of_itself_and_below_alone_and_reads_those_of_its_workspace(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     submit(api, spec("f-top"), spec("f-stranger"))
     submit(api, spec("f-mine", parent_id="f-top"))
     submit(api, spec("f-below", parent_id="f-mine"))
-    token = house.services.access.run_token("f-mine", 1)
+    token = application.services.access.run_token("f-mine", 1)
     headers = {"Authorization": f"Bearer {token}"}
     part(api, b"x", headers=headers)
     for run in ("f-mine", "f-below"):
@@ -152,11 +152,11 @@ def test_a_run_writes_the_files_of_itself_and_below_alone_and_reads_those_of_its
 
 
 def test_an_ended_run_takes_files_from_the_owner_and_from_the_agent_of_its_target(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     submit(api, spec("ended", interactive=False, command="true", target="still", gpus=0))
     api.post("/runs/ended/cancel")
-    access = house.services.access
+    access = application.services.access
     keep(api, "ended", "of the owner")
     agent = {"Authorization": f"Bearer {access.agent_token('still')}"}
     other = {"Authorization": f"Bearer {access.agent_token('local')}"}

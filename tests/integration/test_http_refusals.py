@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.http_house import JSON, MIB, job, spec, submit
+from tests.integration.http_service import JSON, MIB, job, spec, submit
 
 REFUSED: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
     (job("b", target="nowhere"), 404, ("nowhere", "attached:", "computetarget attach")),
@@ -39,6 +39,7 @@ REFUSED: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
     (job("b", parent_id="b"), 422, ("parent",)),
     (job("b", parent_id="nobody"), 404, ("nobody",)),
     (job("b", distribution="horovod"), 422, ("distribution", "horovod")),
+    (job("b", definition={"x": "y" * MIB}), 422, ("definition", "1048585", "1048576")),
 ]
 
 

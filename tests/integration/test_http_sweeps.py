@@ -17,8 +17,8 @@ from dispatcher.engine import sweeper
 from dispatcher.server import wiring
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import House, build
-from tests.integration.http_house import OWNER
+from dispatcher.server.wiring import Application, build
+from tests.integration.http_service import OWNER
 from tests.rigs.waiting import until
 
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -215,7 +215,9 @@ def test_an_extension_beyond_the_limit_is_refused(api: TestClient) -> None:
     assert "add" in answer.json()["detail"]
 
 
-def test_a_bayesian_sweep_goes_on_only_in_the_same_space(api: TestClient, house: House) -> None:
+def test_a_bayesian_sweep_goes_on_only_in_the_same_space(
+    api: TestClient, application: Application
+) -> None:
     space = {"lr": ["uniform", [0, 1]]}
     api.post("/sweeps", json=sweep("HD_old", **sampling("BayesianOptimization", **space)))
     api.post("/runs/HD_old/cancel")
@@ -230,7 +232,7 @@ def test_a_bayesian_sweep_goes_on_only_in_the_same_space(api: TestClient, house:
     assert answer.status_code == 201, answer.text
 
 
-def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> None:
+def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, application: Application) -> None:
     from dispatcher.store.metrics.contract import Point
 
     api.post("/sweeps", json=sweep("HD_nan", max_total_runs=2))
@@ -238,7 +240,7 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
     values: list[Any] = [math.nan, math.inf, "text", True, None]
     points = [Point("HD_nan_0", 1, "m", "scalar", value) for value in values]
     points.append(Point("HD_nan_1", 1, "m", "scalar", -3.0))
-    house.store.write(lambda tx: tx.metrics.add_points(points))
+    application.store.write(lambda tx: tx.metrics.add_points(points))
     rows = api.get("/sweeps/HD_nan/ranking").json()["trials"]
     assert [(row["run_id"], row["best_primary_metric"]) for row in rows] == [
         ("HD_nan_1", -3.0),
@@ -246,7 +248,7 @@ def test_nan_and_text_as_a_metric_are_no_best(api: TestClient, house: House) -> 
     ]
 
 
-def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -> None:
+def test_of_several_metrics_the_best_is_a_front(api: TestClient, application: Application) -> None:
     from dispatcher.store.metrics.contract import Point
 
     told = sweep("HD_front", max_total_runs=5, max_concurrent_runs=5, **SECOND)
@@ -260,7 +262,7 @@ def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -
         for name, each in ((m, ms), (n, ns))
         for value in each
     ]
-    house.store.write(lambda tx: tx.metrics.add_points(points))
+    application.store.write(lambda tx: tx.metrics.add_points(points))
     rows = api.get("/sweeps/HD_front/front").json()["trials"]
     assert [(row["run_id"], row["metrics"]) for row in rows] == [
         ("HD_front_1", {"m": 2.0, "n": 6.0}),
@@ -275,14 +277,14 @@ def test_of_several_metrics_the_best_is_a_front(api: TestClient, house: House) -
 
 
 def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     from dispatcher.store.metrics.contract import Point
 
     api.post("/sweeps", json=sweep("HD_wide", max_total_runs=3, max_concurrent_runs=3))
     until(lambda: len(api.get("/sweeps/HD_wide/trials").json()["trials"]) == 3, "three are made")
     points = [Point(f"HD_wide_{number}", 1, "m", "scalar", 1.0) for number in range(3)]
-    house.store.write(lambda tx: tx.metrics.add_points(points))
+    application.store.write(lambda tx: tx.metrics.add_points(points))
     api.post("/runs/HD_wide/cancel")
     rows = api.get("/sweeps/HD_wide/trials").json()["trials"]
     values = sorted(float(row["hyperparameters"].split(":")[1].strip("} ")) for row in rows)
@@ -291,8 +293,8 @@ def test_a_space_that_has_changed_is_gone_on_in_with_what_fits(
         api.post("/sweeps", json=sweep("HD_half", **half, resume_from=["HD_wide"])).status_code
         == 201
     )
-    spec = house.services.sweeps.get("HD_half").spec
-    suggester = house.store.read(lambda tx: house.services.sweeps.suggester(tx, spec))
+    spec = application.services.sweeps.get("HD_half").spec
+    suggester = application.store.read(lambda tx: application.services.sweeps.suggester(tx, spec))
     assert sorted(known.values["lr"] for known in suggester._warm) == values[:2]
 
 
@@ -356,12 +358,12 @@ def test_when_the_time_is_over_nothing_starts_and_what_runs_is_canceled(
         made.close()
 
 
-def _count(made: House, sweep_id: str, status: str) -> int:
+def _count(made: Application, sweep_id: str, status: str) -> int:
     counts = made.store.read(lambda tx: tx.runs.children_by_status([sweep_id]))
     return dict(counts.get(sweep_id, {})).get(status, 0)
 
 
-def _is_over(made: House, run_id: str) -> bool:
+def _is_over(made: Application, run_id: str) -> bool:
     return made.store.read(lambda tx: tx.runs.get([run_id]))[run_id].terminal
 
 

@@ -48,15 +48,17 @@ THERE = {
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The description, over a service with a run that has something of everything."""
-    house = build(Settings(data_dir=tmp_path_factory.mktemp("house")), "http://127.0.0.1:1", OWNER)
-    app = create_app(house.services, max_body=1 << 20)
+    application = build(
+        Settings(data_dir=tmp_path_factory.mktemp("application")), "http://127.0.0.1:1", OWNER
+    )
+    app = create_app(application.services, max_body=1 << 20)
     with TestClient(app, headers={"Authorization": f"Bearer {OWNER}"}) as client:
         _fill(client)
     found = schemathesis.openapi.from_asgi("/openapi.json", app)
     for place in ("path_parameters", "query", "body"):
         found.hook(f"map_{place}")(_of_something_there)
     yield found
-    house.close()
+    application.close()
 
 
 def test_no_call_is_a_fault_and_every_answer_is_described(described: Any) -> None:

@@ -15,23 +15,23 @@ from dispatcher.core.lifecycle import Placed
 from dispatcher.core.scheduling import Share
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import House, build
-from tests.integration.http_house import MIB, OWNER, job, spec, submit
+from dispatcher.server.wiring import Application, build
+from tests.integration.http_service import MIB, OWNER, job, spec, submit
 
 CANARY = "canary-4711-of-a-secret"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
-    house.engine.stop()
-    yield house
-    house.close()
+def application(tmp_path: Path) -> Iterator[Application]:
+    application = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
+    application.engine.stop()
+    yield application
+    application.close()
 
 
 @pytest.fixture
-def api(house: House) -> Iterator[TestClient]:
-    app = create_app(house.services, max_body=MIB)
+def api(application: Application) -> Iterator[TestClient]:
+    app = create_app(application.services, max_body=MIB)
     with TestClient(app, base_url="http://test/api/v1", raise_server_exceptions=False) as client:
         client.headers["Authorization"] = f"Bearer {OWNER}"
         yield client
@@ -68,7 +68,7 @@ def test_a_token_has_the_role_that_it_was_made_with(api: TestClient) -> None:
 
 
 def test_a_token_is_refused_once_it_is_revoked_or_has_expired(
-    api: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+    api: TestClient, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token_id, ada = token(api, name="ada", role="contributor")
     _, bob = token(api, name="bob", role="contributor", expires_at=time.time() + 60)
@@ -76,7 +76,7 @@ def test_a_token_is_refused_once_it_is_revoked_or_has_expired(
     assert api.delete(f"/tokens/{token_id}").status_code == 204
     refused = api.get("/runs", **ada)
     assert (refused.status_code, "revoked" in refused.json()["detail"]) == (401, True)
-    monkeypatch.setattr(house.services.access, "_clock", lambda: time.time() + 61)
+    monkeypatch.setattr(application.services.access, "_clock", lambda: time.time() + 61)
     refused = api.get("/runs", **bob)
     assert (refused.status_code, "expired" in refused.json()["detail"]) == (401, True)
     assert api.delete("/tokens/none").status_code == 404
@@ -85,7 +85,7 @@ def test_a_token_is_refused_once_it_is_revoked_or_has_expired(
 
 
 def test_a_token_is_stored_as_its_hash_alone_and_its_use_is_noted(
-    api: TestClient, house: House, tmp_path: Path
+    api: TestClient, application: Application, tmp_path: Path
 ) -> None:
     key = {"Idempotency-Key": "k"}
     made = api.post("/tokens", json={"name": "ada"}, headers=key).json()
@@ -95,9 +95,12 @@ def test_a_token_is_stored_as_its_hash_alone_and_its_use_is_noted(
     api.get("/runs", headers=headers)
     [listed] = api.get("/tokens").json()["tokens"]
     assert listed["last_used_at"] is not None
-    assert (listed["name"], listed["created_by"]) == ("ada", house.services.access.owner.actor)
+    assert (listed["name"], listed["created_by"]) == (
+        "ada",
+        application.services.access.owner.actor,
+    )
     assert secret not in api.get("/tokens").text
-    house.close()
+    application.close()
     assert files_with(tmp_path, secret) == set()
 
 
@@ -108,21 +111,21 @@ def test_a_token_that_nobody_made_is_refused(api: TestClient, forged: str) -> No
 
 
 def test_a_secret_of_a_run_is_put_in_place_when_the_run_starts_and_stands_nowhere_else(
-    api: TestClient, house: House, tmp_path: Path
+    api: TestClient, application: Application, tmp_path: Path
 ) -> None:
     assert api.put("/secrets/API_KEY", json={"value": CANARY}).status_code == 204
     assert api.get("/secrets").json() == {"secrets": ["API_KEY"]}
     variables = {"KEY": "secret://API_KEY", "PLAIN": "as it is"}
-    house.services.catalog.attach("still", {"kind": "local", "cpus": 1})
+    application.services.catalog.attach("still", {"kind": "local", "cpus": 1})
     [run] = submit(api, job("secretive", environment_variables=variables))
-    house.services.status.record("secretive", Placed((Share("local"),)))
-    [made] = house.engine._jobs_for(house.services.status.get("secretive"))
+    application.services.status.record("secretive", Placed((Share("local"),)))
+    [made] = application.engine._jobs_for(application.services.status.get("secretive"))
     assert (made.env["KEY"], made.env["PLAIN"]) == (CANARY, "as it is")
     for path in ("", "/attempts", "/explain"):
         assert CANARY not in api.get(f"/runs/secretive{path}").text
     assert CANARY not in json.dumps(run)
     api.post("/runs/secretive/cancel")
-    house.close()
+    application.close()
     assert files_with(tmp_path, CANARY) == {FILE}
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
 
@@ -159,15 +162,15 @@ def test_a_secret_is_changed_and_removed(api: TestClient) -> None:
 
 
 def test_the_token_of_a_ray_cluster_is_a_secret_and_never_in_the_database(
-    api: TestClient, house: House, tmp_path: Path
+    api: TestClient, application: Application, tmp_path: Path
 ) -> None:
     config = {"kind": "ray", "address": "127.0.0.1:1", "token": CANARY}
-    stored = house.live_targets.check({**config, "name": "cluster"})
+    stored = application.live_targets.check({**config, "name": "cluster"})
     assert stored["token"] == "secret://target.cluster.token"
-    again = house.live_targets.check(stored)
+    again = application.live_targets.check(stored)
     assert again["token"] == stored["token"]
-    assert CANARY not in json.dumps(house.live_targets.shown(stored))
-    house.close()
+    assert CANARY not in json.dumps(application.live_targets.shown(stored))
+    application.close()
     assert files_with(tmp_path, CANARY) == {FILE}
 
 

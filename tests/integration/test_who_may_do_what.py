@@ -23,10 +23,10 @@ from dispatcher.core.spec import RunSpec
 from dispatcher.server.app import create_app
 from dispatcher.server.guard import GuardedRoute
 from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import House, build
+from dispatcher.server.wiring import Application, build
 from dispatcher.services.mlflow.models import NewModel
 from dispatcher.services.snapshots import Manifest
-from tests.integration.http_house import MIB, OWNER, frame, line, spec
+from tests.integration.http_service import MIB, OWNER, frame, line, spec
 
 HOST, OTHER_HOST = "still", "other"
 ADA = Principal(Kind.USER, "ada", Role.CONTRIBUTOR)
@@ -120,28 +120,28 @@ def _routes(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     settings = Settings(data_dir=tmp_path_factory.mktemp("table"))
-    house = build(settings, "http://127.0.0.1:1", OWNER)
-    house.engine.stop()
-    house.store.write(
+    application = build(settings, "http://127.0.0.1:1", OWNER)
+    application.engine.stop()
+    application.store.write(
         lambda tx: [
             tx.registry.put_target(name, {"kind": "local", "name": name, "accepts": "any-run"})
             for name in (HOST, OTHER_HOST)
         ]
     )
-    house.live_targets.changed()
-    yield house
-    house.close()
+    application.live_targets.changed()
+    yield application
+    application.close()
 
 
 class Table:
     """Asks the service, and the table, about one route."""
 
-    def __init__(self, house: House, api: TestClient) -> None:
-        self._house, self._api, self._numbers = house, api, count()
+    def __init__(self, application: Application, api: TestClient) -> None:
+        self._house, self._api, self._numbers = application, api, count()
         self._tokens = {
-            person.name: house.services.access.create(
+            person.name: application.services.access.create(
                 person.kind, person.name, person.role or Role.READER, None, self._grant()
             )[1]
             for person in (ADA, REPORT)
@@ -248,14 +248,14 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def table(house: House) -> Iterator[tuple[Table, dict[str, tuple[str, GuardedRoute]]]]:
-    app = create_app(house.services, max_body=MIB)
+def table(application: Application) -> Iterator[tuple[Table, dict[str, tuple[str, GuardedRoute]]]]:
+    app = create_app(application.services, max_body=MIB)
     routes = {
         f"{'/'.join(sorted(route.methods))} {path}": (path, route)
         for path, route in _routes(app.routes)
     }
     with TestClient(app, raise_server_exceptions=False) as api:
-        yield Table(house, api), routes
+        yield Table(application, api), routes
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -275,7 +275,7 @@ def test_every_call_is_answered_as_the_table_says(
 
 def test_no_call_reads_or_writes_the_store_on_the_thread_of_the_event_loop(
     table: tuple[Table, dict[str, tuple[str, GuardedRoute]]],
-    house: House,
+    application: Application,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     blocking: list[str] = []
@@ -291,7 +291,7 @@ def test_no_call_reads_or_writes_the_store_on_the_thread_of_the_event_loop(
         return call
 
     for verb in ("read", "write"):
-        monkeypatch.setattr(house.store, verb, watched(getattr(house.store, verb)))
+        monkeypatch.setattr(application.store, verb, watched(getattr(application.store, verb)))
     asked, routes = table
     for caller in ("owner", "own run", "agent of the host"):
         for name, (path, route) in routes.items():

@@ -29,7 +29,7 @@ from dispatcher.store.runs.contract import Change
 from dispatcher.store.runs.testing import make
 from dispatcher.store.sql import SqlStore
 from targets.base import TargetError, TargetUnavailable
-from targets.testing import FakeTarget
+from targets.fake import FakeTarget
 
 T = TypeVar("T")
 GOOD = Evidence(exit_code=0, started_at=1.0, ended_at=2.0)

@@ -22,7 +22,7 @@ from dispatcher.services.submission import SubmissionService
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.contract import Store
 from dispatcher.store.leases.contract import Holder
-from targets.testing import FakeTarget
+from targets.fake import FakeTarget
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """A target's connection to a node agent: lost at any moment, it says so to whoever asks."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -99,6 +100,24 @@ def test_a_call_is_answered_while_another_one_waits(agent: Paired) -> None:
         assert agent.ask("hello")["ok"]
         assert not waiting.done()
         agent.dialled[0].shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770])
+def test_nothing_is_sent_to_a_socket_in_a_folder_that_others_may_enter(
+    tmp_path: Path, mode: int
+) -> None:
+    folder = tmp_path / "sockets"
+    folder.mkdir()
+    folder.chmod(mode)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "s"))
+        listener.listen()
+        agent = AgentConnection(folder / "s", lambda: None, {}, owner=os.geteuid())
+        with pytest.raises(TargetUnavailable, match="other users may enter it"):
+            agent.ask("hello")
+        connection, _ = listener.accept()
+        assert connection.recv(1) == b""
+        connection.close()
 
 
 def test_it_may_be_closed_after_it_was_lost(agent: Paired) -> None:

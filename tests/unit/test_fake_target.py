@@ -7,7 +7,8 @@ import pytest
 from dispatcher.core.jobs import Job
 from dispatcher.core.scheduling import Capacity, Node
 from targets.base import Target
-from targets.testing import AdmissionQueueContract, FakeTarget
+from targets.fake import FakeTarget
+from targets.testing import AdmissionQueueContract
 
 
 class TestContract(AdmissionQueueContract):

@@ -21,7 +21,7 @@ from dispatcher.core.reconciliation import Action, reconcile, settle
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import Retries, RunSpec
 from dispatcher.core.verdicts import RECORD_REMOVED
-from targets.testing import FakeTarget
+from targets.fake import FakeTarget
 
 SPEC = RunSpec(id="r", experiment="e", script="a.py", snapshot="0" * 64)
 GOOD = Evidence(exit_code=0, started_at=1.0, ended_at=2.0)

@@ -67,7 +67,10 @@ def classes() -> Iterator[tuple[str, str]]:
                     yield node.name, str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("package", ["dispatcher/client", "dispatcher/cli", "dispatcher/wire"])
+@pytest.mark.parametrize(
+    "package",
+    ["dispatcher/agent", "dispatcher/client", "dispatcher/cli", "dispatcher/wire", "targets"],
+)
 def test_a_class_has_a_name_that_no_other_class_has(package: str) -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for name, path in classes():

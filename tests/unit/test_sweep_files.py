@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import pytest
 
-from dispatcher.cli.sweeps import file_of, made_of
+from dispatcher.cli.sweeps import config_of_file, file_of
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
@@ -48,7 +48,7 @@ BOTH = [PrimaryMetricGoal.MAXIMIZE, PrimaryMetricGoal.MINIMIZE]
 def read(folder: Path, **change: Any) -> HyperDriveConfig:
     (folder / "main.py").write_text("")
     script = ScriptRunConfig(str(folder), script="main.py")
-    return made_of(file_of({**FILE, **change}, folder / "s.yaml"), folder / "s.yaml", script)
+    return config_of_file(file_of({**FILE, **change}, folder / "s.yaml"), folder / "s.yaml", script)
 
 
 def written(folder: Path, **change: Any) -> HyperDriveConfig:

@@ -82,7 +82,7 @@ def of_module(name: str) -> str:
     """The way out for a module that is not there."""
     parts = name.split(".")
     for length in range(len(parts), 1, -1):
-        found = MODULES.get(".".join(parts[:length]))
-        if found is not None:
-            return found
+        remark = MODULES.get(".".join(parts[:length]))
+        if remark is not None:
+            return remark
     return MODULES["azureml._"] if any(part[0] == "_" for part in parts) else _GENERAL

@@ -104,20 +104,24 @@ def _programs(file: str, text: str) -> Iterator[list[Source]]:
 
 
 def _cells(file: str, text: str) -> list[Source]:
-    told = json.loads(text)
-    cells = told.get("cells") if isinstance(told, dict) else None
-    if cells is None and isinstance(told, dict) and isinstance(told.get("worksheets"), list):
-        cells = [cell for sheet in told["worksheets"] for cell in sheet.get("cells", ())]
+    notebook = json.loads(text)
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if (
+        cells is None
+        and isinstance(notebook, dict)
+        and isinstance(notebook.get("worksheets"), list)
+    ):
+        cells = [cell for sheet in notebook["worksheets"] for cell in sheet.get("cells", ())]
     if not isinstance(cells, list):
         raise ValueError("it is no notebook: it has no cells")
-    found = []
+    sources = []
     for number, cell in enumerate(cells, start=1):
         if not isinstance(cell, dict) or cell.get("cell_type") != "code":
             continue
         code = cell.get("source", cell.get("input", ""))
         lines = "".join(map(str, code)) if isinstance(code, list) else str(code)
-        found.append(Source(file, lines, number))
-    return found
+        sources.append(Source(file, lines, number))
+    return sources
 
 
 def _plain(code: str) -> str:

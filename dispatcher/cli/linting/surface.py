@@ -47,15 +47,15 @@ def packages() -> Mapping[str, ModuleType]:
     sys.path.insert(0, str(FOLDER))
     try:
         root = importlib.import_module("azureml")
-        found = {"azureml": root}
+        modules = {"azureml": root}
         for each in pkgutil.walk_packages(root.__path__, "azureml."):
-            found[each.name] = importlib.import_module(each.name)
+            modules[each.name] = importlib.import_module(each.name)
     finally:
         sys.path.remove(str(FOLDER))
     place = Path(str(root.__file__)).resolve()
     if not place.is_relative_to(FOLDER):
         raise UserErrorException(f"Another azureml is in this process: {place}.")
-    return found
+    return modules
 
 
 @functools.cache
@@ -81,15 +81,15 @@ def refusal(value: object) -> str | None:
         return str(value._instead)  # type: ignore[attr-defined]
     if not callable(value) or inspect.isclass(value):
         return None
-    said = inspect.getdoc(value) or ""
+    docstring = inspect.getdoc(value) or ""
     returns = str(getattr(value, "__annotations__", {}).get("return", ""))
     if (
         returns.endswith("NoReturn")
-        or NotYetAvailable.__name__ in said
-        or said.startswith("Not there yet")
+        or NotYetAvailable.__name__ in docstring
+        or docstring.startswith("Not there yet")
         or _only_raises(value)
     ):
-        return said.split(" Raises ")[0].split("\n")[0]
+        return docstring.split(" Raises ")[0].split("\n")[0]
     return None
 
 
@@ -108,10 +108,10 @@ def _only_raises(function: Callable[..., Any]) -> bool:
 
 def member(cls: type, name: str) -> Any:
     """A class's member as it was written: a function, a property. None if there is none."""
-    found = inspect.getattr_static(cls, name, None)
-    if isinstance(found, staticmethod | classmethod):
-        return found.__func__
-    return found
+    attribute = inspect.getattr_static(cls, name, None)
+    if isinstance(attribute, staticmethod | classmethod):
+        return attribute.__func__
+    return attribute
 
 
 def has(cls: type, name: str) -> bool:
@@ -208,6 +208,6 @@ def _is_of_self(target: Any) -> bool:
 
 def _called(value: ast.expr | None, names: Mapping[str, Any]) -> type | None:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        made = names.get(value.func.id)
-        return made if inspect.isclass(made) else None
+        called = names.get(value.func.id)
+        return called if inspect.isclass(called) else None
     return None

@@ -101,27 +101,27 @@ def _of_module(value: Module, name: str) -> Value | None:
     if dotted in surface.packages():
         return Module(dotted)
     try:
-        found = getattr(surface.packages()[value.name], name)
+        member = getattr(surface.packages()[value.name], name)
     except AttributeError:
         return Nothing(dotted, remarks.of_name(dotted))
-    refused = surface.refusal(found)
+    refused = surface.refusal(member)
     if refused is not None:
         return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
-    if inspect.isclass(found):
-        return Class(found, dotted)
-    return Function(found, dotted) if callable(found) else None
+    if inspect.isclass(member):
+        return Class(member, dotted)
+    return Function(member, dotted) if callable(member) else None
 
 
 def _of_class(value: Class, name: str) -> Value | None:
-    found = surface.member(value.cls, name)
-    if found is None:
+    member = surface.member(value.cls, name)
+    if member is None:
         return _absent(value.cls, name) if not name.startswith("_") else None
-    return _of_member(value.cls, name, found)
+    return _of_member(value.cls, name, member)
 
 
 def _of_object(value: Object, name: str) -> Value | None:
-    found = surface.member(value.cls, name)
-    if found is None:
+    member = surface.member(value.cls, name)
+    if member is None:
         known = surface.attribute_class(value.cls, name)
         if known is not None:
             return Object(known)
@@ -130,24 +130,24 @@ def _of_object(value: Object, name: str) -> Value | None:
         derived = (c for c in surface.derived(value.cls) if surface.has(c, name))
         special = next(derived, None)
         return _of_object(Object(special), name) if special else _absent(value.cls, name)
-    if isinstance(found, property):
-        refused = surface.refusal(found.fget) if found.fget else None
+    if isinstance(member, property):
+        refused = surface.refusal(member.fget) if member.fget else None
         if refused is not None:
             dotted = f"{value.cls.__name__}.{name}"
             return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
-        return _object(surface.returned(found))
-    return _of_member(value.cls, name, found)
+        return _object(surface.returned(member))
+    return _of_member(value.cls, name, member)
 
 
-def _of_member(cls: type, name: str, found: Any) -> Value | None:
+def _of_member(cls: type, name: str, member: Any) -> Value | None:
     dotted = f"{cls.__name__}.{name}"
-    if not callable(found) or inspect.isclass(found):
+    if not callable(member) or inspect.isclass(member):
         return None
-    refused = surface.refusal(found)
+    refused = surface.refusal(member)
     if refused is not None:
         return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
     overrides = (surface.member(each, name) for each in surface.derived(cls))
-    return Function(found, dotted, tuple(each for each in overrides if each is not found))
+    return Function(member, dotted, tuple(each for each in overrides if each is not member))
 
 
 def _absent(cls: type, name: str) -> Nothing:
@@ -157,5 +157,5 @@ def _absent(cls: type, name: str) -> Nothing:
     return Nothing(dotted, remarks.INSTEAD.get(dotted, fix))
 
 
-def _object(found: surface.Returned | None) -> Object | None:
-    return Object(found.cls, found.shape) if found is not None else None
+def _object(member: surface.Returned | None) -> Object | None:
+    return Object(member.cls, member.shape) if member is not None else None

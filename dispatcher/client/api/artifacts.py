@@ -72,12 +72,12 @@ class RunArtifacts:
         """The files whose names start with `prefix`, by name."""
         after = ""
         while True:
-            told = self._connection.get(self._path, [("prefix", prefix), ("after", after)])
-            for each in told["artifacts"]:
+            page = self._connection.get(self._path, [("prefix", prefix), ("after", after)])
+            for each in page["artifacts"]:
                 yield RunArtifact(each["name"], each["size"], each["sha256"])
-            if told["next"] is None:
+            if page["next"] is None:
                 return
-            after = told["next"]
+            after = page["next"]
 
     def get(self, name: str) -> Optional[RunArtifact]:
         """The file of that name, or None."""
@@ -137,15 +137,15 @@ class RunArtifacts:
             raise UserErrorException(f"{error.path}: {error.reason}.") from error
         return artifacts
 
-    def _register(self, found: List[RunArtifact]) -> List[str]:
-        entries = [{"name": a.name, "sha256": a.sha256, "size": a.size} for a in found]
+    def _register(self, artifacts: List[RunArtifact]) -> List[str]:
+        entries = [{"name": a.name, "sha256": a.sha256, "size": a.size} for a in artifacts]
         try:
-            told = self._connection.ask(self._path, {"artifacts": entries})
+            answer = self._connection.ask(self._path, {"artifacts": entries})
         except ServiceException as error:
             if error.status_code != 422:
                 raise
             raise UserErrorException(error.message, inner_exception=error) from error
-        missing: List[str] = told["missing"]
+        missing: List[str] = answer["missing"]
         return missing
 
 

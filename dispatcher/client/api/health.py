@@ -17,5 +17,5 @@ def diagnostics(connection: ApiConnection) -> Dict[str, Any]:
 
 def read(connection: ApiConnection) -> Dict[str, Any]:
     """`ok`, `version` and `service_id`. Raises ServerUnreachable."""
-    found: Dict[str, Any] = connection.get("/health")
-    return found
+    answer: Dict[str, Any] = connection.get("/health")
+    return answer

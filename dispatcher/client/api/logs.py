@@ -13,8 +13,8 @@ _CHUNK = 1 << 20
 
 def names(connection: ApiConnection, run_id: str) -> List[str]:
     """The names of the logs there are."""
-    told = connection.get(f"/runs/{run_id}/logs")["logs"]
-    return list(dict.fromkeys(log["name"] for log in told))
+    logs = connection.get(f"/runs/{run_id}/logs")["logs"]
+    return list(dict.fromkeys(log["name"] for log in logs))
 
 
 def read(

@@ -56,8 +56,8 @@ def read_changed(connection: ApiConnection, run_id: str, version: int, seconds: 
 
 def page(connection: ApiConnection, query: Query, cursor: Optional[str] = None) -> RunPage:
     """Read a page of a list of runs, newest first."""
-    found: RunPage = connection.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
-    return found
+    runs: RunPage = connection.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
+    return runs
 
 
 def find_with_job(connection: ApiConnection, status: str) -> Optional[str]:
@@ -65,11 +65,11 @@ def find_with_job(connection: ApiConnection, status: str) -> Optional[str]:
     query: Query = [("status", status), ("include_children", 1), ("limit", 100)]
     cursor: Optional[str] = None
     while True:
-        found = page(connection, query, cursor)
-        for record in found["runs"]:
+        runs = page(connection, query, cursor)
+        for record in runs["runs"]:
             if not record["interactive"]:
                 return record["id"]
-        cursor = found["next"]
+        cursor = runs["next"]
         if cursor is None:
             return None
 
@@ -77,8 +77,8 @@ def find_with_job(connection: ApiConnection, status: str) -> Optional[str]:
 def wait(connection: ApiConnection, run_ids: Sequence[str], seconds: float) -> WaitRecord:
     """Answer once all of the runs have ended, or after so many seconds."""
     body = {"ids": list(run_ids), "wait": round(seconds, 3)}
-    found: WaitRecord = connection.ask("/runs/wait", body, timeout=seconds + _ANSWER_SECONDS)
-    return found
+    answer: WaitRecord = connection.ask("/runs/wait", body, timeout=seconds + _ANSWER_SECONDS)
+    return answer
 
 
 def change(connection: ApiConnection, run_id: str, fields: Dict[str, Any]) -> RunRecord:
@@ -122,14 +122,14 @@ def metrics(connection: ApiConnection, run_id: str, query: Query) -> Points:
 
 def attempts(connection: ApiConnection, run_id: str) -> List[Dict[str, Any]]:
     """The attempts of a run that have ended, with their evidence."""
-    found: List[Dict[str, Any]] = connection.get(f"/runs/{run_id}/attempts")["attempts"]
-    return found
+    records: List[Dict[str, Any]] = connection.get(f"/runs/{run_id}/attempts")["attempts"]
+    return records
 
 
 def explain(connection: ApiConnection, run_id: str) -> Dict[str, Any]:
     """Why a run waits: `run`, `status` and `reason`."""
-    found: Dict[str, Any] = connection.get(f"/runs/{run_id}/explain")
-    return found
+    answer: Dict[str, Any] = connection.get(f"/runs/{run_id}/explain")
+    return answer
 
 
 def _in_common(specs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:

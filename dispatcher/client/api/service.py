@@ -61,7 +61,7 @@ def find(data_folder: str) -> Optional[Address]:
     return address if address is not None and is_healthy(address) else None
 
 
-def find_or_start(data_folder: str, told: Optional[Mapping[str, str]] = None) -> Address:
+def find_or_start(data_folder: str, settings: Optional[Mapping[str, str]] = None) -> Address:
     """Return the address of the living service of a data folder; start it if there is none.
 
     Args:
@@ -79,7 +79,7 @@ def find_or_start(data_folder: str, told: Optional[Mapping[str, str]] = None) ->
         address = find(data_folder)
         if address is not None:
             return address
-        return _start_until_healthy(data_folder, told or {})
+        return _start_until_healthy(data_folder, settings or {})
 
 
 def is_healthy(address: Address, timeout: float = 2.0) -> bool:
@@ -97,11 +97,11 @@ def is_healthy(address: Address, timeout: float = 2.0) -> bool:
 def _read_address(data_folder: str) -> Optional[Address]:
     try:
         with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
-            told, uid = json.load(file), os.fstat(file.fileno()).st_uid
-        path = told.get("socket")
+            settings, uid = json.load(file), os.fstat(file.fileno()).st_uid
+        path = settings.get("socket")
         if path and os.path.exists(path):
             check_private(os.path.dirname(os.path.dirname(path)), uid)
-        return Address(told["url"], path, told["token"], peer_uid=uid)
+        return Address(settings["url"], path, settings["token"], peer_uid=uid)
     except UnsafeFolder as error:
         raise ServerUnreachable(f"The service's socket cannot be trusted: {error}.") from error
     except (OSError, ValueError, KeyError):
@@ -122,7 +122,7 @@ def is_locked(data_folder: str) -> bool:
         return True
 
 
-def _start(data_folder: str, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(data_folder: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     _require_server()
     with _open_log(data_folder) as log:
         return subprocess.Popen(
@@ -131,7 +131,7 @@ def _start(data_folder: str, told: Mapping[str, str]) -> subprocess.Popen[bytes]
             stdout=log,
             stderr=log,
             cwd=data_folder,
-            env={**_environment(), **{f"DISPATCHER_{k.upper()}": v for k, v in told.items()}},
+            env={**_environment(), **{f"DISPATCHER_{k.upper()}": v for k, v in settings.items()}},
             start_new_session=True,
         )
 
@@ -172,7 +172,7 @@ def _require_server() -> None:
             )
 
 
-def _start_until_healthy(data_folder: str, told: Mapping[str, str]) -> Address:
+def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Address:
     """Wait for the service that there is, and start one as soon as there is none: the one that
     holds the folder may be coming up, or may be on its way out.
     """
@@ -184,7 +184,7 @@ def _start_until_healthy(data_folder: str, told: Mapping[str, str]) -> Address:
             _forget(starter)
             return address
         if starter is None and not is_locked(data_folder):
-            starter = _start(data_folder, told)
+            starter = _start(data_folder, settings)
         if starter is None:
             time.sleep(_LOOK_EVERY)
             continue

@@ -20,16 +20,16 @@ def submit(connection: ApiConnection, spec: Dict[str, Any]) -> RunRecord:
 
 def read(connection: ApiConnection, sweep_id: str) -> Dict[str, Any]:
     """What was asked for, how many trials stand how, and whether the sweep is paused."""
-    found: Dict[str, Any] = connection.get(f"/sweeps/{sweep_id}")
-    return found
+    answer: Dict[str, Any] = connection.get(f"/sweeps/{sweep_id}")
+    return answer
 
 
 def read_part(
     connection: ApiConnection, sweep_id: str, part: str, query: Query = ()
 ) -> Dict[str, Any]:
     """Read `trials`, `ranking` or `front`. ServiceException (404): the run is not a sweep."""
-    found: Dict[str, Any] = connection.get(f"/sweeps/{sweep_id}/{part}", query)
-    return found
+    answer: Dict[str, Any] = connection.get(f"/sweeps/{sweep_id}/{part}", query)
+    return answer
 
 
 def steer(connection: ApiConnection, sweep_id: str, verb: str, body: Any = None) -> Dict[str, Any]:

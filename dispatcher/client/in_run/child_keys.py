@@ -34,8 +34,8 @@ _lock = threading.Lock()
 
 def configuration_hash(spec: Dict[str, Any]) -> str:
     """A hash of what the child does."""
-    told = {key: value for key, value in spec.items() if key not in _NOT_CONFIGURATION}
-    text = json.dumps(told, sort_keys=True, default=str)
+    configuration = {key: value for key, value in spec.items() if key not in _NOT_CONFIGURATION}
+    text = json.dumps(configuration, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

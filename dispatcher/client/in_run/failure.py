@@ -23,10 +23,10 @@ def error_of(details: Any, code: Optional[str]) -> Dict[str, Any]:
         return {**error, "message": details[:_MOST]}
     if not isinstance(details, BaseException):
         raise TypeError(f"error_details is a text or an exception, not a {type(details).__name__}")
-    return {**error, **_told(details, code)}
+    return {**error, **_fields_of(details, code)}
 
 
-def _told(exception: BaseException, code: Optional[str]) -> Dict[str, Any]:
+def _fields_of(exception: BaseException, code: Optional[str]) -> Dict[str, Any]:
     import traceback
 
     from dispatcher.client.errors import AzureMLException

@@ -107,11 +107,11 @@ def _line(
             f"value of {name!r}: {len(encoded)} characters as JSON; a metric has {MOST_VALUE} at "
             "most. Keep it as a file: run.upload_file."
         )
-    told = _quoted(_description(description)) if description else "null"
+    encoded_description = _quoted(_description(description)) if description else "null"
     number = "null" if step is None else str(_step(step))
     return (
         f'{{"n":{_quoted(name)},"k":"{kind}","v":{encoded},"t":{time.time()!r},'
-        f'"s":{number},"d":{told}}}\n'
+        f'"s":{number},"d":{encoded_description}}}\n'
     )
 
 

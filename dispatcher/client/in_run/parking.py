@@ -52,15 +52,15 @@ class Parking:
         from dispatcher.client.errors import ExperimentExecutionException, ServiceException
 
         with self._lock:
-            wanted = [*self._waits, run_ids]
-            names = list(dict.fromkeys(name for ids in wanted for name in ids))
+            waits = [*self._waits, run_ids]
+            names = list(dict.fromkeys(name for ids in waits for name in ids))
             try:
                 runs.park(self._connection, self._run_id, names)
             except ServiceException as error:
                 if error.status_code != 409:
                     raise
                 raise ExperimentExecutionException(error.message, inner_exception=error) from error
-            self._waits = wanted
+            self._waits = waits
 
     def _leave(self, run_ids: Sequence[str]) -> None:
         with self._lock:

@@ -3,10 +3,14 @@
 import hashlib
 import io
 import json
+import os
+import socket
+import socketserver
 import tarfile
 import threading
 from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.integration.agent.fake_files import FakeFiles
@@ -14,10 +18,18 @@ from tests.integration.agent.fake_files import FakeFiles
 Stream = tuple[str, int, str]
 
 
+class _UnixServer(ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # without the look-up of a host's name
+
+
 class FakeService:
     """Holds streams by offset, as the protocol says; checks that no chunk leaves a gap."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
+        """It listens on the Unix socket `path`, or on a port of its own."""
         self.streams: dict[Stream, bytes] = defaultdict(bytes)
         self.requests: Counter[str] = Counter()
         self.unknown_runs: set[str] = set()
@@ -81,10 +93,17 @@ class FakeService:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(half), half))
                 self.close_connection = True
 
+            def address_string(self) -> str:
+                return "a client"
+
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if path is None:
+            self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        else:
+            self._server = _UnixServer(os.fspath(path), Handler)  # type: ignore[arg-type]
+            path.chmod(0o666)  # its folder keeps others out
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -100,6 +119,10 @@ class FakeService:
     def address(self) -> dict[str, Any]:
         host, port = self._server.server_address[:2]
         return {"socket": None, "url": f"http://{host!s}:{port}", "token": "secret"}
+
+    @property
+    def url(self) -> str:
+        return str(self.address["url"])
 
     def route(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Take what is sent; answer status and body."""

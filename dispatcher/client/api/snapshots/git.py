@@ -1,4 +1,4 @@
-"""What git says of the current folder, as v1's properties. No git, no properties."""
+"""The git state of the current folder as v1's properties; none where there is no git."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Dict, Optional, Tuple
 
 _SECONDS = 5.0
 
 
 def properties(folder: Optional[str] = None) -> Dict[str, str]:
-    """Repository, branch, commit and whether there are changes.
+    """Repository, branch, commit and whether there are changes, with two calls of git.
 
     As in v1 of the current folder at submission, not of the source directory.
     """
     here = os.path.abspath(folder or ".")
     if not _is_in_repository(here):
         return {}
-    commit = _git(here, "rev-parse", "HEAD")
-    if commit is None:
+    headers, is_dirty = _status(here)
+    commit = headers.get("branch.oid", "(initial)")
+    if commit == "(initial)":
         return {}
+    branch = headers.get("branch.head")
+    branch = None if branch == "(detached)" else branch
     url = _without_password(_git(here, "config", "--get", "remote.origin.url"))
-    branch = _git(here, "symbolic-ref", "--short", "-q", "HEAD")
-    dirty = _git(here, "status", "--porcelain", "--untracked-files=no")
     facts = {
         "azureml.git.repository_uri": url,
         "mlflow.source.git.repoURL": url,
@@ -32,9 +33,25 @@ def properties(folder: Optional[str] = None) -> Dict[str, str]:
         "mlflow.source.git.branch": branch,
         "azureml.git.commit": commit,
         "mlflow.source.git.commit": commit,
-        "azureml.git.dirty": None if dirty is None else str(bool(dirty)),
+        "azureml.git.dirty": None if is_dirty is None else str(is_dirty),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _status(folder: str) -> Tuple[Dict[str, str], Optional[bool]]:
+    """Commit and branch as git's headers, and whether there are changes (None: unknown)."""
+    status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    if status is None:
+        return {"branch.oid": _git(folder, "rev-parse", "HEAD") or "(initial)"}, None
+    headers: Dict[str, str] = {}
+    is_dirty = False
+    for line in status.splitlines():
+        if line.startswith("# "):
+            name, _, value = line[2:].partition(" ")
+            headers[name] = value
+        else:
+            is_dirty = True
+    return headers, is_dirty
 
 
 def _is_in_repository(folder: str) -> bool:

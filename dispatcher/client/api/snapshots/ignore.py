@@ -82,34 +82,34 @@ def _is_escaped(text: str, position: int) -> bool:
 
 def _regex(body: str, anchored: bool) -> str:
     segments = body.split("/")
-    made = "" if anchored else "(?:.*/)?"
+    regex = "" if anchored else "(?:.*/)?"
     for index, segment in enumerate(segments):
         last = index == len(segments) - 1
         if len(segment) > 1 and not segment.strip("*"):  # git takes *** for **
-            made += ".+" if last else "(?:.*/)?"
+            regex += ".+" if last else "(?:.*/)?"
         else:
-            made += _segment(segment) + ("" if last else "/")
-    return made
+            regex += _segment(segment) + ("" if last else "/")
+    return regex
 
 
 def _segment(segment: str) -> str:
-    made, position = "", 0
+    regex, position = "", 0
     while position < len(segment):
         char = segment[position]
         position += 1
         if char == "*":
-            made += "[^/]*"
+            regex += "[^/]*"
         elif char == "?":
-            made += "[^/]"
+            regex += "[^/]"
         elif char == "[":
             piece, position = _bracket(segment, position)
-            made += piece
+            regex += piece
         elif char == "\\" and position < len(segment):
-            made += re.escape(segment[position])
+            regex += re.escape(segment[position])
             position += 1
         else:
-            made += re.escape(char)
-    return made
+            regex += re.escape(char)
+    return regex
 
 
 def _bracket(segment: str, position: int) -> Tuple[str, int]:

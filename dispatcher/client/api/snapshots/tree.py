@@ -52,9 +52,9 @@ def entries(folder: str) -> List[SourceFile]:
     root = os.path.realpath(folder)
     if not os.path.isdir(root):
         raise SnapshotException(f"The folder {folder} to take a snapshot of does not exist.")
-    found = sorted(_Walk(root).files(), key=lambda entry: entry.path)
-    _check_limits(found, folder)
-    return found
+    files = sorted(_Walk(root).files(), key=lambda entry: entry.path)
+    _check_limits(files, folder)
+    return files
 
 
 class _Walk:
@@ -144,19 +144,19 @@ def _ignore_of(root: str) -> Ignore:
     return Ignore(())
 
 
-def _check_limits(found: List[SourceFile], folder: str) -> None:
-    size = sum(entry.stat.st_size for entry in found)
+def _check_limits(files: List[SourceFile], folder: str) -> None:
+    size = sum(entry.stat.st_size for entry in files)
     most = float(os.environ.get("DISPATCHER_SNAPSHOT_LIMIT_MB") or _MOST_MEGABYTES)
     if size > most * _MEGABYTE:
         raise SnapshotException(
             f"{folder} has {size / _MEGABYTE:.0f} MB, more than the limit of {most:g} MB. The "
-            f"largest: {_largest(found)}. Name what the run does not need in .amlignore, or set "
+            f"largest: {_largest(files)}. Name what the run does not need in .amlignore, or set "
             "DISPATCHER_SNAPSHOT_LIMIT_MB."
         )
-    if len(found) > _MOST_FILES and not os.environ.get("AML_SNAPSHOT_NO_FILE_LIMIT"):
+    if len(files) > _MOST_FILES and not os.environ.get("AML_SNAPSHOT_NO_FILE_LIMIT"):
         raise SnapshotException(
-            f"{folder} has {len(found)} files, more than the limit of {_MOST_FILES}. The fullest "
-            f"folders: {_fullest(found)}. Name what the run does not need in .amlignore, or set "
+            f"{folder} has {len(files)} files, more than the limit of {_MOST_FILES}. The fullest "
+            f"folders: {_fullest(files)}. Name what the run does not need in .amlignore, or set "
             "AML_SNAPSHOT_NO_FILE_LIMIT=1."
         )
     if size > _WARN_MEGABYTES * _MEGABYTE:
@@ -166,18 +166,18 @@ def _check_limits(found: List[SourceFile], folder: str) -> None:
             "The snapshot of %s has %.0f MB; the largest: %s.",
             folder,
             size / _MEGABYTE,
-            _largest(found),
+            _largest(files),
         )
 
 
-def _largest(found: List[SourceFile]) -> str:
-    top = sorted(found, key=lambda entry: -entry.stat.st_size)[:5]
+def _largest(files: List[SourceFile]) -> str:
+    top = sorted(files, key=lambda entry: -entry.stat.st_size)[:5]
     return ", ".join(f"{entry.path} ({entry.stat.st_size / _MEGABYTE:.1f} MB)" for entry in top)
 
 
-def _fullest(found: List[SourceFile]) -> str:
+def _fullest(files: List[SourceFile]) -> str:
     counts: dict[str, int] = {}
-    for entry in found:
+    for entry in files:
         top = entry.path.split("/", 1)[0] + "/" if "/" in entry.path else "."
         counts[top] = counts.get(top, 0) + 1
     best = sorted(counts.items(), key=lambda pair: -pair[1])[:5]

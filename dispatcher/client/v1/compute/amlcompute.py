@@ -96,9 +96,9 @@ class AmlComputeProvisioningConfiguration:
 
     def labels(self) -> Dict[str, str]:
         """How the target keeps it."""
-        told = {name: str(getattr(self, name)) for name in ("vm_size", "vm_priority", *_SCALE)}
+        settings = {name: str(getattr(self, name)) for name in ("vm_size", "vm_priority", *_SCALE)}
         tags = {f"tag.{key}": str(value) for key, value in (self.tags or {}).items()}
-        return {TYPE_LABEL: _KIND, **told, **tags}
+        return {TYPE_LABEL: _KIND, **settings, **tags}
 
 
 class AmlComputeNodeStateCounts:

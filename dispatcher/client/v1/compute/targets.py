@@ -43,9 +43,9 @@ class ComputeTarget:
         if not name:
             raise UserErrorException("name: a compute target's name is not empty.")
         record = _fetch(workspace, name) if _record is None else _record
-        made = object.__new__(_class_of(cls, record))
-        made._record = record
-        return made
+        target = object.__new__(_class_of(cls, record))
+        target._record = record
+        return target
 
     def __init__(
         self, workspace: Workspace, name: str, _record: Optional[Dict[str, Any]] = None
@@ -109,15 +109,15 @@ class ComputeTarget:
             ComputeTargetException: The service refused the configuration.
         """
         _check_name(name)
-        told = attach_configuration
-        if hasattr(told, "as_target"):
-            told = told.as_target()
-        checks.mappings(attach_configuration=told)
-        if not told:
+        config = attach_configuration
+        if hasattr(config, "as_target"):
+            config = config.as_target()
+        checks.mappings(attach_configuration=config)
+        if not config:
             checks.refuse(
-                "attach_configuration", 'a configuration such as {"kind": "docker"}', told
+                "attach_configuration", 'a configuration such as {"kind": "docker"}', config
             )
-        put(workspace, name, told)
+        put(workspace, name, config)
         return ComputeTarget(workspace, name)
 
     @property
@@ -171,14 +171,14 @@ class ComputeTarget:
         """
         if is_delete_operation:
             return
-        told = self.ping()
-        self._record = told
-        if not told.get("answers", True):
+        record = self.ping()
+        self._record = record
+        if not record.get("answers", True):
             raise ComputeTargetException(
                 f"Target {self.name} does not answer: `dispatcher target ping {self.name}`."
             )
         if show_output:
-            print(f"Succeeded\n{self.name}: {told.get('capacity') or 'answers'}")
+            print(f"Succeeded\n{self.name}: {record.get('capacity') or 'answers'}")
 
     def get_status(self) -> Any:
         """The provisioning state."""
@@ -246,8 +246,8 @@ def find(workspace: Workspace, name: str) -> Optional[ComputeTarget]:
 def _class_of(asked: Type[ComputeTarget], record: Dict[str, Any]) -> Type[ComputeTarget]:
     label = (record.get("labels") or {}).get(TYPE_LABEL)
     name = _CLASS_OF_LABEL.get(label or "")
-    found = class_registry.get(name) if name else asked
-    kind: Type[ComputeTarget] = found if issubclass(found, asked) else asked
+    registered = class_registry.get(name) if name else asked
+    kind: Type[ComputeTarget] = registered if issubclass(registered, asked) else asked
     return kind
 
 

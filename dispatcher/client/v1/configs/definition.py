@@ -159,16 +159,16 @@ def _distribution(config: RunConfiguration) -> Dict[str, Any]:
 
 def _container(config: RunConfiguration) -> Dict[str, Any]:
     old, docker = config.environment.docker, config.docker
-    made: Dict[str, Any] = {}
+    fields: Dict[str, Any] = {}
     image = config.image or old.base_image
     if image:
-        made["image"] = image
+        fields["image"] = image
     if docker.use_docker or old.enabled:
         chosen = docker if docker.use_docker else old
-        made["docker_arguments"] = list(chosen.arguments or [])
+        fields["docker_arguments"] = list(chosen.arguments or [])
         if chosen.shm_size:
-            made["shm_mb"] = _megabytes(str(chosen.shm_size))
-    return made
+            fields["shm_mb"] = _megabytes(str(chosen.shm_size))
+    return fields
 
 
 def _megabytes(size: str) -> int:

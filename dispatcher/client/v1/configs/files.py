@@ -41,33 +41,36 @@ def save(
     target = _target(path, name)
     folder = os.path.dirname(target)
     os.makedirs(folder, exist_ok=True)
-    told = to_dict(config)
+    fields = to_dict(config)
     packages = packages_of(config.environment.python.conda_dependencies)
-    told["environment"]["python"].pop("condaDependencies", None)
+    fields["environment"]["python"].pop("condaDependencies", None)
     if packages is not None:
         packages.save(os.path.join(folder, FILE))
-        told["environment"]["python"]["condaDependenciesFile"] = FILE
+        fields["environment"]["python"]["condaDependenciesFile"] = FILE
     if separate:
-        config_text.write(os.path.join(folder, _ENVIRONMENT), told["environment"])
-        told["environment"] = _ENVIRONMENT
-    config_text.write(target, told)
+        config_text.write(os.path.join(folder, _ENVIRONMENT), fields["environment"])
+        fields["environment"] = _ENVIRONMENT
+    config_text.write(target, fields)
 
 
 def load(config: RunConfiguration, path: str, name: Optional[str]) -> RunConfiguration:
     """Read a file into a new configuration; see `RunConfiguration.load`."""
     file = _found(path, name)
-    told = config_text.read(file)
-    if not isinstance(told, dict):
+    fields = config_text.read(file)
+    if not isinstance(fields, dict):
         raise UserErrorException(f"{file} is no run configuration: it holds no mapping.")
     folder = os.path.dirname(file)
-    if isinstance(told.get("environment"), str):
-        told = {**told, "environment": config_text.read(os.path.join(folder, told["environment"]))}
-    fill(config, told, file)
-    beside = config.environment.python.conda_dependencies_file
-    if beside and not _has_packages(told):
+    if isinstance(fields.get("environment"), str):
+        fields = {
+            **fields,
+            "environment": config_text.read(os.path.join(folder, fields["environment"])),
+        }
+    fill(config, fields, file)
+    packages_file = config.environment.python.conda_dependencies_file
+    if packages_file and not _has_packages(fields):
         for base in (folder, os.path.dirname(folder)):
-            if os.path.isfile(os.path.join(base, beside)):
-                packages = CondaDependencies(os.path.join(base, beside))
+            if os.path.isfile(os.path.join(base, packages_file)):
+                packages = CondaDependencies(os.path.join(base, packages_file))
                 config.environment.python.conda_dependencies = packages
                 break
     return config
@@ -80,22 +83,22 @@ def delete(path: str, name: str) -> None:
 
 def to_dict(section: Section) -> Dict[str, Any]:
     """A section in camelCase; what is private in it is shown by its property."""
-    told = {}
+    fields = {}
     for key, value in section.__dict__.items():
         name = key.lstrip("_")
         if key == "_sealed" or (key != name and not hasattr(type(section), name)):
             continue
-        told[_camel(name)] = value if name in _USERS_OWN else _shown(value)
-    return told
+        fields[_camel(name)] = value if name in _USERS_OWN else _shown(value)
+    return fields
 
 
-def fill(section: Section, told: Dict[str, Any], where: str) -> None:
+def fill(section: Section, fields: Dict[str, Any], where: str) -> None:
     """Set the fields of a section that a mapping names; few keys suffice.
 
     Raises:
         UserErrorException: A field is unknown, or its value is of the wrong kind.
     """
-    for key, value in told.items():
+    for key, value in fields.items():
         names = {name.replace("_", ""): name for name in _names(section)}
         name = names.get(str(key).replace("_", "").lower(), "")
         if str(key).replace("_", "").lower() in _FORGOTTEN:
@@ -152,10 +155,10 @@ def _check(section: Section, name: str, value: Any, where: str) -> None:
         _refuse(where, "a text", value)
 
 
-def _refuse(where: str, wanted: str, value: Any) -> NoReturn:
+def _refuse(where: str, expected: str, value: Any) -> NoReturn:
     shown = repr(value)
     raise UserErrorException(
-        f"{where} takes {wanted}, not {shown if len(shown) < 80 else shown[:77] + '…'}."
+        f"{where} takes {expected}, not {shown if len(shown) < 80 else shown[:77] + '…'}."
     )
 
 
@@ -165,8 +168,8 @@ def _names(section: Section) -> List[str]:
     return [name for name in names if name in section.__dict__ or hasattr(type(section), name)]
 
 
-def _has_packages(told: Dict[str, Any]) -> bool:
-    python = (told.get("environment") or {}).get("python") or {}
+def _has_packages(fields: Dict[str, Any]) -> bool:
+    python = (fields.get("environment") or {}).get("python") or {}
     return bool(python.get("condaDependencies") or python.get("conda_dependencies"))
 
 

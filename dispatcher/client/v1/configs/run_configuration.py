@@ -67,9 +67,9 @@ class RunConfiguration(Section):
         command: Union[str, List[str], None] = None,
     ) -> None:
         checks.texts_or_none(script=script, framework=framework, communicator=communicator)
-        for name, given in (("arguments", arguments), ("command", command)):
-            if given is not None and not isinstance(given, (str, list, tuple)):
-                checks.refuse(name, "a list or a text", given)
+        for name, words in (("arguments", arguments), ("command", command)):
+            if words is not None and not isinstance(words, (str, list, tuple)):
+                checks.refuse(name, "a list or a text", words)
         self.script = script
         self.arguments = arguments if isinstance(arguments, str) else list(arguments or [])
         self.command = command or ""

@@ -73,14 +73,18 @@ class ScriptRunConfig:
         if resume_from is not None:
             raise UserErrorException("resume_from is not supported; pass the path as an argument.")
         self.source_directory = os.fspath(source_directory) if source_directory else "."
-        given = {
+        settings = {
             "compute_target": compute_target,
             "environment": environment,
             "distributed_job_config": distributed_job_config,
             "max_run_duration_seconds": max_run_duration_seconds,
             "docker_runtime_config": docker_runtime_config,
         }
-        self.run_config = _made(given) if run_config is None else _taken(run_config, given)
+        self.run_config = (
+            _new_configuration(settings)
+            if run_config is None
+            else _checked_configuration(run_config, settings)
+        )
         self.script = script if script is not None else self.run_config.script
         self.arguments = arguments if arguments else (self.run_config.arguments or arguments)
         self.command = command or self.run_config.command or None
@@ -124,8 +128,8 @@ class ScriptRunConfig:
         )
 
 
-def _check_words(**given: object) -> None:
-    for name, value in given.items():
+def _check_words(**arguments: object) -> None:
+    for name, value in arguments.items():
         if value is not None and not isinstance(value, (str, list, tuple)):
             checks.refuse(name, "a list or a text", value)
 
@@ -139,26 +143,26 @@ def _refuse_data(config: RunConfiguration) -> None:
             )
 
 
-def _made(given: Dict[str, Any]) -> RunConfiguration:
-    made = RunConfiguration()
-    target = given["compute_target"]
+def _new_configuration(settings: Dict[str, Any]) -> RunConfiguration:
+    config = RunConfiguration()
+    target = settings["compute_target"]
     if target is not None and not isinstance(getattr(target, "name", target), str):
         checks.refuse("compute_target", "a compute target or its name", target)
-    made.target = target or "local"
-    if given["environment"] is not None:
-        checks.instance("environment", given["environment"], Environment)
-    made.max_run_duration_seconds = given["max_run_duration_seconds"]
-    if given["environment"] is not None:
-        made.environment = given["environment"]
-    docker = given["docker_runtime_config"]
+    config.target = target or "local"
+    if settings["environment"] is not None:
+        checks.instance("environment", settings["environment"], Environment)
+    config.max_run_duration_seconds = settings["max_run_duration_seconds"]
+    if settings["environment"] is not None:
+        config.environment = settings["environment"]
+    docker = settings["docker_runtime_config"]
     if docker is not None and not isinstance(docker, DockerConfiguration):
         raise RunConfigurationException(
             f"docker_runtime_config is a DockerConfiguration, not a {type(docker).__name__}"
         )
-    made.docker = docker or _old_docker(made.environment)
-    if given["distributed_job_config"] is not None:
-        made.distribute(given["distributed_job_config"])
-    return made
+    config.docker = docker or _old_docker(config.environment)
+    if settings["distributed_job_config"] is not None:
+        config.distribute(settings["distributed_job_config"])
+    return config
 
 
 def _old_docker(environment: Environment) -> DockerConfiguration:
@@ -166,14 +170,16 @@ def _old_docker(environment: Environment) -> DockerConfiguration:
     return DockerConfiguration(old.enabled, old.shared_volumes, old.arguments, old.shm_size)
 
 
-def _taken(run_config: RunConfiguration, given: Dict[str, Any]) -> RunConfiguration:
+def _checked_configuration(
+    run_config: RunConfiguration, settings: Dict[str, Any]
+) -> RunConfiguration:
     if not isinstance(run_config, RunConfiguration):
         raise RunConfigurationException(
             f"run_config is a RunConfiguration, not a {type(run_config).__name__}; load one by "
             "name with RunConfiguration.load(path, name)."
         )
     default = {"max_run_duration_seconds": ScriptRunConfig.MAX_DURATION_SECONDS_DEFAULT}
-    ignored = [name for name in _IGNORED if given[name] != default.get(name)]
+    ignored = [name for name in _IGNORED if settings[name] != default.get(name)]
     if ignored:
         import logging
 

@@ -53,9 +53,9 @@ class ImageBuildDetails:
         """The build's log; empty where nothing had to be built."""
         from dispatcher.client.api.logs import names, read_text
 
-        found = names(self.run._service, self.run.id)
-        mine = [name for name in found if name.startswith("azureml-logs/")]
-        return read_text(self.run._service, self.run.id, mine[0]) if mine else ""
+        all_names = names(self.run._service, self.run.id)
+        build_logs = [name for name in all_names if name.startswith("azureml-logs/")]
+        return read_text(self.run._service, self.run.id, build_logs[0]) if build_logs else ""
 
     def wait_for_completion(self, show_output: bool = True) -> ImageBuildDetails:
         """Wait until it is built. Raises ActivityFailedException if it cannot be."""

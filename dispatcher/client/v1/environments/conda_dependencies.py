@@ -45,8 +45,8 @@ class CondaDependencies:
         checks.paths_or_none(conda_dependencies_file_path=conda_dependencies_file_path)
         if conda_dependencies_file_path is not None:
             _underlying_structure = _read(conda_dependencies_file_path)
-        told = _default() if _underlying_structure is None else _underlying_structure
-        self._told = _sound(told, str(conda_dependencies_file_path or "_underlying_structure"))
+        structure = _default() if _underlying_structure is None else _underlying_structure
+        self._told = _sound(structure, str(conda_dependencies_file_path or "_underlying_structure"))
 
     @staticmethod
     def create(
@@ -65,20 +65,20 @@ class CondaDependencies:
             python_version: The interpreter's version.
             pin_sdk_version: v1 gave its own packages the SDK's version; they are not installed.
         """
-        made = CondaDependencies()
+        dependencies = CondaDependencies()
         if python_version is not None:
-            made.set_python_version(python_version)
+            dependencies.set_python_version(python_version)
         if pip_packages is not None:
             checks.lists_of_texts(pip_packages=pip_packages)
-            made.remove_pip_package(_DEFAULT_PIP)
+            dependencies.remove_pip_package(_DEFAULT_PIP)
         for package in pip_packages or []:
-            made.add_pip_package(package)
+            dependencies.add_pip_package(package)
         checks.lists_of_texts(conda_packages=conda_packages or [])
         for package in conda_packages or []:
-            made.add_conda_package(package)
+            dependencies.add_conda_package(package)
         if pip_indexurl is not None:
-            made.set_pip_index_url(pip_indexurl)
-        return made
+            dependencies.set_pip_index_url(pip_indexurl)
+        return dependencies
 
     @staticmethod
     def merge_requirements(requirements: Iterable[str]) -> List[str]:
@@ -239,8 +239,8 @@ class CondaDependencies:
 
     def as_dict(self) -> Dict[str, Any]:
         """What the file says."""
-        told: Dict[str, Any] = _copied(self._told)
-        return told
+        copy: Dict[str, Any] = _copied(self._told)
+        return copy
 
     @property
     def is_default(self) -> bool:
@@ -281,11 +281,11 @@ def packages_of(value: Any, where: str = "conda_dependencies") -> Optional[Conda
     return CondaDependencies(_underlying_structure=_sound(value, where))
 
 
-def _copied(told: Any) -> Any:
+def _copied(structure: Any) -> Any:
     """A copy of what a file says. `deepcopy` takes five times as long, for each of many runs."""
-    if isinstance(told, dict):
-        return {key: _copied(value) for key, value in told.items()}
-    return [_copied(value) for value in told] if isinstance(told, list) else told
+    if isinstance(structure, dict):
+        return {key: _copied(item) for key, item in structure.items()}
+    return [_copied(item) for item in structure] if isinstance(structure, list) else structure
 
 
 def _default() -> Dict[str, Any]:
@@ -302,18 +302,18 @@ def _read(path: str) -> Any:
     return read(path)
 
 
-def _sound(told: Any, where: str) -> Dict[str, Any]:
+def _sound(structure: Any, where: str) -> Dict[str, Any]:
     """The structure, its own, if it is one of conda's."""
-    if not isinstance(told, dict):
+    if not isinstance(structure, dict):
         raise UserErrorException(
             f"{where} is no list of conda's dependencies: it holds no mapping."
         )
-    made: Dict[str, Any] = _copied(told)
-    made["dependencies"] = made.get("dependencies") or []
-    _require_texts(f"{where}: channels", made.get("channels") or [])
-    if not isinstance(made["dependencies"], list):
-        raise UserErrorException(f"{where}: dependencies is a list, not {made['dependencies']!r}.")
-    for one in made["dependencies"]:
+    copy: Dict[str, Any] = _copied(structure)
+    copy["dependencies"] = copy.get("dependencies") or []
+    _require_texts(f"{where}: channels", copy.get("channels") or [])
+    if not isinstance(copy["dependencies"], list):
+        raise UserErrorException(f"{where}: dependencies is a list, not {copy['dependencies']!r}.")
+    for one in copy["dependencies"]:
         if isinstance(one, dict) and list(one) == ["pip"]:
             one["pip"] = one["pip"] or []
             _require_texts(f"{where}: dependencies.pip", one["pip"])
@@ -321,7 +321,7 @@ def _sound(told: Any, where: str) -> Dict[str, Any]:
             raise UserErrorException(
                 f"{where}: dependencies holds {one!r}; it takes texts and pip."
             )
-    return made
+    return copy
 
 
 def _require_texts(where: str, value: Any) -> None:

@@ -48,20 +48,20 @@ def environment_of_run(definition: Optional[Dict[str, Any]]) -> Environment:
     return _environment_of(definition.get("environment") or {})
 
 
-def _environment_of(told: Dict[str, Any]) -> Environment:
-    made = Environment(told.get("name") or "default-environment")
-    made.version = told.get("version")
-    made.environment_variables = dict(told.get("environmentVariables") or {})
-    python, docker = told.get("python") or {}, told.get("docker") or {}
-    made.python.interpreter_path = python.get("interpreterPath") or "python"
-    made.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
+def _environment_of(fields: Dict[str, Any]) -> Environment:
+    environment = Environment(fields.get("name") or "default-environment")
+    environment.version = fields.get("version")
+    environment.environment_variables = dict(fields.get("environmentVariables") or {})
+    python, docker = fields.get("python") or {}, fields.get("docker") or {}
+    environment.python.interpreter_path = python.get("interpreterPath") or "python"
+    environment.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
     packages = python.get("condaDependencies")
-    made.python.conda_dependencies = CondaDependencies(_underlying_structure=packages)
-    made.docker.enabled = bool(docker.get("enabled"))
-    made.docker.base_image = docker.get("baseImage")
+    environment.python.conda_dependencies = CondaDependencies(_underlying_structure=packages)
+    environment.docker.enabled = bool(docker.get("enabled"))
+    environment.docker.base_image = docker.get("baseImage")
     if docker.get("baseDockerfile"):
-        made.docker.base_dockerfile = docker["baseDockerfile"]
-    return made
+        environment.docker.base_dockerfile = docker["baseDockerfile"]
+    return environment
 
 
 def _packages(dependencies: Any) -> Any:

@@ -64,10 +64,10 @@ class Environment(Section):
         from dispatcher.client.v1.environments.files import with_packages
 
         checks.texts_or_none(pip_version=pip_version)
-        made = with_packages(Environment(name), None, file_path)
-        if pip_version is not None and made.python.conda_dependencies is not None:
-            made.python.conda_dependencies.add_conda_package(f"pip={pip_version}")
-        return made
+        environment = with_packages(Environment(name), None, file_path)
+        if pip_version is not None and environment.python.conda_dependencies is not None:
+            environment.python.conda_dependencies.add_conda_package(f"pip={pip_version}")
+        return environment
 
     @staticmethod
     def from_existing_conda_environment(
@@ -99,12 +99,12 @@ class Environment(Section):
         from dispatcher.client.v1.environments.files import with_packages
 
         checks.texts(image=image)
-        made = Environment(name)
-        made.docker.enabled = True
-        made.docker.base_image = image
+        environment = Environment(name)
+        environment.docker.enabled = True
+        environment.docker.base_image = image
         if container_registry is not None:
-            made.docker.base_image_registry = container_registry
-        return with_packages(made, conda_specification, pip_requirements)
+            environment.docker.base_image_registry = container_registry
+        return with_packages(environment, conda_specification, pip_requirements)
 
     @staticmethod
     def from_dockerfile(
@@ -121,19 +121,19 @@ class Environment(Section):
         from dispatcher.client.v1.environments.files import text_of, with_packages
 
         checks.texts(dockerfile=dockerfile)
-        made = Environment(name)
-        made.docker.enabled = True
-        made.docker.base_dockerfile = text_of(dockerfile)
-        return with_packages(made, conda_specification, pip_requirements)
+        environment = Environment(name)
+        environment.docker.enabled = True
+        environment.docker.base_dockerfile = text_of(dockerfile)
+        return with_packages(environment, conda_specification, pip_requirements)
 
     @staticmethod
     def from_docker_build_context(name: str, docker_build_context: Any) -> Environment:
         """A folder with a Dockerfile in it."""
-        made = Environment(name)
-        made.docker.enabled = True
-        made.docker.build_context = docker_build_context
-        made.python.user_managed_dependencies = True
-        return made
+        environment = Environment(name)
+        environment.docker.enabled = True
+        environment.docker.build_context = docker_build_context
+        environment.python.user_managed_dependencies = True
+        return environment
 
     def save_to_directory(self, path: str, overwrite: bool = False) -> None:
         """Write the environment as files that `load_from_directory` reads.
@@ -169,9 +169,9 @@ class Environment(Section):
         checks.texts_or_none(new_name=new_name)
         if not new_name:
             raise UserErrorException("new_name: a clone needs a name of its own.")
-        made = copy.deepcopy(self)
-        made.name, made.version = new_name, None
-        return made
+        environment = copy.deepcopy(self)
+        environment.name, environment.version = new_name, None
+        return environment
 
     def register(self, workspace: Any) -> Environment:
         """Register the environment under its name; unchanged, it keeps its version.

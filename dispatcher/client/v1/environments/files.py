@@ -22,7 +22,9 @@ _DEFINITION = "azureml_environment.json"
 _DOCKERFILE = "BaseDockerfile"
 
 
-def with_packages(made: Environment, conda: Optional[str], pip: Optional[str]) -> Environment:
+def with_packages(
+    environment: Environment, conda: Optional[str], pip: Optional[str]
+) -> Environment:
     """The environment with the packages of one of the two files; with neither, its own Python.
 
     Raises:
@@ -32,15 +34,15 @@ def with_packages(made: Environment, conda: Optional[str], pip: Optional[str]) -
     if conda is not None and pip is not None:
         raise UserErrorException("Give conda_specification or pip_requirements, not both.")
     if conda is not None:
-        made.python.conda_dependencies = CondaDependencies(conda)
+        environment.python.conda_dependencies = CondaDependencies(conda)
     elif pip is not None:
-        made.python.conda_dependencies = CondaDependencies.create(pip_packages=_lines(pip))
+        environment.python.conda_dependencies = CondaDependencies.create(pip_packages=_lines(pip))
     else:
-        made.python.user_managed_dependencies = True
-    return made
+        environment.python.user_managed_dependencies = True
+    return environment
 
 
-def of_conda(made: Environment, name: str) -> Optional[Environment]:
+def of_conda(environment: Environment, name: str) -> Optional[Environment]:
     """What conda says of an environment of this machine."""
     import shutil
     import subprocess
@@ -53,18 +55,18 @@ def of_conda(made: Environment, name: str) -> Optional[Environment]:
             "There is no conda on the PATH. Export the environment where there is one (`conda env "
             "export --no-builds > env.yml`), and use Environment.from_conda_specification."
         )
-    told = subprocess.run(
+    export = subprocess.run(
         [program, "env", "export", "--name", name, "--no-builds"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if told.returncode != 0:
+    if export.returncode != 0:
         return None
-    facts = parse(told.stdout)
+    facts = parse(export.stdout)
     facts.pop("prefix", None)
-    made.python.conda_dependencies = CondaDependencies(_underlying_structure=facts)
-    return made
+    environment.python.conda_dependencies = CondaDependencies(_underlying_structure=facts)
+    return environment
 
 
 def text_of(dockerfile: str) -> str:
@@ -85,9 +87,9 @@ def save(environment: Environment, path: str, overwrite: bool) -> None:
     if os.path.isdir(path) and not overwrite:
         raise UserErrorException(f"{path} is there already; set overwrite to write into it.")
     os.makedirs(path, exist_ok=True)
-    told = to_dict(environment)
-    told["python"].pop("condaDependencies", None)
-    told["docker"].pop("baseDockerfile", None)
+    fields = to_dict(environment)
+    fields["python"].pop("condaDependencies", None)
+    fields["docker"].pop("baseDockerfile", None)
     packages = packages_of(environment.python.conda_dependencies)
     dockerfile = environment.docker.base_dockerfile
     if packages is not None:
@@ -96,7 +98,7 @@ def save(environment: Environment, path: str, overwrite: bool) -> None:
         with open(os.path.join(path, _DOCKERFILE), "w", encoding="utf-8") as file:
             file.write(dockerfile)
     with open(os.path.join(path, _DEFINITION), "w", encoding="utf-8") as file:
-        json.dump(told, file, indent=4)
+        json.dump(fields, file, indent=4)
         file.write("\n")
 
 
@@ -108,22 +110,22 @@ def load(make: Callable[[str], Environment], path: str) -> Environment:
     definition = os.path.join(path, _DEFINITION)
     if not os.path.isfile(definition):
         raise UserErrorException(f"There is no environment in {path}: {definition} is missing.")
-    told = read(definition)
-    if not isinstance(told, dict) or not isinstance(told.get("name"), str):
+    fields = read(definition)
+    if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
         raise UserErrorException(f"{definition} is no environment: it names none.")
-    made = make(told["name"])
-    fill(made, told, definition)
+    environment = make(fields["name"])
+    fill(environment, fields, definition)
     packages, dockerfile = os.path.join(path, FILE), os.path.join(path, _DOCKERFILE)
     if os.path.isfile(packages):
-        made.python.conda_dependencies = CondaDependencies(packages)
+        environment.python.conda_dependencies = CondaDependencies(packages)
     if os.path.isfile(dockerfile):
-        made.docker.base_dockerfile = _read(dockerfile)
-    return made
+        environment.docker.base_dockerfile = _read(dockerfile)
+    return environment
 
 
 def _lines(path: Any) -> List[str]:
     """The requirements of a file. Raises UserErrorException for what leads to other files."""
-    found = []
+    requirements = []
     for line in _read(path).replace("\\\n", " ").splitlines():
         text = " ".join(line.partition(" #")[0].split())
         if not text or text.startswith("#"):
@@ -132,8 +134,8 @@ def _lines(path: Any) -> List[str]:
             raise UserErrorException(
                 f"{path}: {text!r} leads to a file that a run does not have; write it out."
             )
-        found.append(text)
-    return found
+        requirements.append(text)
+    return requirements
 
 
 def _read(path: str) -> str:

@@ -27,17 +27,17 @@ def to_build(environment: Environment) -> Optional[Dict[str, Any]]:
     Raises:
         UserErrorException: The environment asks for what cannot be built.
     """
-    made: Dict[str, Any] = {}
+    recipe: Dict[str, Any] = {}
     if not environment.python.user_managed_dependencies:
-        made.update(_packages(environment))
+        recipe.update(_packages(environment))
     if environment.docker.base_dockerfile:
-        made["dockerfile"] = environment.docker.base_dockerfile
+        recipe["dockerfile"] = environment.docker.base_dockerfile
     context = environment.docker.build_context
     if context is not None:
-        made["dockerfile"], made["context"] = _dockerfile_of(context), context.location
-    if not made:
+        recipe["dockerfile"], recipe["context"] = _dockerfile_of(context), context.location
+    if not recipe:
         return None
-    return {"name": environment.name, **made}
+    return {"name": environment.name, **recipe}
 
 
 def _dockerfile_of(context: Any) -> str:
@@ -72,15 +72,15 @@ def _packages(environment: Environment) -> Dict[str, Any]:
     conda = [line for line in packages.conda_packages if not _is_python(line)]
     conda = [line for line in conda if line.partition("=")[0].strip() != "pip"]
     version = packages.get_python_version()
-    made: Dict[str, Any] = {}
+    recipe: Dict[str, Any] = {}
     if pip:
-        made["pip"] = [*packages.pip_options, *pip]
+        recipe["pip"] = [*packages.pip_options, *pip]
     if conda:
-        made["conda"] = conda
-        made["channels"] = list(packages.conda_channels)
+        recipe["conda"] = conda
+        recipe["channels"] = list(packages.conda_channels)
     if version is not None and version != PYTHON_VERSION:
-        made["python"] = version
-    return made
+        recipe["python"] = version
+    return recipe
 
 
 def _is_ours(line: str) -> bool:

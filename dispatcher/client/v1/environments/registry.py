@@ -25,12 +25,12 @@ def register(environment: Environment, workspace: Any, make: Make) -> Environmen
             "docker.build_context: a folder cannot be registered; runs take it from this machine. "
             "A Dockerfile without a folder can be: Environment.from_dockerfile(name, path)."
         )
-    told = to_dict(environment)
-    told["docker"].pop("buildContext", None)
+    definition = to_dict(environment)
+    definition["docker"].pop("buildContext", None)
     for name in ("name", "version", "assetId"):
-        told.pop(name, None)
+        definition.pop(name, None)
     try:
-        record = environments.register(workspace.service, environment.name, told)
+        record = environments.register(workspace.service, environment.name, definition)
     except ServiceException as error:
         if error.status_code == 422:
             raise UserErrorException(error.message) from error
@@ -74,15 +74,15 @@ def view(workspace: Any, name: str, version: Optional[str] = None) -> Environmen
 
 def latest(workspace: Any, make: Make) -> Dict[str, Environment]:
     """The latest version of each, by name."""
-    found = environments.read_all(workspace.service)
-    return {one["name"]: environment_of(one, make) for one in found}
+    records = environments.read_all(workspace.service)
+    return {record["name"]: environment_of(record, make) for record in records}
 
 
-def environment_of(told: EnvironmentRecord, make: Make) -> Environment:
+def environment_of(record: EnvironmentRecord, make: Make) -> Environment:
     """The environment that the service tells of."""
     from dispatcher.client.v1.configs.files import fill
 
-    made = make(told["name"])
-    fill(made, told["definition"], f"The registered environment {told['name']}")
-    made.version = told["version"]
-    return made
+    environment = make(record["name"])
+    fill(environment, record["definition"], f"The registered environment {record['name']}")
+    environment.version = record["version"]
+    return environment

@@ -95,17 +95,17 @@ class AncestorRun(Run):
         Raises:
             UserErrorException: One is there with another value; then nothing has changed.
         """
-        fresh = as_texts(properties)
-        have = self.get_properties()
-        for key, value in fresh.items():
-            if have.get(key, value) != value:
+        texts = as_texts(properties)
+        known = self.get_properties()
+        for key, value in texts.items():
+            if known.get(key, value) != value:
                 _wrong(
-                    f"property {key!r} of run {self.id} is {have[key]!r} and cannot be changed to "
+                    f"property {key!r} of run {self.id} is {known[key]!r} and cannot be changed to "
                     f"{value!r}: properties are immutable, use a tag"
                 )
             if key.startswith("model:"):
                 _wrong(f"property {key!r}: a model is registered by the run that made it.")
-        self._label("property", "properties", fresh)
+        self._label("property", "properties", texts)
 
     @property
     def _service(self) -> ApiConnection:

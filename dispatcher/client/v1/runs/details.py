@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 def details(record: Mapping[str, Any], logs: Dict[str, str]) -> Dict[str, Any]:
     """Build the details; a key whose value is None is left out."""
-    told = {
+    facts = {
         "runId": record["id"],
         "target": record.get("target") or "local",
         "status": record["status"],
@@ -25,4 +25,4 @@ def details(record: Mapping[str, Any], logs: Dict[str, str]) -> Dict[str, Any]:
         "logFiles": logs,
         "submittedBy": record.get("submitted_by"),
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in facts.items() if value is not None}

@@ -63,8 +63,8 @@ class RunFiles(RecordedRun):
         if isinstance(names, str) or isinstance(paths, str) or len(names) != len(paths):
             raise TypeError("upload_files takes two lists of the same length: names and paths.")
         files = list(zip(names, paths))  # noqa: B905  (3.8 has no `strict`)
-        made = self._artifacts.upload(files, timeout_seconds)
-        return made if return_artifacts else None
+        artifacts = self._artifacts.upload(files, timeout_seconds)
+        return artifacts if return_artifacts else None
 
     def upload_folder(
         self, name: str, path: str, datastore_name: Optional[str] = None
@@ -187,15 +187,15 @@ class RunFiles(RecordedRun):
     def _download(self, name: str, path: str) -> None:
         from dispatcher.client.api import logs
 
-        found = self._artifacts.get(name)
-        if found is None and name not in logs.names(self._service, self.id):
+        artifact = self._artifacts.get(name)
+        if artifact is None and name not in logs.names(self._service, self.id):
             there = ", ".join(self.get_file_names()) or "none"
             _refuse(f"Run {self.id} has no file {name!r}; there are: {there}")
-        self._write(name, found, path)
+        self._write(name, artifact, path)
 
-    def _write(self, name: str, found: Optional[RunArtifact], path: str) -> None:
-        if found is not None:
-            self._artifacts.download(found, path)
+    def _write(self, name: str, artifact: Optional[RunArtifact], path: str) -> None:
+        if artifact is not None:
+            self._artifacts.download(artifact, path)
             return
         from dispatcher.client.api import logs
 
@@ -206,14 +206,19 @@ class RunFiles(RecordedRun):
         from dispatcher.client.api import logs
 
         stem = (prefix or "").rstrip("/")
-        found: Dict[str, Optional[RunArtifact]] = dict.fromkeys(logs.names(self._service, self.id))
-        found.update((artifact.name, artifact) for artifact in self._artifacts.find(stem))
+        artifacts: Dict[str, Optional[RunArtifact]] = dict.fromkeys(
+            logs.names(self._service, self.id)
+        )
+        artifacts.update((artifact.name, artifact) for artifact in self._artifacts.find(stem))
         if stem:
-            inside = (stem, f"{stem}/")
-            found = {n: a for n, a in found.items() if n == inside[0] or n.startswith(inside[1])}
-        if not found:
+            artifacts = {
+                name: artifact
+                for name, artifact in artifacts.items()
+                if name == stem or name.startswith(f"{stem}/")
+            }
+        if not artifacts:
             _refuse(f"Run {self.id} has no files below {prefix or 'it'}; see get_file_names().")
-        return found
+        return artifacts
 
 
 def below(folder: str, name: str) -> List[tuple[str, str]]:
@@ -223,7 +228,7 @@ def below(folder: str, name: str) -> List[tuple[str, str]]:
     if not os.path.isdir(folder):
         _refuse(f"{folder} is no folder.")
     stem = name.strip("/")
-    found = []
+    files_below = []
     for place, folders, files in os.walk(folder):
         folders.sort()
         inside = os.path.relpath(place, folder).replace(os.sep, "/")
@@ -231,23 +236,23 @@ def below(folder: str, name: str) -> List[tuple[str, str]]:
         for file in sorted(files):
             path = os.path.join(place, file)
             if os.path.isfile(path):
-                found.append(("/".join([*parts, file]), path))
-    return found
+                files_below.append(("/".join([*parts, file]), path))
+    return files_below
 
 
 def _paths(
     names: List[str],
     prefix: str,
     folder: Optional[str],
-    given: Optional[List[str]],
+    output_paths: Optional[List[str]],
     append_prefix: bool,
 ) -> List[str]:
     import os
 
-    if given is not None:
-        if len(given) != len(names):
-            _refuse(f"{len(given)} output_paths for {len(names)} files: {', '.join(names)}")
-        return [os.path.join(folder or "", path) for path in given]
+    if output_paths is not None:
+        if len(output_paths) != len(names):
+            _refuse(f"{len(output_paths)} output_paths for {len(names)} files: {', '.join(names)}")
+        return [os.path.join(folder or "", path) for path in output_paths]
     stem = f"{prefix.rstrip('/')}/" if prefix else ""
     cut = 0 if append_prefix else len(stem)
     return [path_below(folder or "", name[cut:] if name != prefix else name) for name in names]

@@ -34,8 +34,8 @@ def runs(
 
 
 def _runs(experiment: Experiment, query: List[Any], *filters: Any) -> Iterator[Run]:
-    *wanted, rehydrate = filters
-    for record in _records(experiment.workspace, query, *wanted):
+    *conditions, rehydrate = filters
+    for record in _records(experiment.workspace, query, *conditions):
         yield run_of(experiment, record, rehydrate)
 
 
@@ -99,8 +99,8 @@ def active(
     from dispatcher.client.v1.runs.status import RunStatus
 
     over = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
-    wanted = [status] if status else [word for word in RunStatus.list() if word not in over]
-    for word in wanted:
+    statuses = [status] if status else [word for word in RunStatus.list() if word not in over]
+    for word in statuses:
         if word not in over:
             yield from on_target(workspace, target, type, tags, properties, word)
 
@@ -112,18 +112,18 @@ def fetch(workspace: Workspace, run_id: str) -> Run:
         ServiceException: There is none (404), or this code may not read it (403).
     """
 
-    found = _above(run_id)
-    if found is not None:
-        return found
+    ancestor = _above(run_id)
+    if ancestor is not None:
+        return ancestor
     record: Any = api_runs.read(workspace.service, run_id)
     return run_of(_experiment(workspace, record), record)
 
 
 def related(experiment: Experiment, run_id: str) -> Run:
     """A run of the same tree."""
-    found = fetch(experiment.workspace, run_id)
-    found._experiment = experiment
-    return found
+    run = fetch(experiment.workspace, run_id)
+    run._experiment = experiment
+    return run
 
 
 def _above(run_id: str) -> Optional[Run]:
@@ -131,8 +131,8 @@ def _above(run_id: str) -> Optional[Run]:
 
     if context.current() is None:
         return None
-    found: Optional[Run] = class_registry.get("SubmittedRun").current().above(run_id)
-    return found
+    ancestor: Optional[Run] = class_registry.get("SubmittedRun").current().above(run_id)
+    return ancestor
 
 
 def _experiment(workspace: Workspace, record: Dict[str, Any]) -> Experiment:
@@ -141,22 +141,22 @@ def _experiment(workspace: Workspace, record: Dict[str, Any]) -> Experiment:
     return experiment
 
 
-def _pairs(name: str, wanted: Filter) -> List[Any]:
-    if wanted is None:
+def _pairs(name: str, condition: Filter) -> List[Any]:
+    if condition is None:
         return []
-    if isinstance(wanted, str):
-        return [(name, wanted) if "=" not in wanted else (f"{name}_key", wanted)]
-    plain = {k: v for k, v in wanted.items() if v is not None and "=" not in k}
+    if isinstance(condition, str):
+        return [(name, condition) if "=" not in condition else (f"{name}_key", condition)]
+    plain = {k: v for k, v in condition.items() if v is not None and "=" not in k}
     pairs: List[Any] = [(name, f"{key}={value}") for key, value in plain.items()]
-    if len(plain) < len(wanted):  # these a plain `key=value` cannot ask for
+    if len(plain) < len(condition):  # these a plain `key=value` cannot ask for
         import json
 
-        odd = {key: value for key, value in wanted.items() if key not in plain}
-        pairs.append((f"{name}_pairs", json.dumps(odd)))
+        special = {key: value for key, value in condition.items() if key not in plain}
+        pairs.append((f"{name}_pairs", json.dumps(special)))
     return pairs
 
 
-def _fits(values: Dict[str, Optional[str]], wanted: Filter) -> bool:
-    if not isinstance(wanted, dict):
+def _fits(values: Dict[str, Optional[str]], condition: Filter) -> bool:
+    if not isinstance(condition, dict):
         return True
-    return all(values.get(key, "") is None for key, value in wanted.items() if value is None)
+    return all(values.get(key, "") is None for key, value in condition.items() if value is None)

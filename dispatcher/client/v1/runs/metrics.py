@@ -83,8 +83,8 @@ class RunMetrics(RecordedRun):
         self.flush()
         query = [("recursive", 1)] if recursive else []  # type: list[tuple[str, str | int]]
         query += [(key, text) for key, text in (("name", name), ("type", run_type)) if text]
-        told = runs.metrics(self._service, self.id, query)
-        views = {run_id: view(points) for run_id, points in told.items() if points}
+        points_by_run = runs.metrics(self._service, self.id, query)
+        views = {run_id: view(points) for run_id, points in points_by_run.items() if points}
         if populate:
             views = {run_id: self._populated(run_id, values) for run_id, values in views.items()}
         return views if recursive else views.get(self.id, {})

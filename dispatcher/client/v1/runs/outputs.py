@@ -22,15 +22,15 @@ def make(outputs: Union[bool, str, Sequence[str], None]) -> Folders:
     names = ["outputs"] if outputs is None or outputs is True else outputs
     listed = [names] if isinstance(names, str) else names
     checks.lists_of_texts(outputs=listed)
-    made = []
+    folders = []
     for name in listed:
         if not name:
             checks.refuse("outputs", "the names of folders", name)
         os.makedirs(name, exist_ok=True)
         below = os.path.normpath(name).replace(os.sep, "/")
         leads_out = os.path.isabs(name) or below.startswith("..")
-        made.append((below.rpartition("/")[2] if leads_out else below, os.path.abspath(name)))
-    return made
+        folders.append((below.rpartition("/")[2] if leads_out else below, os.path.abspath(name)))
+    return folders
 
 
 def keep(run: RunFiles, folders: Folders) -> None:

@@ -147,10 +147,10 @@ def as_html(data: Dict[str, Any]) -> str:
 
 
 def _facts(data: Dict[str, Any]) -> List[Tuple[str, Any]]:
-    told = data.get("run_properties", {})
+    values = data.get("run_properties", {})
     facts = [("Run", data["run_id"]), ("Status", data["status"])]
     facts += [
-        (name, told[key])
+        (name, values[key])
         for name, key in (
             ("Script", "script_name"),
             ("Arguments", "arguments"),
@@ -158,7 +158,7 @@ def _facts(data: Dict[str, Any]) -> List[Tuple[str, Any]]:
             ("Ended", "end_time_utc"),
             ("Error", "error"),
         )
-        if told.get(key)
+        if values.get(key)
     ]
     return [*facts, ("Page", data.get("workbench_run_details_uri", ""))]
 

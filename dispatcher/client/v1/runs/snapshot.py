@@ -99,14 +99,14 @@ class RunSnapshot(RunFiles):
         serving = (datasets, sample_input_dataset, sample_output_dataset, resource_configuration)
         if any(each is not None for each in serving):
             model.refuse_serving()
-        told = {
+        fields = {
             "tags": tags,
             "properties": properties,
             "description": description,
             "framework": model_framework,
             "framework_version": model_framework_version,
         }
-        return model.register(self, model_name, model_path or model_name, told)
+        return model.register(self, model_name, model_path or model_name, fields)
 
     def _take(self, path: str) -> str:
         import os

@@ -49,18 +49,18 @@ def submit(
     if not configs:
         return []
     if len(configs) == 1 and hasattr(configs[0], "submit_to"):
-        told = {**extras, "key": keys[0]} if keys and keys[0] is not None else extras
-        return [configs[0].submit_to(experiment, tags, run_id, parent_id, **told)]
+        options = {**extras, "key": keys[0]} if keys and keys[0] is not None else extras
+        return [configs[0].submit_to(experiment, tags, run_id, parent_id, **options)]
     from dispatcher.client.v1.runs.tags import as_texts
 
     snapshots = _snapshots(experiment)
     specs = _specs(experiment, configs, run_id, snapshots)
-    given = {name: value for name, value in extras.items() if value is not None}
+    fields = {name: value for name, value in extras.items() if value is not None}
     for spec in specs:
         spec["tags"] = as_texts(tags or {})
         spec["parent_id"] = parent_id
-        properties = {**spec.get("properties", {}), **as_texts(given.get("properties") or {})}
-        spec.update({**given, "properties": properties})
+        properties = {**spec.get("properties", {}), **as_texts(fields.get("properties") or {})}
+        spec.update({**fields, "properties": properties})
     if parent_id is not None:
         _give_keys(specs, parent_id, keys or [None] * len(specs))
     return _post(experiment, specs, brief=True, snapshots=snapshots)
@@ -163,13 +163,13 @@ def _snapshots(experiment: Experiment) -> Snapshots:
 
 def _ids(experiment: str) -> Callable[[], str]:
     """Makes ids that differ from each other: 32 random bits alone can collide in a batch."""
-    stem, made = f"{experiment}_{int(time.time())}", set()
+    stem, used = f"{experiment}_{int(time.time())}", set()
 
     def new_id() -> str:
         while True:
             run_id = f"{stem}_{os.urandom(4).hex()}"
-            if run_id not in made:
-                made.add(run_id)
+            if run_id not in used:
+                used.add(run_id)
                 return run_id
 
     return new_id

@@ -63,7 +63,7 @@ class RunTags(RecordedRun):
 
 def as_texts(values: Dict[str, Any]) -> Dict[str, Optional[str]]:
     """Texts and None as they are, everything else as `str`, with a warning as in v1."""
-    made = {}
+    texts = {}
     for key, value in values.items():
         if value is not None and not isinstance(value, str):
             import logging
@@ -74,5 +74,5 @@ def as_texts(values: Dict[str, Any]) -> Dict[str, Optional[str]]:
             value = str(value)
         if value is not None:
             checks.text(str(key), value)
-        made[str(key)] = value
-    return made
+        texts[str(key)] = value
+    return texts

@@ -114,8 +114,8 @@ class RunWaiting(RecordedRun):
     def _log_names(self) -> List[str]:
         from dispatcher.client.api.logs import names
 
-        said: Optional[List[str]] = self._record.get("logs")  # an older service does not say it
-        return names(self._service, self.id) if said is None else said
+        known: Optional[List[str]] = self._record.get("logs")  # an older service does not say it
+        return names(self._service, self.id) if known is None else known
 
     def _read_with_logs(self) -> None:
         self._record = api_runs.read(self._service, self.id, logs=True)
@@ -130,12 +130,12 @@ class RunWaiting(RecordedRun):
         self._record = api_runs.read_changed(self._service, self.id, version, seconds)
         return bool(self._record["terminal"])
 
-    def _tell_failure(self, told: Dict[str, Any], show_output: bool, raise_on_error: bool) -> None:
-        if told["status"] != "Failed":
+    def _tell_failure(self, facts: Dict[str, Any], show_output: bool, raise_on_error: bool) -> None:
+        if facts["status"] != "Failed":
             return
         import json
 
-        error = json.dumps(told["error"], indent=4) if told.get("error") else _NO_ERROR
+        error = json.dumps(facts["error"], indent=4) if facts.get("error") else _NO_ERROR
         if raise_on_error:
             from dispatcher.client.errors import ActivityFailedException
 

@@ -177,10 +177,10 @@ class HyperDriveRunConfig(HyperDriveConfig):
 
 
 def _check_work(estimator: Any, run_config: Any, pipeline: Any) -> None:
-    given = [one for one in (estimator, run_config, pipeline) if one is not None]
-    if len(given) != 1:
+    configurations = [one for one in (estimator, run_config, pipeline) if one is not None]
+    if len(configurations) != 1:
         raise HyperDriveConfigException(
-            f"Give one of estimator, run_config and pipeline; {len(given)} are given."
+            f"Give one of estimator, run_config and pipeline; {len(configurations)} are given."
         )
     if run_config is None:
         name = "estimator" if estimator is not None else "pipeline"
@@ -192,10 +192,10 @@ def _metrics(names: Any, goals: Any) -> List[Dict[str, str]]:
     if not isinstance(names, (list, tuple)):
         names, goals = [names], [goals]
     elif not isinstance(goals, (list, tuple)) or len(goals) != len(names) or not names:
-        given = len(goals) if isinstance(goals, (list, tuple)) else 1
+        goal_count = len(goals) if isinstance(goals, (list, tuple)) else 1
         raise HyperDriveConfigException(
             f"primary_metric_goal is a list with a goal for each of primary_metric_name: there are "
-            f"{given} for {len(names)}."
+            f"{goal_count} for {len(names)}."
         )
     for name in names:
         if not isinstance(name, str) or not name:
@@ -222,7 +222,7 @@ def _count(name: str, value: Any, most: Optional[int]) -> None:
         raise HyperDriveConfigException(f"{name} is {most} at most, not {value}.")
 
 
-def _list(given: Any) -> List[Any]:
-    if given is None:
+def _list(value: Any) -> List[Any]:
+    if value is None:
         return []
-    return list(given) if isinstance(given, (list, tuple)) else [given]
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -23,10 +23,10 @@ def choice(*options: Any) -> Expression:
     has_list = any(isinstance(option, (list, tuple, range)) for option in options)
     if has_list and len(options) > 1:
         raise HyperDriveConfigException("choice takes options or one list of them, not both.")
-    found = list(options[0]) if has_list else list(options)
-    if not found:
+    values = list(options[0]) if has_list else list(options)
+    if not values:
         raise HyperDriveConfigException("choice needs at least one option.")
-    return ["choice", [[_option(each) for each in found]]]
+    return ["choice", [[_option(each) for each in values]]]
 
 
 def randint(upper: int) -> Expression:

@@ -74,12 +74,12 @@ class BanditPolicy(_Timed):
         if (slack_factor is None) == (slack_amount is None):
             raise HyperDriveConfigException("Give slack_factor or slack_amount, and one of them.")
         slack = {"slack_factor": slack_factor, "slack_amount": slack_amount}
-        given = {name: value for name, value in slack.items() if value is not None}
-        for name, value in given.items():
+        limits = {name: value for name, value in slack.items() if value is not None}
+        for name, value in limits.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
                 raise HyperDriveConfigException(f"{name} is a number from 0 on, not {value!r}.")
         super().__init__(
-            self.POLICY_NAME, {**_times(evaluation_interval, delay_evaluation), **given}
+            self.POLICY_NAME, {**_times(evaluation_interval, delay_evaluation), **limits}
         )
 
     @property

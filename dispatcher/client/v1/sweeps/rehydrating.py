@@ -29,28 +29,28 @@ def config_of(run_id: str, tags: Dict[str, Optional[str]]) -> HyperDriveConfig:
         sampling = _json(tags, "generator_config")
         metric = _json(tags, "primary_metric_config")
         policy = _json(tags, "policy_config")
-        made: Any = HyperDriveConfig.__new__(HyperDriveConfig)
-        made._sampling = HyperParameterSampling(
+        draft: Any = HyperDriveConfig.__new__(HyperDriveConfig)
+        draft._sampling = HyperParameterSampling(
             sampling["name"], sampling["parameter_space"], sampling.get("properties")
         )
-        made._primary_metric_config = {"name": metric["name"], "goal": metric["goal"].lower()}
+        draft._primary_metric_config = {"name": metric["name"], "goal": metric["goal"].lower()}
         PrimaryMetricGoal.from_str(metric["goal"])
-        made._further_metrics = json.loads(tags.get(f"{_OURS}further_metrics_config") or "[]")
-        made._policy = (
+        draft._further_metrics = json.loads(tags.get(f"{_OURS}further_metrics_config") or "[]")
+        draft._policy = (
             EarlyTerminationPolicy(policy["name"], policy.get("properties"))
             if policy["name"] != NoTerminationPolicy.POLICY_NAME
             else NoTerminationPolicy()
         )
-        made._max_total_runs = int(_tag(tags, "max_total_jobs"))
-        made._max_concurrent_runs = int(_tag(tags, "max_concurrent_jobs"))
-        made._max_duration_minutes = int(float(_tag(tags, "max_duration_minutes")))
+        draft._max_total_runs = int(_tag(tags, "max_total_jobs"))
+        draft._max_concurrent_runs = int(_tag(tags, "max_concurrent_jobs"))
+        draft._max_duration_minutes = int(float(_tag(tags, "max_duration_minutes")))
     except (ValueError, KeyError, TypeError, HyperDriveConfigException) as error:
         raise HyperDriveRehydrateException(
             f"Run {run_id} is no sweep, or its tags do not say which: {error}"
         ) from error
-    made._run_config = made._debug_flag = made._custom_run_id = None
-    made._resume_from, made._resume_child_runs, made._targets = [], [], []
-    config: HyperDriveConfig = made
+    draft._run_config = draft._debug_flag = draft._custom_run_id = None
+    draft._resume_from, draft._resume_child_runs, draft._targets = [], [], []
+    config: HyperDriveConfig = draft
     return config
 
 

@@ -57,19 +57,21 @@ class HyperDriveRun(Run):
 
     def get_metrics(self) -> Dict[str, Dict[str, Any]]:  # type: ignore[override]
         """The metrics of the children: `{run id: {name: value}}`."""
-        found = super().get_metrics(recursive=True)
-        found.pop(self.id, None)
-        return found
+        metrics = super().get_metrics(recursive=True)
+        metrics.pop(self.id, None)
+        return metrics
 
     def get_hyperparameters(self) -> Dict[str, str]:
         """What each child tries, as JSON: `{run id: values}`."""
-        found: Dict[str, str] = {}
+        hyperparameters: Dict[str, str] = {}
         after: Optional[int] = -1
         while after is not None:
             page = self._ask("trials", [("after", after), ("limit", 1000)])
-            found.update((row["run_id"], row["hyperparameters"]) for row in page["trials"])
+            hyperparameters.update(
+                (row["run_id"], row["hyperparameters"]) for row in page["trials"]
+            )
             after = page["next"]
-        return found
+        return hyperparameters
 
     def get_best_run_by_primary_metric(
         self,

@@ -46,8 +46,8 @@ class HyperParameterSampling:
 
     def to_json(self) -> Dict[str, Any]:
         """v1's `generator_config`."""
-        told = {"name": self._name, "parameter_space": dict(self._parameter_space)}
-        return told if self._properties is None else {**told, "properties": self._properties}
+        fields = {"name": self._name, "parameter_space": dict(self._parameter_space)}
+        return fields if self._properties is None else {**fields, "properties": self._properties}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HyperParameterSampling) and other.to_json() == self.to_json()

@@ -55,12 +55,12 @@ def table(children: List[Dict[str, Any]]) -> str:
 
 
 def _follow(run: HyperDriveRun, deadline: Optional[float]) -> None:
-    offset, told, over = 0, "", run._is_over()
+    offset, shown, over = 0, "", run._is_over()
     while True:
         offset = _print_more(run, offset)
         line = _standing(run)
-        if line != told:
-            told = line
+        if line != shown:
+            shown = line
             print(line)
             sys.stdout.flush()
         if over:
@@ -81,10 +81,10 @@ def _print_more(run: HyperDriveRun, offset: int) -> int:
 
 
 def _standing(run: HyperDriveRun) -> str:
-    told = run.progress()
-    counts = ", ".join(f"{n} {status}" for status, n in sorted(told["trials"].items()))
+    shown = run.progress()
+    counts = ", ".join(f"{n} {status}" for status, n in sorted(shown["trials"].items()))
     best = run.get_children_sorted_by_primary_metric(top=1, discard_no_metric=True)
     tail = f"; best {best[0]['best_primary_metric']:.6g} of {best[0]['run_id']}" if best else ""
-    paused = " (paused)" if told["paused"] and not told["terminal"] else ""
-    total = told["spec"]["max_total_runs"]
-    return f"{sum(told['trials'].values())} of {total}{paused}: {counts or 'none yet'}{tail}"
+    paused = " (paused)" if shown["paused"] and not shown["terminal"] else ""
+    total = shown["spec"]["max_total_runs"]
+    return f"{sum(shown['trials'].values())} of {total}{paused}: {counts or 'none yet'}{tail}"

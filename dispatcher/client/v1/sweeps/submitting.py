@@ -54,8 +54,8 @@ def submit(
         raise ExperimentExecutionException(error.message, inner_exception=error) from error
     run: Any = run_of(experiment, record)
     run._hyperdrive_config = config
-    made: HyperDriveRun = run
-    return made
+    sweep_run: HyperDriveRun = run
+    return sweep_run
 
 
 def spec_of(
@@ -115,20 +115,20 @@ def _configuration(spec: Dict[str, Any]) -> Dict[str, Any]:
 
 def _cell(child: Any) -> Dict[str, Any]:
     """What a child run of another sweep tried: this sweep tries it first."""
-    told = child.get_properties().get("hyperparameters")
-    if told is None:
+    text = child.get_properties().get("hyperparameters")
+    if text is None:
         raise HyperDriveConfigException(
             f"resume_child_runs: run {child.id} is no child of a sweep: it has no hyperparameters."
         )
-    cell: Dict[str, Any] = json.loads(told)
+    cell: Dict[str, Any] = json.loads(text)
     return cell
 
 
 def _note_overlap(script: Any, space: Dict[str, Any]) -> None:
     """An argument that the sweep gives, too: its own comes last, and argparse takes the last."""
     names = {name.lstrip("-") for name in space}
-    given: List[str] = [str(argument) for argument in script.arguments or ()]
-    both = sorted(names & {a.lstrip("-") for a in given if a.startswith("-")})
+    arguments: List[str] = [str(argument) for argument in script.arguments or ()]
+    both = sorted(names & {a.lstrip("-") for a in arguments if a.startswith("-")})
     if both:
         warnings.warn(
             f"{', '.join(both)}: in the arguments and in the parameter space; the sweep's comes "

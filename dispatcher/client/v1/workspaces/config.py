@@ -68,15 +68,15 @@ def read(path: str) -> WorkspaceConfig:
     """Read a config.json. Raises UserErrorException when it is not JSON or keys are missing."""
     try:
         with open(path, encoding="utf-8") as file:
-            told = json.load(file)
+            fields = json.load(file)
     except (OSError, ValueError) as error:
         raise UserErrorException(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(fields, dict):
         raise UserErrorException(f"{path} holds no JSON object.")
-    names = _scope(told["Scope"], path) if told.get("Scope") else _plain(told, path)
+    names = _scope(fields["Scope"], path) if fields.get("Scope") else _plain(fields, path)
     default = os.path.join(project_folder(path), _DATA_FOLDER)
-    folder = told.get("data_folder") or default
-    return WorkspaceConfig(*names, data_folder=folder, service_url=told.get("service_url"))
+    folder = fields.get("data_folder") or default
+    return WorkspaceConfig(*names, data_folder=folder, service_url=fields.get("service_url"))
 
 
 def write(config: WorkspaceConfig, path: str, file_name: str = "config.json") -> str:
@@ -84,18 +84,18 @@ def write(config: WorkspaceConfig, path: str, file_name: str = "config.json") ->
     if not file_name.endswith(".json"):
         file_name += ".json"
     target = os.path.join(os.path.abspath(path), ".azureml", file_name)
-    told: Dict[str, Any] = {
+    fields: Dict[str, Any] = {
         "Id": config.name,
         "Scope": f"/subscriptions/{config.subscription_id}/resourceGroups/{config.resource_group}"
         f"/providers/Microsoft.MachineLearningServices/workspaces/{config.name}",
     }
     if config.service_url:
-        told["service_url"] = config.service_url
+        fields["service_url"] = config.service_url
     elif config.data_folder != os.path.join(os.path.abspath(path), _DATA_FOLDER):
-        told["data_folder"] = config.data_folder
+        fields["data_folder"] = config.data_folder
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target, "w", encoding="utf-8") as file:
-        json.dump(told, file, indent=4)
+        json.dump(fields, file, indent=4)
         file.write("\n")
     return target
 
@@ -122,9 +122,9 @@ def _upwards(folder: str) -> Iterator[str]:
         folder = parent
 
 
-def _plain(told: Dict[str, Any], path: str) -> tuple[str, str, str]:
+def _plain(fields: Dict[str, Any], path: str) -> tuple[str, str, str]:
     try:
-        return told["subscription_id"], told["resource_group"], told["workspace_name"]
+        return fields["subscription_id"], fields["resource_group"], fields["workspace_name"]
     except KeyError as error:
         raise UserErrorException(
             f"{path} lacks {error}: it needs subscription_id, resource_group and workspace_name, "
@@ -135,8 +135,8 @@ def _plain(told: Dict[str, Any], path: str) -> tuple[str, str, str]:
 def _scope(scope: str, path: str) -> tuple[str, str, str]:
     parts = scope.strip("/").split("/")
     pairs = zip(parts[0::2], parts[1::2])  # noqa: B905  (3.8 has no `strict`)
-    found = {key.lower(): value for key, value in pairs}
+    values = {key.lower(): value for key, value in pairs}
     try:
-        return found["subscriptions"], found["resourcegroups"], found["workspaces"]
+        return values["subscriptions"], values["resourcegroups"], values["workspaces"]
     except KeyError as error:
         raise UserErrorException(f"The Scope in {path} lacks {error}: {scope}") from error

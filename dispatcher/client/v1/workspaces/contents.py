@@ -44,14 +44,14 @@ class WorkspaceContents:
     def get_default_compute_target(self, type: str) -> Optional[ComputeTarget]:
         """The target for "CPU" or "GPU" work: the one named for it, else the first that fits."""
         checks.texts(type=type)
-        wanted = type.upper()
-        if wanted not in ("CPU", "GPU"):
+        device = type.upper()
+        if device not in ("CPU", "GPU"):
             raise ComputeTargetException(f"type must be 'CPU' or 'GPU', not {type!r}")
         targets = self.compute_targets
         for name in (f"{type.lower()}-cluster", f"{type.lower()}-compute", type.lower()):
             if name in targets:
                 return targets[name]
-        return next((t for t in targets.values() if t.has_gpus == (wanted == "GPU")), None)
+        return next((t for t in targets.values() if t.has_gpus == (device == "GPU")), None)
 
     def get_run(self, run_id: str) -> Run:
         """The run of that id, as its own class. Raises ServiceException (404) when unknown."""

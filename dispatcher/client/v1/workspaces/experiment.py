@@ -218,14 +218,14 @@ class Experiment(Portal):
         spec = submission.interactive_spec(self.name, run_id)
         snapshot = submission.snapshot_of(self, snapshot_directory)
         folders = run_outputs.make(outputs)
-        told = {
+        fields = {
             "name": name or f"run_{spec['id']}",
             "display_name": display_name,
             "description": description,
             "tags": as_texts(tags or {}),
             **snapshot,
         }
-        run = submission.start(self, [{**spec, **told}])[0]
+        run = submission.start(self, [{**spec, **fields}])[0]
         run._outputs = folders
         return run
 
@@ -298,7 +298,7 @@ def check_experiment_name(name: str) -> None:
         )
 
 
-def _fits(tags: Dict[str, Optional[str]], wanted: Filter) -> bool:
-    if isinstance(wanted, dict):
-        return all(key in tags and tags[key] == value for key, value in wanted.items())
-    return wanted is None or wanted in tags
+def _fits(tags: Dict[str, Optional[str]], condition: Filter) -> bool:
+    if isinstance(condition, dict):
+        return all(key in tags and tags[key] == value for key, value in condition.items())
+    return condition is None or condition in tags

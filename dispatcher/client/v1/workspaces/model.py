@@ -83,7 +83,7 @@ class Model:
         checks.filters(tags=tags, properties=properties)
         records: Any = api_models.find(workspace.service, name)
         models = [Model(workspace, _record=record) for record in records]
-        found = [
+        matching = [
             model
             for model in models
             if _fits(model.tags, tags)
@@ -91,14 +91,14 @@ class Model:
             and run_id in (None, model.run_id)
         ]
         if not latest:
-            return found
+            return matching
         newest: Dict[str, Model] = {}
-        for model in found:
+        for model in matching:
             if not model._counts_as_latest:
                 continue
             if model.name not in newest or newest[model.name].version < model.version:
                 newest[model.name] = model
-        return [model for model in found if newest.get(model.name) is model]
+        return [model for model in matching if newest.get(model.name) is model]
 
     @staticmethod
     def register(*args: Any, **kwargs: Any) -> NoReturn:
@@ -143,11 +143,11 @@ class Model:
         return f"Model(name={self.name}, version={self.version}, path={self.path})"
 
 
-def register(run: RunFiles, name: str, path: str, told: Dict[str, Any]) -> Model:
+def register(run: RunFiles, name: str, path: str, fields: Dict[str, Any]) -> Model:
     """Register files of a run as a model. Raises UserErrorException when there are none."""
     from dispatcher.client.v1.runs.tags import as_texts
 
-    body = {key: value for key, value in told.items() if value is not None}
+    body = {key: value for key, value in fields.items() if value is not None}
     for labels in ("tags", "properties"):
         if labels in body:
             body[labels] = as_texts(body[labels])
@@ -188,24 +188,24 @@ def _find(
         raise UserErrorException("name: give a model's name, or its id.")
     if version is not None:
         checks.count("version", version)
-    found = [
+    matching = [
         model
         for model in Model.list(workspace, name, tags, properties, run_id)
         if version in (None, model.version)
     ]
-    if not found:
-        wanted = name if version is None else f"{name}:{version}"
+    if not matching:
+        asked = name if version is None else f"{name}:{version}"
         raise ModelNotFoundException(
-            f"ModelNotFound: Model {wanted} not found in provided workspace {workspace.name}"
+            f"ModelNotFound: Model {asked} not found in provided workspace {workspace.name}"
         )
-    best = max(found, key=lambda model: model.version)
-    told = {key: value for key, value in vars(best).items() if key != "workspace"}
-    told["framework"] = told.pop("model_framework")
-    told["framework_version"] = told.pop("model_framework_version")
-    return told
+    best = max(matching, key=lambda model: model.version)
+    record = {key: value for key, value in vars(best).items() if key != "workspace"}
+    record["framework"] = record.pop("model_framework")
+    record["framework_version"] = record.pop("model_framework_version")
+    return record
 
 
-def _fits(values: Dict[str, Optional[str]], wanted: Any) -> bool:
-    if isinstance(wanted, str):
-        return wanted in values
-    return all(values.get(key, "") == value for key, value in (wanted or {}).items())
+def _fits(values: Dict[str, Optional[str]], condition: Any) -> bool:
+    if isinstance(condition, str):
+        return condition in values
+    return all(values.get(key, "") == value for key, value in (condition or {}).items())

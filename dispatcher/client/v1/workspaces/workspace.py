@@ -174,13 +174,13 @@ class Workspace(WorkspaceContents):
         resource_group: Optional[str] = None,
     ) -> Dict[str, List[Workspace]]:
         """The workspaces made on this machine: name → list of workspaces of that name."""
-        found: Dict[str, List[Workspace]] = {}
+        workspaces: Dict[str, List[Workspace]] = {}
         root = registry.workspaces_folder()
         for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
             config = registry.read(os.path.join(root, name))
             if config is not None and registry.fits(config, subscription_id, resource_group):
-                found.setdefault(config.name, []).append(_of(config))
-        return found
+                workspaces.setdefault(config.name, []).append(_of(config))
+        return workspaces
 
     def write_config(self, path: Optional[str] = None, file_name: Optional[str] = None) -> None:
         """Write `<path>/.azureml/config.json`, from which `from_config` finds this workspace."""
@@ -334,8 +334,8 @@ def _require_same_folder(name: str, known: WorkspaceConfig, path: Optional[str])
     """Two folders under one name would share a service without anybody having asked for it."""
     if path is None or known.service_url:
         return
-    wanted = workspace_config.default_data_folder(os.path.abspath(path))
-    if os.path.realpath(wanted) != os.path.realpath(known.data_folder):
+    asked = workspace_config.default_data_folder(os.path.abspath(path))
+    if os.path.realpath(asked) != os.path.realpath(known.data_folder):
         raise WorkspaceException(
             f"Workspace {name!r} lives in {os.path.dirname(known.data_folder)}, not in {path}; "
             "choose another name, or use that folder."

@@ -9,7 +9,7 @@ from dispatcher.services.mlflow.runs import MlflowRuns
 
 
 @dataclass(frozen=True)
-class Mlflow:
+class MlflowServices:
     """All that MLflow's calls need."""
 
     experiments: MlflowExperiments
