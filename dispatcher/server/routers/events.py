@@ -6,10 +6,10 @@ from fastapi import Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import moment
+from dispatcher.server.views import moment
 
 router = guarded_router(tags=["events"])
 EVENT_STREAM = "text/event-stream"
@@ -40,7 +40,7 @@ class EventPage(BaseModel):
 
 
 @router.get("/events")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_events(
     services: S, after: EventId = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> EventPage:
@@ -57,7 +57,7 @@ def list_events(
 
 
 @router.get("/events/stream", responses=STREAM, response_class=StreamingResponse)
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 async def stream_events(
     services: S,
     after: Annotated[int | None, Query(ge=0, le=1 << 60)] = None,
