@@ -1,4 +1,4 @@
-"""`dispatcher sweep …`: sweeps in files, and how they stand."""
+"""`dispatcher sweep …`: submits, shows and steers sweeps."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Logging metrics, and reading them."""
+"""The metrics of a run: logged and read."""
 
 from __future__ import annotations
 
