@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.jobs import Observation
+from dispatcher.wire.jobs import Job, encode_job
 from dispatcher.wire.rpc_client import LONGEST_LINE, RpcClient, RpcFailed
 from dispatcher.wire.sockets import UnsafeFolder, check_peer, check_private
 from targets.base import Report, TargetUnavailable
@@ -65,7 +66,7 @@ class AgentConnection:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Give jobs to the agent. Raises TargetUnavailable."""
-        self.ask("submit", jobs=[job.wire() for job in jobs])
+        self.ask("submit", jobs=[encode_job(job) for job in jobs])
 
     def observe(self, names: Collection[str] | None) -> dict[str, Observation]:
         """The named jobs, or all that the agent knows. Raises TargetUnavailable."""

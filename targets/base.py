@@ -9,8 +9,9 @@ to be half of a start's cost.)
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.jobs import Observation
 from dispatcher.core.scheduling import Capacity
+from dispatcher.wire.jobs import Job
 
 Report = Callable[[Mapping[str, Observation]], None]
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
-from dispatcher.core.jobs import ABSENT, Evidence, Job, Observation, State
+from dispatcher.core.jobs import ABSENT, Evidence, Observation, State
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 
 _Call = TypeVar("_Call", bound=Callable[..., Any])

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
+from dispatcher.wire.jobs import Job
 from targets.base import Target
 
 PATIENCE = 30.0  # seconds

@@ -53,5 +53,5 @@ def check_accepts(
         where += ", in a container"
     raise NotAllowed(
         f"target {target!r} accepts {_WORDS[accepts]} (accepts={accepts}); {where}. The owner of "
-        f"{target!r} can allow it with the option accepts=any-run of the target"
+        f"{target!r} can allow it: attach it with accepts=any-run (--accepts any-run)"
     )

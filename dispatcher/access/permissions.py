@@ -29,7 +29,7 @@ class Scope(StrEnum):
     OWN_HOST = "own host"  # the runs of the agent's compute target
 
 
-class Action(StrEnum):
+class Permission(StrEnum):
     """What a call does."""
 
     READ_SERVER = "read what the server offers"
@@ -54,8 +54,8 @@ class Action(StrEnum):
 _NONE, _ANY = Scope.NONE, Scope.ANY
 _RUN, _TREE, _HOST = Scope.OWN_RUN, Scope.OWN_TREE, Scope.OWN_HOST
 COLUMNS = (Role.OWNER, Role.CONTRIBUTOR, Role.READER, Kind.RUN, Kind.AGENT)
-_A = Action
-_ROWS: Mapping[Action, tuple[Scope, Scope, Scope, Scope, Scope]] = {
+_A = Permission
+_ROWS: Mapping[Permission, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     #                          owner  contributor reader run    agent
     _A.READ_SERVER:           (_ANY,  _ANY,       _ANY,  _ANY,  _ANY),
     _A.READ_RUNS:             (_ANY,  _ANY,       _ANY,  _ANY,  _NONE),
@@ -75,7 +75,7 @@ _ROWS: Mapping[Action, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     _A.MANAGE_TOKENS:         (_ANY,  _NONE,      _NONE, _NONE, _NONE),
     _A.MANAGE_SECRETS:        (_ANY,  _NONE,      _NONE, _NONE, _NONE),
 }  # fmt: skip
-TABLE: Mapping[Action, Mapping[Role | Kind, Scope]] = {
+TABLE: Mapping[Permission, Mapping[Role | Kind, Scope]] = {
     action: dict(zip(COLUMNS, row, strict=True)) for action, row in _ROWS.items()
 }
 
@@ -85,7 +85,7 @@ class Grant:
     """The permission of one principal to do one action, and its scope. Services take it."""
 
     principal: Principal
-    action: Action
+    action: Permission
     scope: Scope
 
     def covers(self, run: Run) -> bool:
@@ -108,10 +108,10 @@ class Grant:
         return self.principal.run_id if bounded else None
 
 
-SERVICE_GRANT = Grant(SERVICE, Action.SUBMIT_RUNS, Scope.ANY)
+SERVICE_GRANT = Grant(SERVICE, Permission.SUBMIT_RUNS, Scope.ANY)
 
 
-def scope_of(principal: Principal, action: Action) -> Scope:
+def scope_of(principal: Principal, action: Permission) -> Scope:
     """The scope in which a principal may do an action; NONE if it may not.
 
     A run may never do what the role of its submitter forbids.
@@ -126,7 +126,7 @@ def scope_of(principal: Principal, action: Action) -> Scope:
     return by_role
 
 
-def grant(principal: Principal, action: Action) -> Grant:
+def grant(principal: Principal, action: Permission) -> Grant:
     """The permission of a principal to do an action. Raises NotAllowed if it has none."""
     scope = scope_of(principal, action)
     if scope is Scope.NONE:

@@ -34,6 +34,7 @@ from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from dispatcher.agent.snapshot_cache import SnapshotCache
 from dispatcher.agent.starting.fork_server_pool import ForkServerPool
+from dispatcher.wire.jobs import decode_job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ class NodeAgent:
         One that waits for room (line.py) starts at once if it comes again without `room`.
 
         Raises:
-            ValueError: A name that cannot be one; then none of them is taken.
+            ValueError: A job is malformed; the text names field and value. None of them is taken.
         """
-        taken = [(check_name(job.get("name")), dict(job)) for job in jobs]
+        taken = [(check_name(job.get("name")), _checked(job)) for job in jobs]
         new = []
         with self._lock:
             for name, job in taken:
@@ -323,6 +324,12 @@ class NodeAgent:
         """The last of a job's telemetry was taken: one that was removed meanwhile can go."""
         if os.path.exists(f"{self.root.job(name)}/removed"):
             self._remover.remove(name)
+
+
+def _checked(job: Mapping[str, Any]) -> Dict[str, Any]:
+    """The job as it was sent, if it can be decoded. One that is no run's has no run and attempt."""
+    decode_job({"run_id": "", "attempt": 0, **job})
+    return dict(job)
 
 
 def _take(path: str) -> int:

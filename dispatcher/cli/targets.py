@@ -38,6 +38,10 @@ DefaultGpus = Annotated[
 Lend = Annotated[
     bool, typer.Option("--lend-slots/--no-lend-slots", help="Waiting parents lend their slot.")
 ]
+Accepts = Annotated[
+    str | None,
+    typer.Option(help="Which runs may submit: users, process-runs (not from containers), any-run."),
+]
 Description = Annotated[str | None, typer.Option(help="For people.")]
 
 
@@ -52,6 +56,7 @@ def attach_local(
     preload: Annotated[str | None, typer.Option(help="Modules kept loaded: numpy,torch.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
+    accepts: Accepts = None,
     description: Description = None,
 ) -> Shown:
     """Processes of the service's machine."""
@@ -73,6 +78,7 @@ def attach_docker(
     warm: Annotated[bool | None, typer.Option(help="Keep containers for short runs.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
+    accepts: Accepts = None,
     description: Description = None,
 ) -> Shown:
     """Containers of a Docker engine."""
@@ -93,6 +99,7 @@ def attach_ray(
     lease_seconds: Annotated[float | None, typer.Option(help="Until a cut-off node ends.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
+    accepts: Accepts = None,
     description: Description = None,
 ) -> Shown:
     """Nodes of a Ray cluster."""

@@ -5,7 +5,7 @@ A job is one attempt of a run on one host. Its name, `<run id>-<attempt>` (furth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -91,75 +91,6 @@ def attempt_of(name: str) -> tuple[str, int] | None:
     run_id, _, rest = name.rpartition("-")
     number = rest.partition(".")[0]
     return (run_id, int(number)) if run_id and number.isascii() and number.isdigit() else None
-
-
-@dataclass(frozen=True)
-class Rank:
-    """One process of a gang: which it is and which devices it gets."""
-
-    rank: int = 0
-    local_rank: int = 0
-    node_rank: int = 0
-    gpus: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class World:
-    """The whole gang, as each of its processes is told of it.
-
-    `hosts` is the address of each node of the request, by node rank; without it all are at
-    `master_addr`. `ports` is the port of each rank on its own host; without it the ports count up
-    from `master_port`, and without that the only host picks free ones.
-    """
-
-    size: int
-    nodes: int
-    distribution: str | Mapping[str, Any] | None
-    master_addr: str = "127.0.0.1"
-    master_port: int | None = None
-    hosts: tuple[str, ...] = ()
-    ports: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything that a target needs to start one attempt of a run on one host."""
-
-    name: str
-    run_id: str
-    attempt: int
-    script: str | None = None
-    command: str | None = None
-    arguments: tuple[str, ...] = ()
-    interpreter: str = "python"
-    env: Mapping[str, str] = field(default_factory=dict)
-    snapshot: str | None = None
-    ranks: tuple[Rank, ...] = (Rank(),)
-    world: World | None = None
-    node: str = ""
-    gpus: tuple[str, ...] = ()
-    hide_gpus: bool = False
-    cpus: float = 1
-    memory_mb: int | None = None
-    shm_mb: int | None = None
-    time_limit: float | None = None
-    grace: float = 10
-    start: str = "auto"
-    preload: tuple[str, ...] = ()
-    image: str | None = None
-    docker_arguments: tuple[str, ...] = ()
-    environment: Mapping[str, Any] | None = None  # what has to be built first, and its `key`
-    outputs: bool = True  # whether its folder `outputs` is kept
-    watch: tuple[str, ...] = ("logs",)  # folders whose files are followed as logs
-    cpu_budget: float | None = (
-        None  # ahead of its turn: it starts once the node's jobs fit so many CPUs
-    )
-
-    def wire(self) -> dict[str, Any]:
-        """The job as the node agent takes it (docs/protocol.md, section 3)."""
-        ranks = [{**vars(rank), "gpus": list(rank.gpus)} for rank in self.ranks]
-        return {**vars(self), "ranks": ranks, "world": self.world and vars(self.world)}
 
 
 def combine(parts: Sequence[Observation]) -> Observation:

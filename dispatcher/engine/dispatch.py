@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.actions import Work, prefetched_at
 from dispatcher.engine.job_states import NOT_YET
@@ -12,6 +11,7 @@ from dispatcher.engine.messages import Verb
 from dispatcher.engine.view import EngineView
 from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.engine.workers.worker import Worker
+from dispatcher.wire.jobs import Job
 
 log = logging.getLogger(__name__)
 JobsFor = Callable[[Run], list[Job]]

@@ -22,7 +22,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.engine.actions import Removals, work_of
 from dispatcher.engine.audit import Audit
@@ -40,6 +39,7 @@ from dispatcher.services.status import Fence, StatusService
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.leases.contract import Holder
+from dispatcher.wire.jobs import Job
 
 log = logging.getLogger(__name__)
 

@@ -28,6 +28,7 @@ from dispatcher.server.routers import (
     telemetry,
 )
 from dispatcher.server.services import Services
+from dispatcher.server.views import Health
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,10 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
 
 
 @public
-def _health(request: Request) -> dict[str, Any]:
+def _health(request: Request) -> Health:
     services: Services = request.app.state.services
     services.store.check()
-    return {"ok": True, "version": services.version, "service_id": services.service_id}
+    return Health(ok=True, version=services.version, service_id=services.service_id)
 
 
 def _refuse(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,6 @@
 """Every route declares its action here, and every call passes here before its body is read.
 
-`@allow(Action.X)` stands below the decorator of the route; `@public` marks the few that need no
+`@allow(Permission.X)` stands below the decorator of the route; `@public` marks the few that need no
 token. `GuardedRoute` refuses an endpoint without either, so the service does not start with one.
 
 The order of a call: the token is checked (401), the table of permissions is asked (403), a run
@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 
 from dispatcher.access import permissions
-from dispatcher.access.permissions import Action, Grant, Scope
+from dispatcher.access.permissions import Grant, Permission, Scope
 from dispatcher.access.principals import Principal
 from dispatcher.core.errors import DispatcherError, NotAllowed
 from dispatcher.server.bodies import Body, bounded
@@ -51,13 +51,13 @@ class Declaration:
         once: Whether doing the call twice would have a further effect (`idempotency`).
     """
 
-    action: Action | None
+    action: Permission | None
     body: Body = Body.JSON
     once: bool = False
 
 
 def allow(
-    action: Action, *, body: Body = Body.JSON, once: bool = False
+    action: Permission, *, body: Body = Body.JSON, once: bool = False
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare what a route does.
 

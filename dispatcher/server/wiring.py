@@ -25,7 +25,7 @@ from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.instance import instance_name, leader_eligibility
 from dispatcher.server.services import Services
 from dispatcher.server.settings import Settings
-from dispatcher.server.target_factory import TargetFactory, move_secrets
+from dispatcher.server.target_builder import TargetBuilder, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
@@ -110,7 +110,7 @@ def build(settings: Settings, url: str, token: str) -> Application:
         made = jobs_for(run, context, access.run_token, config)
         return [replace(job, env=_resolved(job.env, secret_store)) for job in made]
 
-    factory = TargetFactory(site, access.agent_token, secret_store)
+    factory = TargetBuilder(site, access.agent_token, secret_store)
     move_secrets(store, factory)
     engine = Engine(
         store, status, jobs, _holder(settings), time.time, leader_eligibility(store, settings)

@@ -19,7 +19,7 @@ MAX_SIZE = 1 << 44
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArtifactEntry:
     """A file as it is registered."""
 
     name: str
@@ -44,7 +44,7 @@ class ArtifactService:
             raise InvalidSpec(f"size: {size} bytes; at most {MAX_SIZE}")
         return self._uploads.take(caller, digest, size, offset, data)
 
-    def register(self, run: Run, attempt: int, entries: Sequence[Entry]) -> list[str]:
+    def register(self, run: Run, attempt: int, entries: Sequence[ArtifactEntry]) -> list[str]:
         """Note files of a run, all or none; answers the contents that must be uploaded before.
 
         Raises ArtifactConflict, InvalidSpec.
@@ -79,7 +79,7 @@ class ArtifactService:
         """The content from `start` to before `end`, piece by piece."""
         return self._blobs.chunks(artifact.sha256, start, end)
 
-    def _check_size(self, entry: Entry) -> None:
+    def _check_size(self, entry: ArtifactEntry) -> None:
         size = self._blobs.size(entry.sha256)
         if size != entry.size:
             raise InvalidSpec(f"size of {entry.name!r}: {size} bytes are stored, not {entry.size}")

@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from dispatcher.core.environments import recipe
-from dispatcher.core.jobs import Job, Rank, World
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Share
+from dispatcher.wire.jobs import Job, Rank, World
 
 
 @dataclass(frozen=True)

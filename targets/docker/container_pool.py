@@ -18,7 +18,8 @@ from dataclasses import replace
 
 from docker.errors import APIError
 
-from dispatcher.core.jobs import Job, Observation
+from dispatcher.core.jobs import Observation
+from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker import container_spec, gpu

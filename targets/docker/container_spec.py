@@ -19,7 +19,7 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from dispatcher.agent import relay
 from dispatcher.agent.starting.single_job import CODE
-from dispatcher.core.jobs import Job
+from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
 

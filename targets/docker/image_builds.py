@@ -13,7 +13,8 @@ from typing import Any
 
 from dispatcher.agent.builds.build_logs import BuildLogs
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT
-from dispatcher.core.jobs import ABSENT, Job, Observation, State
+from dispatcher.core.jobs import ABSENT, Observation, State
+from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.docker.claims import Claims, ClaimState
 from targets.docker.images import (

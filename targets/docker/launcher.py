@@ -13,7 +13,7 @@ from typing import Any
 
 from docker.errors import APIError
 
-from dispatcher.core.jobs import Job
+from dispatcher.wire.jobs import Job, encode_job
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker import container_spec, gpu
@@ -136,7 +136,7 @@ class ContainerLauncher:
         owner = container_spec.owner(self._config)
         try:
             seen = container_spec.inside(job, self._mounts.socket)
-            self._directories.fill(job.name, seen.wire(), owner)
+            self._directories.fill(job.name, encode_job(seen), owner)
         except PermissionError as error:
             raise LaunchRefused(container_spec.NO_FOLDER.format(*owner)) from error
 

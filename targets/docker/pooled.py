@@ -17,7 +17,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from dispatcher.core.jobs import ABSENT, Job, Observation, State
+from dispatcher.core.jobs import ABSENT, Observation, State
+from dispatcher.wire.jobs import Job, encode_job
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker import container_spec, evidence
@@ -84,7 +85,7 @@ class PooledJobs:
 
     def _submit(self, name: str, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         container = self._pool.get(name)
-        seen = [container_spec.inside(job, self._mounts.socket).wire() for job in jobs]
+        seen = [encode_job(container_spec.inside(job, self._mounts.socket)) for job in jobs]
         try:
             if container is not None:
                 container.ask("submit", jobs=seen)

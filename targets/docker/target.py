@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.wire.jobs import Job
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig
 from targets.docker.bytecode import RuntimeFolders

@@ -15,8 +15,9 @@ from typing import Any
 
 from dispatcher.agent.folders import write_bytes
 from dispatcher.agent.runtime import build_zip
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.wire.jobs import Job, encode_job
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import RayConfig
 from targets.ray import bridge_client
@@ -51,7 +52,9 @@ class RayTarget:
         if not by_name:
             return {}
         self._nodes_of.update({job.name: job.node for job in jobs})
-        answer = self._bridge.ask("launch", jobs=[_adapted(job).wire() for job in by_name.values()])
+        answer = self._bridge.ask(
+            "launch", jobs=[encode_job(_adapted(job)) for job in by_name.values()]
+        )
         return {name: TargetUnavailable(why) for name, why in answer["failures"].items()}
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:

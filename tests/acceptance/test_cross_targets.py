@@ -40,6 +40,7 @@ def test_parent_on_docker_children_on_ray_grandchildren_local_are_one_tree(
         address=ray_cluster.address,
         node_ip_address=ray_cluster.head.address,
         token=ray_cluster.token,
+        accepts="any-run",
     )
     assert told["answers"], told
     source = shared.source("tree", main=TREE)

@@ -115,6 +115,7 @@ def test_a_parent_in_a_container_without_a_network_lends_its_slot_to_its_childre
     gpus: Desk, dockerd: Dockerd
 ) -> None:
     gpus.attach("box", kind="docker", docker_host=dockerd.url, image=IMAGE, network="none", cpus=1)
+    gpus.attach("local", kind="local", accepts="any-run")
     source = gpus.source("family", main=FAMILY, child=CHILD)
 
     parent = gpus.submit(source, "local", "box", target="box")  # one child needs the same slot

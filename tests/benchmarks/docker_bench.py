@@ -19,7 +19,8 @@ from pathlib import Path
 import docker
 from docker.types import Mount
 
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
+from dispatcher.wire.jobs import Job
 from targets.docker.target import WORKERS
 from tests.benchmarks.house import REPEAT, say
 from tests.integration.docker_jobs import Rig, make_rig

@@ -15,7 +15,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
+from dispatcher.wire.jobs import Job
 from targets.ray.target import RayTarget
 from tests.benchmarks.house import floor, median, say
 from tests.integration.ray_jobs import make_rig

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from tests.integration.docker_jobs import Rig, job, make_rig
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.waiting import until

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Evidence, Job, Observation, State
+from dispatcher.core.jobs import Evidence, Observation, State
+from dispatcher.wire.jobs import Job
 from targets.config import DockerConfig
 from targets.docker.target import DockerTarget
 from targets.service_address import ServiceAddress

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dispatcher.core.jobs import Job
+from dispatcher.wire.jobs import Job
 from targets.base import Target
 from tests.integration.agent.fake_service import FakeService
 

@@ -14,8 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Evidence, Job, Observation, Rank, State, World
+from dispatcher.core.jobs import Evidence, Observation, State
 from dispatcher.core.scheduling import Node
+from dispatcher.wire.jobs import Job, Rank, World
 from targets.base import TargetUnavailable
 from targets.config import RayConfig
 from targets.ray.target import RayTarget

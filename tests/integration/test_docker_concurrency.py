@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, serving
 from tests.rigs.dockerd import Dockerd

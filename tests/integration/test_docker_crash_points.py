@@ -10,7 +10,8 @@ from typing import Any
 import docker
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from targets.docker.claims import Claims
 from targets.docker.job_directories import JobDirectories
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from dispatcher.core.jobs import Rank, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Rank
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.docker import gpu
 from targets.docker.container_spec import inside

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from docker.models.containers import Container
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
 from dispatcher.core.verdicts import judge
+from dispatcher.wire.jobs import Job
 from targets.docker import pooled
 from targets.docker.container_spec import POOL_LABEL, SOCKET_VARIABLE
 from targets.docker.engine import DockerEngine

@@ -7,7 +7,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from targets.docker.claims import Claims
 from targets.docker.pool_container import PoolContainer
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig

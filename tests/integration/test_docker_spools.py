@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving
 from tests.rigs.dockerd import Dockerd

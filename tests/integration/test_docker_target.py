@@ -10,7 +10,8 @@ from queue import Queue
 import pytest
 from docker.errors import NotFound
 
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
+from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, Target
 from targets.docker import dedicated
 from targets.docker.container_spec import SOCKET_VARIABLE

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.app import create_app
 from dispatcher.server.guard import (
     GuardedRoute,
@@ -34,7 +34,7 @@ def test_an_application_with_a_route_that_is_not_guarded_is_refused() -> None:
     router = guarded_router()
 
     @router.get("/declared")
-    @allow(Action.READ_RUNS)
+    @allow(Permission.READ_RUNS)
     def declared() -> None: ...
 
     app.include_router(router, prefix="/api")

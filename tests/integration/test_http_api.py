@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.access.permissions import Action, Grant, Scope
+from dispatcher.access.permissions import Grant, Permission, Scope
 from dispatcher.access.principals import Kind, Principal, Role
 from dispatcher.core.spec import RunSpec
 from dispatcher.server.wiring import Application
@@ -126,7 +126,7 @@ def test_a_run_names_who_submitted_its_tree_and_not_who_reads_it(
     headers = {"Authorization": f"Bearer {application.services.access.run_token('signed', 1)}"}
     [below] = submit(api, spec("signed-below", parent_id="signed"), headers=headers)
     assert (top["submitted_by"], below["submitted_by"]) == (owner, owner)
-    ada = Grant(Principal(Kind.USER, "ada", Role.CONTRIBUTOR), Action.SUBMIT_RUNS, Scope.ANY)
+    ada = Grant(Principal(Kind.USER, "ada", Role.CONTRIBUTOR), Permission.SUBMIT_RUNS, Scope.ANY)
     application.services.submission.submit([RunSpec(**spec("of-ada"))], ada)
     assert api.get("/runs/of-ada").json()["submitted_by"] == "ada"
     hers = {"Authorization": f"Bearer {application.services.access.run_token('of-ada', 1)}"}
@@ -138,7 +138,7 @@ def _of_run(application: Application, name: str, person: str = "") -> dict[str, 
     """What a run sends that a user has submitted."""
     submitter = Principal(Kind.USER, person, Role.CONTRIBUTOR) if person else None
     principal = submitter or application.services.access.owner
-    grant = Grant(principal, Action.SUBMIT_RUNS, Scope.ANY)
+    grant = Grant(principal, Permission.SUBMIT_RUNS, Scope.ANY)
     application.services.submission.submit([RunSpec(**spec(name))], grant)
     token = application.services.access.run_token(name, 1)
     return {"headers": {"Authorization": f"Bearer {token}"}}

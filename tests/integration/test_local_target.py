@@ -7,7 +7,7 @@ from os import kill
 
 import pytest
 
-from dispatcher.core.jobs import Job
+from dispatcher.wire.jobs import Job
 from targets.base import Target
 from targets.config import LocalConfig
 from targets.local import LocalTarget

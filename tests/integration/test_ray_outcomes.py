@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.core.jobs import Rank, World
+from dispatcher.wire.jobs import Rank, World
 from targets.outcome_contract import OutcomeContract
 from targets.testing import exited, wait_until
 from tests.integration.agent.fake_service import FakeService

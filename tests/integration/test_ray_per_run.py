@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from targets.base import TargetUnavailable
 from tests.integration.ray_jobs import Rig, gang, job, living, make_rig
 from tests.rigs.raycluster import RayCluster

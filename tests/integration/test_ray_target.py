@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import Job, State
+from dispatcher.core.jobs import State
+from dispatcher.wire.jobs import Job
 from targets.base import Target, TargetUnavailable
 from targets.config import RayConfig
 from targets.ray.target import RayTarget

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from starlette.routing import BaseRoute
 
 from dispatcher.access import permissions, principals
-from dispatcher.access.permissions import Action, Grant, Scope, covers, scope_of
+from dispatcher.access.permissions import Grant, Permission, Scope, covers, scope_of
 from dispatcher.access.principals import Kind, Principal, Role
 from dispatcher.core.spec import RunSpec
 from dispatcher.server.app import create_app
@@ -238,13 +238,13 @@ class Table:
             services.submission.submit([each], self._grant(ADA))
         services.submission.submit([RunSpec(**spec(stranger, target=HOST))], self._grant(BOB))
         model = services.mlflow.models.create(
-            permissions.grant(services.access.owner, Action.CHANGE_RUNS),
+            permissions.grant(services.access.owner, Permission.CHANGE_RUNS),
             NewModel(None, mine, None, {}, {}),
         )
         return Family(mine, top, below, sibling, stranger, snapshot, model.id)
 
     def _grant(self, person: Principal | None = None) -> Grant:
-        return Grant(person or self._house.services.access.owner, Action.SUBMIT_RUNS, Scope.ANY)
+        return Grant(person or self._house.services.access.owner, Permission.SUBMIT_RUNS, Scope.ANY)
 
 
 @pytest.fixture(scope="module")

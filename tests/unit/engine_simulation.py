@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import create_engine, text
 
 from dispatcher.core.errors import DispatcherError, StoreUnavailable
-from dispatcher.core.jobs import Evidence, Job, Observation
+from dispatcher.core.jobs import Evidence, Observation
 from dispatcher.core.lifecycle import ContactLost, ContactRegained, Run, Status, step
 from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.core.spec import RunSpec
@@ -28,6 +28,7 @@ from dispatcher.store.leases.contract import Holder
 from dispatcher.store.runs.contract import Change
 from dispatcher.store.runs.testing import make
 from dispatcher.store.sql import SqlStore
+from dispatcher.wire.jobs import Job
 from targets.base import TargetError, TargetUnavailable
 from targets.fake import FakeTarget
 

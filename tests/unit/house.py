@@ -8,7 +8,6 @@ from typing import Any
 
 from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.access.secrets import SecretStore
-from dispatcher.core.jobs import Job
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.core.spec import RunSpec
@@ -22,6 +21,7 @@ from dispatcher.services.submission import SubmissionService
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.contract import Store
 from dispatcher.store.leases.contract import Holder
+from dispatcher.wire.jobs import Job
 from targets.fake import FakeTarget
 
 

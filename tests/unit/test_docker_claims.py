@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import Job, Rank, World
+from dispatcher.wire.jobs import Job, Rank, World
 from targets.docker.claims import KEPT_SECONDS, ClaimRecord, Claims, ClaimState, claim_record
 
 ENTRY = ClaimRecord(ClaimState.LAUNCHED, "a-box", (0, 1), alone=False)

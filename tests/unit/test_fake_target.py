@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dispatcher.core.jobs import Job
 from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.wire.jobs import Job
 from targets.base import Target
 from targets.fake import FakeTarget
 from targets.testing import AdmissionQueueContract

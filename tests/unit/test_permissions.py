@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.access import permissions, principals
 from dispatcher.access.isolation import check_accepts
-from dispatcher.access.permissions import TABLE, Action, Scope, covers, grant, scope_of
+from dispatcher.access.permissions import TABLE, Permission, Scope, covers, grant, scope_of
 from dispatcher.access.principals import Kind, Principal, Role
 from dispatcher.core.errors import NotAllowed
 from dispatcher.core.lifecycle import Run
@@ -24,11 +24,11 @@ BY_COLUMN = {
     Kind.RUN: OF_RUN,
     Kind.AGENT: AGENT,
 }
-WRITES = frozenset(Action) - {
-    Action.READ_SERVER,
-    Action.READ_RUNS,
-    Action.READ_SNAPSHOTS,
-    Action.READ_CATALOG,
+WRITES = frozenset(Permission) - {
+    Permission.READ_SERVER,
+    Permission.READ_RUNS,
+    Permission.READ_SNAPSHOTS,
+    Permission.READ_CATALOG,
 }
 
 
@@ -37,9 +37,9 @@ def run(run_id: str, *above: str, target: str = "local") -> Run:
     return Run(run_id, spec, lineage=above)
 
 
-@pytest.mark.parametrize(("action", "column"), list(product(Action, BY_COLUMN)))
+@pytest.mark.parametrize(("action", "column"), list(product(Permission, BY_COLUMN)))
 def test_every_action_has_a_scope_for_every_column_and_that_is_what_is_granted(
-    action: Action, column: Role | Kind
+    action: Permission, column: Role | Kind
 ) -> None:
     scope = TABLE[action][column]
     assert scope_of(BY_COLUMN[column], action) is scope
@@ -56,10 +56,10 @@ def test_a_reader_changes_nothing() -> None:
 
 def test_a_run_never_manages_targets_tokens_secrets_or_experiments() -> None:
     manage = (
-        Action.MANAGE_TARGETS,
-        Action.MANAGE_TOKENS,
-        Action.MANAGE_SECRETS,
-        Action.CHANGE_EXPERIMENTS,
+        Permission.MANAGE_TARGETS,
+        Permission.MANAGE_TOKENS,
+        Permission.MANAGE_SECRETS,
+        Permission.CHANGE_EXPERIMENTS,
     )
     assert {scope_of(OF_RUN, action) for action in manage} == {Scope.NONE}
 
@@ -67,14 +67,14 @@ def test_a_run_never_manages_targets_tokens_secrets_or_experiments() -> None:
 def test_a_run_writes_to_no_run_outside_its_tree() -> None:
     wide = {a for a in WRITES if scope_of(OF_RUN, a) is Scope.ANY}
     assert wide == {
-        Action.UPLOAD_CONTENT,
-        Action.REGISTER_ENVIRONMENTS,
-        Action.CREATE_EXPERIMENTS,
+        Permission.UPLOAD_CONTENT,
+        Permission.REGISTER_ENVIRONMENTS,
+        Permission.CREATE_EXPERIMENTS,
     }
 
 
-@pytest.mark.parametrize("action", Action)
-def test_a_run_may_do_nothing_that_the_role_of_its_submitter_forbids(action: Action) -> None:
+@pytest.mark.parametrize("action", Permission)
+def test_a_run_may_do_nothing_that_the_role_of_its_submitter_forbids(action: Permission) -> None:
     narrowed = Principal(Kind.RUN, "mine", Role.READER, "report")
     if scope_of(READER, action) is Scope.NONE:
         assert scope_of(narrowed, action) is Scope.NONE
@@ -118,7 +118,7 @@ def test_a_user_named_like_a_run_or_a_target_has_nothing_of_their_scopes() -> No
 
 
 def test_the_text_of_a_refusal_names_caller_action_and_scope() -> None:
-    change = grant(OF_RUN, Action.CHANGE_RUNS)
+    change = grant(OF_RUN, Permission.CHANGE_RUNS)
     with pytest.raises(NotAllowed, match=r"run mine may change runs of its own tree only.*top"):
         change.require(run("top"))
     assert change.require(run("below", "mine")).id == "below"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.core.jobs import Evidence, Job, Observation, State, combine
+from dispatcher.core.jobs import Evidence, Observation, State, combine
 from dispatcher.core.lifecycle import (
     CancelRequested,
     Failed,
@@ -21,6 +21,7 @@ from dispatcher.core.reconciliation import Action, reconcile, settle
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import Retries, RunSpec
 from dispatcher.core.verdicts import RECORD_REMOVED
+from dispatcher.wire.jobs import Job
 from targets.fake import FakeTarget
 
 SPEC = RunSpec(id="r", experiment="e", script="a.py", snapshot="0" * 64)

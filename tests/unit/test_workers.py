@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.jobs import Job, Observation, State
+from dispatcher.core.jobs import Observation, State
 from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.engine.messages import CallReturned, Message, Observed, Verb
 from dispatcher.engine.workers.inventory import Inventory
@@ -21,6 +21,7 @@ from dispatcher.engine.workers.mailbox import (
 )
 from dispatcher.engine.workers.worker import Worker
 from dispatcher.store.memory import MemoryStore
+from dispatcher.wire.jobs import Job
 from targets.base import Report, TargetError, TargetUnavailable
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dispatcher.core.jobs import Job
+from dispatcher.wire.jobs import Job
 
 POLL_AT_ONCE = 2_000  # jobs in one poll
 

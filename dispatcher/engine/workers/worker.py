@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from dispatcher.core.jobs import Job
 from dispatcher.core.scheduling import Capacity, Node
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.messages import (
@@ -30,6 +29,7 @@ from dispatcher.engine.workers.mailbox import (
     RequestCall,
     StopCall,
 )
+from dispatcher.wire.jobs import Job
 from targets.base import Target, TargetError, TargetUnavailable
 
 log = logging.getLogger(__name__)

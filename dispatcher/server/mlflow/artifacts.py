@@ -9,7 +9,7 @@ from fastapi import HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import BYTES, RAW_BODY
@@ -26,7 +26,7 @@ _HARMLESS = {
 
 
 @router.get("/artifacts")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") -> Response:
     """What lies directly below a folder."""
     place = services.mlflow.artifacts.place(caller, path)
@@ -39,7 +39,7 @@ def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") 
 
 
 @router.get("/artifacts/{path:path}", responses=BYTES, response_class=StreamingResponse)
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
     place = services.mlflow.artifacts.place(caller, path)
     artifact = services.mlflow.artifacts.find(place)
@@ -51,7 +51,7 @@ def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
 
 
 @router.put("/artifacts/{path:path}", openapi_extra=RAW_BODY)
-@allow(Action.WRITE_FILES, body=Body.FILE)
+@allow(Permission.WRITE_FILES, body=Body.FILE)
 async def upload_file(path: str, request: Request, services: S, caller: Caller) -> Response:
     """Keep a file under its name, whatever was there."""
     files = services.mlflow.artifacts
@@ -69,7 +69,7 @@ async def upload_file(path: str, request: Request, services: S, caller: Caller) 
 
 
 @router.delete("/artifacts/{path:path}")
-@allow(Action.WRITE_FILES)
+@allow(Permission.WRITE_FILES)
 def delete_file(path: str, services: S, caller: Caller) -> Response:
     """Forget a file, or all below a folder."""
     services.mlflow.artifacts.remove(services.mlflow.artifacts.place(caller, path))
@@ -77,14 +77,14 @@ def delete_file(path: str, services: S, caller: Caller) -> Response:
 
 
 @router.post("/mpu/{step}/{path:path}", include_in_schema=False)
-@allow(Action.WRITE_FILES)
+@allow(Permission.WRITE_FILES)
 def no_multipart() -> Response:
     """Clients fall back to an upload in one piece, which may be as large as the disk."""
     raise HTTPException(501, "multipart uploads: upload the file in one piece, of any size")
 
 
 @router.get("/presigned/{path:path}", include_in_schema=False)
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def no_presigned() -> Response:
     """Clients fall back to a download through the proxy."""
     raise HTTPException(501, "presigned downloads: download the file through the proxy")

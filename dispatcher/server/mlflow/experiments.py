@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Response
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
@@ -18,7 +18,7 @@ router = guarded_router(prefix="/experiments")
 
 
 @router.post("/create")
-@allow(Action.CREATE_EXPERIMENTS, once=True)
+@allow(Permission.CREATE_EXPERIMENTS, once=True)
 def create_experiment(body: bodies.CreateExperiment, services: S) -> Response:
     """Artifacts lie where the service keeps them: another place for them is refused."""
     if body.artifact_location and not body.artifact_location.startswith("mlflow-artifacts:"):
@@ -32,14 +32,14 @@ def create_experiment(body: bodies.CreateExperiment, services: S) -> Response:
 
 
 @router.get("/get")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def get_experiment(services: S, experiment_id: Annotated[bodies.Id, Query()]) -> Response:
     found = services.mlflow.experiments.get(experiment_id)
     return answer({"experiment": experiment_message(found)})
 
 
 @router.get("/get-by-name")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def get_experiment_by_name(
     services: S, experiment_name: Annotated[str, Query(max_length=500)]
 ) -> Response:
@@ -48,14 +48,14 @@ def get_experiment_by_name(
 
 
 @router.post("/update")
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def rename_experiment(body: bodies.UpdateExperiment, services: S) -> Response:
     services.mlflow.experiments.change(body.experiment_id, title=body.new_name)
     return answer({})
 
 
 @router.post("/delete")
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def delete_experiment(body: bodies.OfExperiment, services: S) -> Response:
     """Archive an experiment; its runs stay."""
     services.mlflow.experiments.change(body.experiment_id, deleted=True)
@@ -63,35 +63,35 @@ def delete_experiment(body: bodies.OfExperiment, services: S) -> Response:
 
 
 @router.post("/restore")
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def restore_experiment(body: bodies.OfExperiment, services: S) -> Response:
     services.mlflow.experiments.change(body.experiment_id, deleted=False)
     return answer({})
 
 
 @router.post("/set-experiment-tag")
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def set_experiment_tag(body: bodies.SetExperimentTag, services: S) -> Response:
     services.mlflow.experiments.change(body.experiment_id, tags={body.key: body.value})
     return answer({})
 
 
 @router.post("/delete-experiment-tag")
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def delete_experiment_tag(body: bodies.DeleteExperimentTag, services: S) -> Response:
     services.mlflow.experiments.change(body.experiment_id, tags={body.key: None})
     return answer({})
 
 
 @router.post("/search")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def search_experiments(body: bodies.SearchExperiments, services: S) -> Response:
     """Find experiments by MLflow's filter."""
     return _search(services, body)
 
 
 @router.get("/search")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def search_experiments_by_query(
     services: S,
     max_results: Annotated[int, Query(ge=0, le=50_000)] = 1000,

@@ -3,7 +3,7 @@
 from fastapi import Response
 from fastapi.responses import PlainTextResponse
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.guard import allow, guarded_router, public
 from dispatcher.server.mlflow.render import answer
 
@@ -25,7 +25,7 @@ def read_health() -> str:
 
 
 @router.get("/api/3.0/mlflow/server-info")
-@allow(Action.READ_SERVER)
+@allow(Permission.READ_SERVER)
 def read_server_info() -> Response:
     """Which of the things that are optional in MLflow are there: none."""
     return answer(

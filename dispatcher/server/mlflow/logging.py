@@ -4,7 +4,7 @@ import json
 
 from fastapi import Response
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
@@ -17,7 +17,7 @@ router = guarded_router(prefix="/runs")
 
 
 @router.post("/log-batch")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH, once=True)
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH, once=True)
 def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
     """Log metrics, params and tags, all or none."""
     services.mlflow.runs.log(
@@ -31,7 +31,7 @@ def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
 
 
 @router.post("/log-metric")
-@allow(Action.CHANGE_RUNS, once=True)
+@allow(Permission.CHANGE_RUNS, once=True)
 def log_metric(body: bodies.LogMetric, services: S, caller: Caller) -> Response:
     metric = (body.key, body.value, body.timestamp / 1000, body.step)
     services.mlflow.runs.log(caller, body.run, metrics=[metric])
@@ -39,7 +39,7 @@ def log_metric(body: bodies.LogMetric, services: S, caller: Caller) -> Response:
 
 
 @router.post("/log-parameter")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def log_param(body: bodies.LogParam, services: S, caller: Caller) -> Response:
     """A param is written once: another value for it is refused."""
     services.mlflow.runs.log(caller, body.run, params={body.key: body.value})
@@ -47,21 +47,21 @@ def log_param(body: bodies.LogParam, services: S, caller: Caller) -> Response:
 
 
 @router.post("/set-tag")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def set_tag(body: bodies.SetTag, services: S, caller: Caller) -> Response:
     services.mlflow.runs.log(caller, body.run, tags={body.key: body.value})
     return answer({})
 
 
 @router.post("/delete-tag")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def delete_tag(body: bodies.DeleteTag, services: S, caller: Caller) -> Response:
     services.mlflow.runs.delete_tag(caller, body.run, body.key)
     return answer({})
 
 
 @router.post("/log-inputs")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH)
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH)
 def log_inputs(body: bodies.LogInputs, services: S, caller: Caller) -> Response:
     """Note data sets and models that a run read."""
     records = [_dataset(body.run, each) for each in body.datasets]
@@ -71,7 +71,7 @@ def log_inputs(body: bodies.LogInputs, services: S, caller: Caller) -> Response:
 
 
 @router.post("/outputs")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def log_outputs(body: bodies.LogOutputs, services: S, caller: Caller) -> Response:
     """Note models that a run made."""
     records = [
@@ -82,7 +82,7 @@ def log_outputs(body: bodies.LogOutputs, services: S, caller: Caller) -> Respons
 
 
 @router.post("/log-model")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH)
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH)
 def log_model(body: bodies.LogModel, services: S, caller: Caller) -> Response:
     """Note an MLmodel, as clients before logged models do."""
     try:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
@@ -17,7 +17,7 @@ router = guarded_router(prefix="/logged-models")
 
 
 @router.post("")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH, once=True)
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH, once=True)
 def create_model(body: bodies.CreateModel, services: S, caller: Caller) -> Response:
     """Announce a model of a run; its files come through the proxy."""
     new = NewModel(
@@ -31,7 +31,7 @@ def create_model(body: bodies.CreateModel, services: S, caller: Caller) -> Respo
 
 
 @router.post("/search")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def search_models(body: bodies.SearchModels, services: S, caller: Caller) -> Response:
     orders = [f"{each.field_name} {'ASC' if each.ascending else 'DESC'}" for each in body.order_by]
     found = services.mlflow.models.search(
@@ -42,7 +42,7 @@ def search_models(body: bodies.SearchModels, services: S, caller: Caller) -> Res
 
 
 @router.get("/{model_id}")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def get_model(
     model_id: str,
     services: S,
@@ -54,7 +54,7 @@ def get_model(
 
 
 @router.patch("/{model_id}")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def finalize_model(
     model_id: str, body: bodies.FinalizeModel, services: S, caller: Caller
 ) -> Response:
@@ -64,7 +64,7 @@ def finalize_model(
 
 
 @router.delete("/{model_id}")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def delete_model(model_id: str, services: S, caller: Caller) -> Response:
     """Mark a model as deleted; its files stay with the run."""
     services.mlflow.models.change(caller, model_id, deleted=True)
@@ -72,7 +72,7 @@ def delete_model(model_id: str, services: S, caller: Caller) -> Response:
 
 
 @router.post("/{model_id}/params")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH)
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH)
 def log_model_params(
     model_id: str, body: bodies.ModelParams, services: S, caller: Caller
 ) -> Response:
@@ -82,7 +82,7 @@ def log_model_params(
 
 
 @router.patch("/{model_id}/tags")
-@allow(Action.CHANGE_RUNS, body=Body.BATCH)
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH)
 def set_model_tags(model_id: str, body: bodies.ModelTags, services: S, caller: Caller) -> Response:
     tags = {each.key: each.value for each in body.tags}
     model = services.mlflow.models.change(caller, model_id, tags=tags)
@@ -90,7 +90,7 @@ def set_model_tags(model_id: str, body: bodies.ModelTags, services: S, caller: C
 
 
 @router.delete("/{model_id}/tags/{key}")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def delete_model_tag(model_id: str, key: str, services: S, caller: Caller) -> Response:
     services.mlflow.models.change(caller, model_id, tags={key: None})
     return answer({})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
@@ -31,7 +31,7 @@ MAX_PAGE = 1_000_000
 
 
 @router.post("/runs/create")
-@allow(Action.SUBMIT_RUNS, once=True)
+@allow(Permission.SUBMIT_RUNS, once=True)
 def create_run(body: bodies.CreateRun, services: S, caller: Caller) -> Response:
     """Start a run that its client drives; one that a run starts is below that run."""
     tags = {tag.key: tag.value for tag in body.tags}
@@ -40,14 +40,14 @@ def create_run(body: bodies.CreateRun, services: S, caller: Caller) -> Response:
 
 
 @router.get("/runs/get")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def get_run(services: S, caller: Caller, run_id: Id = None, run_uuid: Id = None) -> Response:
     seen = services.mlflow.runs.get(caller, _named(run_id, run_uuid))
     return answer({"run": run_message(seen)})
 
 
 @router.post("/runs/update")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def update_run(body: bodies.UpdateRun, services: S, caller: Caller) -> Response:
     """End or rename a run. One with a job goes on until its process ends."""
     seen = services.mlflow.runs.update(
@@ -57,7 +57,7 @@ def update_run(body: bodies.UpdateRun, services: S, caller: Caller) -> Response:
 
 
 @router.post("/runs/delete")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def delete_run(body: bodies.OfRun, services: S, caller: Caller) -> Response:
     """Mark a run as deleted in MLflow's view."""
     services.mlflow.runs.mark(caller, body.run, deleted=True)
@@ -65,14 +65,14 @@ def delete_run(body: bodies.OfRun, services: S, caller: Caller) -> Response:
 
 
 @router.post("/runs/restore")
-@allow(Action.CHANGE_RUNS)
+@allow(Permission.CHANGE_RUNS)
 def restore_run(body: bodies.OfRun, services: S, caller: Caller) -> Response:
     services.mlflow.runs.mark(caller, body.run, deleted=False)
     return answer({})
 
 
 @router.post("/runs/search")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def search_runs(body: bodies.SearchRuns, services: S, caller: Caller) -> Response:
     """Find runs by MLflow's filter, in its order, page by page."""
     start, size = offset_of(body.page_token), body.max_results
@@ -89,7 +89,7 @@ def search_runs(body: bodies.SearchRuns, services: S, caller: Caller) -> Respons
 
 
 @router.get("/metrics/get-history")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def get_history(
     services: S,
     caller: Caller,
@@ -109,7 +109,7 @@ def get_history(
 
 
 @router.get("/metrics/get-history-bulk-interval")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def get_history_bulk(
     services: S,
     caller: Caller,
@@ -136,7 +136,7 @@ def get_history_bulk(
 
 
 @router.get("/artifacts/list")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_artifacts(
     services: S, caller: Caller, run_id: Id = None, run_uuid: Id = None, path: str = ""
 ) -> Response:

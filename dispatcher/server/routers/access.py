@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from fastapi import Path, status
 from pydantic import BaseModel, Field
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.access.principals import Kind, Role
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import Strict, moment
+from dispatcher.server.schemas import Strict
+from dispatcher.server.views import moment
 from dispatcher.store.tokens.contract import StoredToken
 
 router = guarded_router(tags=["access"])
@@ -77,7 +78,7 @@ SecretName = Annotated[str, Path(max_length=128)]
 
 
 @router.post("/tokens", status_code=status.HTTP_201_CREATED)
-@allow(Action.MANAGE_TOKENS)
+@allow(Permission.MANAGE_TOKENS)
 def create_token(body: NewToken, services: S, caller: Caller) -> CreatedToken:
     """Make a token for a user or a service account."""
     kind, role = Kind(body.kind), Role(body.role)
@@ -86,35 +87,35 @@ def create_token(body: NewToken, services: S, caller: Caller) -> CreatedToken:
 
 
 @router.get("/tokens")
-@allow(Action.MANAGE_TOKENS)
+@allow(Permission.MANAGE_TOKENS)
 def list_tokens(services: S) -> TokenList:
     """All tokens, the oldest first."""
     return TokenList(tokens=[TokenView.of(stored) for stored in services.access.tokens()])
 
 
 @router.delete("/tokens/{token_id}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.MANAGE_TOKENS)
+@allow(Permission.MANAGE_TOKENS)
 def revoke_token(token_id: str, services: S) -> None:
     """Refuse a token from now on."""
     services.access.revoke(token_id)
 
 
 @router.get("/secrets")
-@allow(Action.MANAGE_SECRETS)
+@allow(Permission.MANAGE_SECRETS)
 def list_secrets(services: S) -> SecretList:
     """The names of the secrets."""
     return SecretList(secrets=services.secrets.names())
 
 
 @router.put("/secrets/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.MANAGE_SECRETS)
+@allow(Permission.MANAGE_SECRETS)
 def set_secret(name: SecretName, body: SecretBody, services: S) -> None:
     """Keep a secret, in place of what it was."""
     services.secrets.set(name, body.value)
 
 
 @router.delete("/secrets/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.MANAGE_SECRETS)
+@allow(Permission.MANAGE_SECRETS)
 def remove_secret(name: SecretName, services: S) -> None:
     """Forget a secret; runs that refer to it fail when they start."""
     services.secrets.remove(name)

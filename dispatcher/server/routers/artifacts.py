@@ -1,7 +1,7 @@
 """Files of runs: register, list, download; contents in parts."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Header, Path, Query, Request, Response
@@ -9,14 +9,23 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.spec import Digest
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RANGES, RAW_BODY
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import ModelBody, Strict, moment
-from dispatcher.services.artifacts import MAX_AT_ONCE, Entry
+from dispatcher.server.schemas import ModelBody, Strict
+from dispatcher.server.views import (
+    ArtifactPage,
+    ArtifactView,
+    ModelList,
+    ModelView,
+    PartAnswer,
+    Registration,
+    moment,
+)
+from dispatcher.services.artifacts import MAX_AT_ONCE, ArtifactEntry
 from dispatcher.store.artifacts.contract import Artifact
 
 router = guarded_router(tags=["artifacts"])
@@ -41,7 +50,7 @@ class RegisterBody(Strict):
 
 
 @router.put("/blobs/{sha256}/parts", openapi_extra=RAW_BODY)
-@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
+@allow(Permission.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_part(
     sha256: Annotated[Digest, Path()],
     request: Request,
@@ -49,43 +58,43 @@ async def upload_part(
     caller: Caller,
     size: Annotated[int, Query(ge=0, lt=1 << 50)],
     offset: Annotated[int, Query(ge=0, lt=1 << 50)],
-) -> dict[str, Any]:
+) -> PartAnswer:
     """Take a part of a content; answer how much of it is held. With no bytes it only answers."""
     data, sender = await read_body(request), caller.principal.actor
     held = await run_in_threadpool(services.artifacts.part, sender, sha256, size, offset, data)
-    return {"held": held, "complete": held == size}
+    return PartAnswer(held=held, complete=held == size)
 
 
 @router.post("/runs/{run_id}/artifacts")
-@allow(Action.WRITE_FILES, body=Body.BATCH)
-def register_artifacts(run_id: str, body: RegisterBody, services: S) -> dict[str, Any]:
+@allow(Permission.WRITE_FILES, body=Body.BATCH)
+def register_artifacts(run_id: str, body: RegisterBody, services: S) -> Registration:
     """Note files of a run, all or none; answers which contents must be uploaded before."""
     run = services.status.get(run_id)
-    entries = [Entry(each.name, each.sha256, each.size) for each in body.artifacts]
+    entries = [ArtifactEntry(each.name, each.sha256, each.size) for each in body.artifacts]
     missing = services.artifacts.register(run, body.attempt or run.attempt, entries)
-    return {"missing": missing, "registered": 0 if missing else len(entries)}
+    return Registration(missing=missing, registered=0 if missing else len(entries))
 
 
 @router.get("/runs/{run_id}/artifacts")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_artifacts(
     run_id: str,
     services: S,
     prefix: Annotated[str, Query(max_length=4096)] = "",
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> dict[str, Any]:
+) -> ArtifactPage:
     """List files by name, page by page: the next one is `after` the last name."""
     services.status.get(run_id)
     found = services.artifacts.page(run_id, prefix, after, limit)
     following = found[-1].name if len(found) == limit else None
-    return {"artifacts": [_view(artifact) for artifact in found], "next": following}
+    return ArtifactPage(artifacts=[_view(artifact) for artifact in found], next=following)
 
 
 @router.get(
     "/runs/{run_id}/artifacts/{name:path}", responses=RANGES, response_class=StreamingResponse
 )
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def download_artifact(
     run_id: str,
     name: str,
@@ -112,18 +121,20 @@ def download_artifact(
     )
 
 
-@router.post("/runs/{run_id}/models")
-@allow(Action.REGISTER_MODELS, once=True)
-def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> dict[str, Any]:
+@router.post("/runs/{run_id}/models", response_model_exclude_unset=True)
+@allow(Permission.REGISTER_MODELS, once=True)
+def register_model(run_id: str, body: ModelBody, services: S, caller: Caller) -> ModelView:
     """Give files of a run a model's name, and the version that comes next for it."""
-    return services.models.register(run_id, body.model_dump(exclude_none=True), caller)
+    made = services.models.register(run_id, body.model_dump(exclude_none=True), caller)
+    return ModelView.model_validate(made)
 
 
-@router.get("/models")
-@allow(Action.READ_CATALOG)
-def list_models(services: S, name: str | None = None) -> dict[str, Any]:
+@router.get("/models", response_model_exclude_unset=True)
+@allow(Permission.READ_CATALOG)
+def list_models(services: S, name: str | None = None) -> ModelList:
     """All models, or all versions of one, newest first."""
-    return {"models": services.models.find(name)}
+    found = services.models.find(name)
+    return ModelList(models=[ModelView.model_validate(each) for each in found])
 
 
 def _span(asked: str | None, size: int) -> tuple[int, int] | None:
@@ -149,11 +160,11 @@ def _tag(artifact: Artifact) -> str:
     return f'"{artifact.sha256}"'
 
 
-def _view(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "name": artifact.name,
-        "size": artifact.size,
-        "sha256": artifact.sha256,
-        "created_at": moment(artifact.created_at),
-        "attempt": artifact.attempt,
-    }
+def _view(artifact: Artifact) -> ArtifactView:
+    return ArtifactView(
+        name=artifact.name,
+        size=artifact.size,
+        sha256=artifact.sha256,
+        created_at=moment(artifact.created_at),
+        attempt=artifact.attempt,
+    )

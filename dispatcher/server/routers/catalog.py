@@ -1,96 +1,102 @@
 """Compute targets and experiments."""
 
-from typing import Any
-
 from fastapi import status
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import ExperimentName
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import ExperimentBody, TargetBody, moment
+from dispatcher.server.schemas import ExperimentBody, TargetBody
+from dispatcher.server.views import (
+    ExperimentList,
+    ExperimentView,
+    TargetList,
+    TargetView,
+    moment,
+)
 from dispatcher.store.registry.contract import Experiment
 
 router = guarded_router(tags=["catalog"])
 
 
 @router.get("/targets")
-@allow(Action.READ_CATALOG)
-def list_targets(services: S) -> dict[str, Any]:
-    return {"targets": list(services.catalog.targets().values())}
+@allow(Permission.READ_CATALOG)
+def list_targets(services: S) -> TargetList:
+    found = services.catalog.targets().values()
+    return TargetList(targets=[TargetView.model_validate(each) for each in found])
 
 
 @router.get("/targets/{name}")
-@allow(Action.READ_CATALOG)
-def read_target(name: str, services: S) -> dict[str, Any]:
-    return services.catalog.target(name)
+@allow(Permission.READ_CATALOG)
+def read_target(name: str, services: S) -> TargetView:
+    return TargetView.model_validate(services.catalog.target(name))
 
 
 @router.put("/targets/{name}")
-@allow(Action.MANAGE_TARGETS)
-def attach_target(name: str, body: TargetBody, services: S) -> dict[str, Any]:
+@allow(Permission.MANAGE_TARGETS)
+def attach_target(name: str, body: TargetBody, services: S) -> TargetView:
     """Attach a target, or change one."""
-    return services.catalog.attach(name, body.model_dump())
+    return TargetView.model_validate(services.catalog.attach(name, body.model_dump()))
 
 
 @router.delete("/targets/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.MANAGE_TARGETS)
+@allow(Permission.MANAGE_TARGETS)
 def detach_target(name: str, services: S) -> None:
     """Forget a target; refused while runs are on it."""
     services.catalog.detach(name)
 
 
 @router.post("/targets/{name}/ping")
-@allow(Action.MANAGE_TARGETS)
-def ping_target(name: str, services: S) -> dict[str, Any]:
+@allow(Permission.MANAGE_TARGETS)
+def ping_target(name: str, services: S) -> TargetView:
     """Ask the target now whether it answers, and what it has."""
-    return services.catalog.ping(name)
+    return TargetView.model_validate(services.catalog.ping(name))
 
 
 @router.post("/targets/{name}/clear")
-@allow(Action.MANAGE_TARGETS)
-def clear_target(name: str, services: S) -> dict[str, Any]:
+@allow(Permission.MANAGE_TARGETS)
+def clear_target(name: str, services: S) -> TargetView:
     """End the target's orphan jobs: no run accounts for them."""
-    return services.catalog.clear(name)
+    return TargetView.model_validate(services.catalog.clear(name))
 
 
 @router.post("/experiments/{name}")
-@allow(Action.CREATE_EXPERIMENTS)
-def make_experiment(name: str, services: S) -> dict[str, Any]:
+@allow(Permission.CREATE_EXPERIMENTS)
+def make_experiment(name: str, services: S) -> ExperimentView:
     """Get or create."""
     return _view(services.catalog.experiment(_checked(name)))
 
 
 @router.get("/experiments")
-@allow(Action.READ_CATALOG)
-def list_experiments(services: S) -> dict[str, Any]:
-    return {"experiments": [_view(each) for each in services.catalog.experiments()]}
+@allow(Permission.READ_CATALOG)
+def list_experiments(services: S) -> ExperimentList:
+    return ExperimentList(experiments=[_view(each) for each in services.catalog.experiments()])
 
 
 @router.patch("/experiments/{name}")
-@allow(Action.CHANGE_EXPERIMENTS)
-def change_experiment(name: str, body: ExperimentBody, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_EXPERIMENTS)
+def change_experiment(name: str, body: ExperimentBody, services: S) -> ExperimentView:
     """Change tags, archive, bring back."""
     changed = services.catalog.change_experiment(name, body.tags, body.remove_tags, body.archived)
     return _view(changed)
 
 
 @router.delete("/experiments/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Action.CHANGE_EXPERIMENTS)
+@allow(Permission.CHANGE_EXPERIMENTS)
 def delete_experiment(name: str, services: S) -> None:
     """Delete one that has no runs."""
     services.catalog.delete_experiment(name)
 
 
-def _view(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "id": experiment.id,
-        "name": experiment.name,
-        "created_at": moment(experiment.created_at),
-        "tags": dict(experiment.tags),
-        "archived_at": moment(experiment.archived_at),
-    }
+def _view(experiment: Experiment) -> ExperimentView:
+    return ExperimentView(
+        id=experiment.id,
+        name=experiment.name,
+        created_at=moment(experiment.created_at),
+        tags=dict(experiment.tags),
+        archived_at=moment(experiment.archived_at),
+    )
 
 
 def _checked(name: str) -> str:

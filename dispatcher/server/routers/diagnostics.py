@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import StoreUnavailable
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
@@ -30,7 +30,7 @@ class Diagnostics(BaseModel):
 
 
 @router.get("/diagnostics")
-@allow(Action.READ_CATALOG)
+@allow(Permission.READ_CATALOG)
 def read_diagnostics(services: S) -> Diagnostics:
     """Say what is wrong with the service."""
     try:

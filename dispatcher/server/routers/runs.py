@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query, status
 from pydantic import TypeAdapter, ValidationError
 
-from dispatcher.access.permissions import Action, Grant
+from dispatcher.access.permissions import Grant, Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.reconciliation import NOT_STARTED
@@ -15,18 +15,25 @@ from dispatcher.core.spec import Key, Text
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
+from dispatcher.server.run_views import brief, views, with_ancestors
 from dispatcher.server.schemas import (
     EventBody,
     ParkBody,
     PatchBody,
     SubmitBody,
     WaitBody,
-    brief,
-    moment,
-    views,
-    with_ancestors,
 )
 from dispatcher.server.services import Services
+from dispatcher.server.views import (
+    Explanation,
+    RunDetails,
+    RunHistory,
+    RunPage,
+    RunView,
+    SubmittedRuns,
+    WaitAnswer,
+    moment,
+)
 from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 
 router = guarded_router(prefix="/runs", tags=["runs"])
@@ -38,16 +45,17 @@ Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-@allow(Action.SUBMIT_RUNS, body=Body.BATCH)
-def submit_runs(body: SubmitBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.SUBMIT_RUNS, body=Body.BATCH)
+def submit_runs(body: SubmitBody, services: S, caller: Caller) -> SubmittedRuns:
     """Accept runs, all or none. Their snapshots must be uploaded already."""
     runs = services.submission.submit(body.runs, caller)
-    shown = [brief(run) for run in runs] if body.brief else views(services.store, runs)
-    return {"runs": shown}
+    if body.brief:
+        return SubmittedRuns.model_construct(runs=[brief(run) for run in runs])
+    return SubmittedRuns.model_construct(runs=views(services.store, runs))
 
 
 @router.get("")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def list_runs(
     services: S,
     caller: Caller,
@@ -67,7 +75,7 @@ def list_runs(
     recursive: bool = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(pattern=_CURSOR)] = None,
-) -> dict[str, Any]:
+) -> RunPage:
     """List runs, newest first, page by page; `tag_pairs` is a JSON object of keys and values.
 
     A run that asks for none below a certain one is answered what it reaches: itself and all below.
@@ -91,22 +99,22 @@ def list_runs(
     runs = services.store.read(lambda tx: tx.runs.query(query))
     following = _cursor(runs[-1]) if len(runs) == limit else None
     seen = [_as_seen_by(caller, run) for run in runs]
-    return {"runs": views(services.store, seen), "next": following}
+    return RunPage.model_construct(runs=views(services.store, seen), next=following)
 
 
 @router.post("/wait")
-@allow(Action.READ_RUNS, body=Body.BATCH)
-async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.READ_RUNS, body=Body.BATCH)
+async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> WaitAnswer:
     """Answer once all of the runs have ended, or after `wait` seconds."""
     runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait, caller)
-    return {
-        "statuses": {run_id: runs[run_id].shown_status for run_id in body.ids},
-        "pending": sum(not run.terminal for run in runs.values()),
-    }
+    return WaitAnswer(
+        statuses={run_id: runs[run_id].shown_status for run_id in body.ids},
+        pending=sum(not run.terminal for run in runs.values()),
+    )
 
 
-@router.get("/{run_id}")
-@allow(Action.READ_RUNS)
+@router.get("/{run_id}", response_model_exclude_unset=True)
+@allow(Permission.READ_RUNS)
 async def read_run(
     run_id: str,
     services: S,
@@ -114,7 +122,7 @@ async def read_run(
     after: Annotated[int, Query(ge=-1)] = -1,
     wait: Seconds = 0,
     logs: bool = False,
-) -> dict[str, Any]:
+) -> RunDetails:
     """Read a run; with `wait`, answer as soon as its version is above `after`; with `logs`, its
     logs' names, too.
     """
@@ -123,8 +131,8 @@ async def read_run(
 
 
 @router.patch("/{run_id}")
-@allow(Action.CHANGE_RUNS)
-def change_run(run_id: str, body: PatchBody, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS)
+def change_run(run_id: str, body: PatchBody, services: S) -> RunView:
     """Change tags, add properties, describe. A property never changes once it is set."""
     fields = body.model_dump(
         include={"display_name", "description", "child_policy"}, exclude_none=True
@@ -141,8 +149,8 @@ def change_run(run_id: str, body: PatchBody, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/events")
-@allow(Action.CHANGE_RUNS)
-def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS)
+def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> RunView:
     """The driver of a run says how it ended, or a script what went wrong."""
     run = services.status.get(run_id)
     if body.type == "fail":
@@ -157,8 +165,8 @@ def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> dic
 
 
 @router.post("/{run_id}/cancel", status_code=status.HTTP_202_ACCEPTED)
-@allow(Action.CHANGE_RUNS)
-async def cancel_run(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS)
+async def cancel_run(run_id: str, services: S) -> RunView:
     """Ask for the run and its descendants to be canceled. Asking twice is fine.
 
     It answers once those that were placed and had not started are withdrawn, so that none starts
@@ -177,8 +185,8 @@ async def cancel_run(run_id: str, services: S) -> dict[str, Any]:
 
 
 @router.post("/{run_id}/park")
-@allow(Action.PARK_RUNS, body=Body.BATCH)
-async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.PARK_RUNS, body=Body.BATCH)
+async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> RunView:
     """The run waits for descendants: its slot is lent. 409 if the wait can never end.
 
     A script may be here before its node has told that it runs: of short runs that is not told. The
@@ -188,7 +196,7 @@ async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> 
     if speaks:
         await services.waiters.until([run_id], _has_started, TOLD_WITHIN)
 
-    def park() -> dict[str, Any]:
+    def park() -> RunView:
         if speaks:
             services.status.has_spoken(run_id)
         return _view(services, services.parking.park(run_id, body.waits_for))
@@ -196,9 +204,9 @@ async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> 
     return await asyncio.to_thread(park)
 
 
-@router.post("/{run_id}/unpark")
-@allow(Action.PARK_RUNS)
-async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0) -> dict[str, Any]:
+@router.post("/{run_id}/unpark", response_model_exclude_unset=True)
+@allow(Permission.PARK_RUNS)
+async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0) -> RunDetails:
     """The wait is over; answers once the slot is held again, or after `wait` seconds."""
     await asyncio.to_thread(services.parking.unpark, run_id)
     found = await services.waiters.until(
@@ -208,20 +216,16 @@ async def unpark_run(run_id: str, services: S, caller: Caller, wait: Seconds = 0
 
 
 @router.get("/{run_id}/explain")
-@allow(Action.READ_RUNS)
-def explain_run(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.READ_RUNS)
+def explain_run(run_id: str, services: S) -> Explanation:
     """Say why the run waits."""
     run = services.status.get(run_id)
-    return {
-        "run": run_id,
-        "status": run.shown_status,
-        "reason": services.explaining.explain(run),
-    }
+    return Explanation(run=run_id, status=run.shown_status, reason=services.explaining.explain(run))
 
 
 @router.get("/{run_id}/attempts")
-@allow(Action.READ_RUNS)
-def read_attempts(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.READ_RUNS)
+def read_attempts(run_id: str, services: S) -> RunHistory:
     """The history of a run: every event, with the evidence of how each attempt ended."""
     services.status.get(run_id)
     events = services.store.read(lambda tx: tx.events.of_run(run_id))
@@ -229,7 +233,8 @@ def read_attempts(run_id: str, services: S) -> dict[str, Any]:
         {"version": e.version, "attempt": e.attempt, "type": e.change, "at": moment(e.at), **e.data}
         for e in events
     ]
-    return {"events": shown, "attempts": [e for e in shown if e["type"] == "Exited"]}
+    ends = [event for event in shown if event["type"] == "Exited"]
+    return RunHistory(events=shown, attempts=ends)
 
 
 def _has_started(run: Run) -> bool:
@@ -274,9 +279,9 @@ def _filters(
     return tuple(found)
 
 
-def _view(services: Services, run: Run) -> dict[str, Any]:
+def _view(services: Services, run: Run) -> RunView:
     return views(services.store, [run])[0]
 
 
-def _shown(services: Services, caller: Grant, run: Run, logs: bool = False) -> dict[str, Any]:
+def _shown(services: Services, caller: Grant, run: Run, logs: bool = False) -> RunDetails:
     return with_ancestors(services.store, _as_seen_by(caller, run), logs)

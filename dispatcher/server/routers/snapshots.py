@@ -1,33 +1,32 @@
 """Snapshots and their contents."""
 
-from typing import Any
-
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RAW_BODY, TAR
 from dispatcher.server.frames import field, frames
 from dispatcher.server.guard import allow, guarded_router
+from dispatcher.server.views import SnapshotAnswer, SnapshotManifest, StoredBlobs
 from dispatcher.services.snapshots import Manifest
 
 router = guarded_router(tags=["snapshots"])
 
 
 @router.post("/snapshots")
-@allow(Action.UPLOAD_CONTENT, body=Body.BATCH)
-def begin_snapshot(body: Manifest, services: S) -> dict[str, Any]:
+@allow(Permission.UPLOAD_CONTENT, body=Body.BATCH)
+def begin_snapshot(body: Manifest, services: S) -> SnapshotAnswer:
     """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
     snapshot_id, missing = services.snapshots.begin(body)
-    return {"id": snapshot_id, "missing": missing}
+    return SnapshotAnswer(id=snapshot_id, missing=missing)
 
 
 @router.post("/blobs", openapi_extra=RAW_BODY)
-@allow(Action.UPLOAD_CONTENT, body=Body.RAW)
-async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
+@allow(Permission.UPLOAD_CONTENT, body=Body.RAW)
+async def upload_blobs(request: Request, services: S) -> StoredBlobs:
     """Take contents, each checked against its hash."""
     body = await read_body(request)
 
@@ -38,19 +37,19 @@ async def upload_blobs(request: Request, services: S) -> dict[str, Any]:
             count += 1
         return count
 
-    return {"stored": await run_in_threadpool(work)}
+    return StoredBlobs(stored=await run_in_threadpool(work))
 
 
 @router.get("/snapshots/{snapshot_id}")
-@allow(Action.READ_SNAPSHOTS)
-def read_snapshot(snapshot_id: str, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.READ_SNAPSHOTS)
+def read_snapshot(snapshot_id: str, services: S, caller: Caller) -> SnapshotManifest:
     """What a snapshot holds."""
     services.snapshots.require_readable(snapshot_id, caller)
-    return services.snapshots.manifest(snapshot_id)
+    return SnapshotManifest.model_validate(services.snapshots.manifest(snapshot_id))
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)
-@allow(Action.READ_SNAPSHOTS)
+@allow(Permission.READ_SNAPSHOTS)
 def read_archive(snapshot_id: str, services: S, caller: Caller) -> StreamingResponse:
     """The snapshot as an uncompressed tar."""
     services.snapshots.require_readable(snapshot_id, caller)

@@ -1,56 +1,58 @@
 """Sweeps: submit, look, steer."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, status
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import RunConflict
 from dispatcher.core.lifecycle import Run
 from dispatcher.core.sweeps import Metric, Sweep, SweepSpec
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import AgainBody, ExtendBody, moment, views
+from dispatcher.server.run_views import views
+from dispatcher.server.schemas import AgainBody, ExtendBody
 from dispatcher.server.services import Services
+from dispatcher.server.views import RunView, SweepView, TrialList, TrialPage, TrialView, moment
 from dispatcher.services.trials import Trial
 
 router = guarded_router(prefix="/sweeps", tags=["sweeps"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-@allow(Action.SUBMIT_RUNS, body=Body.BATCH)
-def submit_sweep(spec: SweepSpec, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.SUBMIT_RUNS, body=Body.BATCH)
+def submit_sweep(spec: SweepSpec, services: S, caller: Caller) -> RunView:
     """Accept a sweep; the answer is its run. What it runs must be uploaded already."""
     return views(services.store, [services.sweeps.submit(spec, caller)])[0]
 
 
 @router.get("/{run_id}")
-@allow(Action.READ_RUNS)
-def read_sweep(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.READ_RUNS)
+def read_sweep(run_id: str, services: S) -> SweepView:
     """What was asked for, and how it stands."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.get(run_id))
 
 
 @router.get("/{run_id}/trials")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_trials(
     run_id: str,
     services: S,
     after: Annotated[int, Query(ge=-1, lt=1 << 31)] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> dict[str, Any]:
+) -> TrialPage:
     """The table of trials by number, page by page."""
     metrics = services.sweeps.get(run_id).spec.metrics
     trials = services.sweeps.page(run_id, after=after, limit=limit)
     following = trials[-1].number if len(trials) == limit else None
-    return {"trials": [_row(trial, metrics) for trial in trials], "next": following}
+    return TrialPage(trials=[_row(trial, metrics) for trial in trials], next=following)
 
 
 @router.get("/{run_id}/ranking")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_ranking(
     run_id: str,
     services: S,
@@ -59,58 +61,58 @@ def read_ranking(
     reverse: bool = False,
     discard_no_metric: bool = False,
     include_resumed: bool = False,
-) -> dict[str, Any]:
+) -> TrialList:
     """The trials by the best value that each has logged, those without one last."""
     ids, metrics = _asked(services, caller, run_id, include_resumed)
     trials = services.sweeps.ranked(ids, top=top, reverse=reverse, with_metric=discard_no_metric)
-    return {"trials": [_row(trial, metrics) for trial in trials]}
+    return TrialList(trials=[_row(trial, metrics) for trial in trials])
 
 
 @router.get("/{run_id}/front")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_front(
     run_id: str, services: S, caller: Caller, include_resumed: bool = False
-) -> dict[str, Any]:
+) -> TrialList:
     """The trials that no other is better than in every metric, best by the first metric first."""
     ids, metrics = _asked(services, caller, run_id, include_resumed)
-    return {"trials": [_row(trial, metrics) for trial in services.sweeps.front(ids)]}
+    return TrialList(trials=[_row(trial, metrics) for trial in services.sweeps.front(ids)])
 
 
 @router.post("/{run_id}/pause")
-@allow(Action.CHANGE_RUNS)
-def pause_sweep(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS)
+def pause_sweep(run_id: str, services: S) -> SweepView:
     """Start no further trials until it is resumed; those that run go on."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.pause(run_id))
 
 
 @router.post("/{run_id}/resume")
-@allow(Action.CHANGE_RUNS)
-def resume_sweep(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS)
+def resume_sweep(run_id: str, services: S) -> SweepView:
     """Go on."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.resume(run_id))
 
 
 @router.post("/{run_id}/extend")
-@allow(Action.CHANGE_RUNS, once=True)
-def extend_sweep(run_id: str, body: ExtendBody, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS, once=True)
+def extend_sweep(run_id: str, body: ExtendBody, services: S) -> SweepView:
     """Let it make so many trials more. 409 if it has ended."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.extend(run_id, body.add))
 
 
 @router.post("/{run_id}/retry")
-@allow(Action.CHANGE_RUNS, once=True)
-def retry_sweep(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.CHANGE_RUNS, once=True)
+def retry_sweep(run_id: str, services: S) -> SweepView:
     """Try its failed trials once more. 409 if it has ended."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.retry(run_id))
 
 
 @router.post("/{run_id}/again", status_code=status.HTTP_201_CREATED)
-@allow(Action.SUBMIT_RUNS)
-def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.SUBMIT_RUNS)
+def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> RunView:
     """A new sweep of the failed trials of one that is over."""
     run = services.status.get(run_id)
     if not run.terminal:
@@ -118,19 +120,19 @@ def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> dic
     return views(services.store, [services.sweeps.again(run_id, body.id, caller)])[0]
 
 
-def _shown(services: Services, run: Run, sweep: Sweep) -> dict[str, Any]:
+def _shown(services: Services, run: Run, sweep: Sweep) -> SweepView:
     counts = services.store.read(lambda tx: tx.runs.children_by_status([run.id]))
-    return {
-        "id": run.id,
-        "status": run.shown_status,
-        "terminal": run.terminal,
-        "paused": sweep.paused,
-        "retries": sweep.retries,
-        "spec": sweep.spec.model_dump(mode="json"),
-        "trials": counts.get(run.id, {}),
-        "created_at": moment(run.created_at),
-        "deadline": moment(sweep.spec.deadline(run.created_at)),
-    }
+    return SweepView(
+        id=run.id,
+        status=run.shown_status,
+        terminal=run.terminal,
+        paused=sweep.paused,
+        retries=sweep.retries,
+        spec=sweep.spec.model_dump(mode="json"),
+        trials=counts.get(run.id, {}),
+        created_at=moment(run.created_at),
+        deadline=moment(sweep.spec.deadline(run.created_at)),
+    )
 
 
 def _asked(
@@ -144,16 +146,16 @@ def _asked(
     return [run_id, *others], spec.metrics
 
 
-def _row(trial: Trial, metrics: Sequence[Metric]) -> dict[str, Any]:
+def _row(trial: Trial, metrics: Sequence[Metric]) -> TrialView:
     names = [metric.name for metric in metrics]
-    return {
-        "number": trial.number,
-        "run_id": trial.run.id,
-        "status": trial.run.shown_status,
-        "hyperparameters": trial.hyperparameters,
-        "best_primary_metric": trial.best,
-        "metrics": dict(zip(names, trial.scores, strict=False)),
-        "logged": trial.logged,
-        "started_at": moment(trial.run.started_at),
-        "ended_at": moment(trial.run.ended_at),
-    }
+    return TrialView(
+        number=trial.number,
+        run_id=trial.run.id,
+        status=trial.run.shown_status,
+        hyperparameters=trial.hyperparameters,
+        best_primary_metric=trial.best,
+        metrics=dict(zip(names, trial.scores, strict=False)),
+        logged=trial.logged,
+        started_at=moment(trial.run.started_at),
+        ended_at=moment(trial.run.ended_at),
+    )

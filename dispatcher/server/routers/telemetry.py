@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from dispatcher.access.permissions import Action
+from dispatcher.access.permissions import Permission
 from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Run
@@ -16,8 +16,15 @@ from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import BYTES, RAW_BODY
 from dispatcher.server.frames import field, frames
 from dispatcher.server.guard import allow, guarded_router
-from dispatcher.server.schemas import point_view
 from dispatcher.server.services import Services
+from dispatcher.server.views import (
+    LogList,
+    LogView,
+    PointView,
+    RunMetrics,
+    SpoolAnswer,
+    StreamOffset,
+)
 from dispatcher.services.tracking import Chunk
 from dispatcher.store.runs.contract import RunQuery
 
@@ -26,33 +33,33 @@ MAX_RUNS = 100_000
 
 
 @router.post("/spool", openapi_extra=RAW_BODY)
-@allow(Action.SEND_TELEMETRY, body=Body.RAW)
-async def take_spool(request: Request, services: S, caller: Caller) -> dict[str, Any]:
+@allow(Permission.SEND_TELEMETRY, body=Body.RAW)
+async def take_spool(request: Request, services: S, caller: Caller) -> SpoolAnswer:
     """Take chunks of spools; answer how far each stream is held."""
     body = await read_body(request)
 
-    def work() -> dict[str, Any]:
+    def work() -> SpoolAnswer:
         chunks = [_chunk(header, data) for header, data in frames(body)]
         held = services.tracking.take(chunks, caller)
-        return {
-            "acks": [
-                {"run": run, "attempt": attempt, "stream": stream, "offset": offset}
+        return SpoolAnswer(
+            acks=[
+                StreamOffset(run=run, attempt=attempt, stream=stream, offset=offset)
                 for (run, attempt, stream), offset in held.items()
             ]
-        }
+        )
 
     return await run_in_threadpool(work)
 
 
 @router.get("/runs/{run_id}/metrics")
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 def read_metrics(
     run_id: str,
     services: S,
     name: str | None = None,
     recursive: bool = False,
     type: str | None = None,
-) -> dict[str, Any]:
+) -> RunMetrics:
     """Points of a run, or of it and all below it, in logging order."""
     runs = [services.status.get(run_id)]
     if recursive:
@@ -60,22 +67,24 @@ def read_metrics(
         runs += services.store.read(lambda tx: tx.runs.query(query))
     attempts = {run.id: run.attempt for run in runs}
     found = services.tracking.metrics(list(attempts), name, attempts)
-    return {"runs": {run_id: [point_view(p) for p in points] for run_id, points in found.items()}}
+    return RunMetrics.model_construct(
+        runs={run_id: [PointView.of(p) for p in points] for run_id, points in found.items()}
+    )
 
 
 @router.get("/runs/{run_id}/logs")
-@allow(Action.READ_RUNS)
-def list_logs(run_id: str, services: S) -> dict[str, Any]:
+@allow(Permission.READ_RUNS)
+def list_logs(run_id: str, services: S) -> LogList:
     run = services.status.get(run_id)
     logs = [
-        {"name": name, "size": size, "attempt": attempt}
+        LogView(name=name, size=size, attempt=attempt)
         for attempt, name, size in services.tracking.logs(run_id)
     ]
-    return {"logs": logs, "complete": run.terminal}
+    return LogList(logs=logs, complete=run.terminal)
 
 
 @router.get("/runs/{run_id}/logs/{name:path}", responses=BYTES, response_class=StreamingResponse)
-@allow(Action.READ_RUNS)
+@allow(Permission.READ_RUNS)
 async def read_log(
     run_id: str,
     name: str,

@@ -18,7 +18,7 @@ from targets.service_address import ServiceAddress
 SECRET_FIELDS = ("token",)
 
 
-class TargetFactory:
+class TargetBuilder:
     """See `engine.workers.live_targets.TargetFactory`.
 
     Args:
@@ -65,7 +65,7 @@ class TargetFactory:
         return value
 
 
-def move_secrets(store: Store, factory: TargetFactory) -> None:
+def move_secrets(store: Store, factory: TargetBuilder) -> None:
     """Move what an earlier release kept in the database: a stored secret becomes a reference."""
     for name, config in store.read(lambda tx: tx.registry.targets()).items():
         held = [config.get(field) for field in SECRET_FIELDS]
