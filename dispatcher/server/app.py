@@ -22,6 +22,7 @@ from dispatcher.server.routers import (
     catalog,
     diagnostics,
     environments,
+    events,
     runs,
     snapshots,
     sweeps,
@@ -53,8 +54,10 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         services.waiters.start()
+        services.events.start()
         yield
         services.waiters.stop()
+        services.events.stop()
 
     app = FastAPI(title="dispatcher", version=services.version, lifespan=lifespan)
     app.state.services = services
@@ -63,6 +66,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
         catalog.router, environments.router, access.router, diagnostics.router,
+        events.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
