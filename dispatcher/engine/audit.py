@@ -11,9 +11,11 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.engine.queue_window import SIZE
 from dispatcher.engine.view import EngineView
 from dispatcher.store.contract import Store, Transaction
+from dispatcher.store.runs.codec import state_of
+from dispatcher.store.runs.contract import StoredState
 
 log = logging.getLogger(__name__)
-PAGE = 1_000  # owed runs read at a look
+PAGE = 1_000  # rows of owed runs compared at a look
 LIST_TARGETS_EVERY = 15  # looks between two listings of the targets that have queued runs
 UNREADABLE = -1  # the version of a parked run whose row cannot be read
 
@@ -42,11 +44,16 @@ class Audit:
         known = sorted(self._view.windows)
         if known:
             self._next_window = (self._next_window + 1) % len(known)
-            self.fill_window(known[self._next_window])
+            self._audit_window(known[self._next_window])
         if self._looks % LIST_TARGETS_EVERY == 0:
             queued = self._store.read(lambda tx: tx.runs.queued_targets())
             for target in queued - self._view.windows.keys():
                 self.fill_window(target)
+
+    def _audit_window(self, target: str) -> None:
+        ids = self._store.read(lambda tx: tx.runs.queue_ids(target, SIZE))
+        if ids != self._view.windows[target].ids(SIZE):
+            self.fill_window(target)
 
     def fill_window(self, target: str) -> None:
         """Read the head of a target's queue."""
@@ -61,17 +68,24 @@ class Audit:
     def _audit_owed(self) -> bool:
         """Audit one page; whether there are more."""
 
-        def read(tx: Transaction) -> tuple[list[Run], int]:
-            runs = tx.runs.owed(after=self._position, limit=PAGE)
+        def read(tx: Transaction) -> tuple[list[StoredState], list[Run]]:
+            states = tx.runs.owed_states(after=self._position, limit=PAGE)
+            changed = [state.id for state in states if not self._is_known(state)]
+            runs = list(tx.runs.get(changed).values()) if changed else []
             self._park_unreadable(tx)
-            return runs, len(runs) + len(tx.runs.unreadable)
+            return states, runs
 
-        runs, count = self._store.read(read)
-        is_last = count < PAGE or not runs
-        until = None if is_last else runs[-1].seq
-        self._view.audited(runs, self._position, until)
-        self._position = 0 if until is None else until
-        return not is_last
+        states, runs = self._store.read(read)
+        until = states[-1].seq if len(states) == PAGE else None
+        self._view.audited({state.id for state in states}, runs, self._position, until)
+        self._position = until or 0
+        return until is not None
+
+    def _is_known(self, stored: StoredState) -> bool:
+        known = self._view.placed.get(stored.id)
+        if known is None:
+            return stored.id in self._view.parked
+        return known.version == stored.version and state_of(known) == stored.state
 
     def _park_unreadable(self, tx: Transaction) -> None:
         for run_id, reason in tx.runs.unreadable.items():

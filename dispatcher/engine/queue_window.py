@@ -38,6 +38,10 @@ class QueueWindow:
         key = self._key_of.get(run_id)
         return None if key is None else self._runs[key]
 
+    def ids(self, count: int) -> list[str]:
+        """The ids of the first runs."""
+        return [self._runs[key].id for key in self._order[:count]]
+
     @property
     def low(self) -> bool:
         """Whether the store should be asked for more."""

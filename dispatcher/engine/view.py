@@ -5,7 +5,7 @@ is audited. Nothing uncommitted is ever in it.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dispatcher.core.jobs import Evidence, Observation, State
@@ -136,15 +136,26 @@ class EngineView:
             log.error("the run is parked: %s", reason, extra={"run": run_id})
         self.parked[run_id] = (version, reason)
 
-    def audited(self, stored: Sequence[Run], after: int, until: int | None) -> None:
-        """Take the store's word for the owed runs with these submission numbers."""
-        by_id = {run.id: run for run in stored}
+    def audited(
+        self, owed: Collection[str], changed: Sequence[Run], after: int, until: int | None
+    ) -> None:
+        """Take the store's word for the owed runs with these submission numbers.
+
+        Args:
+            owed: The ids of all that are stored.
+            changed: Those of them that are not as they are known here.
+            after: Above this submission number.
+            until: Up to this one; None: all above.
+        """
+        stored = {run.id: run for run in changed}
         for known in self.placed.between(after, until):
-            if differs(known, by_id.get(known.id)):
+            other = stored.get(known.id)
+            is_same = known.id in owed and other is None
+            if not is_same and differs(known, other):
                 self.placed.drop(known.id)
                 self.jobs.disown(known)
                 self.news.targets.add(known.spec.target)
-        for run in stored:
+        for run in changed:
             known_run = self.placed.get(run.id)
             if self.placed.put(run):
                 self._follow_jobs(known_run, run)

@@ -19,7 +19,7 @@ SECRET_FIELDS = ("token",)
 
 
 class TargetBuilder:
-    """See `engine.workers.live_targets.TargetFactory`.
+    """See `engine.workers.live_targets.TargetKinds`.
 
     Args:
         site: Where the service is.

@@ -49,6 +49,7 @@ class Waiters:
     def start(self) -> None:
         """Bind to the running loop; call it there before the first wait."""
         self._loop = asyncio.get_running_loop()
+        self._closing = False
 
     def stop(self) -> None:
         """End all waits, so that a closing server does not hold its clients."""

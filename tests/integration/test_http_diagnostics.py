@@ -7,16 +7,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from dispatcher.core.errors import StoreUnavailable
-from dispatcher.server.wiring import House
-from tests.integration.http_house import job, submit
+from dispatcher.server.wiring import Application
+from tests.integration.http_service import job, submit
 
 
 def test_a_run_whose_row_cannot_be_read_is_named_with_the_reason(
-    api: TestClient, house: House
+    api: TestClient, application: Application
 ) -> None:
     submit(api, job("busy", command="sleep 600", memory_mb=6))
     submit(api, job("unreadable", memory_mb=6), job("other", memory_mb=6))
-    with house.store._engine.begin() as connection:
+    with application.store._engine.begin() as connection:
         connection.execute(text("UPDATE runs SET spec = '{' WHERE id = 'unreadable'"))
     deadline = time.monotonic() + 20
     while not (parked := api.get("/diagnostics").json()["parked_runs"]):
@@ -33,13 +33,13 @@ def test_a_run_whose_row_cannot_be_read_is_named_with_the_reason(
 
 
 def test_health_is_bad_while_the_store_takes_no_writes(
-    api: TestClient, house: House, monkeypatch: pytest.MonkeyPatch
+    api: TestClient, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert api.get("/health").json()["ok"] is True
 
     def broken() -> None:
         raise StoreUnavailable("the store's writer has ended: restart the service")
 
-    monkeypatch.setattr(house.store._writer, "check", broken)
+    monkeypatch.setattr(application.store._writer, "check", broken)
     assert api.get("/health").status_code == 503
     assert "writer has ended" in api.get("/diagnostics").json()["store"]

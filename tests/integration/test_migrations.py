@@ -64,7 +64,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
     SqlStore(url).close()  # opening it again changes nothing
 
 
-@pytest.mark.parametrize("revision", [f"{k:04}" for k in range(1, 12)])
+@pytest.mark.parametrize("revision", [f"{k:04}" for k in range(1, 13)])
 def test_a_database_of_each_earlier_release_is_migrated(url: str, revision: str) -> None:
     experiment = {"id": "i", "name": "e", "created_at": 1.0, "tags": "{}"}
     database_at(url, revision, {"experiments": [experiment]})

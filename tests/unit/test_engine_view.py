@@ -40,7 +40,7 @@ def test_observations_are_kept_when_the_store_tells_the_same_or_more() -> None:
     view.committed(run)
     view.receive([Observed("t", {"a-1": ALIVE})], 1.0)
     running = step(run, Started(2.0))
-    view.audited([running], 0, None)
+    view.audited({"a"}, [running], 0, None)
     assert view.placed.get("a") is running
     assert view.jobs.of_run(running) == ALIVE
 
@@ -49,7 +49,7 @@ def test_a_store_that_went_back_is_believed() -> None:
     view, run = EngineView(), placed()
     view.committed(step(run, Started(2.0)))
     view.receive([Observed("t", {"a-1": ALIVE})], 1.0)
-    view.audited([run], 0, None)
+    view.audited({"a"}, [run], 0, None)
     assert view.placed.get("a") is run
     assert view.jobs.of_run(run) is None  # so that it is polled
 
@@ -59,7 +59,7 @@ def test_a_run_that_was_placed_elsewhere_since_the_store_went_back_is_observed_a
     view.committed(before)
     view.receive([Observed("t", {"a-1": ALIVE})], 1.0)
     after = replace(before, placement=(Share("n", gpus=("1",)),))
-    view.audited([after], 0, None)
+    view.audited({"a"}, [after], 0, None)
     assert view.placed.get("a") is after
     assert view.jobs.of_run(after) is None
 
@@ -68,9 +68,9 @@ def test_what_the_store_does_not_owe_is_forgotten_within_the_audited_page() -> N
     view = EngineView()
     for k in range(1, 4):
         view.committed(placed(f"r{k}", k))
-    view.audited([], 1, 2)
+    view.audited(set(), [], 1, 2)
     assert [run.id for run in view.placed.of_target("t")] == ["r1", "r3"]
-    view.audited([], 0, None)
+    view.audited(set(), [], 0, None)
     assert len(view.placed) == 0
 
 

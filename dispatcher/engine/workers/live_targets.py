@@ -16,8 +16,8 @@ from dispatcher.store.contract import Store
 from targets.base import Target
 
 
-class TargetFactory(Protocol):
-    """How configurations become targets; `server.wiring` knows the kinds."""
+class TargetKinds(Protocol):
+    """How configurations become targets; `server.target_factory` knows the kinds."""
 
     def parse(self, config: Mapping[str, Any]) -> dict[str, Any]: ...
     def shown(self, config: Mapping[str, Any]) -> dict[str, Any]: ...
@@ -27,7 +27,7 @@ class TargetFactory(Protocol):
 class LiveTargets:
     """A worker for each target that is attached."""
 
-    def __init__(self, store: Store, factory: TargetFactory, report: Report) -> None:
+    def __init__(self, store: Store, factory: TargetKinds, report: Report) -> None:
         self._store, self._factory, self._report = store, factory, report
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()

@@ -68,11 +68,12 @@ def moving(run: Run) -> dict[str, Any]:
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "begun_at": cursor_of(run)[0],
-        "state": _state(run),
+        "state": state_of(run),
     }
 
 
-def _state(run: Run) -> str:
+def state_of(run: Run) -> str:
+    """What of a run has no column of its own, as JSON."""
     state: dict[str, Any] = {"released": run.released}
     for name in _STATE:
         value = getattr(run, name)

@@ -78,6 +78,19 @@ class RunSearch:
     offset: int = 0
 
 
+@dataclass(frozen=True)
+class StoredState:
+    """A run's row, unread: enough to tell whether it is as it is known.
+
+    `state` is `codec.state_of(run)`.
+    """
+
+    seq: int
+    id: str
+    version: int
+    state: str
+
+
 class Runs(Protocol):
     """Calls on runs. A stored run that cannot be read is left out of every answer."""
 
@@ -115,6 +128,12 @@ class Runs(Protocol):
             limit: At most so many; None: all.
             target: Only those of that target.
         """
+
+    def owed_states(self, *, after: int, limit: int) -> list[StoredState]:
+        """The rows of owed runs after a submission number, in order; none is left out."""
+
+    def queue_ids(self, target: str, limit: int) -> list[str]:
+        """The ids of the runs that `queue` gives, and of those that cannot be read."""
 
     def queue(self, target: str, limit: int) -> list[Run]:
         """Queued runs of a target: highest priority first, then oldest."""

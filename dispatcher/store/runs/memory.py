@@ -8,8 +8,8 @@ from dispatcher.core.lifecycle import Run
 from dispatcher.store.events.memory import MemoryEvents
 from dispatcher.store.labels.contract import wanted
 from dispatcher.store.memory_state import State
-from dispatcher.store.runs.codec import bucket, events_of, submitted
-from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, cursor_of
+from dispatcher.store.runs.codec import bucket, events_of, state_of, submitted
+from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, StoredState, cursor_of
 from dispatcher.store.runs.memory_search import find
 
 
@@ -72,6 +72,13 @@ class MemoryRuns:
     ) -> list[Run]:
         owed = [run for run in self._sorted() if bucket(run) == "owed" and run.seq > after]
         return [run for run in owed if target in (None, run.spec.target)][:limit]
+
+    def owed_states(self, *, after: int, limit: int) -> list[StoredState]:
+        runs = self.owed(after=after, limit=limit)
+        return [StoredState(run.seq, run.id, run.version, state_of(run)) for run in runs]
+
+    def queue_ids(self, target: str, limit: int) -> list[str]:
+        return [run.id for run in self.queue(target, limit)]
 
     def queue(self, target: str, limit: int) -> list[Run]:
         queued = [r for r in self._sorted() if bucket(r) == "queued" and r.spec.target == target]

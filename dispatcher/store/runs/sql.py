@@ -14,7 +14,7 @@ from dispatcher.store.counters import add_to_counter
 from dispatcher.store.events.contract import Events
 from dispatcher.store.labels.rows import PropertyRow, TagRow
 from dispatcher.store.runs.codec import events_of, moving, path_of, row_of, run_of, submitted
-from dispatcher.store.runs.contract import Change, RunQuery, RunSearch
+from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, StoredState
 from dispatcher.store.runs.rows import RunRow
 from dispatcher.store.runs.sql_listing import below, listing
 from dispatcher.store.runs.sql_search import searching
@@ -34,6 +34,18 @@ _SAVE = (
 )  # fmt: skip
 # Precompiled statements for the hot paths; compiling one costs as much as executing it.
 _BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))
+_OWED_STATES = (
+    select(RUNS.c.seq, RUNS.c.id, RUNS.c.version, RUNS.c.state)
+    .where(RUNS.c.bucket == "owed", RUNS.c.seq > bindparam("after"))
+    .order_by(RUNS.c.seq)
+    .limit(bindparam("most"))
+)
+_QUEUE_IDS = (
+    select(RUNS.c.id)
+    .where(RUNS.c.bucket == "queued", RUNS.c.target == bindparam("queue"))
+    .order_by(RUNS.c.rank, RUNS.c.seq)
+    .limit(bindparam("most"))
+)
 _VERSIONS = (
     select(RUNS.c.id, RUNS.c.version)
     .where(RUNS.c.id.in_(bindparam("ids", expanding=True)))
@@ -120,6 +132,14 @@ class SqlRuns:
         if target is not None:
             statement = statement.where(RUNS.c.target == target)
         return self._runs(statement.order_by(RUNS.c.seq).limit(limit))
+
+    def owed_states(self, *, after: int, limit: int) -> list[StoredState]:
+        rows = self._connection.execute(_OWED_STATES, {"after": after, "most": limit})
+        return [StoredState(*row) for row in rows]
+
+    def queue_ids(self, target: str, limit: int) -> list[str]:
+        rows = self._connection.execute(_QUEUE_IDS, {"queue": target, "most": limit})
+        return [row[0] for row in rows]
 
     def queue(self, target: str, limit: int) -> list[Run]:
         return self._runs(

@@ -1,6 +1,6 @@
 """Which runs a query asks for, in SQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,15 +63,11 @@ def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
 def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) -> "Select[Any]":
     """The listing without its labels; `term` is how a column is written."""
     statement = select(RUNS).limit(query.limit)
-    for column, value in (
-        (RUNS.c.experiment, query.experiment),
-        (RUNS.c.parent_id, query.parent),
-        (RUNS.c.type, query.type),
-        (RUNS.c.status, query.status),
-        (RUNS.c.target, query.target),
-    ):
-        if value is not None:
-            statement = statement.where(term(column) == value)
+    filters = _filters(query)
+    walked = _rarest(connection, filters) if term is _as_it_is else None
+    for column, value in filters:
+        write = term if walked is None or column is walked else in_no_index
+        statement = statement.where(write(column) == value)
     column = term(RUNS.c.path)
     if query.below is not None:
         statement = statement.where(below(_path(connection, query.below), column))
@@ -87,6 +83,32 @@ def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) 
         begun = RUNS.c.begun_at if term is _as_it_is else RUNS.c.begun_at + 0
         statement = statement.where(tuple_(begun, RUNS.c.seq) < tuple_(*query.after))
     return statement
+
+
+def _filters(query: RunQuery) -> list[tuple[Any, str]]:
+    filters = (
+        (RUNS.c.experiment, query.experiment),
+        (RUNS.c.parent_id, query.parent),
+        (RUNS.c.type, query.type),
+        (RUNS.c.status, query.status),
+        (RUNS.c.target, query.target),
+    )
+    return [(column, value) for column, value in filters if value is not None]
+
+
+def _rarest(connection: Connection, filters: Sequence[tuple[Any, str]]) -> Any:
+    """The column by whose index the runs should be walked: its value is the rarest.
+
+    SQLite keeps no statistics, so it cannot tell. Beyond RARE, all are as good as each other.
+    """
+    if len(filters) < 2:
+        return None
+
+    def count(one: tuple[Any, str]) -> int:
+        some = select(1).where(one[0] == one[1]).limit(RARE + 1).subquery()
+        return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+    return min(filters, key=count)[0]
 
 
 def _path(connection: Connection, run_id: str) -> str:

@@ -22,7 +22,8 @@ from dispatcher.core.lifecycle import (
 from dispatcher.core.scheduling import Share
 from dispatcher.core.spec import RunSpec
 from dispatcher.store.contract import Store
-from dispatcher.store.runs.contract import NOT_STARTED_AT, Change, RunQuery, cursor_of
+from dispatcher.store.runs.codec import state_of
+from dispatcher.store.runs.contract import NOT_STARTED_AT, Change, RunQuery, StoredState, cursor_of
 
 EVIDENCE = Evidence(exit_code=0, started_at=1.0, ended_at=2.0, receipt=({"pid": 1, "signal": 15},))
 
@@ -200,6 +201,17 @@ class RunContract:
         )
         rest = store.read(lambda tx: tx.runs.query(RunQuery(after=cursor_of(first_page))))
         assert (first_page.id, ids(rest)) == ("d", ["c", "a", "b"])
+
+    def test_rows_of_owed_runs_are_compared_without_reading_them(self, store: Store) -> None:
+        runs = add(store, *[make(name) for name in "abc"])
+        placed = [change(run, Placed((Share("n"),))) for run in runs]
+        store.write(lambda tx: tx.runs.save(placed))
+        states = store.read(lambda tx: tx.runs.owed_states(after=1, limit=1))
+        assert states == [StoredState(2, "b", 2, state_of(placed[1].after))]
+
+    def test_the_ids_of_a_queue_are_in_its_order(self, store: Store) -> None:
+        add(store, make("a"), make("b", priority=1), make("c"), make("d", target="other"))
+        assert store.read(lambda tx: tx.runs.queue_ids("local", 2)) == ["b", "a"]
 
     def test_what_is_released_is_owed_no_more(self, store: Store) -> None:
         [run] = add(store, make("r"))
