@@ -21,7 +21,7 @@ from targets.base import TargetUnavailable
 from targets.docker import evidence
 from targets.docker.claims import ClaimRecord, Claims, ClaimState
 from targets.docker.engine import DockerEngine
-from targets.docker.event_stream import ContainerEvent
+from targets.docker.engine_events import ContainerEvent
 from targets.docker.job_directories import JobDirectories
 from targets.docker.launcher import ContainerLauncher
 from targets.docker.spools import ContainerSpools

@@ -24,7 +24,7 @@ from targets.docker.container_pool import ContainerPool
 from targets.docker.container_spec import SERVICE_LABEL, ContainerMounts
 from targets.docker.dedicated import DedicatedContainers
 from targets.docker.engine import SECONDS, DockerEngine
-from targets.docker.event_stream import ContainerEvent, EventStream
+from targets.docker.engine_events import ContainerEvent, EngineEvents
 from targets.docker.guarded_files import names_below
 from targets.docker.image_builds import ImageBuilds
 from targets.docker.images import EnvironmentImages
@@ -70,7 +70,7 @@ class DockerTarget:
         self._label = f"{SERVICE_LABEL}={site.service_id}"
         self._engine = DockerEngine(config.docker_host, seconds)
         self._report: Report | None = None
-        self._watch: EventStream | None = None
+        self._watch: EngineEvents | None = None
         self._closed = threading.Event()
         # Stops and removals have threads of their own: none waits behind a launch.
         self._launch_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker-launch")
@@ -172,7 +172,7 @@ class DockerTarget:
         """Report changes that the engine's events and the agents of pool containers show."""
         self._report = report
         self._pooled.watch(report)
-        self._watch = EventStream(self._engine, self._label, self._on_event)
+        self._watch = EngineEvents(self._engine, self._label, self._on_event)
 
     def close(self) -> None:
         """Close the connections. Jobs go on."""

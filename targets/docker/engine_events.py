@@ -32,7 +32,7 @@ class ContainerEvent:
     exit_code: int | None = None
 
 
-class EventStream:
+class EngineEvents:
     """A thread that calls `changed` with each event of a container.
 
     It calls with None when anything may have changed.
