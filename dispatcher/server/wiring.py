@@ -29,7 +29,7 @@ from dispatcher.server.target_builder import TargetBuilder, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
-from dispatcher.services.event_stream import EventStream
+from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
@@ -172,7 +172,7 @@ def _services(
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
-        events=EventStream(store),
+        events=EventBroadcast(store),
         engine=engine,
         idempotency=Idempotency(
             database,
