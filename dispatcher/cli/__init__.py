@@ -1,5 +1,5 @@
-"""The command line: a skin over the client.
+"""The command line: a thin skin over `client.api` and `client.v1`.
 
-Results go to stdout, progress to stderr, and scripts can rely on the exit codes (`exits.py`). One
-file a command group; `output.py` renders results, `context.py` finds the workspace.
+Results go to stdout, progress to stderr. Scripts can rely on the exit codes (`exits`). Each command
+group has a file; `output` renders results, `context` finds the workspace.
 """

@@ -1,4 +1,4 @@
-"""What `folder attach` leaves in a folder: the config, sample run configurations, ignore rules."""
+"""The files that `folder attach` writes: the config, sample run configurations, ignore rules."""
 
 import json
 import sys
@@ -39,7 +39,7 @@ def experiment_of(path: Path) -> str | None:
         config_path = workspace_config.find(str(path))
         fields = json.loads(Path(config_path).read_text(encoding="utf-8"))
     except (UserErrorException, OSError, ValueError):
-        return None  # the workspace's own errors are told where it is looked for
+        return None  # the search for the workspace reports its errors
     name = fields.get(_EXPERIMENT) if isinstance(fields, dict) else None
     return name if isinstance(name, str) and name else None
 

@@ -1,8 +1,8 @@
-"""`az …` for scripts that were written for Azure ML's CLI v1: `az ml` is answered here.
+"""`az …` for scripts that were written for Azure ML's CLI v1.
 
-What only talks to Azure (`az login`, `az account set`, …) is accepted with a note, so that such
-scripts run to their end. Everything else belongs to the Azure CLI: if one is installed it is
-called, else this one says that there is none.
+`az ml` is handled here. Commands that concern Azure alone (`az login`, `az account set`, …) succeed
+with a note, so that such scripts continue. Other commands are passed to an installed Azure CLI;
+without one they fail with an error that says so.
 """
 
 import getpass
@@ -63,7 +63,7 @@ _accept(account, "clear", f"there is no account: {_HERE}")
 
 @command(account, "show")
 def show_account(_scope: CommandContext) -> Shown:
-    """An account in az's shape, for scripts that ask who they are."""
+    """An account in az's shape, for scripts that call `az account show`."""
     return Shown(_account())
 
 

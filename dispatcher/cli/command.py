@@ -114,7 +114,7 @@ def command(
         app: The group.
         name: The command's name; default: the function's.
         with_query: A query may stand after the command without `--query`.
-        takes_rest: What follows the first argument belongs to somebody else.
+        takes_rest: The words after the first argument are passed on unread.
         **settings: Typer's own.
     """
 

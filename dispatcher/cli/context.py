@@ -1,4 +1,4 @@
-"""Which workspace a command means, what it was told about output, and how errors leave it."""
+"""The context of a command: its workspace, its output options, and how its errors are reported."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`dispatcher doctor`: what is there, what is missing, and the command that mends it."""
+"""`dispatcher doctor`: checks the installation and names the command that repairs a fault."""
 
 import importlib.util
 import os

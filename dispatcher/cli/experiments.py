@@ -1,4 +1,4 @@
-"""`dispatcher experiment …`"""
+"""`dispatcher experiment …`: experiments of the workspace."""
 
 from typing import Annotated
 

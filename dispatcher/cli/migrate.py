@@ -1,4 +1,4 @@
-"""`dispatcher migrate …`: what has to be done before code of Azure ML v1 runs here."""
+"""`dispatcher migrate …`: what to change before code of Azure ML v1 runs here."""
 
 from pathlib import Path
 from typing import Annotated

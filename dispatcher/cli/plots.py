@@ -1,4 +1,4 @@
-"""Pictures of a sweep by Optuna's visualization, as pages of their own."""
+"""Plots of a sweep by Optuna's visualization, as HTML pages."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""A run as the command line shows it: v1's keys first, then what the service knows beyond them."""
+"""A run's record as the command line shows it: v1's keys first, then the service's own."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -234,7 +234,7 @@ def monitor_tensorboard(
 
 def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> "list[RunRecord]":
     """So many runs, with as many requests as it takes."""
-    records: dict[str, RunRecord] = {}  # who starts between two pages may come twice
+    records: dict[str, RunRecord] = {}  # a run that starts between two pages is listed twice
     cursor: str | None = None
     while len(records) < count:
         size = min(count - len(records), PAGE)

@@ -18,7 +18,7 @@ app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
 def run(
     data_dir: Annotated[Path, typer.Option(help="Where the service keeps everything.")],
 ) -> None:
-    """Run the service in the foreground until it is told to stop."""
+    """Run the service in the foreground until SIGTERM or SIGINT."""
     from dispatcher.core.errors import DispatcherError
     from dispatcher.server.run import serve
     from dispatcher.server.settings import Settings

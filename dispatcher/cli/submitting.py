@@ -1,4 +1,4 @@
-"""`dispatcher run submit-…`: scripts; and what v1 could submit beyond them."""
+"""`dispatcher run submit-…`: submits scripts and sweeps."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`dispatcher sweep …`: sweeps in files, and how they stand."""
+"""`dispatcher sweep …`: submits, shows and steers sweeps."""
 
 import csv
 import json
@@ -14,6 +14,7 @@ from dispatcher.cli.context import CommandContext
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.submitting import adapt, configuration_of, submitted, usual_experiment
 from dispatcher.cli.sweeps import config_of_file, file_of
+from dispatcher.client.api import sweeps
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.sweeps.config import HyperDriveConfig
@@ -85,7 +86,9 @@ def show(
     """Show RUN: its best trial, its table, its progress."""
     run = _sweep(scope, run_id)
     progress = run.progress()
-    trials = run._ask("ranking", [("top", top)] if top else [])["trials"]
+    trials = sweeps.read_part(scope.service, run.id, "ranking", [("top", top)] if top else [])[
+        "trials"
+    ]
     submitted_count = sum(progress["trials"].values())
     total, paused = progress["spec"]["max_total_runs"], " (paused)" if progress["paused"] else ""
     scope.note(
@@ -94,7 +97,13 @@ def show(
     if not scope.wants_result:
         return Shown(trials, COLUMNS)
     if progress["spec"]["further_metrics"]:
-        return Shown({**progress, "front": run._ask("front", [])["trials"], "table": trials})
+        return Shown(
+            {
+                **progress,
+                "front": sweeps.read_part(scope.service, run.id, "front", [])["trials"],
+                "table": trials,
+            }
+        )
     best = trials[0] if trials and trials[0]["best_primary_metric"] is not None else None
     return Shown({**progress, "best": best, "table": trials})
 
@@ -155,11 +164,13 @@ def best(scope: CommandContext, run_id: Id) -> Shown:
     """The best trial of RUN; where it goes by several metrics, those that none is better than."""
     run = _sweep(scope, run_id)
     if run.progress()["spec"]["further_metrics"]:
-        trials = run._ask("front", [])["trials"]
+        trials = sweeps.read_part(scope.service, run.id, "front", [])["trials"]
         if not trials:
             raise UserErrorException(f"No trial of {run_id} has logged all of its metrics.")
         return Shown(trials, ("run_id", "status", "metrics", "hyperparameters"))
-    trials = run._ask("ranking", [("top", 1), ("discard_no_metric", 1)])["trials"]
+    trials = sweeps.read_part(
+        scope.service, run.id, "ranking", [("top", 1), ("discard_no_metric", 1)]
+    )["trials"]
     if not trials:
         raise UserErrorException(f"No trial of {run_id} has logged its primary metric.")
     values = json.loads(trials[0]["hyperparameters"])
@@ -203,10 +214,12 @@ def plot(
 
 def all_trials(run: HyperDriveRun) -> list[dict[str, Any]]:
     """All rows of a sweep's table, page by page."""
+    service = run.experiment.workspace.service
     rows: list[dict[str, Any]] = []
     after: int | None = -1
     while after is not None:
-        page = run._ask("trials", [("after", after), ("limit", PAGE)])
+        query = [("after", after), ("limit", PAGE)]
+        page = sweeps.read_part(service, run.id, "trials", query)
         rows += page["trials"]
         after = page["next"]
     return rows

@@ -1,4 +1,4 @@
-"""v1's sweep files (`hdconfig.yml`): read into the SDK's HyperDriveConfig, their mistakes named."""
+"""v1's sweep files (`hdconfig.yml`), read into a HyperDriveConfig; errors name the field."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

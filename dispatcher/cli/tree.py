@@ -1,4 +1,4 @@
-"""A run and all below it, drawn: status, target, GPUs, duration. Live while it goes on."""
+"""The tree of a run and its descendants: status, target, GPUs, duration; redrawn while it runs."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""v1's commands that are not here: each says so by its name, and what to use instead."""
+"""v1's commands that are not supported; each error names the alternative."""
 
 from collections.abc import Mapping
 

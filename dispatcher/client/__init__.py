@@ -1,8 +1,8 @@
-"""The client: what talks to the service from the desk and from inside a run.
+"""The client: the SDK at the desk and inside runs.
 
-The standard library alone, in Python 3.8 syntax: it travels into any image beside the user's script
-and cannot clash with what is installed there. What `run.log` needs imports nothing that a bare
-interpreter has not loaded anyway (`in_run`); everything else is imported where it is used.
-
-A package for each noun of v1; beside them the way to the service, and what may go wrong on it.
+It needs the standard library alone and keeps Python 3.8 syntax, because it is copied into images
+beside user scripts (PyYAML comes with it under a private name, see `libraries`). The modules that
+`run.log` needs import nothing that a bare interpreter has not loaded already (`in_run`). Other
+imports are made inside functions where they would slow down a script's start. The layers are, from
+top to bottom: `v1`, `in_run`, `api`, `errors`.
 """

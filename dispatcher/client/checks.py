@@ -1,7 +1,7 @@
-"""Arguments of the wrong kind are refused where they are given, by name.
+"""Checks of arguments: a wrong kind raises an error that names the argument.
 
-`checked` reads a function's annotations, so what a signature says is what holds. What is not named
-in `_KINDS` is not looked at: flags by their truth, values that are logged, v1's own leftovers.
+`checked` reads a function's annotations, so the signature is the rule. Annotations that `_KINDS`
+does not list are not checked: flags, logged values, v1 arguments without effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exceptions of v1 that nothing here raises: programs name them in `except` clauses."""
+"""Exceptions of v1 that this library never raises; programs name them in `except` clauses."""
 # ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The folder of everything that belongs to no project."""
+"""The folder of the client's own data: `DISPATCHER_HOME`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of v1 that can be imported and not used: whoever uses one is told what to use instead."""
+"""Names of v1 that can be imported but not used; using one raises an error with the alternative."""
 
 from __future__ import annotations
 

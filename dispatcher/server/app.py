@@ -1,4 +1,4 @@
-"""Builds the HTTP application from services that are made elsewhere (wiring.py)."""
+"""Builds the HTTP application over services that `wiring.py` makes."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from dispatcher.core.lifecycle import IllegalTransition
 from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
 from dispatcher.server.guard import GuardedRoute, Unauthenticated, public, require_declared
 from dispatcher.server.mlflow import router as mlflow_router
-from dispatcher.server.mlflow.errors import is_mlflow, no_such_call, said
+from dispatcher.server.mlflow.errors import error_answer, is_mlflow, unknown_call
 from dispatcher.server.routers import (
     access,
     artifacts,
@@ -72,10 +72,10 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
     for error in STATUS_OF:
-        app.add_exception_handler(error, _refuse)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _unknown)
-    app.add_exception_handler(Exception, _broken)
+        app.add_exception_handler(error, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_unknown)
+    app.add_exception_handler(Exception, _answer_fault)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     require_declared(app.routes)
     return app
@@ -88,24 +88,24 @@ def _health(request: Request) -> Health:
     return Health(ok=True, version=services.version, service_id=services.service_id)
 
 
-def _refuse(request: Request, error: Exception) -> JSONResponse:
+def _answer_error(request: Request, error: Exception) -> JSONResponse:
     status = next(code for kind, code in STATUS_OF.items() if isinstance(error, kind))
     return _answer(request, status, type(error).__name__, str(error), error)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Name the field, the value and the limit of each thing that is wrong."""
+def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    """Answer 422, naming the field, the value and the limit of each error."""
     assert isinstance(error, RequestValidationError)
     return _answer(request, 422, "InvalidSpec", "; ".join(map(_sentence, error.errors()[:20])))
 
 
-def _unknown(request: Request, error: Exception) -> JSONResponse:
-    """What the framework refuses: a path or a method that is not there."""
+def _answer_unknown(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework refuses: an unknown path or method, a body that is not JSON."""
     assert isinstance(error, HTTPException)
     if is_mlflow(request.url.path) and error.status_code in (404, 405):
-        return no_such_call(request.method, request.url.path)
+        return unknown_call(request.method, request.url.path)
     if error.status_code == 400:  # the framework's word for a body that it cannot read
-        return _answer(request, 422, "InvalidSpec", "body: no JSON in UTF-8, or nested too deep")
+        return _answer(request, 422, "InvalidSpec", "body: not JSON in UTF-8, or nested too deep")
     name = {404: "NotFound", 405: "MethodNotAllowed"}.get(error.status_code, "InvalidSpec")
     return _answer(request, error.status_code, name, str(error.detail))
 
@@ -122,9 +122,9 @@ def _sentence(found: Any) -> str:
     return f"{where}: {shown}: {message}"
 
 
-def _broken(request: Request, error: Exception) -> JSONResponse:
+def _answer_fault(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    text = "the service has a fault; its log says which"
+    text = "internal error; see the log of the service"
     return _answer(request, 500, "InternalError", text)
 
 
@@ -133,7 +133,7 @@ def _answer(
 ) -> JSONResponse:
     detail = _printable(detail)
     if is_mlflow(request.url.path):
-        return said(status, detail, error)
+        return error_answer(status, detail, error)
     return JSONResponse({"error": name, "detail": detail}, status_code=status)
 
 

@@ -1,5 +1,5 @@
-"""What the description of the API (`/openapi.json`) says beside the handlers' own signatures: how
-calls are refused, and bodies that are no JSON.
+"""What the description of the API (`/openapi.json`) says beyond the signatures of handlers: how
+calls are refused, and bodies that are not JSON.
 """
 
 from typing import Any
@@ -25,16 +25,16 @@ class MlflowRefusal(BaseModel):
 
 _WHY = {
     401: "No token, or not a valid one",
-    403: "The token does not reach that far",
-    404: "It is not there",
+    403: "The caller may not do that",
+    404: "Not found",
     405: "There is no such method",
     409: "It contradicts what is recorded",
     413: "Over a limit",
-    422: "What was asked for cannot be: field, value and limit",
+    422: "Not possible; the text names field, value and limit",
     503: "The database cannot be reached; nothing was acknowledged",
 }
 _MLFLOW = {
-    400: "What was asked for cannot be",
+    400: "Not possible",
     **{code: _WHY[code] for code in (401, 403, 404, 503)},
 }
 
@@ -48,16 +48,16 @@ _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "b
 BYTES: dict[int | str, dict[str, Any]] = {200: {"content": _BYTES}}
 RANGES: dict[int | str, dict[str, Any]] = {
     **BYTES,
-    206: {"content": _BYTES, "description": "The range that was asked for"},
-    416: {"description": "There is nothing in that range"},
+    206: {"content": _BYTES, "description": "The requested range"},
+    416: {"description": "The range is empty"},
 }
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": {}}}}
-# The body is read by hand, as it comes.
+# The handler reads the body itself.
 RAW_BODY: dict[str, Any] = {"requestBody": {"content": _BYTES}}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The description. MLflow's calls refuse with 400 what the framework says is refused by 422."""
+    """The description. MLflow's calls answer 400 where the framework describes 422."""
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, routes=app.routes)
         for call in (call for calls in made["paths"].values() for call in calls.values()):

@@ -1,4 +1,4 @@
-"""Frames: one JSON line, then as many raw bytes as it says, again and again (docs/protocol.md)."""
+"""Frames: a header line of JSON, then as many raw bytes as it says (docs/protocol.md)."""
 
 import json
 from collections.abc import Iterator
@@ -35,9 +35,9 @@ def _header(line: bytes, at: int) -> dict[str, Any]:
     try:
         header = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InvalidSpec(f"frame at byte {at}: its header is no JSON: {error}") from error
+        raise InvalidSpec(f"frame at byte {at}: its header is not JSON: {error}") from error
     if not isinstance(header, dict):
-        raise InvalidSpec(f"frame at byte {at}: its header is no JSON object")
+        raise InvalidSpec(f"frame at byte {at}: its header is not a JSON object")
     return header
 
 

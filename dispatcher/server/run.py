@@ -1,8 +1,8 @@
-"""Runs a service process: locks its folder, listens, tells where, and ends cleanly on SIGTERM.
+"""Runs a service process: locks its data folder, listens, and ends cleanly on SIGTERM.
 
 `service.json` (mode 0600) in the data folder says where the service listens and holds the owner's
-token; `service.lock` is flock-ed as long as the process lives, so that a second one on the same
-folder refuses, and clients see who is alive.
+token. The process holds a lock on `service.lock` while it lives: a second service on the same
+folder refuses to start, and clients see whether one is running.
 """
 
 import fcntl
@@ -46,7 +46,7 @@ def serve(settings: Settings) -> None:
     settings = settings.model_copy(update={"job_umask": os.umask(0o077)})
     data = settings.data_dir
     _make_data_folder(data)
-    locks = [_lock(path) for path in _alone(settings)]
+    locks = [_lock(path) for path in _lock_files(settings)]
     listeners = [_tcp(settings), _unix(settings.socket)]
     port = listeners[0].getsockname()[1]
     url = settings.public_url or f"http://{settings.host}:{port}"
@@ -85,25 +85,26 @@ def _serve(app: Any, listeners: list[socket.socket]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _tune_collector()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _noted)  # uvicorn raises it again at its end: we still clean up
+        signal.signal(number, _log_signal)  # uvicorn raises it again at its end: we still clean up
     server.run(sockets=listeners)
 
 
 def _tune_collector() -> None:
-    """What was imported stays: it is not looked through again. Requests of ten thousand runs make
-    millions of objects, none of them in cycles.
+    """Freeze what was imported, and collect less often.
+
+    Requests of ten thousand runs make millions of objects, none of them in cycles.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
-def _noted(number: int, _frame: object) -> None:
+def _log_signal(number: int, _frame: object) -> None:
     log.info("stopping on signal %s", number)
 
 
-def _alone(settings: Settings) -> list[Path]:
-    """What nobody else may hold: the data folder, and a database file that lies elsewhere."""
+def _lock_files(settings: Settings) -> list[Path]:
+    """The lock files of the data folder, and of a database file that lies elsewhere."""
     locks = [settings.data_dir / "service.lock"]
     file = settings.database_file
     if file is not None and file.parent.resolve() != settings.data_dir.resolve():
@@ -113,7 +114,7 @@ def _alone(settings: Settings) -> list[Path]:
 
 
 def _lock(path: Path) -> int:
-    """Hold the lock. Clients that look whether a service lives have it for an instant, too."""
+    """Take the lock. Clients that check whether a service runs hold it for an instant as well."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     patience = Retrying(
         retry=retry_if_exception_type(BlockingIOError),
@@ -141,7 +142,7 @@ def _tcp(settings: Settings) -> socket.socket:
 
 
 def _last_port(data: Path) -> int:
-    """The port of the last time, if it is free: runs still going know the service by it."""
+    """The port of the previous start, if it is free: runs that are alive know it."""
     try:
         port = int((data / "port").read_text())
         with socket.socket() as probe:
@@ -153,7 +154,7 @@ def _last_port(data: Path) -> int:
 
 
 def _unix(path: Path) -> socket.socket:
-    """The socket lies alone in a folder that others may pass through: containers are given that."""
+    """Listen on the Unix socket. It is alone in its folder, which containers mount."""
     make_private(str(path.parent.parent))
     path.parent.mkdir(mode=0o711, exist_ok=True)
     path.parent.chmod(0o711)
@@ -185,7 +186,7 @@ def _announce(data: Path, settings: Settings, url: str, token: str, service_id: 
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and for the owner alone."""
+    """Replace a file as a whole; only its owner can read it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -23,7 +23,7 @@ from dispatcher.store.contract import Store, Transaction
 
 @dataclass(frozen=True)
 class Family:
-    """What a run's view shows beyond the run itself, for many runs read at once."""
+    """What the view of a run shows beside the run itself, read for many runs at once."""
 
     tags: Mapping[str, Mapping[str, str | None]]
     properties: Mapping[str, Mapping[str, str | None]]
@@ -87,10 +87,8 @@ def _fields(run: Run, family: Family) -> dict[str, Any]:
 
 
 def with_ancestors(store: Store, run: Run, logs: bool = False) -> RunDetails:
-    """One run as users see it, and what is to be known of those above it, nearest first; with
-    `logs` the names of its logs.
-
-    Whoever may read a run may read this: a run's own token reads nothing of them by itself.
+    """One run as users see it, with the runs above it, the nearest first; with `logs`, the names of
+    its logs.
     """
 
     def work(tx: Transaction) -> RunDetails:
@@ -130,7 +128,7 @@ def _children(by_status: Mapping[str, int]) -> ChildCounts:
 
 
 def _definition(spec: RunSpec) -> dict[str, Any]:
-    """v1's definition; a client need not say the arguments twice."""
+    """The definition in v1's shape; a client sends the arguments only once."""
     if not spec.definition:
         return {}
     return {"arguments": list(spec.arguments), **spec.definition}

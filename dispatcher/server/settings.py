@@ -1,6 +1,4 @@
-"""How an installation is set up: environment variables `DISPATCHER_…`, and defaults for the
-embedded service.
-"""
+"""Settings of a service: variables `DISPATCHER_…`, with defaults for the embedded service."""
 
 import hashlib
 import os
@@ -43,7 +41,7 @@ class Settings(BaseSettings):
     signing_key: str = ""  # of the tokens of runs and agents; made at the first start
     owner_name: str = Field(default_factory=_account)  # who submits with the owner's token
     max_body_mb: int = 64
-    workspace: str = "dispatcher"  # what runs are told of where they belong, in v1's terms
+    workspace: str = "dispatcher"  # what runs read of their workspace, in v1's terms
     subscription: str = "00000000-0000-0000-0000-000000000000"
     resource_group: str = "dispatcher"
     take_over: bool = False  # of a service on the same database that is gone for good

@@ -39,6 +39,15 @@ with open("outputs/large.bin", "wb") as file:
         file.write(piece)
 Run.get_context().tag("sha256", digest.hexdigest())
 """
+HASHES = """
+import hashlib
+from dispatcher import Run
+digest = hashlib.sha256()
+with open("weights.bin", "rb") as file:
+    for part in iter(lambda: file.read(1 << 20), b""):
+        digest.update(part)
+Run.get_context().tag("sha256", digest.hexdigest())
+"""
 MANY = """
 import os
 for number in range(500):
@@ -166,6 +175,20 @@ def test_outputs_and_logs_of_a_run_on_ray_are_kept(shared: Desk, ray_cluster: Ra
     )
     run = shared.submit(shared.source("writes", main=WRITES), target="cluster", gpus=0)
     check_kept(done(run))
+
+
+def test_a_run_gets_a_source_file_beyond_the_size_of_a_request(shared: Desk) -> None:
+    source = shared.source("weights", main=HASHES)
+    digest = hashlib.sha256()
+    with (Path(source) / "weights.bin").open("wb") as file:
+        for number in range(100):
+            part = bytes([number]) * (1 << 20)
+            digest.update(part)
+            file.write(part)
+
+    run = done(shared.submit(source))
+
+    assert run.get_tags()["sha256"] == digest.hexdigest()
 
 
 def test_a_large_file_is_there_when_its_run_has_ended(shared: Desk) -> None:

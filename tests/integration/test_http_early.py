@@ -51,7 +51,7 @@ def test_a_run_that_asks_for_itself_runs_although_its_start_is_not_told_yet(
 def test_a_run_that_waits_before_its_start_is_told_lends_its_slot(
     api: TestClient, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.server.routers.runs.TOLD_WITHIN", 0.01)
+    monkeypatch.setattr("dispatcher.server.routers.runs.START_REPORT_SECONDS", 0.01)
     script = _placed(api, application, "early")
     assert api.post("/runs/early/park", json={"waits_for": ["early-child"]}).status_code == 200
     assert (

@@ -1,4 +1,4 @@
-"""What linting says: one finding for each place where code meets `azureml`."""
+"""The results of linting: one finding for each place where code meets `azureml`."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What names are bound to, scope by scope."""
+"""The names of a scope and what they are bound to."""
 
 from dataclasses import dataclass, field
 

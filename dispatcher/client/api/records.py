@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         logs: List[str]
         parked: bool
 
-    class RunPage(TypedDict):
+    class RunListPage(TypedDict):
         """Runs of a list, and where its next page begins."""
 
         runs: List[RunRecord]

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
     from dispatcher.client.api.connection import ApiConnection
-    from dispatcher.client.api.records import RunPage, RunRecord, WaitRecord
+    from dispatcher.client.api.records import RunListPage, RunRecord, WaitRecord
 
     Query = Sequence[Tuple[str, Union[str, int, float]]]
     Points = Dict[str, List[Dict[str, Any]]]
@@ -54,9 +54,9 @@ def read_changed(connection: ApiConnection, run_id: str, version: int, seconds: 
     return record
 
 
-def page(connection: ApiConnection, query: Query, cursor: Optional[str] = None) -> RunPage:
+def page(connection: ApiConnection, query: Query, cursor: Optional[str] = None) -> RunListPage:
     """Read a page of a list of runs, newest first."""
-    runs: RunPage = connection.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
+    runs: RunListPage = connection.get("/runs", [*query, ("cursor", cursor)] if cursor else query)
     return runs
 
 

@@ -1,4 +1,4 @@
-"""Finding the service of a workspace, and starting the embedded one when nobody has yet.
+"""Finding the service of a workspace, and starting the embedded one when it does not run.
 
 `<data>/service.json` says where it is; that it lives is shown by its lock on `<data>/service.lock`
 and by an answer to `GET /health`. Clients that start it queue on `<data>/service.start.lock`, so
@@ -75,7 +75,7 @@ def find_or_start(data_folder: str, settings: Optional[Mapping[str, str]] = None
 
     os.makedirs(data_folder, mode=0o700, exist_ok=True)
     with open(os.path.join(data_folder, "service.start.lock"), "w") as starting:
-        fcntl.flock(starting, fcntl.LOCK_EX)  # whoever holds it gives up after START_SECONDS
+        fcntl.flock(starting, fcntl.LOCK_EX)  # a holder gives up after START_SECONDS
         address = find(data_folder)
         if address is not None:
             return address
@@ -192,7 +192,7 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
             code = starter.wait(timeout=_LOOK_EVERY)
         except subprocess.TimeoutExpired:
             continue
-        if is_locked(data_folder):  # somebody else's service was quicker: wait for that
+        if is_locked(data_folder):  # another service holds the folder: wait for that one
             starter = None
             continue
         raise ServerUnreachable(

@@ -1,4 +1,4 @@
-"""What a script needs of the run around it: who it is, its spool, its way to the service.
+"""The run around a script: its context, its spool, its connection, its parking and child keys.
 
 `Run.get_context()` and `run.log` go through here; nothing that they import costs a script time.
 """

@@ -1,4 +1,4 @@
-"""What `run.fail(...)` was given → the error that is kept with the run."""
+"""The error record that `run.fail(...)` stores with the run."""
 
 from __future__ import annotations
 

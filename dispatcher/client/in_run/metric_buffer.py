@@ -103,7 +103,7 @@ class LineBuffer:
             try:
                 self.flush()
             except (AzureMLException, ServiceException):
-                continue  # the lines are still there; whoever flushes is told
+                continue  # the lines stay; the next explicit flush reports the error
             with self._lock:
                 if not self._lines:
                     self._thread = None

@@ -1,8 +1,8 @@
 """A run that waits for others holds no slot: it is parked while a thread of it waits.
 
 Several threads may wait at once. The run is parked by the first that begins and taken back by the
-last that ends; each further one tells the service what it waits for, so that a wait that can never
-end is found whoever closes the circle.
+last that ends. Each further one reports to the service what it waits for, so the service finds a
+wait cycle whichever thread closes it.
 """
 
 from __future__ import annotations

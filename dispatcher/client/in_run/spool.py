@@ -1,7 +1,7 @@
 """The run's own spool: metric lines appended to a file, which the node's shim ships.
 
 Logging is one `write` and never waits for the service. A full disk must not end a training script:
-the first line that cannot be written is told on stderr, and the script goes on.
+the first line that cannot be written is reported on stderr, and the script continues.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Spool:
     def ship(self, transport: ApiConnection) -> None:
         """Bring the service up to the file's end, from where it says that it is.
 
-        The shim ships the same bytes under the same offsets, so it does not matter who is first.
+        The agent ships the same bytes under the same offsets; the order does not matter.
         """
         from dispatcher.wire.encoding import frames
 

@@ -1,4 +1,4 @@
-"""What is printed inside `with run:` goes to the terminal as before, and into the run's log."""
+"""Copies what is printed inside `with run:` into the run's log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tee:
     def stop(self) -> None:
         """End, and bring the last of it to the service."""
         for name, stream, copying in self._before:
-            if getattr(sys, name) is copying:  # somebody else may have put theirs on top
+            if getattr(sys, name) is copying:  # other code may have replaced the stream since
                 setattr(sys, name, stream)
             copying.is_on = False
         self._before = []

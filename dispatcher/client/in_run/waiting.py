@@ -1,4 +1,4 @@
-"""The wait of the run around this code for other runs."""
+"""Parks the run around this code while it waits for other runs."""
 
 from __future__ import annotations
 

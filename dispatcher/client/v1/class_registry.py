@@ -1,4 +1,4 @@
-"""Classes that a module below them constructs: by name, loaded with their first use."""
+"""A registry of classes that modules below them construct; each is loaded with its first use."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from dispatcher.server.mlflow.render import answer
 
 router = guarded_router(prefix="/api/2.0/mlflow-artifacts")
 PIECE = 1 << 20
-_HARMLESS = {
+_SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Content-Disposition": "attachment",
@@ -46,14 +46,14 @@ def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
     return StreamingResponse(
         services.mlflow.artifacts.read(artifact),
         media_type="application/octet-stream",
-        headers={**_HARMLESS, "Content-Length": str(artifact.size)},
+        headers={**_SAFE_HEADERS, "Content-Length": str(artifact.size)},
     )
 
 
 @router.put("/artifacts/{path:path}", openapi_extra=RAW_BODY)
 @allow(Permission.WRITE_FILES, body=Body.FILE)
 async def upload_file(path: str, request: Request, services: S, caller: Caller) -> Response:
-    """Keep a file under its name, whatever was there."""
+    """Write a file, in place of one of its name."""
     files = services.mlflow.artifacts
     place = await run_in_threadpool(files.place, caller, path)
     with files.incoming() as incoming:
@@ -71,7 +71,7 @@ async def upload_file(path: str, request: Request, services: S, caller: Caller) 
 @router.delete("/artifacts/{path:path}")
 @allow(Permission.WRITE_FILES)
 def delete_file(path: str, services: S, caller: Caller) -> Response:
-    """Forget a file, or all below a folder."""
+    """Delete a file, or all files below a folder."""
     services.mlflow.artifacts.remove(services.mlflow.artifacts.place(caller, path))
     return answer({})
 

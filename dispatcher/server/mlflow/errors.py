@@ -1,4 +1,4 @@
-"""Errors as MLflow says them: `{"error_code": …, "message": …}`, and its HTTP codes."""
+"""Errors in the shape of MLflow, `{"error_code": …, "message": …}`, with its HTTP codes."""
 
 from fastapi.responses import JSONResponse
 
@@ -7,7 +7,7 @@ from dispatcher.core import errors
 PREFIXES = ("/api/2.0/", "/api/3.0/")
 
 # By the status that our own API answers (app.STATUS_OF).
-_SAID = {
+_ANSWERS = {
     401: (401, "UNAUTHENTICATED"),
     403: (403, "PERMISSION_DENIED"),
     404: (404, "RESOURCE_DOES_NOT_EXIST"),
@@ -27,16 +27,16 @@ def is_mlflow(path: str) -> bool:
     return path.startswith(PREFIXES)
 
 
-def said(status: int, detail: str, error: Exception | None = None) -> JSONResponse:
+def error_answer(status: int, detail: str, error: Exception | None = None) -> JSONResponse:
     """An error as MLflow's client understands it."""
-    code, name = _SAID.get(status, (400, "BAD_REQUEST"))
+    code, name = _ANSWERS.get(status, (400, "BAD_REQUEST"))
     if type(error) is errors.Conflict:  # of a name: what MLflow calls so
         name = "RESOURCE_ALREADY_EXISTS"
     return JSONResponse({"error_code": name, "message": detail}, status_code=code)
 
 
-def no_such_call(method: str, path: str) -> JSONResponse:
-    """What is not supported says so, in the words by which MLflow's client falls back."""
+def unknown_call(method: str, path: str) -> JSONResponse:
+    """An unsupported call, answered with the code on which MLflow's client falls back."""
     text = (
         f"{method} {path[:200]}: this service does not answer that call of MLflow's; it does "
         "experiments, runs, metrics, params, tags, search, data sets, logged models and artifacts"

@@ -1,4 +1,4 @@
-"""What clients ask of a server before they use it."""
+"""Calls with which clients probe a server."""
 
 from fastapi import Response
 from fastapi.responses import PlainTextResponse
@@ -8,14 +8,14 @@ from dispatcher.server.guard import allow, guarded_router, public
 from dispatcher.server.mlflow.render import answer
 
 router = guarded_router()
-SPOKEN = "3.17.2"  # the release of MLflow whose client this API was written against
+MLFLOW_VERSION = "3.17.2"  # the release of MLflow whose client this API was written against
 
 
 @router.get("/version", response_class=PlainTextResponse)
 @public
 def read_version() -> str:
-    """The release of MLflow that this API is like; clients choose their calls by it."""
-    return SPOKEN
+    """The release of MLflow whose API this is; clients choose their calls by it."""
+    return MLFLOW_VERSION
 
 
 @router.get("/health", response_class=PlainTextResponse)
@@ -27,7 +27,7 @@ def read_health() -> str:
 @router.get("/api/3.0/mlflow/server-info")
 @allow(Permission.READ_SERVER)
 def read_server_info() -> Response:
-    """Which of the things that are optional in MLflow are there: none."""
+    """Which optional parts of MLflow are supported: none."""
     return answer(
         {
             "store_type": "SqlStore",

@@ -30,8 +30,8 @@ from dispatcher.store.artifacts.contract import Artifact
 
 router = guarded_router(tags=["artifacts"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-# Whatever a script has written must not act in a browser as if the service had said it.
-_HARMLESS = {
+# A file that a script wrote must not run in a browser as a page of the service.
+_SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Accept-Ranges": "bytes",
@@ -59,7 +59,7 @@ async def upload_part(
     size: Annotated[int, Query(ge=0, lt=1 << 50)],
     offset: Annotated[int, Query(ge=0, lt=1 << 50)],
 ) -> PartAnswer:
-    """Take a part of a content; answer how much of it is held. With no bytes it only answers."""
+    """Take a part of a content; answers how much of it is held. Without bytes it only answers."""
     data, sender = await read_body(request), caller.principal.actor
     held = await run_in_threadpool(services.artifacts.part, sender, sha256, size, offset, data)
     return PartAnswer(held=held, complete=held == size)
@@ -68,7 +68,7 @@ async def upload_part(
 @router.post("/runs/{run_id}/artifacts")
 @allow(Permission.WRITE_FILES, body=Body.BATCH)
 def register_artifacts(run_id: str, body: RegisterBody, services: S) -> Registration:
-    """Note files of a run, all or none; answers which contents must be uploaded before."""
+    """Register files of a run, all or none; answers which contents must be uploaded first."""
     run = services.status.get(run_id)
     entries = [ArtifactEntry(each.name, each.sha256, each.size) for each in body.artifacts]
     missing = services.artifacts.register(run, body.attempt or run.attempt, entries)
@@ -101,10 +101,10 @@ def download_artifact(
     services: S,
     range: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """A file, or the range of it that is asked for; always as an attachment."""
+    """Download a file, or a range of it; always as an attachment."""
     artifact = services.artifacts.find(run_id, name)
     span = _span(range, artifact.size)
-    headers = {**_HARMLESS, "Content-Disposition": _disposition(name), "ETag": _tag(artifact)}
+    headers = {**_SAFE_HEADERS, "Content-Disposition": _disposition(name), "ETag": _tag(artifact)}
     if span is None:
         headers["Content-Range"] = f"bytes */{artifact.size}"
         return Response(status_code=416, headers=headers)
@@ -138,8 +138,9 @@ def list_models(services: S, name: str | None = None) -> ModelList:
 
 
 def _span(asked: str | None, size: int) -> tuple[int, int] | None:
-    """First byte and the one after the last; None if there is nothing there. What is no single
-    range of bytes is answered with all of it, as HTTP allows.
+    """First byte and the one after the last; None if the range is empty.
+
+    Anything but a single range of bytes is answered with the whole file, as HTTP allows.
     """
     found = _RANGE.fullmatch(asked or "")
     if found is None or found.groups() == ("", ""):

@@ -43,14 +43,14 @@ def attach_target(name: str, body: TargetBody, services: S) -> TargetView:
 @router.delete("/targets/{name}", status_code=status.HTTP_204_NO_CONTENT)
 @allow(Permission.MANAGE_TARGETS)
 def detach_target(name: str, services: S) -> None:
-    """Forget a target; refused while runs are on it."""
+    """Detach a target; refused while runs are on it."""
     services.catalog.detach(name)
 
 
 @router.post("/targets/{name}/ping")
 @allow(Permission.MANAGE_TARGETS)
 def ping_target(name: str, services: S) -> TargetView:
-    """Ask the target now whether it answers, and what it has."""
+    """Ask the target whether it answers, and for its capacity."""
     return TargetView.model_validate(services.catalog.ping(name))
 
 
@@ -77,7 +77,7 @@ def list_experiments(services: S) -> ExperimentList:
 @router.patch("/experiments/{name}")
 @allow(Permission.CHANGE_EXPERIMENTS)
 def change_experiment(name: str, body: ExperimentBody, services: S) -> ExperimentView:
-    """Change tags, archive, bring back."""
+    """Change tags; archive or restore."""
     changed = services.catalog.change_experiment(name, body.tags, body.remove_tags, body.archived)
     return _view(changed)
 
@@ -85,7 +85,7 @@ def change_experiment(name: str, body: ExperimentBody, services: S) -> Experimen
 @router.delete("/experiments/{name}", status_code=status.HTTP_204_NO_CONTENT)
 @allow(Permission.CHANGE_EXPERIMENTS)
 def delete_experiment(name: str, services: S) -> None:
-    """Delete one that has no runs."""
+    """Delete an experiment that has no runs."""
     services.catalog.delete_experiment(name)
 
 

@@ -19,7 +19,7 @@ Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 @router.post("/environments", status_code=status.HTTP_201_CREATED)
 @allow(Permission.REGISTER_ENVIRONMENTS, body=Body.BATCH)
 def register_environment(body: EnvironmentBody, services: S, caller: Caller) -> EnvironmentView:
-    """Register an environment; unchanged, it keeps the version that it has."""
+    """Register a version of an environment; an unchanged one keeps its version."""
     return _view(services.environments.register(body.name, body.definition, caller))
 
 

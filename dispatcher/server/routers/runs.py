@@ -39,8 +39,8 @@ from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 router = guarded_router(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
 _CURSOR = r"^\d{1,20}(\.\d{1,20})?(e[+-]\d\d)?,\d{1,18}$"  # the last run's place
-WITHDRAWN_WITHIN = 2.0  # seconds
-TOLD_WITHIN = 1.0  # seconds, for a node to tell of a start
+WITHDRAWAL_SECONDS = 2.0
+START_REPORT_SECONDS = 1.0  # for an agent to report a start
 Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
@@ -123,8 +123,8 @@ async def read_run(
     wait: Seconds = 0,
     logs: bool = False,
 ) -> RunDetails:
-    """Read a run; with `wait`, answer as soon as its version is above `after`; with `logs`, its
-    logs' names, too.
+    """Read a run. With `wait`, answers as soon as its version is above `after`; with `logs`, lists
+    the names of its logs.
     """
     found = await services.waiters.until([run_id], lambda run: run.version > after, wait)
     return await asyncio.to_thread(_shown, services, caller, found[run_id], logs)
@@ -133,7 +133,7 @@ async def read_run(
 @router.patch("/{run_id}")
 @allow(Permission.CHANGE_RUNS)
 def change_run(run_id: str, body: PatchBody, services: S) -> RunView:
-    """Change tags, add properties, describe. A property never changes once it is set."""
+    """Change tags and descriptions, add properties. A property never changes once it is set."""
     fields = body.model_dump(
         include={"display_name", "description", "child_policy"}, exclude_none=True
     )
@@ -151,7 +151,7 @@ def change_run(run_id: str, body: PatchBody, services: S) -> RunView:
 @router.post("/{run_id}/events")
 @allow(Permission.CHANGE_RUNS)
 def report_end(run_id: str, body: EventBody, services: S, caller: Caller) -> RunView:
-    """The driver of a run says how it ended, or a script what went wrong."""
+    """Record how a run ended, as its client says, or an error that its script reports."""
     run = services.status.get(run_id)
     if body.type == "fail":
         told = body.error or {"code": "UserError"}
@@ -170,7 +170,7 @@ async def cancel_run(run_id: str, services: S) -> RunView:
     """Ask for the run and its descendants to be canceled. Asking twice is fine.
 
     It answers once those that were placed and had not started are withdrawn, so that none starts
-    after the answer; a target that does not answer is waited for no longer than WITHDRAWN_WITHIN.
+    after the answer; a target that does not answer is waited for no longer than WITHDRAWAL_SECONDS.
     """
 
     def cancel() -> list[str]:
@@ -179,7 +179,7 @@ async def cancel_run(run_id: str, services: S) -> RunView:
 
     unstarted = await asyncio.to_thread(cancel)
     await services.waiters.until(
-        unstarted, lambda run: run.terminal or run.started_at is not None, WITHDRAWN_WITHIN
+        unstarted, lambda run: run.terminal or run.started_at is not None, WITHDRAWAL_SECONDS
     )
     return await asyncio.to_thread(lambda: _view(services, services.status.get(run_id)))
 
@@ -194,7 +194,7 @@ async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> 
     """
     speaks = caller.principal.run_id == run_id
     if speaks:
-        await services.waiters.until([run_id], _has_started, TOLD_WITHIN)
+        await services.waiters.until([run_id], _has_started, START_REPORT_SECONDS)
 
     def park() -> RunView:
         if speaks:

@@ -19,7 +19,7 @@ router = guarded_router(tags=["snapshots"])
 @router.post("/snapshots")
 @allow(Permission.UPLOAD_CONTENT, body=Body.BATCH)
 def begin_snapshot(body: Manifest, services: S) -> SnapshotAnswer:
-    """Say what a folder holds; answers what of it has to be uploaded. Complete when nothing is."""
+    """Announce a snapshot; answers which contents are missing. It is complete when none is."""
     snapshot_id, missing = services.snapshots.begin(body)
     return SnapshotAnswer(id=snapshot_id, missing=missing)
 
@@ -27,7 +27,7 @@ def begin_snapshot(body: Manifest, services: S) -> SnapshotAnswer:
 @router.post("/blobs", openapi_extra=RAW_BODY)
 @allow(Permission.UPLOAD_CONTENT, body=Body.RAW)
 async def upload_blobs(request: Request, services: S) -> StoredBlobs:
-    """Take contents, each checked against its hash."""
+    """Store contents, each checked against its hash."""
     body = await read_body(request)
 
     def work() -> int:

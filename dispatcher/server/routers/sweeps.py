@@ -1,4 +1,4 @@
-"""Sweeps: submit, look, steer."""
+"""Sweeps: submit, read, pause, extend."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -31,7 +31,7 @@ def submit_sweep(spec: SweepSpec, services: S, caller: Caller) -> RunView:
 @router.get("/{run_id}")
 @allow(Permission.READ_RUNS)
 def read_sweep(run_id: str, services: S) -> SweepView:
-    """What was asked for, and how it stands."""
+    """The specification of a sweep, and its progress."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.get(run_id))
 
@@ -62,7 +62,7 @@ def read_ranking(
     discard_no_metric: bool = False,
     include_resumed: bool = False,
 ) -> TrialList:
-    """The trials by the best value that each has logged, those without one last."""
+    """The trials by their best value, those without a value last."""
     ids, metrics = _asked(services, caller, run_id, include_resumed)
     trials = services.sweeps.ranked(ids, top=top, reverse=reverse, with_metric=discard_no_metric)
     return TrialList(trials=[_row(trial, metrics) for trial in trials])
@@ -73,7 +73,7 @@ def read_ranking(
 def read_front(
     run_id: str, services: S, caller: Caller, include_resumed: bool = False
 ) -> TrialList:
-    """The trials that no other is better than in every metric, best by the first metric first."""
+    """The Pareto front of the trials, the best by the first metric first."""
     ids, metrics = _asked(services, caller, run_id, include_resumed)
     return TrialList(trials=[_row(trial, metrics) for trial in services.sweeps.front(ids)])
 
@@ -81,7 +81,7 @@ def read_front(
 @router.post("/{run_id}/pause")
 @allow(Permission.CHANGE_RUNS)
 def pause_sweep(run_id: str, services: S) -> SweepView:
-    """Start no further trials until it is resumed; those that run go on."""
+    """Start no further trials until the sweep is resumed; running trials go on."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.pause(run_id))
 
@@ -89,7 +89,7 @@ def pause_sweep(run_id: str, services: S) -> SweepView:
 @router.post("/{run_id}/resume")
 @allow(Permission.CHANGE_RUNS)
 def resume_sweep(run_id: str, services: S) -> SweepView:
-    """Go on."""
+    """Start trials again."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.resume(run_id))
 
@@ -97,7 +97,7 @@ def resume_sweep(run_id: str, services: S) -> SweepView:
 @router.post("/{run_id}/extend")
 @allow(Permission.CHANGE_RUNS, once=True)
 def extend_sweep(run_id: str, body: ExtendBody, services: S) -> SweepView:
-    """Let it make so many trials more. 409 if it has ended."""
+    """Add trials to the sweep. 409 if it has ended."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.extend(run_id, body.add))
 
@@ -105,7 +105,7 @@ def extend_sweep(run_id: str, body: ExtendBody, services: S) -> SweepView:
 @router.post("/{run_id}/retry")
 @allow(Permission.CHANGE_RUNS, once=True)
 def retry_sweep(run_id: str, services: S) -> SweepView:
-    """Try its failed trials once more. 409 if it has ended."""
+    """Retry the failed trials. 409 if the sweep has ended."""
     run = services.status.get(run_id)
     return _shown(services, run, services.sweeps.retry(run_id))
 
@@ -113,7 +113,7 @@ def retry_sweep(run_id: str, services: S) -> SweepView:
 @router.post("/{run_id}/again", status_code=status.HTTP_201_CREATED)
 @allow(Permission.SUBMIT_RUNS)
 def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> RunView:
-    """A new sweep of the failed trials of one that is over."""
+    """Submit a new sweep of the failed trials of a sweep that has ended."""
     run = services.status.get(run_id)
     if not run.terminal:
         raise RunConflict(f"sweep {run_id!r} is not over: its failed trials are tried by /retry")

@@ -1,4 +1,4 @@
-"""What runs say: spools in, metrics and logs out."""
+"""Metrics and logs: spools are taken in, metrics and logs read."""
 
 import time
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ MAX_RUNS = 100_000
 @router.post("/spool", openapi_extra=RAW_BODY)
 @allow(Permission.SEND_TELEMETRY, body=Body.RAW)
 async def take_spool(request: Request, services: S, caller: Caller) -> SpoolAnswer:
-    """Take chunks of spools; answer how far each stream is held."""
+    """Take chunks of spools; answers up to which offset each stream is held."""
     body = await read_body(request)
 
     def work() -> SpoolAnswer:
@@ -94,7 +94,7 @@ async def read_log(
     limit: Annotated[int, Query(ge=1, le=8 << 20)] = 1 << 20,
     wait: Annotated[float, Query(ge=0, le=60)] = 0,
 ) -> Response:
-    """Bytes of a log from an offset; with `wait`, as soon as there are any more."""
+    """Bytes of a log from an offset; with `wait`, answers as soon as there are more."""
     run = await run_in_threadpool(services.status.get, run_id)
     number = attempt or run.attempt
     deadline = time.monotonic() + wait

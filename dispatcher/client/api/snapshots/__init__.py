@@ -1,1 +1,1 @@
-"""A source folder as it is sent: which files, their hashes, what git says of them."""
+"""The snapshot of a source folder: its files, their hashes, the git state, the upload."""

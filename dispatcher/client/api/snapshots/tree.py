@@ -1,4 +1,4 @@
-"""Which files of a folder belong to its snapshot; nothing is read but the ignore file."""
+"""The files of a folder that belong to its snapshot. Only the ignore file is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""v1's clusters: asked for by size and number of nodes, made of the machine that there is."""
+"""AmlCompute: v1's clusters by size and number of nodes, as targets of this machine."""
 # ruff: noqa: ARG002, ARG004  (the signatures are Azure ML's)
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""v1's machines that are reached over SSH: here, their Docker engines are."""
+"""RemoteCompute: v1's machines over SSH, as Docker engines over SSH."""
 # ruff: noqa: ARG004  (the signatures are Azure ML's)
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Run configurations and script run configurations: as objects, as files, as what is sent."""
+"""Run configurations: as objects, as files, and as the spec that is submitted."""

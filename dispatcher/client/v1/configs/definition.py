@@ -1,4 +1,4 @@
-"""A run configuration → the spec that is sent, and v1's `runDefinition`, in camelCase."""
+"""Conversion of a run configuration into the spec and into v1's `runDefinition` (camelCase)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a run configuration that say how a run is started and what is kept of it."""
+"""Sections of a run configuration: distribution, Docker, history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run is to be run, under Azure ML v1's names."""
+"""RunConfiguration: how a run is started, under Azure ML v1's names."""
 
 from __future__ import annotations
 

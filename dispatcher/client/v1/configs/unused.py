@@ -1,7 +1,7 @@
-"""Parts of v1's run configuration that are read, kept and written, and change nothing here.
+"""Sections of v1's run configuration that are read, kept and written, but not used.
 
-They speak of clusters that Azure makes (AmlCompute, HDInsight, Spark, Kubernetes, parallel tasks);
-files of v1 have them all, mostly with their defaults.
+They configure clusters of Azure (AmlCompute, HDInsight, Spark, Kubernetes, parallel tasks). Files
+of v1 contain all of them, mostly with their defaults.
 """
 
 from __future__ import annotations

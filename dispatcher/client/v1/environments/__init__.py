@@ -1,1 +1,1 @@
-"""Environments: what a run needs installed, as objects, as folders, as recipes, by name."""
+"""Environments: objects, folders, recipes for builds, registered versions."""

@@ -1,4 +1,4 @@
-"""Builds of environments ahead of the runs that need them: each is a run that does nothing else."""
+"""Builds of environments ahead of runs: a run that does nothing but needs the environment."""
 
 from __future__ import annotations
 

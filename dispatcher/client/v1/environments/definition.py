@@ -1,4 +1,4 @@
-"""The environment in a run's definition, v1's camelCase: written at submission, read of a run."""
+"""Conversion between an environment and the `environment` of a run's definition (camelCase)."""
 
 from __future__ import annotations
 

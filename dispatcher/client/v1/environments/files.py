@@ -1,4 +1,4 @@
-"""Environments from files, and as files."""
+"""Environments read from files and written as folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be built for an environment, as the service takes it; for most there is nothing."""
+"""The recipe of an environment's build as the service takes it; most environments need none."""
 
 from __future__ import annotations
 

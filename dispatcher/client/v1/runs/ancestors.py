@@ -1,7 +1,8 @@
 """The runs above the run around this code: `run.parent`, `run.parent.parent`, …
 
-No token reaches upwards. What is to be known of them is part of the run's own record, and what is
-logged or said to them goes through the run's own spool, in lines that name who they are for.
+A run's token does not reach the runs above it. Their status, tags and properties are part of the
+run's own record. What is logged to them goes through the run's own spool, in lines that name the
+addressed run.
 """
 # ruff: noqa: ARG001  (what is refused is refused whatever it is given)
 

@@ -1,4 +1,4 @@
-"""The children of a run: made, submitted, found."""
+"""The children of a run: started, submitted, listed."""
 
 from __future__ import annotations
 

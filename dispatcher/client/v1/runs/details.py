@@ -1,4 +1,4 @@
-"""The service's record of a run → the dict of `get_details`, in v1's keys and shapes."""
+"""Conversion of a run's record into the dict of `get_details`, with v1's keys and shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of a run: what its script left in `outputs` and `logs`, and what is uploaded by name."""
+"""The files of a run: uploads and downloads."""
 # ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations

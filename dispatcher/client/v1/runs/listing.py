@@ -1,4 +1,4 @@
-"""Finding runs: pages of records → run objects of their own class, newest first."""
+"""Lists of runs: pages of records become run objects, newest first."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _records(
     query = [*query, *_pairs("tag", tags), *_pairs("property", properties), ("limit", _PAGE)]
     query += [(key, text) for key, text in (("type", type), ("status", status)) if text]
     cursor = None
-    unstarted = set()  # who starts between two pages moves down the list, and would come again
+    unstarted = set()  # a run that starts between two pages moves down the list and is listed again
     while True:
         page = api_runs.page(workspace.service, query, cursor)
         records: Any = page["runs"]
@@ -106,7 +106,7 @@ def active(
 
 
 def fetch(workspace: Workspace, run_id: str) -> Run:
-    """The run of that id, or what the run around this code is told of it, as one above.
+    """The run of that id; inside a run, one above it as an `AncestorRun`.
 
     Raises:
         ServiceException: There is none (404), or this code may not read it (403).

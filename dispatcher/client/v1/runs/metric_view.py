@@ -1,4 +1,4 @@
-"""Points as the service keeps them → the dict that `get_metrics` returns."""
+"""Conversion of logged points into the dict of `get_metrics`."""
 
 from __future__ import annotations
 

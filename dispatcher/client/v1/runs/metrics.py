@@ -1,4 +1,4 @@
-"""Logging metrics, and reading them."""
+"""The metrics of a run: logged and read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @checks.checked_class
-class RunMetrics(RecordedRun):
+class LoggedMetrics(RecordedRun):
     """The logging half of a run. Where the lines go is the run's business: `_append`."""
 
     def log(self, name: str, value: Any, description: str = "", step: Optional[int] = None) -> None:

@@ -1,7 +1,7 @@
-"""The run of a script that runs outside of any: it prints what it would log.
+"""The run of a script outside of any submitted run: it prints what it would log.
 
-As in v1 it is no `Run`, has a new id at each call, and lacks what needs a service; the usual tests
-of scripts (`run.id.startswith("OfflineRun")`, `hasattr(run, "experiment")`) keep working.
+As in v1 it is not a `Run`, has a new id at each call, and lacks what needs a service. The usual
+tests of scripts (`run.id.startswith("OfflineRun")`, `hasattr(run, "experiment")`) work.
 """
 # ruff: noqa: ARG002  (the signatures are Azure ML's)
 

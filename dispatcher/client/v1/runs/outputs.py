@@ -1,4 +1,4 @@
-"""The folders of an interactive run whose files are kept with it when it ends."""
+"""The output folders of an interactive run: their files are uploaded when the run ends."""
 
 from __future__ import annotations
 

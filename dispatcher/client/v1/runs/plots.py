@@ -1,4 +1,4 @@
-"""Metrics that are files: images, the JSON of matrices and tables; the metric refers to them."""
+"""Metrics that are files: images, confusion matrices, tables; the metric refers to the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""v1's addresses of pages: kept by name, and where the pages are here."""
+"""The URLs of v1's portal pages, by name; the pages are at the service's address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every run object has: its id, its experiment, and the service's record of it."""
+"""The base of all run objects: id, experiment, and the service's record."""
 
 from __future__ import annotations
 

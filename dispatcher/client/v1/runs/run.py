@@ -8,7 +8,7 @@ from dispatcher.client.api import runs
 from dispatcher.client.v1 import class_registry
 from dispatcher.client.v1.runs import run_types
 from dispatcher.client.v1.runs.children import RunChildren
-from dispatcher.client.v1.runs.metrics import RunMetrics
+from dispatcher.client.v1.runs.metrics import LoggedMetrics
 from dispatcher.client.v1.runs.plots import RunPlots
 from dispatcher.client.v1.runs.snapshot import RunSnapshot
 from dispatcher.client.v1.runs.tags import RunTags
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @checks.checked_class
-class Run(RunMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
+class Run(LoggedMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren):
     """A run of an experiment.
 
     Args:

@@ -1,4 +1,4 @@
-"""The class of a run's object by the run's type, and its construction from a record."""
+"""The class of a run object by the run's type; constructs run objects from records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`wait_for_completion(show_output=True)`: the log as it grows, in v1's layout."""
+"""`wait_for_completion(show_output=True)`: prints the log while it grows, in v1's layout."""
 
 from __future__ import annotations
 

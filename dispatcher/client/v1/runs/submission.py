@@ -1,4 +1,4 @@
-"""From a configuration to a run: specs, snapshots, one request."""
+"""Submission: configurations become specs and snapshots, and one request submits them."""
 
 from __future__ import annotations
 

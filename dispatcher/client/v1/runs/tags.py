@@ -1,4 +1,4 @@
-"""Tags, which change, and properties, which are written once."""
+"""Tags (they can change) and properties (they are written once)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for runs, and what `get_details` says of them."""
+"""Waiting for runs, and `get_details`."""
 # ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations

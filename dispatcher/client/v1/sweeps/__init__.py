@@ -1,1 +1,1 @@
-"""HyperDrive's names: what a sweep tries, how it is judged, and the run that it is."""
+"""HyperDrive: the configuration of sweeps, and the run that a sweep is."""

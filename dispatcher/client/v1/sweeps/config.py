@@ -1,4 +1,4 @@
-"""A sweep as it is asked for: what is run, what is tried, how it is judged."""
+"""HyperDriveConfig: the script, the search space, the objective and the limits of a sweep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a hyperparameter may be: `choice(1, 2)`, `uniform(0, 1)` and so on, as v1's JSON has it."""
+"""v1's parameter expressions: `choice(1, 2)`, `uniform(0, 1)`, … in v1's JSON form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a sweep ends a child early."""
+"""Early termination policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep's configuration from the tags of its run, as v1 keeps it there."""
+"""Restores a HyperDriveConfig from the tags of its run, where v1 keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run that a sweep is: its children in order of what they have reached."""
+"""HyperDriveRun: a sweep, its trials and their ranking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the values of a sweep's hyperparameters are found."""
+"""Sampling classes: how the next values of the hyperparameters are chosen."""
 # ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations

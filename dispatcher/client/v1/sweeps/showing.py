@@ -1,4 +1,4 @@
-"""`wait_for_completion(show_output=True)` of a sweep: its log, and how its children stand."""
+"""`wait_for_completion(show_output=True)` of a sweep: prints its log and its best trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a HyperDriveConfig to a sweep: one request."""
+"""Submission of a HyperDriveConfig: one request."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Workspaces and what has a name in them: experiments, models, registered workspaces."""
+"""Workspaces, experiments, models, and the registry of workspaces on this machine."""

@@ -1,4 +1,4 @@
-"""v1's ways to log in: accepted, and without effect. The service's own token is what counts."""
+"""v1's authentication classes: accepted without effect; the service takes its own tokens."""
 # ruff: noqa: ARG002  (the signatures are Azure ML's)
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The workspace's config.json: where it is looked for, what it says, how it is written."""
+"""The workspace's config.json: found, read, written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a workspace: experiments, runs, targets, models."""
+"""The contents of a workspace: experiments, runs, targets, environments, models."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The workspaces that were made on this machine: one folder each, below DISPATCHER_HOME.
+"""The registry of workspaces on this machine: one folder each, below DISPATCHER_HOME.
 
-A workspace whose own folder is elsewhere leaves that folder's path there.
+The folder of a workspace that lives elsewhere holds a pointer to it.
 """
 
 from __future__ import annotations
