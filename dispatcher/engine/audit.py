@@ -45,9 +45,7 @@ class Audit:
         known = sorted(self._view.windows)
         if known:
             self._next_window = (self._next_window + 1) % len(known)
-            self._audit_window(
-                known[self._next_window], thoroughly=self._looks % FULL_EVERY == 0
-            )
+            self._audit_window(known[self._next_window], thoroughly=self._looks % FULL_EVERY == 0)
         if self._looks % LIST_TARGETS_EVERY == 0:
             queued = self._store.read(lambda tx: tx.runs.queued_targets())
             for target in queued - self._view.windows.keys():

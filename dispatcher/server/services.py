@@ -17,7 +17,7 @@ from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.sweeps import SweepService
+from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.contract import Store

@@ -42,7 +42,7 @@ from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.sweeps import SweepService
+from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.content.blobs import Blobs, Logs
@@ -162,7 +162,7 @@ def _services(
         secrets=secret_store,
         status=status,
         submission=submission,
-        sweeps=SweepService(store, submission, sweeper.poke),
+        sweeps=SweepService(store, submission, sweeper.notify),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
