@@ -1,8 +1,8 @@
-"""Compute targets: where jobs run. Six verbs (`base.py`), a module or a package a kind.
+"""Compute targets: where jobs run. One protocol (`base.py`), a module or a package for each kind.
 
-`build()` turns a configuration into a target and imports `docker` or `ray` only when one of that
-kind is asked for. The room knows `dispatcher.core` and the wire protocol of the node agent; it
-never sees the store or the service.
+`build()` makes a target from its configuration and imports `docker` only for a Docker target. The
+package uses `dispatcher.core`, `dispatcher.wire` and the node agent; it does not know the store or
+the service.
 """
 
 from targets.base import Target, TargetUnavailable
@@ -13,9 +13,9 @@ from targets.service_address import ServiceAddress
 def build(
     config: LocalConfig | DockerConfig | RayConfig, site: ServiceAddress, agent_token: str
 ) -> Target:
-    """The target that a configuration describes; TargetUnavailable if its library is missing.
+    """Make the target of a configuration. Raises TargetUnavailable if its library is missing.
 
-    `agent_token` is what its agents send spools with.
+    `agent_token` is the token with which its agents call the service.
     """
     try:
         if isinstance(config, LocalConfig):

@@ -1,9 +1,8 @@
-"""The protocol that every compute target keeps, and what targets raise.
+"""The protocol that every compute target keeps, and the errors of targets.
 
-Each docstring is a promise that `TargetContract` (targets/testing.py) tests on the fake, local,
-Docker and Ray alike. The verbs take many jobs at once, because one round trip for a thousand is
-what makes a fan-out quick. (The design drew `launch(job)` for one; measuring showed the round trip
-to be half of a start's cost.)
+`TargetContract` (targets/testing.py) and `OutcomeContract` (targets/outcome_contract.py) test what
+the docstrings promise on the fake, local, Docker and Ray. The calls take many jobs at once, because
+a round trip for each job would be half of the cost of a start.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,19 +16,21 @@ Report = Callable[[Mapping[str, Observation]], None]
 
 
 class TargetError(Exception):
-    """A target could not do what it was asked."""
+    """A call of a target failed."""
 
 
 class TargetUnavailable(TargetError):
-    """The target does not answer, or cannot just now. Ask again; nothing is known of its jobs
-    meanwhile.
+    """The target does not answer, or cannot at the moment; the states of its jobs are unknown.
+
+    The call may be repeated.
     """
 
 
 class LaunchRefused(TargetError):
-    """The job can never start there as it is; the text says why and what to do.
+    """The job can never start on the target as it is; the text says why and what to do.
 
-    `tail`: the last lines of a log that say more.
+    Attributes:
+        tail: The last lines of a log with details.
     """
 
     def __init__(self, text: str, tail: str = "") -> None:
@@ -48,45 +49,44 @@ class Target(Protocol):
     """
 
     def capacity(self) -> Capacity:
-        """All that the target has, in use or not, by node. Raises TargetUnavailable."""
+        """The resources of the target by node, used or not. Raises TargetUnavailable."""
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        """Start each job unless one of that name was ever started; answer what went wrong, by name.
+        """Start each job unless its name was ever started; returns errors by name.
 
-        A name in the answer with LaunchRefused will never start; with TargetUnavailable it is not
-        known whether it started: poll tells. Names not in the answer are taken.
+        A job with LaunchRefused will never start. With TargetUnavailable it is unknown whether it
+        started; `poll` tells. Jobs without an error are accepted.
         """
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
-        """What is to be seen of each named job, all in one look. Raises TargetUnavailable.
+        """The observation of each named job. Raises TargetUnavailable.
 
-        Every name is in the answer. EXITED means that nothing of the job is alive and that its
-        telemetry has been handed over. A job whose node does not answer is UNKNOWN, never EXITED.
+        Every name is in the answer. EXITED means that no process of the job is alive and that its
+        telemetry was shipped. A job whose node does not answer is UNKNOWN, never EXITED.
         """
 
     def jobs(self) -> Mapping[str, Observation]:
-        """All jobs that it still has something of, whoever launched them, as `poll` shows them.
+        """The observations of all jobs that the target has records of, also of orphan jobs.
 
-        Those that were removed are left out, and so is what a node has that does not answer. Raises
+        Removed jobs are left out, and so are jobs of nodes that do not answer. Raises
         TargetUnavailable.
         """
 
     def stop(self, names: Collection[str], grace: float) -> None:
-        """End the jobs: SIGTERM to all of each, SIGKILL after `grace` seconds. Returns without
-        waiting for that.
+        """End the jobs: SIGTERM to all their processes, SIGKILL after `grace` seconds.
 
-        A job that is not there, or CREATED, is withdrawn: it will not start after this has
-        returned.
+        It returns without waiting for their ends. A job that is absent or CREATED is withdrawn: it
+        does not start after the call has returned.
         """
 
     def remove(self, names: Collection[str]) -> None:
-        """Forget ended jobs and free what they held on disk. One that is not there is fine."""
+        """Forget ended jobs and delete their folders. An unknown job is no error."""
 
     def watch(self, report: Report) -> None:
-        """Call `report` from some thread with what has changed; an accelerator, never a promise.
+        """Call `report` from any thread with changed observations; changes may be missed.
 
-        An empty mapping means that something has changed and is worth a poll.
+        An empty mapping means that anything may have changed, so a poll is due.
         """
 
     def close(self) -> None:
-        """Let go of connections. Jobs go on."""
+        """Close the connections. Jobs go on."""

@@ -1,8 +1,8 @@
-"""What can be said about a compute target: one model a kind, told apart by `kind`.
+"""The configuration of compute targets: one model for each kind, distinguished by `kind`.
 
-Every option has a default that works, but for a Ray cluster's address. `parse` is the way in from
-HTTP, the command line and files; its errors name the field, the value and the limit. `show` is the
-way out to a person: it never tells a secret.
+Every option but a Ray cluster's address has a default. `parse` reads what comes from HTTP, the
+command line and files; its errors name the field, the value and the limit. `show` is for people and
+hides secrets.
 """
 
 import re
@@ -30,7 +30,7 @@ MAX_GPUS = 1024
 
 
 def _split(value: Any) -> Any:
-    """Take `0,1` from a command line, and numbers, for a list of ids."""
+    """Read a list of ids from `0,1`, as on a command line, or from numbers."""
     parts = [part.strip() for part in value.split(",") if part.strip()] if _is(value) else value
     if isinstance(parts, list | tuple):
         return [str(part) if isinstance(part, int) else part for part in parts]
@@ -67,28 +67,28 @@ RayAddress = Annotated[str, StringConstraints(pattern=r"^(ray://)?[\w.\-\[\]:]+:
 
 
 class TargetOptions(BaseModel):
-    """What every kind has."""
+    """The options of every kind."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: TargetName
     description: Text = ""
-    # What a client wants to find again; nothing here looks at it.
+    # For clients; targets do not use them.
     labels: Annotated[dict[Key, Text], Field(max_length=MAX_TAGS)] = {}
     # A parent that waits for its children gives its CPU slot back meanwhile.
     lend_slots: bool = True
-    # What a run gets that does not say how many GPUs it wants; None: one where there are any.
+    # The GPUs of a run that requests no number; None: one if the target has any.
     default_gpus: int | None = Field(None, ge=0, le=MAX_GPUS)
     # Which runs may submit to the target. None: any run on a target of containers, and runs on
     # targets of plain processes on a target of plain processes (dispatcher/access/isolation.py).
     accepts: Literal["users", "process-runs", "any-run"] | None = None
 
     def show(self) -> dict[str, Any]:
-        """The configuration for a person to read: everything but secrets."""
+        """The configuration for people, without secrets."""
         return self.model_dump(mode="json")
 
     def store(self) -> dict[str, Any]:
-        """The configuration for the store, secrets included: `parse` gives the same one back."""
+        """The configuration for the store, with secrets; `parse` reads it."""
         plain = self.show()
         for field, value in self:
             if isinstance(value, SecretStr):
@@ -97,7 +97,7 @@ class TargetOptions(BaseModel):
 
 
 class _NamedGpus(TargetOptions):
-    """A kind whose GPUs are named one by one."""
+    """The options of kinds whose GPUs are named one by one."""
 
     gpus: GpuIds = ()
 
@@ -113,9 +113,9 @@ class LocalConfig(_NamedGpus):
     """Processes of this machine."""
 
     kind: Literal["local"] = "local"
-    cpus: Cpus | None = None  # None: all there are
+    cpus: Cpus | None = None  # None: all of the machine
     memory_mb: Megabytes | None = None  # None: not counted
-    python: Text | None = None  # what `python` means to a run; None: the service's interpreter
+    python: Text | None = None  # the interpreter that `python` means; None: the service's
     preload: Modules = ()  # imported once in the fork server, for runs that name no modules
 
 
@@ -123,7 +123,7 @@ class DockerConfig(_NamedGpus):
     """Containers of one Docker engine."""
 
     kind: Literal["docker"] = "docker"
-    docker_host: DockerHost | None = None  # None: what the environment says, or the local socket
+    docker_host: DockerHost | None = None  # None: by the environment, or the local socket
     gpu_mode: Literal["auto", "runtime", "cdi"] = "auto"
     cpus: Cpus | None = None  # None: what the engine reports
     memory_mb: Megabytes | None = None  # None: what the engine reports
@@ -131,23 +131,23 @@ class DockerConfig(_NamedGpus):
     network: Literal["bridge", "none", "host"] = "bridge"
     user: Account | None = None  # uid[:gid]; None: the service's own, or nobody where that is root
     pids_limit: int = Field(4096, ge=16, le=4_194_304)
-    # Start scripts that ask for no limits in milliseconds, in containers that stay. Off by default:
-    # runs that share one can read each other's files and tokens.
+    # Start scripts without limits in milliseconds, in shared pool containers. Off by default: runs
+    # that share a container can read each other's files and tokens.
     warm: bool = False
-    warm_idle_seconds: Seconds = 600  # how long a container stays that no run needs
+    warm_idle_seconds: Seconds = 600  # how long an unused pool container is kept
 
 
 class RayConfig(TargetOptions):
-    """Nodes of a Ray cluster that is there already."""
+    """Nodes of an existing Ray cluster."""
 
     kind: Literal["ray"] = "ray"
     address: RayAddress
-    node_ip_address: Text | None = None  # where this driver stands, if Ray cannot tell
+    node_ip_address: Text | None = None  # the driver's own address, if Ray cannot detect it
     token: SecretStr | None = None
     python: Text | None = None  # must have the cluster's Python and Ray; None: the service's
     allocation: Literal["exclusive", "per-run"] = "exclusive"
     lease_seconds: Seconds = 15
-    cpus_per_node: Cpus | None = None  # use no more of each node; None: all that Ray has there
+    cpus_per_node: Cpus | None = None  # the CPUs to use of each node; None: all that Ray has there
 
 
 TargetConfig = Annotated[LocalConfig | DockerConfig | RayConfig, Field(discriminator="kind")]
@@ -159,7 +159,7 @@ def parse(data: Mapping[str, Any]) -> LocalConfig | DockerConfig | RayConfig:
     try:
         return _ANY.validate_python(dict(data))
     except ValidationError as error:
-        # Without its cause: pydantic's own text would repeat what was given as a token.
+        # Without its cause: pydantic's text would repeat the token.
         raise InvalidSpec("; ".join(map(_sentence, error.errors()))) from None
 
 

@@ -1,7 +1,7 @@
 """Jobs as processes of this machine, started by a node agent that outlives the service.
 
-The agent is a process of its own (one a target), found again by its socket; it is started when
-nobody answers there. The jobs' shims outlive both.
+Each target has one agent process. It is found again by its socket, and started if nothing answers
+there. The shims of jobs outlive agent and service.
 """
 
 import os
@@ -22,7 +22,7 @@ from targets.service_address import ServiceAddress
 
 NODE = "local"
 START_SECONDS = 15.0
-IDLE_SECONDS = 600  # an agent that no service asks and that has no job ends after that
+IDLE_SECONDS = 600  # without a caller and a job an agent ends after that
 AGENT_IS_RUNNING = 3  # the agent's exit code when another one serves the folder
 
 
@@ -89,7 +89,7 @@ class LocalTarget:
                 umask=self._umask,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not answers(self._socket):  # the file of one that was killed is still there
+        while not answers(self._socket):  # the socket of a killed agent is still there
             ended = process.poll() not in (None, AGENT_IS_RUNNING)
             if ended or time.monotonic() > deadline:
                 raise TargetUnavailable(f"the node agent did not start; see {self._root}/agent.log")

@@ -1,4 +1,4 @@
-"""The node agent: starts scripts for a target on one machine, and sees them to their end.
+"""The node agent: starts scripts for a target on one machine, and watches them until they end.
 
 Everything here imports the standard library alone and keeps Python 3.8 syntax, so that it runs in
 any image, from a directory or from a zip. A job's name is its only handle; its folder and its claim
@@ -7,5 +7,5 @@ any image, from a directory or from a zip. A job's name is its only handle; its 
 
 import sys
 
-# What an interpreter has imported by itself: nothing in a snapshot can take the place of these.
+# The modules that an interpreter imports at its start; a snapshot cannot replace them.
 AT_START = frozenset(sys.modules)

@@ -29,7 +29,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     serve.add_argument("--socket", help="default: agent.sock in the root")
     serve.add_argument("--interpreter", help="what `python` means for jobs")
     serve.add_argument(
-        "--idle-after", type=float, metavar="SECONDS", help="end when nobody needs it for so long"
+        "--idle-after",
+        type=float,
+        metavar="SECONDS",
+        help="end after so many seconds without a caller and a job",
     )
     run = commands.add_parser("run", help="run one job, and exit as its script does")
     run.add_argument("--root", required=True)
@@ -59,31 +62,33 @@ def _serve(
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING
     server = AgentServer(agent, os.path.abspath(path) if path else agent.root.socket)
-    told = threading.Event()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=server.serve, name="server", daemon=True).start()
     relay.start()
     needed = time.monotonic()
-    while not told.wait(_LOOK_EVERY):
+    while not stop.wait(_LOOK_EVERY):
         if not os.path.exists(agent.root.lock):
-            break  # its root was deleted: nobody can ask it for anything any more
+            break  # its root was deleted, and with it the socket
         if server.has_clients or agent.has_work:
             needed = time.monotonic()
         elif idle_after is not None and time.monotonic() - needed >= idle_after:
-            break  # whoever needs one again starts one
+            break  # the next caller starts another agent
     server.close()
     agent.close()
     return 0
 
 
-def _exit_on_thread_death(died: Any) -> None:
-    """End the agent when a thread of it ends by an error: without it, something would never be done
-    again and nobody would know. Jobs go on; who needs the agent starts another, which finds them.
+def _exit_on_thread_death(failure: Any) -> None:
+    """End the agent when one of its threads dies of an error.
+
+    Without the thread some work would silently never be done again. Jobs go on; the next caller
+    starts another agent, which finds them.
     """
     log.critical(
-        "a thread has ended, and the agent with it",
-        exc_info=(died.exc_type, died.exc_value, died.exc_traceback),
+        "a thread died; the agent ends",
+        exc_info=(failure.exc_type, failure.exc_value, failure.exc_traceback),
     )
     os._exit(THREAD_DIED)
 

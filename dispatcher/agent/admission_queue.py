@@ -1,10 +1,10 @@
-"""Jobs that were sent ahead of their turn: each starts when what runs here leaves it room.
+"""The admission queue: prefetched jobs, which start in order as the running jobs free CPUs.
 
-Where runs are short, a slot would stand idle from one job's end until the service has heard of it
-and sent the next. So the service sends a few ahead, with the CPUs that they have to share (`room`).
-They start in the order in which they came, and only once started jobs leave them their CPUs. A job
-that is sent once more without `room` starts at once: the service knows of room that is not seen
-here, such as that of a parent that waits for its children.
+Where runs are short, a CPU would stay idle from the end of one job until the service has received
+that end and sent the next job. So the service sends a few jobs early, each with the CPUs that all
+jobs of the node may use together (`cpu_budget`). A job that is sent again without a budget starts
+at once: the service knows of free CPUs that the node cannot see, such as those of a parent that
+waits for its children.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 
 class AdmissionQueue:
-    """Who waits for room here. Used by one thread.
+    """The prefetched jobs of a node. Used by one thread.
 
     Args:
-        book: The jobs.
-        start: Starts one that has room now.
+        table: The jobs.
+        start: Starts a job whose CPUs are free now.
     """
 
     def __init__(self, table: JobTable, start: Callable[[JobEntry], None]) -> None:
         self._table = table
         self._start = start
         self._queue: Deque[JobEntry] = deque()
-        self._running: Dict[str, JobEntry] = {}  # and may have ended since
+        self._running: Dict[str, JobEntry] = {}  # some may have ended since
 
     def adopt(self) -> None:
         """Count the jobs of the agents before this one."""
         self._running = {e.name: e for e in self._table.entries() if e.state != EXITED}
 
     def occupy(self, entry: JobEntry) -> None:
-        """It has its CPUs from now on, until it has ended."""
+        """Count the job's CPUs as used until it has ended."""
         self._running[entry.name] = entry
 
     def must_wait(self, entry: JobEntry) -> bool:
-        """Whether there is no room for it yet, or others are before it; then it is in the line."""
+        """Whether the job has to wait for CPUs or for earlier jobs; then it is in the queue."""
         if entry.job.get("cpu_budget") is None:
             return False
         is_first = not self._queue or self._queue[0] is entry
@@ -54,7 +54,7 @@ class AdmissionQueue:
         return True
 
     def admit(self) -> None:
-        """Something has ended: start those that have room now."""
+        """Start the jobs whose CPUs are free now, in order."""
         while self._queue:
             first = self._queue[0]
             if self._is_waiting(first):

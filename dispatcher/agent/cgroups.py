@@ -1,8 +1,8 @@
 """Control groups: one per job to end all of it at once, and one that holds its memory limit.
 
-The first is cgroup v2 (`cgroup.kill`), wherever it is mounted and writable; the second is v2's or
-v1's memory controller. Either may be missing: then the walk over the process tree does the work,
-and a memory limit is not enforced (the agent's `hello` says so).
+The first is cgroup v2 (`cgroup.kill`), where it is mounted and writable; the second is the memory
+controller of v2 or v1. Without the first, jobs are ended by a walk over the process tree. Without
+the second, memory limits are not enforced (`memory_limits` of the agent's `hello`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NO_LIMIT = 1 << 62
 
 
 class Cgroups:
-    """What this machine lets us do.
+    """The control groups that this machine offers.
 
     Args:
         home: The v2 group of the agent's own processes, or None without v2.
@@ -56,7 +56,7 @@ class Cgroups:
         return bool(self.limits or self.memory)
 
     def as_record(self) -> Dict[str, object]:
-        """The arguments that make an equal one, for a process that is told of it."""
+        """The constructor's arguments, to send to another process."""
         return dict(vars(self))
 
     def job(self, name: str, memory_mb: Optional[int]) -> JobGroup:
@@ -66,7 +66,7 @@ class Cgroups:
         return made
 
     def close(self) -> None:
-        """Remove the groups of what is gone, and those that held them, if there is none left."""
+        """Remove the groups of ended jobs, and the groups that held them if they are empty."""
         for group in (self.kill, self.memory):
             if group:
                 _remove_below(group)
@@ -74,9 +74,11 @@ class Cgroups:
                     os.rmdir(group)
 
     def existing(self, name: str, told: Optional[str] = None) -> JobGroup:
-        """The groups that a job of that name may have left; `told` is the path it was told to have.
+        """The groups that a job of that name may have left.
 
-        What a job says of its group counts only if it is one of a job.
+        Args:
+            name: The job.
+            told: The path in the job's lock; it counts only if it is the group of a job.
         """
         group = JobGroup(self, name, None)
         if self.kill and told and os.path.dirname(told) == self.kill:
@@ -89,7 +91,7 @@ class Cgroups:
 
 
 def detect(label: str) -> Cgroups:
-    """Find out what can be done here, and make the groups (called `label`) that hold the jobs'."""
+    """Detect what the machine offers, and make the groups named `label` that hold those of jobs."""
     mounts = _mounts()
     found = Cgroups(oom_file=_own_oom_file(mounts))
     if "cgroup2" in mounts:
@@ -108,7 +110,7 @@ def detect(label: str) -> Cgroups:
 
 
 class JobGroup:
-    """The groups of one job. Everything here is quiet about groups that are not there."""
+    """The groups of one job. Calls on missing groups have no effect."""
 
     def __init__(self, cgroups: Cgroups, name: str, memory_mb: Optional[int]) -> None:
         self._cgroups = cgroups
@@ -166,7 +168,7 @@ class JobGroup:
         return sorted({pid for group in groups for pid in _pids_in(group)})
 
     def kill(self) -> None:
-        """SIGKILL to all of it at once, those included that are being forked just now."""
+        """Send SIGKILL to all processes at once, including those that are just being forked."""
         if self.path:
             _write(f"{self.path}/cgroup.kill", "1")
 
@@ -232,7 +234,7 @@ def _own_group(mount: str, controller: str) -> str:
 
 
 def _enable_memory(group: str) -> bool:
-    """Give the children of a group v2's memory controller, if it may have it."""
+    """Enable v2's memory controller for the children of a group; False if that is refused."""
     if not any("memory" in line.split() for line in _lines(f"{group}/cgroup.controllers")):
         return False
     return _write(f"{group}/cgroup.subtree_control", "+memory")
@@ -268,7 +270,7 @@ def _remove(path: str) -> None:
 
 
 def _remove_below(path: str) -> None:
-    """Groups that the job made inside its own."""
+    """Remove the groups that the job made inside its own group."""
     with contextlib.suppress(OSError), os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

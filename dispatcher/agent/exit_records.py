@@ -1,4 +1,4 @@
-"""Exit records: what is written down of how a job ended (docs/protocol.md, section 2)."""
+"""Exit records: how a job ended (docs/protocol.md, section 2)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def exit_record(
     oom: bool,
     memory_mb: Optional[int],
 ) -> Dict[str, Any]:
-    """The record of a job that ran, once nothing of it is alive.
+    """The record of a job that ran, once none of its processes is alive.
 
     Args:
-        watch: What was seen.
+        watch: The ended watch over its processes.
         started_at: When it was started.
         logs: The log of each rank.
-        oom: Whether the kernel killed for memory meanwhile.
-        memory_mb: The job's own limit; without one the kill may have been another job's.
+        oom: Whether the kernel killed a process for memory meanwhile.
+        memory_mb: The job's own limit; without one the kill may concern another job.
     """
-    told = sorted(watch.ended)
-    bad = [rank for rank in told if watch.ended[rank]]
-    rank = watch.failed_rank if watch.failed_rank is not None else (bad or told)[0]
+    ranks = sorted(watch.ended)
+    bad = [rank for rank in ranks if watch.ended[rank]]
+    rank = watch.failed_rank if watch.failed_rank is not None else (bad or ranks)[0]
     code, number = _decoded(watch.ended[rank])
     by_itself = "exited" if number is None else "signaled"
     killed = number == signal.SIGKILL and watch.reason is None
@@ -55,7 +55,7 @@ def exit_record(
 
 
 def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
-    """The record with what `run.fail()` said inside as its `error`, if it said anything."""
+    """Add the error that the script set with `run.fail()`, if it set one."""
     path = f"{folder}/error.json"
     if os.path.exists(path) and os.path.getsize(path) <= LARGEST_ERROR:
         error = read_json(path)
@@ -65,9 +65,9 @@ def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
 
 
 def refusal(reason: str) -> Dict[str, Any]:
-    """The record of a job of which nothing ran, or nothing is known but that it is gone.
+    """The record of a job that never ran, or of which only its end is known.
 
-    Its exit code is null, also when the interpreter or the script is missing: nothing exited.
+    The exit code is null, also when the interpreter or the script is missing: no process exited.
     """
     return {
         "exit_code": None,
@@ -90,7 +90,7 @@ def _decoded(status: int) -> Tuple[Optional[int], Optional[int]]:
 
 
 def _tail(path: str) -> str:
-    try:  # a script may have put a pipe in its place
+    try:  # a script may have replaced it with a pipe
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""

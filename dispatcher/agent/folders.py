@@ -1,4 +1,4 @@
-"""Where things lie below an agent's root, and how files there are written to outlive a crash."""
+"""The paths below an agent's root, and files that are written to outlive a crash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Root:
     """The paths below one agent's root.
 
     Args:
-        path: The root; it is made when `prepare` is called.
+        path: The root; `prepare` makes it.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,10 +38,10 @@ class Root:
         self.events = os.path.join(self.path, "events.sock")
 
     def prepare(self) -> None:
-        """Make the folders that are not there yet."""
+        """Make the missing folders."""
         for folder in (self.jobs, self.claims, self.snapshots, self.runtime, self.trash):
             os.makedirs(folder, exist_ok=True)
-        for folder in (self.path, os.path.dirname(self.path)):  # what is durable lies in them
+        for folder in (self.path, os.path.dirname(self.path)):  # durable files lie in them
             sync_folder(folder)
 
     def job(self, name: str) -> str:
@@ -49,14 +49,14 @@ class Root:
         return f"{self.jobs}/{name}"
 
     def claim(self, name: str, lock: Optional[str] = None) -> bool:
-        """Take the claim of a name; False when it was taken before, by anyone.
+        """Claim a name; False if it was claimed before, by any process.
 
-        On return it would outlive a power cut: else a job could be started twice.
+        On return the claim outlives a power cut; otherwise a job could be started twice.
 
         Args:
             name: The name.
-            lock: The job's lock. The claim is then another name of that file, where the file system
-                has such: one file less to make and to delete.
+            lock: The job's lock file. The claim is then a hard link to it where that is possible,
+                which saves making and deleting a file.
         """
         path = f"{self.claims}/{name}"
         try:
@@ -69,14 +69,14 @@ class Root:
         return True
 
     def is_claimed(self, name: str) -> bool:
-        """Whether a job of that name was ever started, or withdrawn."""
+        """Whether a job of that name was started or withdrawn."""
         return os.path.lexists(f"{self.claims}/{name}")
 
 
 def _linked(file: str, path: str) -> bool:
-    """Make another name of a file, where that can be. Raises FileExistsError.
+    """Make a hard link to a file; False where that is impossible. Raises FileExistsError.
 
-    A job's folder in a container is a mount of its own, which no link leaves.
+    A job's folder in a container is a mount of its own, and links cannot cross mounts.
     """
     try:
         os.link(file, path)
@@ -88,25 +88,25 @@ def _linked(file: str, path: str) -> bool:
 
 
 def check_name(name: object) -> str:
-    """Return the name, if it is one.
+    """Return a valid job name.
 
     Raises:
-        ValueError: It is not made of letters, digits, `_`, `-` and `.`, or is too long for a file.
+        ValueError: It has other characters than letters, digits, `_`, `-` and `.`, or is too long.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise ValueError(
-            f"{name!r} is no name for a job: at most {LONGEST_NAME} of A-Z a-z 0-9 _ - ."
+            f"name: {name!r} is no job name: at most {LONGEST_NAME} of A-Z a-z 0-9 _ - ."
         )
     return name
 
 
 def write_json(path: str, value: Any, durable: bool = False) -> None:
-    """Write a file by rename: who reads it sees all of it or nothing.
+    """Write a file by rename: a reader sees the whole file or none.
 
     Args:
         path: The file.
         value: What to write.
-        durable: Return only once it would outlive a power cut.
+        durable: Return only when the file outlives a power cut.
     """
     temporary = f"{path}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -142,8 +142,8 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def read_json(path: str) -> Optional[Dict[str, Any]]:
-    """What was written there; None when there is nothing, or nothing that can be read."""
-    if not os.access(path, os.R_OK):  # the usual case for most of them, and much the cheapest
+    """The JSON object in a file; None if there is no file, or it cannot be decoded."""
+    if not os.access(path, os.R_OK):  # the usual case, and the cheapest check
         return None
     try:
         value = json.loads(read_file(path))
@@ -153,7 +153,7 @@ def read_json(path: str) -> Optional[Dict[str, Any]]:
 
 
 def read_file(path: str) -> bytes:
-    """All of a file; nothing of a pipe that is in its place."""
+    """The whole content of a file; reading a pipe in its place does not block."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         parts = [os.read(descriptor, _READ)]
@@ -165,7 +165,7 @@ def read_file(path: str) -> bytes:
 
 
 def make_folder(path: str) -> None:
-    """Make one folder, unless it is there."""
+    """Make one folder unless it exists."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
 

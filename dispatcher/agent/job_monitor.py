@@ -1,7 +1,7 @@
-"""Follows jobs to their end: hears of it, or finds out, and buries what a dead shim has left.
+"""The job monitor: follows jobs to their end, and cleans up what a dead shim has left.
 
-What it hears (datagrams of shims, ends told by forkers) only makes it quick. Once a second it looks
-at the disk for every job that nobody would tell it about, every ten seconds for all of them.
+Notifications (datagrams of shims, reports of fork servers) only make it fast. Once a second it
+reads the state on disk of every job that no fork server reports on, every ten seconds of all jobs.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _LOOK_AT_ALL_EVERY = 10
 
 
 class JobMonitor:
-    """Keeps the book true.
+    """Keeps the job table in agreement with the disk and the process table.
 
     Args:
         root: The agent's root.
-        book: What is known of the jobs.
-        shipper: What follows their telemetry, and says when their end may be told.
-        cgroups: What control groups can do here.
-        call: Does something in the agent's thread.
-        on_end: Called when a job has ended, or is gone.
+        table: The jobs.
+        shipper: Ships their telemetry, and decides when an end is published.
+        cgroups: The machine's control groups.
+        call: Runs a function in the agent's thread.
+        on_end: Called when a job has ended or is gone.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class JobMonitor:
         self._looks = 0
 
     def adopt(self) -> None:
-        """Find the jobs of the agents before this one."""
+        """Find the jobs that earlier agents started."""
         for name in sorted(os.listdir(self._root.jobs)):
             seen = job_state.look(self._root, name)
             if seen.state == job_state.ABSENT:
@@ -75,7 +75,7 @@ class JobMonitor:
             self._apply_state(entry, seen)
 
     def listen(self) -> socket.socket:
-        """The socket that shims tell of starts and ends on; `hear` reads it."""
+        """Bind the socket to which shims report starts and ends; `receive_events` reads it."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._root.events)
@@ -87,22 +87,22 @@ class JobMonitor:
         return listener
 
     def receive_events(self) -> None:
-        """Take in what shims have told."""
+        """Apply the reports of shims."""
         for _ in range(64):
             try:
-                told = json.loads(self._listener.recv(4096))
+                report = json.loads(self._listener.recv(4096))
             except BlockingIOError:
                 return
             except ValueError:
                 continue
-            entry = self._table.get(told.get("name", ""))
+            entry = self._table.get(report.get("name", ""))
             if entry is None:
                 continue
-            if told.get("exited"):
+            if report.get("exited"):
                 self._job_ended(entry)
             elif entry.state == job_state.CREATED:
                 self._shipper.follow(entry.name, entry.job)
-                self._table.started(entry, told["pid"], told["started_at"])
+                self._table.started(entry, report["pid"], report["started_at"])
 
     def _job_ended(self, entry: JobEntry) -> None:
         record = read_json(f"{self._root.job(entry.name)}/exit.json")
@@ -111,24 +111,28 @@ class JobMonitor:
             self._shipper.finish(entry.name, entry.job)
 
     def shims_ended(self, names: List[str]) -> None:
-        """Their forker has seen them end."""
+        """Apply a fork server's report of shims that have ended."""
         for name in names:
             entry = self._table.get(name)
             if entry is None or entry.state == job_state.EXITED:
                 continue
             self.examine(name)
             if entry.state == job_state.CREATED and not self._root.is_claimed(name):
-                self._table.drop(name)  # it died before its claim: nothing has started
+                self._table.drop(name)  # the shim died before its claim: no process was started
                 self._on_end()
 
     def examine(self, name: str) -> None:
-        """Look at a job, and take in what is seen."""
+        """Read the state of a job, and apply it."""
         entry = self._table.get(name)
         if entry is not None and entry.state != job_state.EXITED:
             self._apply_state(entry, job_state.look(self._root, name))
 
     def check_jobs(self, fork_servers: Set[ForkServerKey]) -> None:
-        """Look at the jobs that nobody tells of: those whose forker is not one of these."""
+        """Examine the jobs whose fork server is not one of these, and sometimes all jobs.
+
+        Args:
+            fork_servers: The keys of the living fork servers.
+        """
         self._looks += 1
         thorough = self._looks % _LOOK_AT_ALL_EVERY == 0
         for entry in self._table.entries():
@@ -140,7 +144,7 @@ class JobMonitor:
                 self.examine(entry.name)
 
     def wake_shims(self) -> None:
-        """Let every shim look at the lease again."""
+        """Make every shim read the lease again."""
         for entry in self._table.entries():
             if entry.state == job_state.ALIVE:
                 job_state.signal_shim(self._root.job(entry.name), signal.SIGUSR1)
@@ -159,11 +163,11 @@ class JobMonitor:
             self._cleaning_up.add(entry.name)
             threading.Thread(target=self._clean_up, args=(entry, seen.started), daemon=True).start()
         elif seen.state == job_state.REMOVED:
-            self._table.drop(entry.name)  # somebody has deleted its folder
+            self._table.drop(entry.name)  # its folder was deleted from outside
             self._on_end()
 
     def _clean_up(self, entry: JobEntry, started: Dict[str, Any]) -> None:
-        """End what a dead shim has left alive, however long that takes; then write it down."""
+        """Kill what a dead shim has left alive, then write the exit record."""
         log.warning("supervisor lost", extra={"job": entry.name})
         record = refusal("supervisor lost")
         record["started_at"] = started.get("started_at")

@@ -1,4 +1,4 @@
-"""Gives jobs to fork servers: fetches their snapshot first, and picks how they start."""
+"""Gives jobs to fork servers, once their environment and snapshot are on the node."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _AT_ONCE = 32
 
 
 class JobStarter:
-    """Starts jobs of the book; all of it happens in the loop's thread but `launch`.
+    """Starts jobs. All methods but `launch` run in the agent's thread.
 
     Args:
         root: The agent's root.
-        interpreter: What `python` means for jobs.
-        book: The jobs.
+        interpreter: The interpreter that `python` means for jobs.
+        table: The jobs.
         loop: The agent's thread.
         snapshots: The node's snapshots.
-        preparing: The jobs that wait for an environment.
-        examine: Called with the name of a job that was ended here.
+        pending_builds: The jobs that wait for an environment.
+        examine: Called with the name of a job that was refused here.
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class JobStarter:
         self._fork_servers: Optional[ForkServerPool] = None
 
     def start(self, fork_servers: ForkServerPool) -> None:
-        """Begin; the plain fork server is started at once, because any job may need it."""
+        """Begin. The plain fork server is started at once, because any job may need it."""
         self._fork_servers = fork_servers
         self._admission_queue.adopt()
         fork_servers.get(self._plain)
 
     def launch(self, names: List[str]) -> None:
-        """Start these, in this order, as soon as it can be. From any thread; returns at once."""
+        """Start jobs in this order as soon as possible. From any thread; returns at once."""
         self._queue.extend(names)
         self._loop.call(self._work)
 
     def snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
-        """Go on with the jobs that waited for it, or end them if it can never be had."""
+        """Start the jobs that waited for a snapshot, or end them if it cannot be fetched."""
         names = self._for_snapshot.pop(snapshot, [])
         if error is None:
             self.launch(names)
@@ -83,15 +83,15 @@ class JobStarter:
             self._refuse(name, f"cannot start: snapshot {snapshot}: {error}")
 
     def environment_is_here(self, environment: str, failure: Optional[BuildFailure]) -> None:
-        """Go on with the jobs that waited for it, or end them if it cannot be built."""
+        """Start the jobs that waited for an environment, or end them if its build failed."""
         self._pending_builds.done(environment, failure, self.launch, self._refuse)
 
     def fork_server_ready(self, key: ForkServerKey) -> None:
-        """Go on with the jobs that waited for it, also when it could not start."""
+        """Start the jobs that waited for a fork server, also if it could not start."""
         self.launch(self._for_fork_server.pop(key, []))
 
     def fork_server_lost(self, key: ForkServerKey) -> None:
-        """Place again what it may not have started; what it did start has a claim."""
+        """Start again the jobs that a fork server may not have started."""
         again = [e.name for e in self._table.entries() if e.key == key and e.state == CREATED]
         for name in again:
             entry = self._table.get(name)
@@ -100,7 +100,7 @@ class JobStarter:
         self.launch([*self._for_fork_server.pop(key, []), *again])
 
     def admit(self) -> None:
-        """A job has ended: those that came ahead of their turn may have room now."""
+        """Start the prefetched jobs whose CPUs a job's end has freed."""
         self._admission_queue.admit()
 
     def _work(self) -> None:
@@ -109,11 +109,11 @@ class JobStarter:
             if entry is not None and entry.state == CREATED and entry.key is None:
                 self._prepare(entry)
         if self._queue:
-            self._loop.call(self._work)  # what was heard meanwhile comes first
+            self._loop.call(self._work)  # events that came meanwhile are handled first
 
     def _prepare(self, entry: JobEntry) -> None:
         if entry.job.get("cpu_budget") is None:
-            self._admission_queue.occupy(entry)  # its turn has come, however long it is prepared
+            self._admission_queue.occupy(entry)  # it holds its CPUs while it is prepared, too
         if entry.job.get("environment") is not None and not self._pending_builds.is_ready(entry):
             return
         job = entry.job
@@ -135,7 +135,7 @@ class JobStarter:
         self._dispatch(entry, key)
 
     def _choose(self, entry: JobEntry) -> Optional[ForkServerKey]:
-        """The forker to give it to; None: it has to wait until one is known to be able to."""
+        """The key of the fork server for a job; None while that one is still starting."""
         job = entry.job
         key = key_of(job, self._interpreter)
         if fresh_reason(job, key, self._interpreter) is not None or self._fork_servers is None:
@@ -178,6 +178,6 @@ class JobStarter:
         fork_server.order({"name": entry.name, "start": start, "note": entry.note})
 
     def _refuse(self, name: str, reason: str, tail: str = "") -> None:
-        log.warning("refused", extra={"job": name, "reason": reason})
+        log.warning("job refused", extra={"job": name, "reason": reason})
         withdraw(self._root, name, reason, tail)
         self._examine(name)

@@ -1,4 +1,4 @@
-"""What the disk and the process table say of a job, whoever started it, whoever died since."""
+"""The state of a job by the disk and the process table, without any memory of an agent."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from dispatcher.agent.cgroups import Cgroups
 
 ABSENT, CREATED, ALIVE, EXITED, REMOVED = "absent", "created", "alive", "exited", "removed"
-LOST = "lost"  # claimed, its shim is gone, and nobody has written down how it ended
+LOST = "lost"  # claimed, its shim is gone, and there is no exit record
 
 
 class JobState:
-    """What was seen of one job.
+    """The state of one job.
 
     Attributes:
         state: absent, alive, exited, removed or lost.
-        record: The exit record, when it has one.
-        started: What the shim wrote when it had started the job, into the lock.
+        record: The exit record, if there is one.
+        started: What the shim wrote into the lock when it had started the job.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class JobState:
 
 
 def look(root: Root, name: str) -> JobState:
-    """See what is there of a job. Nothing is changed; a job that is starting is not disturbed."""
+    """Read the state of a job. Changes nothing, and does not disturb a job that is starting."""
     if not root.is_claimed(name):
         return JobState(ABSENT)
     folder = root.job(name)
@@ -52,14 +52,14 @@ def look(root: Root, name: str) -> JobState:
     started = read_json(f"{folder}/lock")
     record = read_json(f"{folder}/exit.json")
     if record is None and not is_shim_alive(folder):
-        record = read_json(f"{folder}/exit.json")  # it may have been writing it just now
+        record = read_json(f"{folder}/exit.json")  # the shim may just have written it
         if record is None:
             return JobState(LOST, None, read_json(f"{folder}/lock"))
     return JobState(ALIVE if record is None else EXITED, record, started)
 
 
 def is_shim_alive(folder: str) -> bool:
-    """Whether a shim holds the job's lock. Only of claimed jobs: asking takes it for a moment."""
+    """Whether a shim holds the lock of a claimed job; the check takes the lock briefly."""
     try:
         lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -74,9 +74,10 @@ def is_shim_alive(folder: str) -> bool:
 
 
 def withdraw(root: Root, name: str, reason: str, tail: str = "") -> bool:
-    """End a job that has not started, so that it never will; False if its shim was faster.
+    """Withdraw a job that has not started, so that it never will; False if its shim was faster.
 
-    It is claimed under the job's lock, as a shim does it: nobody sees it claimed and without end.
+    The claim is taken under the job's lock, as a shim does it, so no reader sees a claimed job
+    without an exit record.
     """
     folder = root.job(name)
     os.makedirs(folder, exist_ok=True)
@@ -94,7 +95,7 @@ def withdraw(root: Root, name: str, reason: str, tail: str = "") -> bool:
 
 
 def signal_shim(folder: str, number: int) -> None:
-    """Signal the shim of a claimed job, if it lives."""
+    """Signal the shim of a claimed job, if the shim is alive."""
     pid = (read_json(f"{folder}/lock") or {}).get("shim")
     with contextlib.suppress(OSError):
         if pid and is_shim_alive(folder):
@@ -102,7 +103,7 @@ def signal_shim(folder: str, number: int) -> None:
 
 
 def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any]]:
-    """Kill what a dead shim has left alive; return the receipt once nothing of it is there."""
+    """Kill what a dead shim has left alive; return the sent signals once all of it is gone."""
     receipt: Dict[int, Dict[str, Any]] = {}
     started = read_json(f"{root.job(name)}/lock") or {}
     group = cgroups.existing(name, started.get("cgroup"))
@@ -122,7 +123,7 @@ def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any
 
 
 def _leftovers(root: Root, name: str) -> Set[int]:
-    """Told by process id and start time, by session, by descent and by the environment's mark."""
+    """The job's processes by id and start time, session, descent and the environment's mark."""
     folder = root.job(name)
     started = read_json(f"{folder}/lock") or {}
     leaders = set()

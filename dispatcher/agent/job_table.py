@@ -1,4 +1,4 @@
-"""What the agent knows of its jobs, in memory, and who wants to hear of it."""
+"""The job table: what the agent knows of its jobs in memory, and its subscribers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class JobEntry:
     """One job.
 
     Attributes:
-        state: created, alive or exited; what is seen, not what is told (see `published`).
-        published: Whether its end may be told: its telemetry is with the service, or the service
-            could not be reached.
-        key: The forker that it was given to; None while it waits.
-        forks: Whether it becomes the script by a fork.
-        note: What its exit record shall say beside.
-        preparing: Whether it waits for an environment that is being built.
+        state: created, alive or exited, as observed; callers see an end once it is `published`.
+        published: Whether the end is visible to callers: its telemetry is with the service, or the
+            service could not be reached.
+        key: The key of the fork server that has the job; None while it waits.
+        forks: Whether the script starts by a fork.
+        note: A warning for the exit record.
+        preparing: Whether the job waits for an environment that is being built.
     """
 
     __slots__ = (
@@ -74,11 +74,11 @@ class JobEntry:
 
 
 class JobTable:
-    """All entries, by name.
+    """All jobs, by name.
 
     Args:
-        root: Where claims tell of jobs that are in no memory.
-        lock: Held around every change.
+        root: Holds the claims of jobs that are not in memory.
+        lock: Held during every change.
     """
 
     def __init__(self, root: Root, lock: threading.RLock) -> None:
@@ -94,24 +94,24 @@ class JobTable:
         return iter(self._entries)
 
     def get(self, name: str) -> Optional[JobEntry]:
-        """The entry of a name."""
+        """The job of a name, if it is known."""
         return self._entries.get(name)
 
     def entries(self) -> List[JobEntry]:
-        """All of them, now."""
+        """All jobs at this moment."""
         with self._lock:
             return list(self._entries.values())
 
     def add(self, entry: JobEntry) -> None:
-        """Know a job."""
+        """Add a job."""
         self._entries[entry.name] = entry
 
     def drop(self, name: str) -> None:
-        """Know it no more."""
+        """Forget a job."""
         self._entries.pop(name, None)
 
     def observe(self, name: str) -> Observation:
-        """The job as the protocol shows it, also one that nothing is known of."""
+        """The job as the protocol shows it, also an unknown one."""
         entry = self._entries.get(name)
         if entry is not None:
             return entry.observation()
@@ -120,7 +120,7 @@ class JobTable:
         return _observation(name, ABSENT, None, None, None)
 
     def started(self, entry: JobEntry, pid: Optional[int], started_at: Optional[float]) -> None:
-        """It lives."""
+        """Note that a job has started."""
         with self._lock:
             news = entry.state == CREATED
             if entry.pid is None:
@@ -131,14 +131,14 @@ class JobTable:
             self._notify(entry)
 
     def mark_preparing(self, entry: JobEntry) -> None:
-        """It waits for an environment that is being built."""
+        """Note that a job waits for an environment that is being built."""
         with self._lock:
             news, entry.preparing = not entry.preparing, True
         if news:
             self._notify(entry)
 
     def ended(self, entry: JobEntry, record: Dict[str, Any]) -> bool:
-        """It has ended so; False if that was known. Nobody is told before `publish`."""
+        """Note how a job ended; False if its end was known. `publish` makes it visible."""
         with self._lock:
             if entry.state == EXITED:
                 return False
@@ -148,7 +148,7 @@ class JobTable:
             return True
 
     def publish(self, name: str) -> None:
-        """Tell that a job has ended."""
+        """Make the end of a job visible, and notify the subscribers."""
         with self._lock:
             entry = self._entries.get(name)
             if entry is None or entry.published or entry.state != EXITED:
@@ -157,14 +157,14 @@ class JobTable:
         self._notify(entry)
 
     def withhold(self, name: str) -> None:
-        """Its end is not to be told yet after all."""
+        """Hide the end of a job again until the next `publish`."""
         with self._lock:
             entry = self._entries.get(name)
             if entry is not None:
                 entry.published = False
 
     def subscribe(self, callback: Callable[[Observation], None]) -> Callable[[], None]:
-        """Call back with what is told from now on, until the answer is called."""
+        """Call back with each new observation. Calling the returned function ends that."""
         self._listeners = [*self._listeners, callback]
 
         def end() -> None:
@@ -177,7 +177,7 @@ class JobTable:
             try:
                 listener(entry.observation())
             except Exception:
-                log.exception("a listener failed", extra={"job": entry.name})
+                log.exception("a subscriber failed", extra={"job": entry.name})
 
 
 def _observation(

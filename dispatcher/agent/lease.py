@@ -1,8 +1,8 @@
-"""The lease: a node that is cut off from its service must not go on with jobs that were given away.
+"""The lease: a node that is cut off from its service must end jobs that may be started elsewhere.
 
-It is counted on the clock that goes on while the machine is suspended. The agent keeps the file
-`lease` ahead of time while it holds the lease; every shim ends its job when that time has passed,
-so the jobs of a dead agent end as well.
+The lease uses the clock that also runs while the machine is suspended. While the agent holds the
+lease it writes the time until which jobs may run into the file `lease`. Every shim ends its job at
+that time, so the jobs of a dead agent end as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Lease:
     """The agent's lease; none until `set`.
 
     Args:
-        root: Where its file lies.
+        root: Holds the lease file.
     """
 
     def __init__(self, root: Root) -> None:
@@ -35,7 +35,7 @@ class Lease:
         self._renewed = 0.0
 
     def set(self, seconds: Optional[float]) -> bool:
-        """Begin a lease of so many seconds, now; None: there is none. Says whether that is new."""
+        """Begin a lease of so many seconds; None ends it. Returns whether the length changed."""
         before, self._seconds = self._seconds, None if seconds is None else float(seconds)
         self.renew()
         if self._seconds is None:
@@ -44,13 +44,13 @@ class Lease:
         return before != self._seconds
 
     def renew(self) -> None:
-        """Hold it from now on."""
+        """Restart the lease now."""
         self._renewed = time.clock_gettime(_CLOCK)
         if self._seconds is not None:
             self._write(self._renewed + self._seconds)
 
     def keep(self) -> bool:
-        """Tell the shims that the agent lives; False once the lease has run out."""
+        """Extend the time in the file; False once the lease has expired."""
         if self._seconds is None:
             return True
         now = time.clock_gettime(_CLOCK)

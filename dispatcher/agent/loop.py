@@ -1,4 +1,4 @@
-"""The agent's one thread of its own: waits for descriptors, does what it is told, and ticks."""
+"""The agent's event loop: one thread that waits for descriptors, runs calls, and ticks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TICK = 1.0
 
 
 class Loop:
-    """One thread that everything which is not asked from outside happens in.
+    """The thread in which everything happens that no caller does in its own.
 
     Args:
         on_tick: Called once a second.
 
     Attributes:
-        selector: Where descriptors are registered; their data is called when they are ready.
+        selector: Holds the descriptors; the data of one is called when it is ready.
     """
 
     def __init__(self, on_tick: Callable[[], None]) -> None:
@@ -43,21 +43,21 @@ class Loop:
         self._thread.start()
 
     def call(self, action: Callable[[], None]) -> None:
-        """Do this in the thread, soon, after what it was called for before. From any thread."""
+        """Run a function in the thread, after earlier calls. From any thread."""
         self._calls.append(action)
         if self._asleep:
             with contextlib.suppress(BlockingIOError):
                 os.write(self._wake_write, b"\0")
 
     def stop(self) -> None:
-        """End the thread. What it was called for and has not done is not done."""
+        """End the thread. Pending calls are dropped."""
         self._closing = True
         self.call(lambda: None)
         if self._thread.is_alive():
             self._thread.join()
 
     def close(self) -> None:
-        """Give the descriptors back, once it has stopped and nobody calls it any more."""
+        """Close the descriptors, once the thread has ended and there are no more calls."""
         self.selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -85,5 +85,5 @@ class Loop:
 def _do(action: Callable[[], None]) -> None:
     try:
         action()
-    except Exception:  # the loop has to go on: the other jobs depend on it
-        log.exception("the agent's loop goes on")
+    except Exception:  # one failed action must not stop the loop: other jobs depend on it
+        log.exception("an action of the agent failed")

@@ -1,8 +1,8 @@
-"""The node agent: what a target asks of one machine (docs/protocol.md, section 3).
+"""The node agent: the operations that a target calls on one machine (docs/protocol.md, section 3).
 
-It holds no truth of its own. What it knows of jobs is on disk and in the process table; killed at
-any line and started again, it finds the same. Its methods may be called from any thread and return
-at once; one thread of its own (launcher.py) does the starting and the looking.
+The state of jobs is on disk and in the process table. An agent that is killed at any line and
+started again finds the same state. Its methods may be called from any thread and return at once;
+its event loop (loop.py) starts jobs and examines them.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class AgentIsRunning(Exception):
 
 
 class NodeAgent:
-    """Starts jobs on this machine, and tells what becomes of them.
+    """Starts jobs on this machine, and reports their states.
 
     Args:
-        root: Its folder; another agent started on it later finds all jobs again.
-        interpreter: What `python` means for jobs; default: the interpreter that runs the agent.
-        agent_id: How it calls itself; default: made once and kept in the root.
+        root: The agent's folder; a later agent on it finds all jobs again.
+        interpreter: The interpreter that `python` means for jobs; default: the agent's own.
+        agent_id: The agent's id; default: made once and kept in the root.
         environ: The environment that jobs inherit; default: the agent's own.
     """
 
@@ -74,7 +74,7 @@ class NodeAgent:
         self._closed = threading.Event()
 
     def start(self) -> None:
-        """Take the root, find again what runs below it, and begin to work.
+        """Lock the root, find the jobs of earlier agents, and begin to work.
 
         Raises:
             AgentIsRunning: Another living agent has the root.
@@ -97,7 +97,7 @@ class NodeAgent:
         self._shipper.start()
 
     def hello(self) -> Dict[str, Any]:
-        """Who this is and what it can do."""
+        """The agent's identity and abilities."""
         from dispatcher import __version__
 
         return {
@@ -116,22 +116,22 @@ class NodeAgent:
         log_limit: Optional[int] = None,
         lease: Optional[float] = None,
     ) -> None:
-        """Say how to reach the service. It is kept: an agent started again goes on with it.
+        """Set how the service is reached. A later agent on the root uses it, too.
 
         Args:
             service: `socket` or `url`, and `token`.
             log_limit: Bytes of each log that the service gets.
-            lease: Without `renew` for so many seconds all jobs are killed; None: never.
+            lease: Seconds without `renew` after which all jobs are killed; None: never.
         """
         settings = {"service": service, "log_limit": log_limit, "lease": lease}
-        with self._lock:  # two connections may begin at once, and a file is made under one name
+        with self._lock:  # two callers may configure at once, and both write one file
             write_json(f"{self.root.path}/service.json", settings)
         self._apply(settings)
 
     def submit(self, jobs: Iterable[Mapping[str, Any]]) -> None:
-        """Take jobs to start, in this order; one whose name was ever started is left as it is.
+        """Start jobs in this order; a job whose name was ever started is left as it is.
 
-        One that waits for room (line.py) starts at once if it comes again without `room`.
+        A job in the admission queue starts at once if it is sent again without `cpu_budget`.
 
         Raises:
             ValueError: A job is malformed; the text names field and value. None of them is taken.
@@ -154,21 +154,24 @@ class NodeAgent:
         self._starter.launch(new)
 
     def observe(self, names: Optional[Iterable[str]] = None) -> Dict[str, Observation]:
-        """What is to be seen of the named jobs, or of all that are known."""
+        """The observations of the named jobs, or of all known jobs."""
         with self._lock:
             wanted = list(self._table) if names is None else names
             return {name: self._table.observe(name) for name in wanted}
 
     def subscribe(self, callback: Callable[[Observation], None]) -> Callable[[], None]:
-        """Call back with each observation that is new, from some thread; it must not block.
+        """Call back with each new observation, from any thread; the callback must not block.
 
         Returns:
-            What ends it.
+            A function that ends the subscription.
         """
         return self._table.subscribe(callback)
 
     def stop(self, names: Iterable[str], grace: float = 10.0) -> None:
-        """SIGTERM to all of each job, SIGKILL after the grace. One not started never will be."""
+        """Send SIGTERM to all processes of each job, SIGKILL after `grace` seconds.
+
+        A job that has not started is withdrawn: it never will.
+        """
         for name in names:
             self._stop(check_name(name), grace)
 
@@ -188,15 +191,15 @@ class NodeAgent:
 
     @property
     def has_work(self) -> bool:
-        """Whether a job of it has not ended."""
+        """Whether there is a job that has not ended."""
         return any(entry.state != job_state.EXITED for entry in self._table.entries())
 
     def renew(self) -> None:
-        """Extend the lease, where there is one."""
+        """Renew the lease, if there is one."""
         self._lease.renew()
 
     def close(self) -> None:
-        """Let go. Jobs go on, and the next agent on this root finds them."""
+        """Stop the agent. Jobs go on, and the next agent on the root finds them."""
         if not self._closed.is_set():
             self._closed.set()
             self._loop.stop()
@@ -262,7 +265,7 @@ class NodeAgent:
     def _fork_server_config(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
         base = inherited(self._environ, own_path())
         own = own_path()
-        if os.path.isdir(own) and is_runtime(own):  # as in a container: it is what jobs are given
+        if os.path.isdir(own) and is_runtime(own):  # as in a container: jobs import this folder
             folder = own
         else:
             folder = runtime.materialise(self.root.runtime, self.interpreter)
@@ -311,7 +314,7 @@ class NodeAgent:
         with self._lock:
             entry = self._table.get(name)
             if entry is None:
-                self.root.claim(name)  # one that is on its way to us will not start either
+                self.root.claim(name)  # a job of that name that arrives later will not start
                 return
         if entry.state == job_state.CREATED and job_state.withdraw(self.root, name, "stopped"):
             self._loop.call(lambda: self._monitor.examine(name))
@@ -321,13 +324,13 @@ class NodeAgent:
                 job_state.signal_shim(folder, signal.SIGTERM)
 
     def _shipped(self, name: str) -> None:
-        """The last of a job's telemetry was taken: one that was removed meanwhile can go."""
+        """All telemetry of a job is with the service: delete its folder if it was removed."""
         if os.path.exists(f"{self.root.job(name)}/removed"):
             self._remover.remove(name)
 
 
 def _checked(job: Mapping[str, Any]) -> Dict[str, Any]:
-    """The job as it was sent, if it can be decoded. One that is no run's has no run and attempt."""
+    """The encoded job, if it can be decoded. A job of no run has no run and attempt."""
     decode_job({"run_id": "", "attempt": 0, **job})
     return dict(job)
 

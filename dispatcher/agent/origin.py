@@ -1,4 +1,4 @@
-"""Where the running code of this package came from."""
+"""Where the running code of this package was imported from."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def own_path() -> str:
 
 
 def is_runtime(path: str) -> bool:
-    """Whether a path is what `runtime.materialise` or `build_zip` makes: can be given to jobs.
+    """Whether a path was made by `runtime.materialise` or `build_zip`, so that jobs may import it.
 
-    Elsewhere this package lies among others, and an `azureml` beside it may be anybody's.
+    In an installation the package lies beside others, and an `azureml` there may not be ours.
     """
     return not os.path.isdir(path) or not os.path.isdir(os.path.join(path, "dispatcher/core"))

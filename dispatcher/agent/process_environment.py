@@ -1,4 +1,4 @@
-"""What the processes of a job get as environment and arguments."""
+"""The environment variables and arguments of a job's processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def inherited(environ: Mapping[str, str], own_path: str) -> Dict[str, str]:
 
     Args:
         environ: The agent's environment.
-        own_path: Where the agent's code was imported from: jobs get it from the runtime folder.
+        own_path: The path of the agent's code; jobs import it from the runtime folder instead.
     """
     kept = {k: v for k, v in environ.items() if not k.startswith(_PRIVATE)}
     known = kept.pop("PYTHONPATH", "").split(os.pathsep)
@@ -40,9 +40,9 @@ def environments(
 
     Args:
         job: The job.
-        base: What is inherited from the agent; the job's own variables win over it.
+        base: The variables inherited from the agent; the job's own win.
         folder: The job's folder.
-        runtime: The folder that in-run code is imported from; it comes first.
+        runtime: The folder of the in-run code; it comes first on the import path.
     """
     shared = dict(base)
     shared.update(job.get("env") or {})
@@ -157,7 +157,7 @@ def _complete_world(
 
 
 def _free_ports(count: int) -> List[int]:
-    """Ports that are free now; taken all at once, so that they differ."""
+    """Ports that are free now, all different."""
     held = [socket.socket() for _ in range(count)]
     try:
         for one in held:

@@ -1,8 +1,8 @@
-"""Watches the processes of one job until nothing of it is alive, and ends them when it must.
+"""Watches the processes of one job until none is alive, and ends them on request or at a limit.
 
-The shim is the subreaper of its job: whatever daemonises itself below becomes its child. So a job
-is known to be gone exactly when `waitpid` says that there is no child left; until then this goes
-on, even for ever, because a process that cannot be killed is not gone.
+The shim is the subreaper of its job: a process below that daemonises becomes its child. So a job is
+gone exactly when `waitpid` reports that there is no child. Until then the watch goes on without a
+limit, because a process that cannot be killed still holds its devices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dispatcher.agent.cgroups import JobGroup
     from dispatcher.agent.starting.shim_group import ShimGroup
 
-# Blocked in the shim and waited for, so that none is lost and none interrupts anything.
+# Blocked in the shim and waited for, so that no signal is lost or interrupts a call.
 WAKING = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 LEFTOVER_GRACE = 2.0
 _RECEIPTS = 1000
@@ -29,16 +29,16 @@ _CLOCK_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class ProcessWatch:
-    """One job's processes.
+    """The processes of one job.
 
     Args:
         leaders: Process id → rank, of the processes that were started.
         group: The job's control group.
         job: The job: its time limit and grace.
-        folder: The job's folder, where a request to stop is left.
-        lease: The file that the agent touches while it holds its lease.
-        alone: Whether a bare SIGTERM, as `docker stop` sends it, is meant for this job. A shim that
-            has one job after the other may get one that was meant for the job before.
+        folder: The job's folder; a request to stop is a file in it.
+        lease: The file with the end of the agent's lease.
+        alone: Whether a SIGTERM without a request, as `docker stop` sends it, ends this job. A shim
+            that has one job after the other may receive one that was sent for the job before.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class ProcessWatch:
     ) -> None:
         self.ended: Dict[int, int] = {}  # rank → wait status
         self.failed_rank: Optional[int] = None
-        self.reason: Optional[str] = None  # why we ended it; None: it ended by itself
+        self.reason: Optional[str] = (
+            None  # why the shim ended the job; None: the job ended without that
+        )
         self.receipt: List[Dict[str, Any]] = []
         self._leaders = leaders
         self._group = group
@@ -64,11 +66,11 @@ class ProcessWatch:
         self._deadline = None if limit is None else time.monotonic() + float(limit)
         self._kill_at: Optional[float] = None
         self._pause = 0.01
-        self._stop_asked = True  # a request may have been left before we could hear it
+        self._stop_asked = True  # a request may have been left before signals were received
         self._fence_at: Optional[float] = None
 
     def until_gone(self) -> None:
-        """Return once nothing of the job is alive."""
+        """Return once no process of the job is alive."""
         self._look_at_lease()
         while self._reap():
             now = time.monotonic()
@@ -80,7 +82,7 @@ class ProcessWatch:
             self._sleep()
 
     def _reap(self) -> bool:
-        """Take in what has ended; False once there is no process left."""
+        """Collect ended processes; False once there is none left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -114,19 +116,21 @@ class ProcessWatch:
                 self._end("fenced", 0, now)
 
     def _end(self, reason: Optional[str], grace: float, now: float) -> None:
-        """SIGTERM to all of it now, SIGKILL after the grace; a later end may only be sooner."""
+        """Send SIGTERM now, SIGKILL after the grace; a second call can only shorten the grace."""
         if self._kill_at is None:
             self.reason = reason
             self._kill_at = now + grace
             if grace > 0:
                 living = self._living()
                 self._signal(living, signal.SIGTERM)
-                processes.send(living, signal.SIGCONT)  # else a stopped one would never see it
+                processes.send(
+                    living, signal.SIGCONT
+                )  # a stopped process would not receive SIGTERM
         else:
             self._kill_at = min(self._kill_at, now + grace)
 
     def _kill(self) -> None:
-        """SIGKILL to all that is there, again until a walk finds nothing new."""
+        """Send SIGKILL to all processes, repeatedly until a walk finds no new one."""
         known = set()
         for _ in range(50):
             new = [pid for pid in self._living() if pid not in known]
@@ -152,10 +156,10 @@ class ProcessWatch:
         pause = max(0.0, min(due) - time.monotonic()) if due else 3600.0
         if self._fence_at is not None:
             pause = min(pause, max(0.0, self._fence_at - _boot_clock()))
-        told = signal.sigtimedwait(WAKING, pause)
-        if told is None or told.si_signo == signal.SIGCHLD:
+        received = signal.sigtimedwait(WAKING, pause)
+        if received is None or received.si_signo == signal.SIGCHLD:
             return
-        if told.si_signo == signal.SIGUSR1:
+        if received.si_signo == signal.SIGUSR1:
             self._look_at_lease()
             return
         self._stop_asked = True
@@ -164,7 +168,7 @@ class ProcessWatch:
             self._end("stopped", self._grace, time.monotonic())
 
     def _look_at_lease(self) -> None:
-        """When this job has to end itself unless the agent renews: a node cut off must stop."""
+        """Read the time at which the job must end unless the agent renews the lease."""
         lease = read_json(self._lease)
         self._fence_at = None if lease is None else float(lease["until"])
 

@@ -1,4 +1,4 @@
-"""The process table of this machine, and the two or three kernel calls that Python lacks."""
+"""The process table of this machine, and kernel calls that Python does not offer."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _prctl = _libc.prctl  # looked up once, before the forks
 
 
 def become_subreaper(yes: bool = True) -> None:
-    """Make every orphan below this process a child of it, whatever it did to hide.
+    """Make every orphan below this process its child, also one that daemonised.
 
-    With no child left, nothing below is alive: that is how a job is known to be gone.
+    Without a child, no process below is alive; so the end of a job is detected.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Get this signal when the parent dies."""
+    """Receive this signal when the parent dies."""
     _prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
@@ -44,7 +44,7 @@ def signal_descriptor(signal_number: int) -> int:
 
 
 def punch_hole(descriptor: int, start: int, length: int) -> bool:
-    """Give the blocks of a part of a file back; False where the file system cannot."""
+    """Free the blocks of a part of a file; False if the file system cannot."""
     offset, size = ctypes.c_int64(start), ctypes.c_int64(length)
     return int(_libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, offset, size)) == 0
 
@@ -61,12 +61,12 @@ def sync_file_system(path: str) -> None:
 
 
 def boot_id() -> str:
-    """What tells this boot of the machine from every other one."""
+    """The id of this boot of the machine."""
     return _read("/proc/sys/kernel/random/boot_id").strip()
 
 
 def start_ticks(pid: int) -> Optional[int]:
-    """When a process started, in ticks since the boot: with it a pid cannot be mistaken."""
+    """When a process started, in ticks since the boot; with it a reused pid is recognised."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 else None
 
@@ -102,7 +102,7 @@ def marked(mark: str) -> Iterator[int]:
 
 
 def send(pids: Iterable[int], signal_number: int) -> List[int]:
-    """Signal each process, and say which ones were there to get it."""
+    """Signal each process; returns those that received it."""
     reached = []
     for pid in pids:
         try:
@@ -116,7 +116,7 @@ def send(pids: Iterable[int], signal_number: int) -> List[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process of that id which has not ended."""
+    """Whether a process of that id exists and has not ended."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return bool(fields) and fields[0] not in "ZX"
 

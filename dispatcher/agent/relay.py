@@ -1,8 +1,8 @@
-"""The service's port in a container that is given the service's Unix socket, and no network.
+"""Offers the service's loopback port in a container that has the service's Unix socket only.
 
-MLflow's client knows TCP alone. In a network of the container's own, the loopback port of the
-service is free: who connects to it there is joined with the socket. On the host's network the
-service itself has it, and there is nothing to do.
+MLflow's client speaks TCP only. In a network namespace of the container's own, the service's port
+is free on loopback: connections to it are relayed to the socket. On the host's network the service
+itself has the port, and there is no relay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WAITING = 128
 
 
 def start() -> None:
-    """Listen, if the environment says so and nobody else does. It ends with the process."""
+    """Listen if the environment asks for it and the port is free. Ends with the process."""
     port, _, path = os.environ.get(VARIABLE, "").partition(":")
     if not path:
         return
@@ -37,13 +37,13 @@ def _serve(listener: socket.socket, path: str) -> None:
     while True:
         try:
             client, _ = listener.accept()
-        except ConnectionAbortedError:  # hung up before it was taken
+        except ConnectionAbortedError:  # closed before it was accepted
             continue
         start_new_thread(_join, (client, path))
 
 
 def _join(client: socket.socket, path: str) -> None:
-    """Pass on what either side says until the service, or the client, has hung up."""
+    """Relay both directions until the service or the client closes."""
     with client, socket.socket(socket.AF_UNIX) as service, contextlib.suppress(OSError):
         service.connect(path)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,7 +1,7 @@
-"""Deletes the folders of removed jobs, behind the agent's back: they may be large.
+"""Deletes the folders of removed jobs in a thread of its own, because they may be large.
 
-It waits for a quiet moment, because deleting costs a burst of short jobs more than starting them:
-the disk is busy with both, and file systems are slow to make files where many have just gone.
+It waits until no job was removed for a second: deleting slows a burst of short jobs down more than
+starting them does, because file systems are slow to make files where many were just deleted.
 """
 
 from __future__ import annotations
@@ -42,21 +42,23 @@ class Remover:
         self._thread = threading.Thread(target=self._work, name="remover", daemon=True)
 
     def start(self) -> None:
-        """Begin, with what an agent before this one has left."""
+        """Begin with the folders that an earlier agent has left."""
         for left in os.listdir(self._root.trash):
             self._put(os.path.join(self._root.trash, left))
         self._thread.start()
 
     def remove(self, name: str) -> None:
-        """Remove a job's folder; it is gone from its place when this returns."""
+        """Move a job's folder away at once, and delete it later."""
         away = os.path.join(self._root.trash, f"{name}.{time.monotonic_ns()}")
         with contextlib.suppress(FileNotFoundError):
-            os.utime(os.path.join(self._root.claims, name))  # its seven days begin now
+            os.utime(
+                os.path.join(self._root.claims, name)
+            )  # the claim is kept for seven days from now
             os.rename(self._root.job(name), away)
             self._put(away)
 
     def close(self) -> None:
-        """Stop; what is not deleted yet is found by the next agent."""
+        """Stop. The next agent deletes what is left."""
         self._closed.set()
         self._folders.put(None)
 
@@ -77,10 +79,10 @@ class Remover:
             try:
                 _delete(due[1])
             except OSError:
-                log.exception("a removed job's folder is left", extra={"folder": due[1]})
+                log.exception("a removed job's folder cannot be deleted", extra={"folder": due[1]})
 
     def _is_quiet(self, since: float) -> bool:
-        """Wait for the moment to delete what was put away then; False once this is closed."""
+        """Wait for the moment to delete what was moved away at `since`; False once closed."""
         while True:
             due = min(self._removed_at + QUIET, since + LONGEST_WAIT)
             if self._closed.wait(max(0.0, due - time.monotonic())):
@@ -99,7 +101,7 @@ class Remover:
 
 def _delete(folder: str) -> None:
     def open_up(call: Callable[..., Any], path: str, _error: object) -> None:
-        """A script may have taken the permissions away from its own files."""
+        """Restore permissions that a script took from its own files."""
         for one in (os.path.dirname(path), path):
             if not os.path.islink(one):
                 os.chmod(one, stat.S_IRWXU)

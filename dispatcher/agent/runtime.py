@@ -141,7 +141,7 @@ def _write(sources: Dict[str, bytes], folder: str) -> None:
 
 
 def _compile(folder: str, interpreter: str) -> None:
-    """Compiled files that are never checked against their source. One that fails is no harm."""
+    """Compile to files that are never checked against their source. Failures are harmless."""
     command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     try:
         subprocess.run(

@@ -28,7 +28,7 @@ class AgentServer:
 
     Args:
         agent: The agent.
-        path: The socket; made with mode 0600, in place of one that was left there.
+        path: The socket; made with mode 0600, in place of an old one.
     """
 
     def __init__(self, agent: NodeAgent, path: str) -> None:
@@ -47,7 +47,7 @@ class AgentServer:
         os.rename(making, path)  # the socket accepts connections as soon as it is seen
 
     def serve(self) -> None:
-        """Answer until `close`."""
+        """Accept connections until `close`."""
         is_exhausted = False
         while not self._closed:
             try:
@@ -63,7 +63,7 @@ class AgentServer:
 
     @property
     def has_clients(self) -> bool:
-        """Whether anybody is connected."""
+        """Whether a caller is connected."""
         return self._open > 0
 
     def _answer(self, connection: socket.socket) -> None:
@@ -74,7 +74,7 @@ class AgentServer:
             self._open -= 1
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop accepting connections."""
         self._closed = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -84,7 +84,7 @@ class AgentServer:
 
 
 class _AgentSession:
-    """One connected caller. A caller that does not read its events holds up nobody else."""
+    """One connected caller. A caller that does not read its events delays no other caller."""
 
     def __init__(self, agent: NodeAgent, connection: socket.socket) -> None:
         self._agent = agent
@@ -108,7 +108,7 @@ class _AgentSession:
     def _perform(self, request: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
         operation = _OPERATIONS.get(str(request.get("op")))
         if operation is None:
-            raise ValueError(f"there is no operation {request.get('op')!r}")
+            raise ValueError(f"op: unknown operation {request.get('op')!r}")
         return operation(self, request)
 
     def hello(self, _request: Mapping[str, Any]) -> Dict[str, Any]:

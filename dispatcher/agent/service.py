@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Mapping, Optional
 
 ANSWER_SECONDS = 20.0
-# The moment is at fault, not the request: who asks, how often, how fast.
+# Answers that depend on the moment, not on the request.
 _RETRIED_LATER = frozenset({401, 408, 409, 425, 429, *range(500, 600)})
 
 

@@ -142,4 +142,4 @@ def _write(data: IO[bytes], folder: str, name: str, expected: ManifestFile) -> N
             digest.update(chunk)
             file.write(chunk)
     if digest.hexdigest() != expected.sha256:
-        raise BadSnapshot(f"the content of {name!r} has another hash than the manifest says")
+        raise BadSnapshot(f"the content of {name!r} does not have the hash in the manifest")

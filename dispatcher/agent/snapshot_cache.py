@@ -170,7 +170,7 @@ class SnapshotCache:
         self._checked.add(snapshot)
 
     def _keep_existing(self, snapshot: str, files: Dict[str, ManifestFile], manifest: Any) -> bool:
-        """Whether the folder that is there is right; moves it away if it is not."""
+        """Whether the existing folder holds the snapshot; if not, it is deleted."""
         path = self.path(snapshot)
         if has_contents(path, files):
             sync_tree(path)
@@ -184,7 +184,7 @@ class SnapshotCache:
         return False
 
     def _kept_files(self, snapshot: str) -> Optional[Dict[str, ManifestFile]]:
-        """The files by the manifest that is kept here; None if there is no valid one."""
+        """The files in the stored manifest; None without a valid manifest."""
         try:
             return files_of(snapshot, read_json(f"{self.path(snapshot)}.json"))
         except (BadSnapshot, UnusableSnapshot):
@@ -203,4 +203,4 @@ def _manifest(service: ServiceConnection, snapshot: str) -> Any:
     try:
         return service.get(f"/snapshots/{snapshot}")
     except ValueError as error:
-        raise BadSnapshot(f"its manifest is no JSON: {error}") from error
+        raise BadSnapshot(f"its manifest is not JSON: {error}") from error

@@ -12,8 +12,7 @@ _CHUNK = 1 << 24
 
 
 def fill(work: str, snapshot: Optional[str]) -> None:
-    """Make the directory, with the snapshot's files, `outputs` and `logs` in it; what was there
-    before is removed.
+    """Make the directory with the snapshot's files, `outputs` and `logs`; an old one is deleted.
 
     Args:
         work: The directory to make.
@@ -21,14 +20,14 @@ def fill(work: str, snapshot: Optional[str]) -> None:
     """
     try:
         os.mkdir(work, 0o755)
-    except FileExistsError:  # a start that was cut off before its claim
+    except FileExistsError:  # left by a start that died before its claim
         import shutil
 
         shutil.rmtree(work)
         os.mkdir(work, 0o755)
     if snapshot is not None:
         _copy_folder(snapshot, work)
-    for name in ("outputs", "logs"):  # scripts write there without making them
+    for name in ("outputs", "logs"):  # v1 scripts write there without making them
         try:
             os.mkdir(f"{work}/{name}", 0o755)
         except FileExistsError:

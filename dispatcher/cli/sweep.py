@@ -22,8 +22,8 @@ from dispatcher.client.v1.sweeps.run import HyperDriveRun
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import Metric, Sampling, SweepSpec
-from dispatcher.services.histories import NoTrials
-from dispatcher.services.suggesting import Suggester
+from dispatcher.services.sweeps.suggester import Suggester
+from dispatcher.services.sweeps.trial_history import EmptyHistory
 
 app = typer.Typer(help="Sweeps: many runs of one script.", no_args_is_help=True)
 PAGE = 1000
@@ -267,7 +267,7 @@ def _first_cells(config: HyperDriveConfig, count: int) -> list[dict[str, Any]]:
     )
     ordinals = range(min(count, config._max_total_runs))
     try:
-        return [each.values for each in Suggester(spec).suggest(ordinals, (), NoTrials())]
+        return [each.values for each in Suggester(spec).suggest(ordinals, (), EmptyHistory())]
     except InvalidSpec as error:
         raise UserErrorException(str(error)) from error
 

@@ -167,7 +167,7 @@ def is_due(policy: Policy, interval: int, number: int = 0) -> bool:
     )
 
 
-def condemns(policy: Policy, mark: Mark, standings: Standings) -> bool:
+def should_stop(policy: Policy, mark: Mark, standings: Standings) -> bool:
     """Whether a trial that stands so is ended, given how all stand at that interval (it, too)."""
     bests = standings.bests
     match policy:
@@ -185,7 +185,7 @@ def condemns(policy: Policy, mark: Mark, standings: Standings) -> bool:
     return False
 
 
-def condemned(
+def stopped(
     policy: Policy, goal: Goal, histories: Mapping[int, Sequence[float]], number: int
 ) -> bool:
     """The same for whole histories by trial number: is that trial ended where it stands?"""
@@ -198,7 +198,7 @@ def condemned(
             mark = standing(values[:interval], goal)
             standings.add(mark)
             own = mark if other == number else own
-    return condemns(policy, own, standings)
+    return should_stop(policy, own, standings)
 
 
 def standing(values: Iterable[float], goal: Goal) -> Mark:

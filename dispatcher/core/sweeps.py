@@ -283,7 +283,7 @@ def trial_spec(spec: SweepSpec, cell: Cell) -> RunSpec:
     definition = dict(trial.definition)
     if definition:
         definition["arguments"] = [*trial.arguments, *arguments]
-    properties = {**trial.properties, HYPERPARAMETERS: told(cell.values)}
+    properties = {**trial.properties, HYPERPARAMETERS: as_text(cell.values)}
     properties.pop(GENERATION, None)
     if cell.generation is not None:
         properties[GENERATION] = cell.generation
@@ -303,7 +303,7 @@ def trial_spec(spec: SweepSpec, cell: Cell) -> RunSpec:
     )
 
 
-def told(values: Mapping[str, Any]) -> str:
+def as_text(values: Mapping[str, Any]) -> str:
     """A cell as tags and properties have it."""
     return json.dumps(dict(values))
 

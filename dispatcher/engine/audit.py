@@ -16,6 +16,7 @@ from dispatcher.store.runs.contract import StoredState
 
 log = logging.getLogger(__name__)
 PAGE = 1_000  # rows of owed runs compared at a look
+FULL_EVERY = 16  # looks between two readings of a queue's head that is as it is known
 LIST_TARGETS_EVERY = 15  # looks between two listings of the targets that have queued runs
 UNREADABLE = -1  # the version of a parked run whose row cannot be read
 
@@ -44,15 +45,16 @@ class Audit:
         known = sorted(self._view.windows)
         if known:
             self._next_window = (self._next_window + 1) % len(known)
-            self._audit_window(known[self._next_window])
+            self._audit_window(known[self._next_window], thoroughly=self._looks % FULL_EVERY == 0)
         if self._looks % LIST_TARGETS_EVERY == 0:
             queued = self._store.read(lambda tx: tx.runs.queued_targets())
             for target in queued - self._view.windows.keys():
                 self.fill_window(target)
 
-    def _audit_window(self, target: str) -> None:
+    def _audit_window(self, target: str, *, thoroughly: bool) -> None:
+        """Read the head of a queue if it is not as it is known, or in any case."""
         ids = self._store.read(lambda tx: tx.runs.queue_ids(target, SIZE))
-        if ids != self._view.windows[target].ids(SIZE):
+        if thoroughly or ids != self._view.windows[target].ids(SIZE):
             self.fill_window(target)
 
     def fill_window(self, target: str) -> None:

@@ -21,14 +21,14 @@ from datetime import UTC, datetime
 from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.errors import Conflict, DispatcherError, RunConflict, StoreUnavailable
 from dispatcher.core.lifecycle import Run
-from dispatcher.core.sweeps import TYPE, Cell, advance, told, trial_spec
+from dispatcher.core.sweeps import TYPE, Cell, advance, as_text, trial_spec
 from dispatcher.engine.leadership import supervise
-from dispatcher.engine.sweep_book import Book, Entry, load
+from dispatcher.engine.sweep_state import SweepState, TrialState, load
 from dispatcher.services.status import Fence, Fenced, StatusService, require_lease
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.sweeps import OURS, SweepService
+from dispatcher.services.sweeps.service import SYSTEM_PREFIX, SweepService
+from dispatcher.services.sweeps.trials import Trial, all_trials
 from dispatcher.services.tracking import Chunk, TrackingService
-from dispatcher.services.trials import Trial, all_trials
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 
@@ -41,7 +41,7 @@ LOG = "log:azureml-logs/hyperdrive.txt"
 
 
 @dataclass(frozen=True)
-class Heard:
+class SweepNews:
     """Runs that have logged something, or a sweep that was changed."""
 
     ids: Collection[str]
@@ -63,10 +63,10 @@ class Sweeper:
     """Drives all open sweeps of an installation."""
 
     def __init__(self, store: Store) -> None:
-        self._inbox: queue.SimpleQueue[Run | Heard | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Run | SweepNews | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-        self._books: dict[str, Book] = {}
+        self._states: dict[str, SweepState] = {}
         self._fence: Fence | None = None
         store.subscribe(self._committed)
 
@@ -76,25 +76,25 @@ class Sweeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the loop. Trials go on; the next sweeper finds them."""
+        """End the loop. TrialHistory go on; the next sweeper finds them."""
         self._stopping.set()
         self._inbox.put(None)
         if self._thread.is_alive():
             self._thread.join(10)
 
-    def poke(self, run_id: str) -> None:
+    def notify(self, run_id: str) -> None:
         """A sweep was changed; any thread."""
-        self._inbox.put(Heard((run_id,)))
+        self._inbox.put(SweepNews((run_id,)))
 
     def heard(self, ids: Collection[str]) -> None:
         """Runs have logged something; any thread."""
-        if self._books:
-            self._inbox.put(Heard(ids))
+        if self._states:
+            self._inbox.put(SweepNews(ids))
 
     def _committed(self, commit: Commit) -> None:
         """Called by the thread that delivers the commit."""
         for run in commit.runs:
-            if run.spec.type == TYPE or run.spec.parent_id in self._books:
+            if run.spec.type == TYPE or run.spec.parent_id in self._states:
                 self._inbox.put(run)
 
     def _run(self) -> None:
@@ -102,7 +102,7 @@ class Sweeper:
 
     def _lead(self) -> None:
         """Drive until the lease is lost; everything in memory is made anew."""
-        self._books = {}
+        self._states = {}
         self._fence = self._ask_fence()
         if self._fence is None:
             return
@@ -117,11 +117,11 @@ class Sweeper:
     def _patience(self, seconds: float) -> float:
         """How long to wait for news: until the next look, or until a sweep's time is over."""
         now = self._parts.clock()
-        due = [book.deadline - now for book in self._books.values() if book.deadline > now]
+        due = [state.deadline - now for state in self._states.values() if state.deadline > now]
         return max(0.0, min([seconds, *due]))
 
-    def _gather(self, seconds: float) -> list[Run | Heard]:
-        items: list[Run | Heard] = []
+    def _gather(self, seconds: float) -> list[Run | SweepNews]:
+        items: list[Run | SweepNews] = []
         try:
             item = self._inbox.get(timeout=seconds) if seconds else self._inbox.get_nowait()
             while True:
@@ -134,132 +134,132 @@ class Sweeper:
     def _look(self) -> None:
         """Look at every open sweep, whatever was or was not heard."""
         sweeps = self._parts.store.read(lambda tx: tx.sweeps.unfinished())
-        for gone in self._books.keys() - sweeps.keys():
-            del self._books[gone]
+        for gone in self._states.keys() - sweeps.keys():
+            del self._states[gone]
         for run_id, sweep in sweeps.items():
-            book = self._books.get(run_id)
-            if book is None:
+            state = self._states.get(run_id)
+            if state is None:
                 self._load(run_id)
                 continue
-            book.sweep = sweep
-            self._follow(book)
-        for book in list(self._books.values()):
-            if book.watches:
-                book.unread.update(book.open)
-            self._drive(book)
+            state.sweep = sweep
+            self._follow(state)
+        for state in list(self._states.values()):
+            if state.watches:
+                state.unread.update(state.open)
+            self._drive(state)
 
-    def _follow(self, book: Book) -> None:
+    def _follow(self, state: SweepState) -> None:
         """What other processes have committed of the trials, and of the sweep itself."""
-        ids = [book.run.id, *book.open]
+        ids = [state.run.id, *state.open]
         runs = self._parts.store.read(lambda tx: tx.runs.get(ids))
-        book.run = runs.pop(book.run.id)
+        state.run = runs.pop(state.run.id)
         for run in runs.values():
-            book.put(run)
+            state.put(run)
 
     def _load(self, run_id: str) -> None:
         """Read a sweep and its trials, from the moment on that its commits are followed."""
-        self._books.pop(run_id, None)
-        book = self._parts.store.read(lambda tx: self._read(tx, run_id))
-        if book is not None:
-            self._books[run_id] = book
+        self._states.pop(run_id, None)
+        state = self._parts.store.read(lambda tx: self._read(tx, run_id))
+        if state is not None:
+            self._states[run_id] = state
             # Commits between that read and now went by unheard: nobody followed this sweep yet.
             for run in self._parts.store.read(lambda tx: all_trials(tx, run_id)):
-                book.put(run)
+                state.put(run)
 
-    def _read(self, tx: Transaction, run_id: str) -> Book | None:
+    def _read(self, tx: Transaction, run_id: str) -> SweepState | None:
         sweep, run = tx.sweeps.get([run_id]).get(run_id), tx.runs.get([run_id]).get(run_id)
         if sweep is None or run is None or sweep.over:
             return None
         suggester = self._parts.sweeps.suggester(tx, sweep.spec)
         return load(sweep, run, suggester, all_trials(tx, run_id))
 
-    def _turn(self, items: Sequence[Run | Heard]) -> None:
-        stirred: dict[str, None] = {}
+    def _turn(self, items: Sequence[Run | SweepNews]) -> None:
+        concerned: dict[str, None] = {}
         for item in items:
-            if isinstance(item, Heard):
-                stirred.update(dict.fromkeys(self._stirred_by(item)))
+            if isinstance(item, SweepNews):
+                concerned.update(dict.fromkeys(self._concerned_by(item)))
             elif item.spec.type == TYPE:
-                stirred[item.id] = None
-                if item.id in self._books:
-                    self._books[item.id].run = item
+                concerned[item.id] = None
+                if item.id in self._states:
+                    self._states[item.id].run = item
                 elif not item.terminal:
                     self._load(item.id)
             else:
-                book = self._books.get(item.spec.parent_id or "")
-                if book is not None and book.put(item):
-                    stirred[book.run.id] = None
-        for run_id in stirred:
-            if run_id in self._books:
-                self._drive(self._books[run_id])
+                state = self._states.get(item.spec.parent_id or "")
+                if state is not None and state.put(item):
+                    concerned[state.run.id] = None
+        for run_id in concerned:
+            if run_id in self._states:
+                self._drive(self._states[run_id])
 
-    def _stirred_by(self, heard: Heard) -> list[str]:
+    def _concerned_by(self, heard: SweepNews) -> list[str]:
         found = []
         for run_id in heard.ids:
-            if run_id in self._books:  # the sweep itself was changed
+            if run_id in self._states:  # the sweep itself was changed
                 sweep = self._parts.store.read(lambda tx, key=run_id: tx.sweeps.get([key]))  # type: ignore[misc]
-                self._books[run_id].sweep = sweep[run_id]
+                self._states[run_id].sweep = sweep[run_id]
                 found.append(run_id)
                 continue
-            book = self._books.get(run_id.rpartition("_")[0])
-            if book is not None and book.heard(run_id):
-                found.append(book.run.id)
+            state = self._states.get(run_id.rpartition("_")[0])
+            if state is not None and state.heard(run_id):
+                found.append(state.run.id)
         return found
 
-    def _drive(self, book: Book) -> None:
+    def _drive(self, state: SweepState) -> None:
         """Do what a sweep needs now. Its faults are its own: they end it, and no other."""
         try:
-            self._step(book)
+            self._step(state)
         except (Fenced, StoreUnavailable):
             raise
         except Conflict:  # someone else has moved: look again
-            log.info("a sweep has moved meanwhile", extra={"run": book.run.id})
-            self._load(book.run.id)
+            log.info("a sweep has moved meanwhile", extra={"run": state.run.id})
+            self._load(state.run.id)
         except DispatcherError as error:
-            self._fail(book, "UserError", error)
+            self._fail(state, "UserError", error)
         except Exception as error:
-            log.exception("a sweep meets a fault of ours", extra={"run": book.run.id})
-            self._fail(book, "ServiceError", error)
+            log.exception("a sweep meets a fault of ours", extra={"run": state.run.id})
+            self._fail(state, "ServiceError", error)
 
-    def _step(self, book: Book) -> None:
-        if book.run.terminal:
-            self._close(book)
+    def _step(self, state: SweepState) -> None:
+        if state.run.terminal:
+            self._close(state)
             return
-        self._read_metrics(book)
-        for entry, interval in book.judge():
-            self._stop(book, entry, interval)
-        due = advance(book.sweep, book.counts(), book.deadline, self._parts.clock())
+        self._read_metrics(state)
+        for trial, interval in state.judge():
+            self._stop(state, trial, interval)
+        due = advance(state.sweep, state.counts(), state.deadline, self._parts.clock())
         if due.cancel:
-            self._say(book, "max_duration_minutes is over: the trials that run are canceled")
-            for run_id in list(book.open):
+            self._say(state, "max_duration_minutes is over: the trials that run are canceled")
+            for run_id in list(state.open):
                 self._cancel(run_id)
         if due.start or due.retry:
-            self._submit(book, book.cells(due.start, due.retry))
+            self._submit(state, state.cells(due.start, due.retry))
         if due.end:
-            self._end(book)
-        elif time.monotonic() - book.flushed >= FLUSH:
-            self._flush(book)
+            self._end(state)
+        elif time.monotonic() - state.flushed >= FLUSH:
+            self._flush(state)
 
-    def _read_metrics(self, book: Book) -> None:
-        unread, book.unread = list(book.unread.values()), {}
+    def _read_metrics(self, state: SweepState) -> None:
+        unread, state.unread = list(state.unread.values()), {}
         if not unread:
             return
-        metrics = [metric.name for metric in book.sweep.spec.metrics]
+        metrics = [metric.name for metric in state.sweep.spec.metrics]
 
         def work(tx: Transaction) -> None:
-            for entry in unread:
+            for trial in unread:
                 for metric in metrics:
-                    place = entry.places.get(metric, 0)
-                    samples = tx.metrics.history(entry.id, metric, entry.attempt, after=place)
-                    book.read(entry, samples, metric)
+                    place = trial.places.get(metric, 0)
+                    samples = tx.metrics.history(trial.id, metric, trial.attempt, after=place)
+                    state.read(trial, samples, metric)
 
         self._parts.store.read(work)
 
-    def _stop(self, book: Book, entry: Entry, interval: int) -> None:
-        policy = book.sweep.spec.policy.name
-        self._say(book, f"{entry.id} is ended by {policy} at interval {interval}")
-        tag = {f"{OURS}ended_by": f"{policy} at interval {interval}"}
-        self._write(lambda tx: tx.labels.set_tags(entry.id, tag))
-        self._cancel(entry.id)
+    def _stop(self, state: SweepState, trial: TrialState, interval: int) -> None:
+        policy = state.sweep.spec.policy.name
+        self._say(state, f"{trial.id} is ended by {policy} at interval {interval}")
+        tag = {f"{SYSTEM_PREFIX}ended_by": f"{policy} at interval {interval}"}
+        self._write(lambda tx: tx.labels.set_tags(trial.id, tag))
+        self._cancel(trial.id)
 
     def _cancel(self, run_id: str) -> None:
         self._parts.status.cancel(run_id, self._fence)
@@ -273,13 +273,13 @@ class Sweeper:
 
         self._parts.store.write(fenced)
 
-    def _submit(self, book: Book, cells: Sequence[Cell]) -> None:
+    def _submit(self, state: SweepState, cells: Sequence[Cell]) -> None:
         if not cells:
             return
-        spec, fence = book.sweep.spec, self._fence
+        spec, fence = state.sweep.spec, self._fence
         specs = [trial_spec(spec, cell) for cell in cells]
         tags = {
-            f"{OURS}{run.id}": told(cell.values)
+            f"{SYSTEM_PREFIX}{run.id}": as_text(cell.values)
             for run, cell in zip(specs, cells, strict=True)
             if cell.number < TAGGED
         }
@@ -289,48 +289,48 @@ class Sweeper:
             tx.labels.set_tags(spec.id, tags)
 
         for run in self._parts.submission.submit(specs, SERVICE_GRANT, first):
-            book.put(run)
-            self._say(book, f"{run.id} is queued with {run.spec.properties['hyperparameters']}")
+            state.put(run)
+            self._say(state, f"{run.id} is queued with {run.spec.properties['hyperparameters']}")
 
-    def _end(self, book: Book) -> None:
-        best = self._parts.sweeps.ranked([book.run.id], top=1, with_metric=True)
+    def _end(self, state: SweepState) -> None:
+        best = self._parts.sweeps.ranked([state.run.id], top=1, with_metric=True)
         words = _words(best)
-        if best and book.sweep.spec.further_metrics:
-            front = self._parts.sweeps.front([book.run.id])
+        if best and state.sweep.spec.further_metrics:
+            front = self._parts.sweeps.front([state.run.id])
             words = f"{len(front)} are on the front, {best[0].run.id} the first of them"
-        self._say(book, f"the sweep is over after {len(book.entries)} trials; {words}")
-        self._flush(book)
+        self._say(state, f"the sweep is over after {len(state.trials)} trials; {words}")
+        self._flush(state)
         facts: dict[str, str | None] = {"best_metric_status": "Succeeded" if best else "NoMetric"}
         if best:
             facts |= {"score": str(best[0].best), "best_child_run_id": best[0].run.id}
-        decided_on = book.sweep
+        decided_on = state.sweep
 
         def also(tx: Transaction) -> None:
             require_lease(tx, self._fence)
-            stored = tx.sweeps.get([book.run.id])[book.run.id]
+            stored = tx.sweeps.get([state.run.id])[state.run.id]
             if stored != decided_on:  # it was extended, or its failed trials are to be retried
-                raise RunConflict(f"sweep {book.run.id} was changed while it was to end")
-            tx.labels.add_properties(book.run.id, facts)
+                raise RunConflict(f"sweep {state.run.id} was changed while it was to end")
+            tx.labels.add_properties(state.run.id, facts)
             tx.sweeps.put(replace(stored, over=True))
 
-        self._parts.status.finish(book.run.id, None, also)
-        self._forget(book)
+        self._parts.status.finish(state.run.id, None, also)
+        self._forget(state)
 
-    def _fail(self, book: Book, code: str, error: Exception) -> None:
+    def _fail(self, state: SweepState, code: str, error: Exception) -> None:
         """The sweep cannot go on, as when its target was detached: it ends and says why."""
-        log.warning("a sweep has failed", extra={"run": book.run.id}, exc_info=error)
-        self._say(book, f"the sweep has failed: {error}")
-        self._flush(book)
+        log.warning("a sweep has failed", extra={"run": state.run.id}, exc_info=error)
+        self._say(state, f"the sweep has failed: {error}")
+        self._flush(state)
         text = {"error": {"code": code, "message": str(error)}}
-        for run_id in list(book.open):
+        for run_id in list(state.open):
             self._cancel(run_id)
-        self._parts.status.finish(book.run.id, text, self._put_over(book.run.id))
-        self._forget(book)
+        self._parts.status.finish(state.run.id, text, self._put_over(state.run.id))
+        self._forget(state)
 
-    def _close(self, book: Book) -> None:
+    def _close(self, state: SweepState) -> None:
         """It is over; a sweep that was canceled, too, whose trials the cancel has reached."""
-        self._parts.store.write(self._put_over(book.run.id))
-        self._forget(book)
+        self._parts.store.write(self._put_over(state.run.id))
+        self._forget(state)
 
     def _put_over(self, run_id: str) -> Callable[[Transaction], None]:
         """What marks a sweep as over, whatever was changed of it last."""
@@ -341,23 +341,23 @@ class Sweeper:
 
         return work
 
-    def _forget(self, book: Book) -> None:
-        self._flush(book)
-        self._books.pop(book.run.id, None)
+    def _forget(self, state: SweepState) -> None:
+        self._flush(state)
+        self._states.pop(state.run.id, None)
 
-    def _say(self, book: Book, text: str) -> None:
+    def _say(self, state: SweepState, text: str) -> None:
         moment = datetime.fromtimestamp(self._parts.clock(), UTC).isoformat(timespec="milliseconds")
-        book.lines.append(f"[{moment}][SWEEP][INFO] {text}\n")
+        state.lines.append(f"[{moment}][SWEEP][INFO] {text}\n")
 
-    def _flush(self, book: Book) -> None:
+    def _flush(self, state: SweepState) -> None:
         """Write the lines to the sweep's log. A crash may take the last ones with it."""
-        if not book.lines:
+        if not state.lines:
             return
-        book.flushed = time.monotonic()
-        data, book.lines = "".join(book.lines).encode(), []
-        held = self._parts.store.read(lambda tx: tx.metrics.offsets([(book.run.id, 1, LOG)]))
-        offset = held[(book.run.id, 1, LOG)]
-        self._parts.tracking.take([Chunk(book.run.id, 1, LOG, offset, data)], SERVICE_GRANT)
+        state.flushed = time.monotonic()
+        data, state.lines = "".join(state.lines).encode(), []
+        held = self._parts.store.read(lambda tx: tx.metrics.offsets([(state.run.id, 1, LOG)]))
+        offset = held[(state.run.id, 1, LOG)]
+        self._parts.tracking.take([Chunk(state.run.id, 1, LOG, offset, data)], SERVICE_GRANT)
 
 
 def _words(best: Sequence[Trial]) -> str:

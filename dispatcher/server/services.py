@@ -9,7 +9,7 @@ from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
-from dispatcher.services.event_stream import EventStream
+from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
@@ -17,7 +17,7 @@ from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.sweeps import SweepService
+from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.contract import Store
@@ -42,7 +42,7 @@ class Services:
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters
-    events: EventStream
+    events: EventBroadcast
     engine: Engine
     idempotency: Idempotency
     mlflow: MlflowServices

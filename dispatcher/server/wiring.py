@@ -29,7 +29,7 @@ from dispatcher.server.target_builder import TargetBuilder, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
-from dispatcher.services.event_stream import EventStream
+from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
@@ -42,7 +42,7 @@ from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.sweeps import SweepService
+from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.content.blobs import Blobs, Logs
@@ -162,7 +162,7 @@ def _services(
         secrets=secret_store,
         status=status,
         submission=submission,
-        sweeps=SweepService(store, submission, sweeper.poke),
+        sweeps=SweepService(store, submission, sweeper.notify),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
@@ -172,7 +172,7 @@ def _services(
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
-        events=EventStream(store),
+        events=EventBroadcast(store),
         engine=engine,
         idempotency=Idempotency(
             database,

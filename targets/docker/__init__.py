@@ -1,7 +1,8 @@
 """Runs in containers of a Docker engine.
 
-`target.py` has the verbs; a job is either cold, with a container of its own (`cold.py`, started by
-`launch.py` as `profile.py` says), or warm, a fork in a shared one (`warm.py`, `warm_box.py`,
-`warm_pool.py`). `claims.py` says on disk which of them has a job, `evidence.py` how it ended;
-`boxes.py`, `files.py` and `spools.py` read what it left; the rest is about images and GPUs.
+`target.py` holds the calls of a target. A job runs in a dedicated container (`dedicated.py`; it is
+started by `launcher.py` as `container_spec.py` describes) or as a fork in a shared pool container
+(`pooled.py`, `pool_container.py`, `container_pool.py`). `claims.py` records which of them has it,
+`evidence.py` how it ended. `job_directories.py`, `guarded_files.py` and `spools.py` read what it
+left. `image_builds.py` and `images.py` build images of environments.
 """

@@ -1,8 +1,8 @@
-"""The agent's folder made ready for each image's own Python.
+"""The agent's folder with bytecode for the Python of each image.
 
-Images are shipped without bytecode: compiling what the shim imports would be a third of what a
-short run takes. So once for each image a container of it, in which nothing but our own code runs,
-compiles the agent and what it imports. No run waits for that: those before go without.
+Images hold no bytecode of the agent, and compiling its modules takes a third of a short run's time.
+So a container of each image, in which only our own code runs, compiles them once. No run waits for
+that; earlier runs start without bytecode.
 """
 
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class RuntimeFolders:
-    """The agent's folders, by image."""
+    """The agent's folder of each image."""
 
     def __init__(self, config: DockerConfig, mounts: ContainerMounts, engine: DockerEngine) -> None:
         self._config, self._mounts, self._engine = config, mounts, engine
@@ -44,7 +44,7 @@ class RuntimeFolders:
         self._is_swept = False
 
     def get(self, image: str) -> Path:
-        """What to mount in a container of the image now."""
+        """The folder to mount in a container of the image now."""
         with self._lock:
             since, folder = self._known.get(image, (float("-inf"), self._plain))
             if time.monotonic() < since + KNOWN_FOR:
@@ -55,7 +55,7 @@ class RuntimeFolders:
         return folder
 
     def _find(self, image: str) -> None:
-        """Have the image's folder, by its id, and use it from now on."""
+        """Find or build the folder for the image's id, and use it from now on."""
         try:
             with self._engine.calls() as api:
                 found: Mapping[str, Any] = api.inspect_image(image)  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ class RuntimeFolders:
             self._known[image] = time.monotonic(), folder
 
     def _sweep(self) -> None:
-        """Delete what a service that was killed while it compiled has left."""
+        """Delete the remains of a service that was killed while it compiled."""
         if self._is_swept:
             return
         for name in self._engine.containers(container_spec.compilers(self._config, self._mounts)):

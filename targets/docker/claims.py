@@ -32,17 +32,17 @@ _IN_DETAILS = "details"
 
 
 class ClaimState(StrEnum):
-    """What became of a name."""
+    """The state of a claimed name."""
 
     LAUNCHED = "launched"
-    STOPPED = "stopped"  # launched, and being ended on purpose: its end is no loss
+    STOPPED = "stopped"  # launched, and ended on request: its end is not a loss
     WITHDRAWN = "withdrawn"
-    REMOVED = "removed"  # its end is known; what is left of it may be deleted
+    REMOVED = "removed"  # its end is known, and its folders may be deleted
 
 
 @dataclass(frozen=True)
 class ClaimRecord:
-    """A claim: `box` is the warm container that the job was given to, if it was to one."""
+    """A claim. `container` is the pool container that has the job, if one has it."""
 
     claim: ClaimState = ClaimState.LAUNCHED
     container: str | None = None
@@ -52,7 +52,7 @@ class ClaimRecord:
     watch: tuple[str, ...] = ("logs",)
 
     def facts(self, name: str) -> dict[str, Any]:
-        """As much of the job as its telemetry needs (see `dispatcher.agent.shipping.streams`)."""
+        """The fields of the job that its telemetry needs (`dispatcher.agent.shipping.streams`)."""
         run, attempt = attempt_of(name) or ("", None)
         return {
             "name": name,
@@ -66,7 +66,7 @@ class ClaimRecord:
 
 
 def claim_record(job: Job, container: str | None = None) -> ClaimRecord:
-    """What a launch of the job claims."""
+    """The claim of a launch of the job."""
     ranks = tuple(rank.rank for rank in job.ranks)
     alone = len(ranks) == 1 and job.world is None
     return ClaimRecord(ClaimState.LAUNCHED, container, ranks, alone, job.outputs, tuple(job.watch))

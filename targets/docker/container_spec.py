@@ -1,9 +1,9 @@
-"""From a job to a container: what the engine is asked for. Pure, so that it can be read and tested.
+"""From a job to the arguments with which its container is created. Pure.
 
-Every container is made in the same hardened way: no capabilities, no new privileges, bounded
-processes and memory, and nothing to write to but its folders and its own layers. Secrets travel in
-files there, never in the container's environment or command line, which `docker inspect` shows; no
-token but the runs' own is among them.
+Every container is hardened in the same way: no capabilities, no new privileges, bounded processes
+and memory, and write access to its own folders and layers only. Secrets are in files of these
+folders, never in the container's environment or command line, which `docker inspect` shows. The
+only tokens among them are those of runs.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
-# The shim needs nothing that is installed, and so does not look for it.
+# The shim needs no installed packages, so site-packages are not searched.
 PYTHON = ["python3", "-S", "-s"]
 BYTECODE = ".bytecode"
 CACHED = ["-X", f"pycache_prefix={RUNTIME}/{BYTECODE}"]
@@ -51,15 +51,15 @@ NO_FOLDER = (
     "user: this service may not give a folder to {}:{}; leave the target's user out, or run the "
     "service as root"
 )
-# Each changes the container alone. What reaches out of it (devices, mounts, networks, privileges,
-# namespaces) is the target's to decide, or a field of the run (gpus, memory_mb, cpus).
+# Arguments that change the container alone. Devices, mounts, networks, privileges and namespaces
+# are decided by the target, or by fields of the run (gpus, memory_mb, cpus).
 ALLOWED_ARGUMENTS = ("--shm-size", "--ulimit", "--hostname", "--env", "--add-host", "--tmpfs")
 _SHORT = {"-e": "--env", "-h": "--hostname"}
 
 
 @dataclass(frozen=True)
 class ContainerMounts:
-    """What the service brings along for the containers of one target."""
+    """What the service mounts into the containers of one target."""
 
     service_id: str
     state: Path  # a folder of the target's own
@@ -69,7 +69,7 @@ class ContainerMounts:
 
 
 def owner(config: DockerConfig) -> tuple[int, int]:
-    """The user and group that a container runs as: never root unless the configuration says so."""
+    """The user and group of containers; never root unless the configuration says so."""
     if config.user is not None:
         user, _, group = config.user.partition(":")
         return int(user), int(group or user)
@@ -79,7 +79,7 @@ def owner(config: DockerConfig) -> tuple[int, int]:
 
 
 def inside(job: Job, socket: Path) -> Job:
-    """The job as it is seen within its container: devices count from 0, the socket is elsewhere."""
+    """The job as its container sees it: devices are numbered from 0, the socket is mounted."""
     number = {gpu: str(position) for position, gpu in enumerate(job.gpus)}
     ranks = tuple(
         replace(rank, gpus=tuple(number[gpu] for gpu in rank.gpus if gpu in number))
@@ -92,7 +92,7 @@ def inside(job: Job, socket: Path) -> Job:
 
 
 def labels(job: Job, mounts: ContainerMounts) -> dict[str, str]:
-    """What an engine's containers are found and told apart by."""
+    """The labels by which the containers of this service are found."""
     return {
         SERVICE_LABEL: mounts.service_id,
         RUN_LABEL: job.run_id,
@@ -103,14 +103,15 @@ def labels(job: Job, mounts: ContainerMounts) -> dict[str, str]:
 def container(
     job: Job, config: DockerConfig, mounts: ContainerMounts, *, compiled: bool = False
 ) -> dict[str, Any]:
-    """The arguments of `create_container`, but for the host's part. `compiled`: the runtime has
-    bytecode for the image.
+    """The arguments of `create_container` without the host's part.
+
+    `compiled` says whether the runtime has bytecode for the image.
     """
     chosen = dict(_arguments(job))
     shim = [*PYTHON, *(CACHED if compiled else ()), "-c", CODE, ROOT]
     return {
         "image": job.image or config.image,
-        # Not as a command: an image's own entry point would swallow it as arguments.
+        # Not as a command, which an image's own entry point would receive as arguments.
         "entrypoint": [*shim, f"{ROOT}/jobs/{job.name}/job.json"],
         "name": job.name,
         "user": "{}:{}".format(*owner(config)),
@@ -124,15 +125,13 @@ def container(
 def host(
     job: Job, config: DockerConfig, mounts: ContainerMounts, gpus: DeviceRequest | None, cpus: float
 ) -> dict[str, Any]:
-    """The arguments of `create_host_config`. `cpus` is what the engine has: no job may ask for
-    more.
-    """
+    """The arguments of `create_host_config`. `cpus` is what the engine has, a job's maximum."""
     chosen = dict(_arguments(job))
     memory = f"{job.memory_mb}m" if job.memory_mb else None
     return {
         **_hardened(config),
         "mem_limit": memory,
-        "memswap_limit": memory,  # the same: no swap
+        "memswap_limit": memory,  # the same as the memory limit, so no swap
         "nano_cpus": int(max(0.01, min(job.cpus, cpus)) * 1e9) if job.cpus else None,
         "shm_size": chosen.get("--shm-size", f"{job.shm_mb or SHARED_MEMORY_MB}m"),
         "ulimits": [_ulimit(text) for option, text in _arguments(job) if option == "--ulimit"],
@@ -144,16 +143,14 @@ def host(
 
 
 def is_poolable(job: Job, config: DockerConfig) -> bool:
-    """Whether the job may run in a container that it shares with others: a script that asks for
-    nothing of its own.
-    """
+    """Whether the job may share a pool container: a script without limits and devices."""
     asks = (job.memory_mb, job.shm_mb, job.gpus, job.docker_arguments, job.command)
     is_script = bool(job.script) and job.interpreter in ("python", "python3")
     return config.warm and is_script and not any(asks) and job.start != "fresh"
 
 
 def pool_key(job: Job, config: DockerConfig) -> str:
-    """What two jobs must have in common to share a container, in short."""
+    """A hash of what jobs must have in common to share a container."""
     shared = (job.image or config.image, owner(config), config.network, job.preload)
     limits = (config.memory_mb, config.pids_limit, config.docker_host)
     return hashlib.sha256(json.dumps([shared, limits]).encode()).hexdigest()[:12]
@@ -162,7 +159,7 @@ def pool_key(job: Job, config: DockerConfig) -> str:
 def pool_container(
     name: str, job: Job, config: DockerConfig, mounts: ContainerMounts
 ) -> dict[str, Any]:
-    """The arguments of `create_container` for the warm container of jobs like this one."""
+    """The arguments of `create_container` for the pool container of such jobs."""
     return {
         "image": job.image or config.image,
         "entrypoint": POOL_COMMAND,
@@ -177,9 +174,7 @@ def pool_container(
 def compiler(
     name: str, image: str, runtime: Path, config: DockerConfig, mounts: ContainerMounts
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of `create_container` and `create_host_config` for a container that compiles
-    the runtime for an image.
-    """
+    """The arguments of `create_container` and `create_host_config` for a compiling container."""
     whole = {
         "image": image,
         "entrypoint": ["python3", "-c", COMPILER],
@@ -193,14 +188,12 @@ def compiler(
 
 
 def compilers(config: DockerConfig, mounts: ContainerMounts) -> str:
-    """The label that the compiling containers of this target have."""
+    """The label of this target's compiling containers."""
     return f"{COMPILER_LABEL}={mounts.service_id}-{config.name}"
 
 
 def pool_host(folder: Path, config: DockerConfig, mounts: ContainerMounts) -> dict[str, Any]:
-    """The arguments of `create_host_config`: as hardened as any other, and without a limit but
-    the target's own.
-    """
+    """The arguments of `create_host_config` for a pool container: the target's own limits."""
     memory = f"{config.memory_mb}m" if config.memory_mb else None
     snapshots = str(mounts.state / "snapshots")
     binds = [
@@ -220,7 +213,7 @@ def _hardened(config: DockerConfig) -> dict[str, Any]:
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "pids_limit": config.pids_limit,
-        # What the agent itself prints; a job's own output goes to files in its folder.
+        # The agent's own output; a job's output goes to files of its folder.
         "log_config": LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
     }
 
@@ -231,10 +224,10 @@ def _environment(config: DockerConfig, mounts: ContainerMounts, *, gpus: bool) -
     if place.hostname == "127.0.0.1" and config.network != "host":
         env[relay.VARIABLE] = f"{place.port}:{SERVICE}/{mounts.socket.name}"
     if not gpus:
-        # An image may ask for all devices by this variable; a request for some overrides it.
+        # An image may request all devices by this variable; a device request overrides it.
         env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if owner(config)[0] != 0:
-        env["HOME"] = ROOT  # nobody's home is nowhere, and libraries want to keep caches there
+        env["HOME"] = ROOT  # libraries keep caches in the home, which user `nobody` does not have
     return env
 
 
@@ -250,12 +243,12 @@ def _binds(job: Job, mounts: ContainerMounts) -> Iterator[Mount]:
 
 def _shared_binds(mounts: ContainerMounts) -> Iterator[Mount]:
     yield Mount(RUNTIME, str(mounts.runtime), type="bind", read_only=True)
-    # The socket's folder: a service that starts again makes a new socket in it.
+    # The folder of the socket, because a restarted service makes a new socket in it.
     yield Mount(SERVICE, str(mounts.socket.parent), type="bind", read_only=True)
 
 
 def _arguments(job: Job) -> Iterator[tuple[str, str]]:
-    """The run's extra Docker arguments as pairs; LaunchRefused for what could open the box."""
+    """The run's extra Docker arguments as pairs. Raises LaunchRefused for others."""
     log_tail: list[str] = []
     for word in job.docker_arguments:
         log_tail += word.split("=", 1) if word.startswith("--") else [word]
@@ -270,7 +263,7 @@ def _arguments(job: Job) -> Iterator[tuple[str, str]]:
 
 
 def _variables(job: Job) -> dict[str, str]:
-    """The variables of `--env NAME=VALUE`. One without a value would be the service's own."""
+    """The variables of `--env NAME=VALUE`. Without a value Docker would take the service's own."""
     pairs = [text.partition("=") for option, text in _arguments(job) if option == "--env"]
     for name, sign, _ in pairs:
         if not sign:

@@ -1,8 +1,8 @@
-"""Jobs in dedicated containers: one container an attempt, whose name is the job's name.
+"""Jobs in dedicated containers: one container for each attempt, named as the job.
 
-The engine's name for a container is the claim while it exists, the target's own claim
-(`claims.py`) from the start on and after it is gone. A container that carries another
-service's label, or none, is never adopted, stopped or removed.
+While the container exists, the engine's unique name is the claim; from the start on, and after the
+container is gone, the target's own claim is (`claims.py`). A container without this service's label
+is never adopted, stopped or removed.
 """
 
 import logging
@@ -21,13 +21,13 @@ from targets.base import TargetUnavailable
 from targets.docker import evidence
 from targets.docker.claims import ClaimRecord, Claims, ClaimState
 from targets.docker.engine import DockerEngine
-from targets.docker.event_stream import ContainerEvent
+from targets.docker.engine_events import ContainerEvent
 from targets.docker.job_directories import JobDirectories
 from targets.docker.launcher import ContainerLauncher
 from targets.docker.spools import ContainerSpools
 
-# The shim keeps the grace period itself. This is what it gets on top, to write down how the job
-# ended, before its container is killed.
+# Seconds that the shim gets after the grace to write the exit record, before its container is
+# killed. The shim enforces the grace itself.
 EXIT_RECORD_SECONDS = 10.0
 _LIVE = (ClaimState.LAUNCHED, ClaimState.STOPPED)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class DedicatedContainers:
-    """What becomes of containers that hold one job. Any thread may ask."""
+    """The dedicated containers of a target. Any thread may call."""
 
     def __init__(
         self,
@@ -48,27 +48,27 @@ class DedicatedContainers:
         self._engine, self._directories, self._claims = engine, directories, claims
         self._launcher, self._spools = launcher, spools
         self._lock = threading.Lock()
-        self._deadlines: dict[str, float] = {}  # when a job being stopped is killed, by name
-        self._ended: dict[str, Observation] = {}  # an end does not change
+        self._deadlines: dict[str, float] = {}  # job name → when its container is killed
+        self._ended: dict[str, Observation] = {}  # final observations
 
     # Looking
 
     def seen(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
-        """What is to be seen of a job; `summary` is what the engine listed under its name."""
+        """The observation of a job; `summary` is the engine's list entry of its name."""
         if self._launcher.is_busy_with(name):
             return Observation(State.CREATED)
         entry = self._claims.get(name)
-        return self._told(name, self._look(name, summary, entry), entry)
+        return self._published(name, self._look(name, summary, entry), entry)
 
     def has_ended(self, name: str) -> bool:
-        """Whether the job's end is known, so that the engine need not be asked."""
+        """Whether the job's end is known, so that the engine need not be called."""
         return name in self._ended
 
     def on_event(self, event: ContainerEvent) -> Mapping[str, Observation]:
-        """What an event says of a job. The engine is asked only where it is not the usual end."""
+        """The observation after an event. The engine is called only if the end is not ordinary."""
         name, entry = event.name, self._claims.get(event.name)
         if entry is None or entry.claim not in _LIVE or not self._directories.is_there(name):
-            return {}  # what we do to containers ourselves comes to our ears, too
+            return {}  # the event of a removal by this target
         if event.what == "start" and name not in self._ended:
             return {name: Observation(State.ALIVE, event.at)}
         record = self._directories.exit_record(name) if event.exit_code == 0 else None
@@ -79,8 +79,8 @@ class DedicatedContainers:
             return {}
         return {name: self.seen(name, container and {"Id": container["Id"]})}
 
-    def _told(self, name: str, seen: Observation, entry: ClaimRecord | None) -> Observation:
-        """An end is told when its telemetry has been."""
+    def _published(self, name: str, seen: Observation, entry: ClaimRecord | None) -> Observation:
+        """Hide an end until the job's telemetry was shipped."""
         if entry is not None and seen.state is State.ALIVE:
             self._spools.follow(name, entry)
         if entry is None or seen.state is not State.EXITED or self._spools.ended(name, entry):
@@ -98,7 +98,7 @@ class DedicatedContainers:
         elif entry is None:
             return ABSENT
         elif self._directories.is_there(name):
-            # Claims are made after containers: one that is there now was merely not listed yet.
+            # Claims are made after containers: this container may be newer than the list.
             container = self._engine.inspect(name)
         if container is None or not self._launcher.is_ours(container):
             return self._gone(name, entry)
@@ -167,7 +167,7 @@ class DedicatedContainers:
             self._directories.delete(name)
 
     def kill_later(self, names: Sequence[str], grace: float) -> None:
-        """Kill the containers of these jobs when their time is up."""
+        """Kill the containers of these jobs after their grace."""
         if names:
             later(grace + EXIT_RECORD_SECONDS, lambda: self._kill(names))
 
@@ -194,11 +194,11 @@ class DedicatedContainers:
         for name in due:
             try:
                 self._signal(name, "SIGKILL")
-            except TargetUnavailable as error:  # whoever asked for the stop will ask again
+            except TargetUnavailable as error:  # the engine of the service repeats the stop
                 log.warning("cannot kill %s: %s", name, error)
 
     def _signal(self, name: str, signal: str) -> None:
-        with self._engine.calls() as api, suppress(APIError):  # ended, or gone, meanwhile
+        with self._engine.calls() as api, suppress(APIError):  # the container has ended or is gone
             api.kill(name, signal=signal)
 
     # Forgetting
@@ -209,9 +209,9 @@ class DedicatedContainers:
             return
         entry = self._claims.get(name)
         if entry is not None and entry.claim in _LIVE:
-            # First of all, so that an event of what follows is not taken for a loss.
+            # First, so that the event of the removal does not count as a loss.
             self._claims.put(name, replace(entry, claim=ClaimState.REMOVED), durable=False)
-            self._spools.ended(name, entry)  # also of one that nobody has looked at
+            self._spools.ended(name, entry)  # also if the job was never polled
         if summary is not None or name in self._ended:
             self._engine.discard(name)
         self._ended.pop(name, None)
@@ -221,13 +221,13 @@ class DedicatedContainers:
             self._spools.forget(name)
 
     def complete(self, name: str) -> None:
-        """The service has all of an ended job: one that was removed before can go."""
+        """All telemetry of a job is with the service: delete its folders if it was removed."""
         if self._claims.claim(name) is ClaimState.REMOVED:
             self._directories.delete(name)
             self._spools.forget(name)
 
     def sweep(self) -> None:
-        """Go on with what was removed, but not yet shipped, when the service was killed."""
+        """Continue with jobs that a killed service had removed, but not shipped."""
         for name in self._directories.names():
             entry = self._claims.get(name)
             if entry is not None and entry.claim is ClaimState.REMOVED:
@@ -235,7 +235,7 @@ class DedicatedContainers:
 
 
 def later(seconds: float, act: Callable[[], None]) -> None:
-    """Do it then, unless this process has ended."""
+    """Call a function after so many seconds, unless this process has ended."""
     timer = threading.Timer(seconds, act)
     timer.daemon = True
     timer.start()

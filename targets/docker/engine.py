@@ -1,7 +1,7 @@
-"""The connection to a Docker engine: made when first needed, bounded in time, honest when it fails.
+"""The connection to a Docker engine: made when first needed, with a time limit for each call.
 
-Whatever keeps the engine from answering becomes TargetUnavailable; what it answers stays Docker's
-own APIError for the caller to judge.
+If the engine does not answer, TargetUnavailable is raised. An error in its answer remains Docker's
+own APIError, for the caller to judge.
 """
 
 import threading
@@ -23,7 +23,7 @@ SECONDS = 30.0  # for one call; a start on a busy machine takes several
 
 
 class DockerEngine:
-    """One engine, asked by several threads at once."""
+    """One engine. Several threads may call it at once."""
 
     def __init__(self, url: str | None = None, seconds: float = SECONDS) -> None:
         self._options: dict[str, Any] = {"timeout": seconds}
@@ -35,9 +35,10 @@ class DockerEngine:
 
     @contextmanager
     def calls(self, *, judged: bool = False) -> Iterator[docker.APIClient]:
-        """Talk to the engine. Raises TargetUnavailable if it does not answer, in time.
+        """Call the engine. Raises TargetUnavailable if it does not answer in time.
 
-        So it does for an internal error of the engine, unless those are `judged` by the caller.
+        An internal error of the engine raises TargetUnavailable as well, unless the caller judges
+        such errors itself (`judged`).
         """
         try:
             yield self._connected()
@@ -49,35 +50,35 @@ class DockerEngine:
             raise TargetUnavailable(f"the Docker engine at {self.url} does not answer") from error
 
     def info(self) -> Mapping[str, Any]:
-        """What the engine says of itself now."""
+        """The engine's information about itself, requested now."""
         with self.calls() as api:
             return self._remember("info", api.info())
 
     def known(self) -> Mapping[str, Any]:
-        """What the engine said of itself last; it is asked only once."""
+        """The engine's information about itself, requested once."""
         return self._facts.get("info") or self.info()
 
     def version(self) -> Mapping[str, Any]:
-        """Which engine it is; it is asked only once."""
+        """The engine's version, requested once."""
         if "version" in self._facts:
             return self._facts["version"]
         with self.calls() as api:
             return self._remember("version", api.version())
 
     def containers(self, label: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every container that carries the label, running or not, by name."""
+        """All containers with the label, running or not, by name."""
         with self.calls() as api:
             found = api.containers(all=True, filters={"label": label})
         return {names[0].lstrip("/"): one for one in found if (names := one.get("Names"))}
 
     def inspect(self, name: str) -> Mapping[str, Any] | None:
-        """All about one container; None if there is none of that name or id."""
+        """The inspection of one container; None if there is none of that name or id."""
         with self.calls() as api, suppress(NotFound):
             return cast(Mapping[str, Any], api.inspect_container(name))
         return None
 
     def discard(self, name: str) -> None:
-        """Remove a container, whatever it does; none of that name is fine."""
+        """Remove a container in any state; a missing one is no error."""
         with self.calls() as api:
             try:
                 api.remove_container(name, v=True, force=True)
@@ -86,7 +87,7 @@ class DockerEngine:
                     raise  # a conflict: it is being removed already
 
     def close(self) -> None:
-        """Let go of the connections; a later call makes new ones."""
+        """Close the connections; a later call makes new ones."""
         with self._lock:
             if self._api is not None:
                 self._api.close()

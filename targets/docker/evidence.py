@@ -1,8 +1,8 @@
-"""From what an engine and a shim say of a container to what is to be seen of its job. Pure.
+"""The observation of a job, from the engine's inspection and the shim's exit record. Pure.
 
-Two witnesses: the engine knows how the container's first process ended, and of a kill for memory;
-the shim's exit record knows how the script ended. The shim is heard first. Where it could write
-nothing, its own end tells why.
+The engine knows how the container's first process ended, and whether the kernel killed for memory.
+The shim's exit record knows how the script ended. The record counts first; without a record the end
+of the shim itself counts.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from targets.docker.claims import ClaimRecord, ClaimState
 
 SIGNALED = 128
 KILLED = 137
-NOT_STARTED = (126, 127)  # what init exits with when it cannot run the command
+NOT_STARTED = (126, 127)  # the exit codes of init if it cannot run the command
 RESTARTED = "target restarted or container killed"
 REMOVED_BY_HAND = "target restarted or container removed"
 LOSSES = (RESTARTED, REMOVED_BY_HAND)
@@ -39,10 +39,13 @@ def observe(
     stopped: bool = False,
     tail: str = "",
 ) -> Observation:
-    """See a job as its container shows it.
+    """The observation of a job in a dedicated container.
 
-    `record` is the shim's exit record, `stopped` whether the job was being stopped on purpose,
-    `tail` the last words of the agent, told where there is no record.
+    Args:
+        inspected: The engine's inspection.
+        record: The shim's exit record.
+        stopped: Whether the job was stopped on request.
+        tail: The last output of the agent, used without a record.
     """
     shown = inspected["State"]
     state = STATES[shown["Status"]]
@@ -51,32 +54,31 @@ def observe(
         return Observation(state, started)
     if record is None:
         return Observation(state, started, _by_engine(shown, stopped, tail))
-    # The engine reports a kill for memory of any process; one that the script got over is no end.
+    # The engine reports the kill of any process; the script may have survived it.
     oom = record.oom or (bool(shown.get("OOMKilled")) and record.exit_code != 0)
-    # A SIGTERM that this service did not send came from the engine, or from somebody's hand.
+    # A SIGTERM that this service did not send came from the engine or from a person.
     reason = RESTARTED if record.reason == "stopped" and not stopped else record.reason
     evidence = replace(record, oom=oom, reason=reason)
     return Observation(state, record.started_at or started, evidence)
 
 
 def gone(record: Evidence | None, now: float) -> Observation:
-    """See a job that was launched, whose container somebody else has removed."""
+    """The observation of a launched job whose container was removed from outside."""
     lost = Evidence(reason=REMOVED_BY_HAND, ended_at=now)
     return Observation(State.EXITED, None, record or lost)
 
 
 def removed(entry: ClaimRecord | None, now: float) -> Observation:
-    """See a job of which nothing is left: it had ended, unless it was withdrawn."""
+    """The observation of a job of which nothing is left: ended and removed, or withdrawn."""
     if entry is None or entry.claim is not ClaimState.REMOVED:
         return Observation(State.REMOVED)
     return Observation(State.REMOVED, None, Evidence(reason=RECORD_REMOVED, ended_at=now))
 
 
 def dead_with(inspected: Mapping[str, Any], now: float) -> Observation:
-    """See a job that has left no record in a container that it shared, which has ended, or has
-    been removed if nothing is known of it.
+    """The observation of a job without a record whose pool container has ended or is gone.
 
-    How the container ended is not how the job did: it was killed with it.
+    The job was killed with its container, so the container's exit code is not the job's.
     """
     if not inspected:
         return gone(None, now)
@@ -88,7 +90,7 @@ def dead_with(inspected: Mapping[str, Any], now: float) -> Observation:
 
 
 def moment(text: str | None) -> float | None:
-    """Seconds since the epoch; None for the engine's word for never."""
+    """Seconds since the epoch; None for the engine's zero time."""
     if not text or text.startswith("0001-"):
         return None
     return datetime.fromisoformat(text).timestamp()

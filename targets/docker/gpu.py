@@ -1,8 +1,8 @@
-"""GPUs of a Docker engine: how they are asked for, and what its refusals mean.
+"""GPUs of a Docker engine: the device request of a container, and the meaning of refusals.
 
-The engine allocates nothing. A request for a *count* always gets the first devices, whoever uses
-them, so a request always names ids; and of several requests in one container only the last counts,
-so there is exactly one.
+The engine does not allocate devices. A request for a *count* always gets the first devices, also
+those in use, so a request always names ids. Of several requests in one container only the last
+counts, so there is exactly one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ NO_DEVICE = ("unresolvable CDI devices", "unknown device", "CDI device injection
 
 
 def request(gpus: Sequence[str], mode: Mode) -> DeviceRequest | None:
-    """The one request that gives a container these devices and no others."""
+    """The request that gives a container exactly these devices."""
     if not gpus:
         return None
     if mode == "cdi":
@@ -31,7 +31,7 @@ def request(gpus: Sequence[str], mode: Mode) -> DeviceRequest | None:
 
 
 def modes(wanted: str, info: Mapping[str, Any]) -> tuple[Mode, ...]:
-    """The ways to ask this engine for devices, the likelier first. One, unless it is `auto`."""
+    """The ways to request devices from this engine, the likelier first."""
     if wanted == "cdi":
         return ("cdi",)
     if wanted == "runtime" or not info.get("CDISpecDirs"):
@@ -41,7 +41,7 @@ def modes(wanted: str, info: Mapping[str, Any]) -> tuple[Mode, ...]:
 
 
 def is_about_gpus(error: APIError) -> bool:
-    """Whether an engine refused because of how, or which, devices were asked for."""
+    """Whether an engine refused the way of requesting devices, or one of the devices."""
     return NO_DRIVER in str(error) or any(log_tail in str(error) for log_tail in NO_DEVICE)
 
 
@@ -50,13 +50,13 @@ def refuse_podman(version: Mapping[str, Any], url: str) -> None:
     parts = version.get("Components") or [{}]
     if "podman" in str(parts[0].get("Name", "")).lower():
         raise LaunchRefused(
-            f"the engine at {url} is Podman, whose Docker interface gives a container no GPU and "
-            "does not say so; use a Docker engine for runs with GPUs"
+            f"the engine at {url} is Podman, whose Docker interface ignores device requests; "
+            "use a Docker engine for runs with GPUs"
         )
 
 
 def explain(error: APIError, *, image: str, url: str) -> TargetError:
-    """What an engine's error at create or start means for the job, and the way out of it."""
+    """The error of a job whose create or start an engine refused, with advice."""
     text = str(error.explanation or error)
     if isinstance(error, ImageNotFound) or "No such image" in text:
         return LaunchRefused(f"no image {image!r} at {url}; get it there: docker pull {image}")

@@ -1,8 +1,8 @@
-"""Files in folders that a container may write to: no link on the way to one is followed.
+"""Files in folders that a container may write to: links are never followed.
 
-Whoever runs in a container owns what is in its folders and may change it at any moment. So a path
-is walked folder by folder, each opened below the one before; only regular files are read, only so
-much of them, and a pipe in their place holds nobody up.
+Processes in a container own its folders and may change them at any moment. So a path is opened
+folder by folder, each below the previous one. Only regular files are read, up to a limit, and a
+pipe in the place of a file does not block.
 """
 
 import os
@@ -21,7 +21,7 @@ _CAUTION = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class GuardedFiles(Files):
-    """For a shipper: files below a folder, by their whole path."""
+    """The files of a shipper: below one folder, by their absolute paths."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -81,7 +81,7 @@ def write_below(folder: Path, *parts: str, text: str) -> None:
 
 
 def names_below(folder: Path, *parts: str) -> list[str]:
-    """What is in a folder; nothing if there is none."""
+    """The names in a folder; empty if there is no folder."""
     try:
         with _opened(folder, *parts) as descriptor:
             return os.listdir(descriptor)
@@ -90,7 +90,7 @@ def names_below(folder: Path, *parts: str) -> list[str]:
 
 
 def is_below(folder: Path, *parts: str) -> bool:
-    """Whether something of that name is there, whatever it is."""
+    """Whether the name exists, as a file of any kind."""
     try:
         with _opened(folder, *parts[:-1]) as parent:
             os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
@@ -100,16 +100,16 @@ def is_below(folder: Path, *parts: str) -> bool:
 
 
 def delete_below(folder: Path, *parts: str) -> None:
-    """Delete a folder and all in it; none is fine."""
+    """Delete a folder and its content; a missing one is no error."""
     with suppress(OSError), _opened(folder, *parts[:-1]) as parent:
         shutil.rmtree(parts[-1], dir_fd=parent, ignore_errors=True)
 
 
 def socket_below(folder: Path, *parts: str) -> socket.socket:
-    """Connect to a Unix socket, and to nothing that a link in its place leads to. Raises OSError.
+    """Connect to a Unix socket, without following a link in its place. Raises OSError.
 
-    What is opened is what is connected to: nobody can put something else there in between. And the
-    path may be longer than the kernel takes for a socket.
+    The opened file is the one that is connected to, so it cannot be exchanged in between. The path
+    may be longer than the kernel's limit for sockets.
     """
     with _opened(folder, *parts[:-1]) as parent:
         found = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -128,7 +128,7 @@ def socket_below(folder: Path, *parts: str) -> socket.socket:
 
 @contextmanager
 def _opened(folder: Path, *parts: str) -> Iterator[int]:
-    """A folder below another one. Raises OSError."""
+    """Open a folder below another one. Raises OSError."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(folder, flags)
     try:

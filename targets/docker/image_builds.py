@@ -1,7 +1,7 @@
-"""The jobs of a Docker target that wait for the image of their environment, and its builds.
+"""The jobs of a Docker target that wait for the image of their environment, and the builds.
 
-Nothing of this is on disk but the images and the logs: the engine launches a job again for as long
-as it is not seen to have started, so a service that is killed in the middle builds again.
+Only images and logs are on disk. The service's engine launches a job again until the job has
+started, so after a kill the builds begin again.
 """
 
 import logging
@@ -26,7 +26,7 @@ from targets.docker.images import (
 )
 from targets.docker.snapshots import ContainerSnapshots
 
-AT_ONCE = 2  # builds; they fetch and compile, and more of them would be slower
+AT_ONCE = 2  # builds; more at once would be slower, because they download and compile
 TAIL = 2048
 PREPARING = Observation(State.CREATED, preparing=True)
 Report = Callable[[Mapping[str, Observation]], None]
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Build:
-    """One build: the jobs that wait for it, the first of which has its log."""
+    """One build and the jobs that wait for it. Its log is that of the first job."""
 
     plan: ImagePlan
     path: Path
@@ -45,7 +45,7 @@ class _Build:
 
 
 class ImageBuilds:
-    """Which jobs can start, and which have to wait. Any thread may ask."""
+    """Decides which jobs can start and which wait for a build. Any thread may call."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ImageBuilds:
         image: str,
         report: Report,
     ) -> None:
-        """`image` is what jobs run in that name none; `report` hears of waiting jobs."""
+        """`image` is for jobs that name none; `report` receives the states of waiting jobs."""
         self._images, self._claims, self._snapshots = images, claims, snapshots
         self._image, self._report = image, report
         self._logs = BuildLogs(str(state / "builds"))
@@ -69,7 +69,7 @@ class ImageBuilds:
         self._waiting: dict[str, str] = {}
 
     def sorted(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, TargetError]]:
-        """The jobs that can be launched now, and what is wrong with some; the others wait."""
+        """The jobs that can be launched now, and the errors of others; the rest waits."""
         ready: list[Job] = []
         errors: dict[str, TargetError] = {}
         for job in jobs:
@@ -85,12 +85,12 @@ class ImageBuilds:
         return ready, errors
 
     def waiting(self, names: Collection[str]) -> dict[str, Observation]:
-        """Those of these jobs that wait for a build."""
+        """The observations of those of these jobs that wait for a build."""
         with self._lock:
             return {name: PREPARING for name in names if name in self._waiting}
 
     def forget(self, names: Collection[str]) -> None:
-        """These jobs wait no more; a build that nobody waits for is ended."""
+        """Remove jobs from the waiting ones; a build without waiting jobs is ended."""
         ended: list[_Build] = []
         over: list[str] = []
         with self._lock:
@@ -114,9 +114,9 @@ class ImageBuilds:
         self._images.close()
 
     def _prepared(self, job: Job, recipe: Mapping[str, Any]) -> Job | None:
-        """The job as it can be launched, or None: it waits."""
+        """The job with its image, or None if it waits."""
         if self._claims.claim(job.name) not in (None, ClaimState.LAUNCHED):
-            return replace(job, environment=None)  # it does not start any more
+            return replace(job, environment=None)  # a withdrawn or ended job does not start
         with self._lock:
             failed = self._failed.pop(job.name, None)
             if job.name in self._waiting:
@@ -168,9 +168,9 @@ class ImageBuilds:
                 say(f"The environment {error}.")
                 failure = refusal(plan.recipe, error, _tail(build.path))
             except TargetUnavailable as error:
-                say(f"The build was cut off, and begins again: {error}.")
+                say(f"The build was interrupted and begins again: {error}.")
             except Exception as error:
-                log.exception("a build failed", extra={"environment": plan.tag})
+                log.exception("image build failed", extra={"environment": plan.tag})
                 failure = refusal(plan.recipe, error, _tail(build.path))
         with self._lock:
             if self._builds.get(plan.tag) is build:
@@ -180,7 +180,7 @@ class ImageBuilds:
             self._logs.finish(name, lambda name=name: self._over(name, failure))  # type: ignore[misc]
 
     def _over(self, name: str, failure: LaunchRefused | None) -> None:
-        """The job's build has ended: it is launched again, and starts or is refused."""
+        """A job's build has ended: report it absent, so that it is launched again."""
         with self._lock:
             if self._waiting.pop(name, None) is None:
                 return
@@ -190,7 +190,7 @@ class ImageBuilds:
 
 
 def _nothing() -> None:
-    """Nobody waits for the log any more."""
+    """Nothing depends on the log any more."""
 
 
 def _tail(path: Path) -> str:

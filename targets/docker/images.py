@@ -1,8 +1,8 @@
-"""How an environment becomes an image: packages by run and commit, Dockerfiles by the builder.
+"""Images of environments: packages by run and commit, Dockerfiles by the engine's builder.
 
-Packages are installed by a container of the base image, as root and with the machine's network,
-because that is where pip's index can be reached. What makes that possible (certificates, proxies,
-the index's address) is in a folder that the container sees, and in no layer of the image.
+A container of the base image installs the packages, as root and with the host's network, where
+pip's index can be reached. Certificates, proxies and the index's address are in a mounted folder
+and in no layer of the image.
 """
 
 import io
@@ -44,14 +44,14 @@ Say = Callable[[str], None]
 
 
 class ImageBuildFailed(Exception):
-    """The image cannot be built as it is; the text says why."""
+    """The image cannot be built from its recipe; the text says why."""
 
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """An image that is to be there: its name, what it is made of, and the folder of a Dockerfile.
+    """A wanted image: its tag, its recipe, its base, and the folder of a Dockerfile.
 
-    `base` is None where a Dockerfile alone decides what is in it.
+    `base` is None if a Dockerfile defines the image.
     """
 
     tag: str
@@ -71,7 +71,7 @@ class EnvironmentImages:
         self._is_swept = False
 
     def plan(self, recipe: Recipe, image: str, context: Path | None) -> ImagePlan:
-        """Where the environment's image is, or shall be. LaunchRefused if its base is not there."""
+        """The plan of an environment's image. Raises LaunchRefused if its base is missing."""
         key = str(recipe["key"])
         if recipe.get("dockerfile"):
             return ImagePlan(f"{REPOSITORY}:{key}", recipe, None, context)
@@ -84,14 +84,14 @@ class EnvironmentImages:
         return ImagePlan(f"{REPOSITORY}:{key}-{number}", recipe, image)
 
     def has(self, tag: str) -> bool:
-        """Whether the image is there. One is there whole or not at all."""
+        """Whether the image exists. The engine makes images atomically."""
         with self._engine.calls() as api, suppress(ImageNotFound):
             api.inspect_image(tag)  # type: ignore[no-untyped-call]
             return True
         return False
 
     def build(self, plan: ImagePlan, container: str, say: Say) -> None:
-        """Have the image, made by a container of that name.
+        """Build the image with a container of that name.
 
         Raises ImageBuildFailed, TargetUnavailable.
         """
@@ -109,11 +109,11 @@ class EnvironmentImages:
             raise ImageBuildFailed(f"cannot be built: {error.explanation or error}") from error
 
     def end(self, container: str) -> None:
-        """End the build that has this container, if it is under way."""
+        """End the build that uses this container, if it is under way."""
         self._engine.discard(container)
 
     def sweep(self) -> None:
-        """Remove what a service that was killed while it built has left, once."""
+        """Remove, once, the containers of builds of a killed service."""
         with self._lock:
             if not self._is_swept:
                 for name in self._engine.containers(self._label):
@@ -171,7 +171,7 @@ class EnvironmentImages:
     def _container(
         self, base: str, config: Mapping[str, Any], folder: Path
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        # An entry point that the container has and its base has not would stay in the image.
+        # An entry point that the base does not have would stay in the image.
         place = "entrypoint" if config.get("Entrypoint") else "command"
         whole = {
             "image": base,
@@ -196,7 +196,7 @@ class EnvironmentImages:
 
 
 def _changes(config: Mapping[str, Any], plan: ImagePlan) -> list[str]:
-    """What makes the image like its base again, but for what was installed."""
+    """The changes that restore the base's settings in the image."""
     entry = config.get("Entrypoint")
     return [
         *([f"ENTRYPOINT {json.dumps(entry)}"] if entry else []),
@@ -204,7 +204,7 @@ def _changes(config: Mapping[str, Any], plan: ImagePlan) -> list[str]:
         f"USER {config.get('User') or '0:0'}",
         f"WORKDIR {config.get('WorkingDir') or '/'}",
         f"LABEL {LABEL}={plan.recipe['key']}",
-        f"LABEL {BUILDER_LABEL}=",  # else its containers would be taken for builds
+        f"LABEL {BUILDER_LABEL}=",  # otherwise its containers would count as builds
     ]
 
 
@@ -214,7 +214,7 @@ def container_of(plan: ImagePlan) -> str:
 
 
 def _pack(file: Any, dockerfile: str, context: Path | None) -> None:
-    """What the builder gets: the context's files, and the Dockerfile beside them."""
+    """Pack the context's files and the Dockerfile for the builder."""
     with tarfile.open(fileobj=file, mode="w") as archive:
         for path in sorted(context.iterdir()) if context else ():
             archive.add(path, path.name)
@@ -225,7 +225,7 @@ def _pack(file: Any, dockerfile: str, context: Path | None) -> None:
 
 
 def _build_parts(folder: Path, recipe: Recipe) -> None:
-    """What an installation needs of this machine (see `dispatcher.agent.builds.image_install`)."""
+    """Write the inputs of an installation (`dispatcher.agent.builds.image_install`)."""
     (folder / "recipe.json").write_text(json.dumps(dict(recipe)))
     (folder / "variables.json").write_text(json.dumps(_variables(os.environ)))
     authorities = _authorities(os.environ)
@@ -238,7 +238,7 @@ def _build_parts(folder: Path, recipe: Recipe) -> None:
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """How pip reaches its index from here, but for what lies on this machine's own disk."""
+    """The variables with which pip reaches its index, without those that name local files."""
     told = {k: v for k, v in environ.items() if k.startswith("PIP_") or k.lower() in _NAMES}
     for option in ("index-url", "extra-index-url", "trusted-host"):
         value = " ".join(pip_option(option, environ))
@@ -274,6 +274,6 @@ def _proxies() -> dict[str, str]:
 
 
 def refusal(recipe: Recipe, error: Exception, tail: str) -> LaunchRefused:
-    """What is told of a run whose environment cannot be built."""
+    """The refusal of a run whose environment cannot be built."""
     name = recipe.get("name") or "without a name"
     return LaunchRefused(f"the environment {name} {error}", tail)

@@ -1,13 +1,13 @@
-"""What a Docker target keeps of each cold job on this machine: two folders.
+"""The two folders of each job in a dedicated container, on this machine.
 
-They are all that the job's container may write to: the job's own (docs/protocol.md, section 2) and
-a *box* around it, which is the agent's root there and the user's home.
+The container may write to nothing else: to the job directory (docs/protocol.md, section 2), and to
+the agent's root around it, which is also the home of the container's user.
 
-    <state>/boxes/<job name>/      seen in the container as /dispatcher-root
-    <state>/jobs/<job name>/       seen in the container as /dispatcher-root/jobs/<job name>
+    <state>/boxes/<job name>/      mounted as /dispatcher-root (the name on disk of version 0.1)
+    <state>/jobs/<job name>/       mounted as /dispatcher-root/jobs/<job name>
 
-The folders belong to the container's user, who may put anything there: once the container runs,
-what is in them is read with suspicion (`files.py`).
+The folders belong to the container's user, who may put anything there. Once the container runs they
+are read through `guarded_files.py` only.
 """
 
 import json
@@ -27,7 +27,7 @@ _EVIDENCE = TypeAdapter(Evidence)
 
 
 class JobDirectories:
-    """The folders of one target."""
+    """The job directories of one target."""
 
     def __init__(self, state: Path) -> None:
         self._agent_roots = state / "boxes"
@@ -36,13 +36,13 @@ class JobDirectories:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def fill(self, name: str, job: Mapping[str, Any], owner: tuple[int, int]) -> None:
-        """Make the folders, with the job written down in them, all belonging to `owner`.
+        """Make the folders with the job's file in them, owned by `owner`.
 
-        Twice is fine, before the container runs. A power cut may undo it: whoever starts a
-        container that was made before fills its box again.
+        It may be repeated before the container runs. A power cut may undo it, so a launcher that
+        finds an existing container fills its folders again.
         """
         folder, agent_root = self._jobs / name, self._agent_roots / name
-        # What is mounted into the box needs a place there, or the engine would make one for root.
+        # Without these mount points the engine would make them for root.
         places = [
             agent_root / "jobs" / name,
             agent_root / "snapshots" / (job.get("snapshot") or ""),
@@ -57,20 +57,20 @@ class JobDirectories:
                 os.chown(path, *owner, follow_symlinks=False)
 
     def names(self) -> list[str]:
-        """The jobs that have folders."""
+        """The names of the jobs that have folders."""
         return [path.name for path in self._jobs.iterdir()]
 
     def is_there(self, name: str) -> bool:
-        """Whether the job still has a folder."""
+        """Whether the job has a folder."""
         return (self._jobs / name).is_dir()
 
     def note_stop(self, name: str, grace: float) -> None:
-        """Tell the shim of a running job how much time it has."""
-        with suppress(OSError):  # it has no folder yet: the shim takes the job's own grace
+        """Write the grace of a stop for the shim of a running job."""
+        with suppress(OSError):  # without a folder the shim uses the job's own grace
             write_below(self._jobs / name, "stop", text=json.dumps({"grace": grace}))
 
     def exit_record(self, name: str) -> Evidence | None:
-        """What the shim wrote about the job's end; None if it wrote nothing that makes sense."""
+        """The shim's exit record; None if there is no valid one."""
         return exit_record(self._jobs, name)
 
     def delete(self, name: str) -> None:
@@ -80,7 +80,7 @@ class JobDirectories:
 
 
 def exit_record(folder: Path, *parts: str) -> Evidence | None:
-    """The exit record in a job's folder; None if there is none that makes sense."""
+    """The exit record in a job's folder; None if there is no valid one."""
     with suppress(OSError, ValueError):
         return _EVIDENCE.validate_json(read_below(folder, *parts, "exit.json"))
     return None

@@ -1,8 +1,8 @@
-"""Starting a job as a container, at most once under its name, by a caller that may die at any line.
+"""Starts a job in a dedicated container, once at most, although the caller may die at any line.
 
-The order is what makes it safe: fill the box, create the container (the engine refuses a second one
-of that name), claim the name, start. Cut off before the claim, the container is `created` and the
-next call goes on with it. Cut off after it, the container tells by its state whether it ever ran.
+The order makes it safe: fill the job's folders, create the container (the engine refuses a second
+one of the name), claim the name, start. After a death before the claim the container is `created`,
+and the next call continues with it. After a later death the container's state shows whether it ran.
 """
 
 import threading
@@ -26,7 +26,7 @@ from targets.docker.snapshots import ContainerSnapshots
 
 
 class ContainerLauncher:
-    """Starts the jobs of one target. Several threads may use it, each with another job."""
+    """Starts the jobs of one target. Threads may use it at once, for different jobs."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class ContainerLauncher:
         self._runtimes = runtimes
         self._lock = threading.Lock()
         self._busy: set[str] = set()
-        self._mode: gpu.Mode | None = None  # the way of asking for GPUs that has worked
+        self._mode: gpu.Mode | None = None  # the way of requesting GPUs that has worked
 
     def launch(self, job: Job) -> TargetError | None:
-        """Start the job unless one of that name was ever started; answer what went wrong."""
+        """Start the job unless its name was ever started; returns the error, if any."""
         with self._lock:
             if job.name in self._busy:
                 return None
@@ -80,10 +80,10 @@ class ContainerLauncher:
             self._start_new(job)
         elif container is not None and container["State"]["Status"] == "created":
             self._fill_directory(job)
-            self._begin(job)  # created by a service that was killed before it could start it
+            self._begin(job)  # created by a service that was killed before the start
 
     def _start_new(self, job: Job) -> None:
-        """Start it, its GPUs asked for in each way in turn until the engine knows one."""
+        """Start the job, trying each way of requesting GPUs until the engine accepts one."""
         if job.snapshot:
             self._snapshots.fetch(job.snapshot)
         *others, last = self._modes(job)
@@ -94,7 +94,7 @@ class ContainerLauncher:
                 cause = refusal.__cause__
                 if not isinstance(cause, APIError) or not gpu.is_about_gpus(cause):
                     raise
-                self._claims.give_back(job.name)  # it was created, and refused to start
+                self._claims.give_back(job.name)  # the container was created, but did not start
         return self._create_and_begin(job, last)
 
     def _modes(self, job: Job) -> tuple[gpu.Mode, ...]:
@@ -111,7 +111,7 @@ class ContainerLauncher:
             self._mode = mode
 
     def _create(self, job: Job, mode: gpu.Mode) -> bool:
-        """Create the container; whether it is there and has yet to be started."""
+        """Create the container; returns whether it still has to be started."""
         config, plain = self._config, self._mounts.runtime
         mounts = replace(self._mounts, runtime=self._runtimes.get(job.image or config.image))
         cpus = float(self._engine.known()["NCPU"])
@@ -126,7 +126,7 @@ class ContainerLauncher:
         except APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:
                 raise self._explained(error, job) from error
-            there = self._ours(job.name)  # a call that was cut off has made it after all
+            there = self._ours(job.name)  # an interrupted call has created it
             if there is None:
                 raise TargetUnavailable(f"{job.name} is being created or removed") from error
             return bool(there["State"]["Status"] == "created")
@@ -152,7 +152,9 @@ class ContainerLauncher:
                 return  # stopped meanwhile: its container is gone
             explained = self._explained(error, job)
             if isinstance(explained, LaunchRefused):
-                self._engine.discard(job.name)  # else it stays, created, to be started again
+                self._engine.discard(
+                    job.name
+                )  # otherwise the created container would be started again
             raise explained from error
 
     def _explained(self, error: APIError, job: Job) -> TargetError:
@@ -160,7 +162,7 @@ class ContainerLauncher:
         return gpu.explain(error, image=image, url=self._engine.url)
 
     def _ours(self, name: str) -> Mapping[str, Any] | None:
-        """Our container of that name. LaunchRefused if there is one that is not ours."""
+        """Our container of that name. Raises LaunchRefused if it is not ours."""
         container = self._engine.inspect(name)
         if container is not None and not self.is_ours(container):
             raise LaunchRefused(
@@ -170,7 +172,7 @@ class ContainerLauncher:
         return container
 
     def is_busy_with(self, name: str) -> bool:
-        """Whether a job of that name is being started at this moment."""
+        """Whether a job of that name is being started now."""
         with self._lock:
             return name in self._busy
 

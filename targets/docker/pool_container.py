@@ -1,13 +1,14 @@
-"""One warm container: a node agent that starts scripts by fork, and the folder it works in.
+"""One pool container: a node agent that starts scripts by fork, and its folder.
 
-    <state>/warm/<container's name>/      the agent's root, in the container /dispatcher-root
+    <state>/warm/<container's name>/      the agent's root, mounted as /dispatcher-root
+                                          (the name on disk of version 0.1)
 
-A container is never started twice. When it has ended, what its jobs left in the folder is all that
-is known of them, and a job that the agent had not claimed there has not started and never will.
+A container is never started twice. After its end the folder tells all that is known of its jobs,
+and a job that the agent had not claimed there has not started and never will.
 
-What answers on the agent's socket belongs to the container, and so may be anybody: nothing is
-connected to but a socket in that folder, answers are bounded in length and time, and what they say
-is checked.
+The process that answers on the agent's socket is not trusted, because jobs of the container may
+replace it: only a socket in that folder is connected to, answers are bounded in length and time,
+and their content is checked.
 """
 
 import os
@@ -34,10 +35,10 @@ from targets.docker.job_directories import exit_record
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 LONGEST_LINE = 16 << 20
-AT_ONCE = 1000  # jobs in one question
+AT_ONCE = 1000  # jobs in one call
 _EVIDENCE: TypeAdapter[Evidence | None] = TypeAdapter(Evidence | None)
 _STARTED: TypeAdapter[float | None] = TypeAdapter(float | None)
-NO_SERVICE = {"service": None}  # what its jobs say is shipped from outside
+NO_SERVICE = {"service": None}  # telemetry is shipped from outside the container
 
 
 class _ContainerAgentConnection(AgentConnection):
@@ -54,7 +55,7 @@ class _ContainerAgentConnection(AgentConnection):
 
 
 class PoolContainer:
-    """One of them, running or not. `key` says which jobs it takes."""
+    """A pool container, running or not. `key` tells which jobs it takes."""
 
     def __init__(self, name: str, folder: Path, engine: DockerEngine) -> None:
         self.name, self.folder = name, folder
@@ -62,12 +63,13 @@ class PoolContainer:
         self.used_at = time.monotonic()
         self.silent_since: float | None = None
         self._engine = engine
-        self._dead: Mapping[str, Any] | None = None  # how its container ended, once it has
+        self._dead: Mapping[str, Any] | None = None  # the inspection of the ended container
         self._agent = _ContainerAgentConnection(folder, self._no_agent, NO_SERVICE)
 
     def start(self, container: Mapping[str, Any], host: Mapping[str, Any]) -> None:
-        """Create and start the container, and return once its agent answers. Raises APIError,
-        TargetUnavailable.
+        """Create and start the container, and return once its agent answers.
+
+        Raises APIError, TargetUnavailable.
         """
         with self._engine.calls(judged=True) as api:
             api.create_container(host_config=api.create_host_config(**host), **container)
@@ -76,21 +78,21 @@ class PoolContainer:
         while not self._listens():
             if self.ended() is not None or time.monotonic() > deadline:
                 raise TargetUnavailable(
-                    f"warm container {self.name} has no agent: {self.log_tail()}"
+                    f"pool container {self.name} has no agent: {self.log_tail()}"
                 )
 
     def watch(self, report: Callable[["PoolContainer", Mapping[str, Observation]], None]) -> None:
-        """Report what the agent tells."""
+        """Report what the agent sends."""
         on_event: Report = lambda seen: report(self, seen)  # noqa: E731
         self._agent.watch(on_event)
 
     def ask(self, op: str, **fields: Any) -> Mapping[str, Any]:
-        """Ask the agent. Raises TargetUnavailable."""
+        """Call the agent. Raises TargetUnavailable."""
         self.used_at = time.monotonic()
         return self._agent.ask(op, **fields)
 
     def observe(self, names: Collection[str]) -> Mapping[str, Observation]:
-        """What is to be seen of jobs that were given to it, dead or alive."""
+        """The observations of jobs that were given to the container, also after its end."""
         asked, seen = list(names), dict[str, Observation]()
         try:
             if self._dead is None:
@@ -117,7 +119,7 @@ class PoolContainer:
         return True
 
     def ended(self) -> Mapping[str, Any] | None:
-        """How its container has ended; None if it runs. Raises TargetUnavailable."""
+        """The inspection of the ended container; None if it runs. Raises TargetUnavailable."""
         if self._dead is None:
             container = self._engine.inspect(self.name)
             if container is None or STATES[container["State"]["Status"]] is not State.ALIVE:
@@ -129,19 +131,19 @@ class PoolContainer:
         return is_below(self.folder, "jobs", job)
 
     def jobs(self) -> list[str]:
-        """The jobs that have folders, or so it seems."""
+        """The names of the job folders; processes of the container may have made some."""
         return names_below(self.folder, "jobs")
 
     def delete(self, job: str) -> None:
-        """Delete what an ended job has left in the folder of a dead container."""
+        """Delete a job's folder of an ended container."""
         delete_below(self.folder, "jobs", job)
 
     def kill(self) -> None:
-        """End it, with all that runs in it."""
+        """End the container with all its processes."""
         self._engine.discard(self.name)
 
     def log_tail(self) -> str:
-        """What the agent has printed."""
+        """The last output of the agent."""
         try:
             with self._engine.calls() as api:
                 text: bytes = api.logs(self.name, tail=20)
@@ -150,7 +152,7 @@ class PoolContainer:
             return "" if error.status_code == HTTPStatus.NOT_FOUND else str(error)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._agent.close()
 
     def _listens(self) -> bool:
@@ -162,10 +164,10 @@ class PoolContainer:
         return True
 
     def _no_agent(self) -> None:
-        raise TargetUnavailable(f"the agent of warm container {self.name} does not answer")
+        raise TargetUnavailable(f"the agent of pool container {self.name} does not answer")
 
     def _left(self, job: str) -> Observation:
-        """A job as the dead container's folder shows it."""
+        """The observation of a job by the folder of the ended container."""
         record = exit_record(self.folder, "jobs", job)
         if record is not None:
             return Observation(State.EXITED, record.started_at, record)
@@ -175,7 +177,7 @@ class PoolContainer:
 
 
 def make_folder(folder: Path, owner: tuple[int, int]) -> None:
-    """The folder of a new one, with what is mounted into it."""
+    """Make the folder of a new container, with the mount point in it."""
     for path in (folder, folder / "snapshots"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (os.geteuid(), os.getegid()) != owner:

@@ -1,14 +1,14 @@
 """Jobs in pool containers: scripts without limits of their own, forked in a shared container.
 
-A start costs milliseconds instead of a container. The price is what separates one run from another:
-runs that share a container share its user, so one that means harm can read what the others are
-given (their run tokens among it) and write, end them, or say that they ended. From the machine and
-from other containers they are kept away exactly as cold jobs are. So a target does this only where
-it is told to (`warm`), and never for a run with GPUs or limits.
+A start takes milliseconds instead of a container's start. The price is isolation: runs in one
+container share its user, so a malicious run can read the data of the others (run tokens included),
+change it, end the others, or fake their ends. They are isolated from the machine and from other
+containers as jobs in dedicated containers are. So pooling is an option of the target (`warm`), and
+never used for a run with GPUs or limits.
 
-Claims decide (`claims.py`): a name is claimed for one container before its agent hears of
-it, and looked for there ever after. It is claimed for another only when the first container has
-ended and its agent had not claimed the job, so that it can never have started.
+A name is claimed for one container before the container's agent receives the job (`claims.py`). It
+is claimed for another container only when the first one has ended and its agent had not claimed the
+job, so that the job cannot have started.
 """
 
 import logging
@@ -30,7 +30,7 @@ from targets.docker.pool_container import PoolContainer
 from targets.docker.snapshots import ContainerSnapshots
 from targets.docker.spools import ContainerSpools
 
-UNRESPONSIVE_SECONDS = 60.0  # a container whose agent does not answer for so long is ended
+UNRESPONSIVE_SECONDS = 60.0  # seconds without an answer after which a container is ended
 _LIVE = (ClaimState.LAUNCHED, ClaimState.STOPPED)
 _OVER = {State.EXITED, State.REMOVED, State.ABSENT}
 
@@ -39,7 +39,7 @@ ClaimRecords = Mapping[str, ClaimRecord]
 
 
 class PooledJobs:
-    """The jobs in warm containers. Any thread may ask."""
+    """The jobs in pool containers. Any thread may call."""
 
     def __init__(
         self,
@@ -52,18 +52,18 @@ class PooledJobs:
     ) -> None:
         self._config, self._mounts, self._pool = config, mounts, pool
         self._claims, self._snapshots, self._spools = claims, snapshots, spools
-        self._known: dict[str, ClaimRecord] = {}  # the jobs that an agent may say something of
-        self._over: set[str] = set()  # those of them whose end has been told
+        self._known: dict[str, ClaimRecord] = {}  # the jobs of which agents may report
+        self._over: set[str] = set()  # jobs whose end was published
         self._report: Report | None = None
 
     def takes(self, job: Job) -> bool:
-        """Whether the job may be started warm."""
+        """Whether the job may run in a pool container."""
         return container_spec.is_poolable(job, self._config)
 
     # Starting
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        """Give each job to a container, unless it was ever started; answer what went wrong."""
+        """Give each job to a container unless it was ever started; returns errors by name."""
         errors: dict[str, TargetError] = {}
         given: dict[str, list[Job]] = defaultdict(list)
         with self._pool.launching():
@@ -94,14 +94,14 @@ class PooledJobs:
         return {}
 
     def _container_for(self, job: Job) -> PoolContainer | None:
-        """The container that the job is claimed for; None if it does not start any more."""
+        """The container of the job's claim; None if the job does not start any more."""
         entry = self._claims.get(job.name)
         if entry is not None and entry.claim is not ClaimState.LAUNCHED:
             return None
         if entry is not None:
             earlier = self._pool.get(entry.container) if entry.container else None
             if earlier is not None and earlier.ended() is None:
-                return earlier  # it may have heard of the job, or not
+                return earlier  # it may have received the job, or not
             if earlier is not None and earlier.observe([job.name])[job.name] != ABSENT:
                 return None
         if job.snapshot:
@@ -119,12 +119,12 @@ class PooledJobs:
     # Looking
 
     def watch(self, report: Report) -> None:
-        """Report what the agents tell."""
+        """Report what agents send."""
         self._report = report
         self._pool.watch(self._on_event)
 
     def poll(self, entries: ClaimRecords) -> Mapping[str, Observation]:
-        """What is to be seen of jobs that were claimed for a warm container."""
+        """The observations of jobs in pool containers."""
         over = {n: e for n, e in entries.items() if e.claim not in _LIVE}
         gone = {n: evidence.removed(e, time.time()) for n, e in over.items()}
         seen = dict[str, Observation]()
@@ -141,9 +141,9 @@ class PooledJobs:
         return {**gone, **seen}
 
     def names(self) -> list[str]:
-        """The jobs that have folders in a container that they were claimed for.
+        """The names of jobs that have folders in the container of their claim.
 
-        Whoever has a container may make folders there.
+        Processes in a container may make other folders, which do not count.
         """
         found = [
             (name, container.name)
@@ -171,7 +171,7 @@ class PooledJobs:
         return seen
 
     def _on_event(self, container: PoolContainer, told: Mapping[str, Observation]) -> None:
-        """An agent tells of jobs: of its own, or nobody hears it."""
+        """Report what an agent sends about its own jobs; reports about others are dropped."""
         if self._report is None:
             return
         seen = dict[str, Observation]()
@@ -185,7 +185,7 @@ class PooledJobs:
     # Ending
 
     def stop(self, entries: ClaimRecords, grace: float) -> None:
-        """SIGTERM now, SIGKILL after the grace; what has not started is withdrawn."""
+        """Send SIGTERM now, SIGKILL after the grace; withdraw what has not started."""
         new = [name for name, entry in entries.items() if entry.claim is ClaimState.LAUNCHED]
         for name in new:
             self._claims.put(name, replace(entries[name], claim=ClaimState.STOPPED), durable=False)
@@ -202,14 +202,16 @@ class PooledJobs:
             self._kill_later(container, [name for name in mine if name in new], grace)
 
     def _kill_later(self, container: PoolContainer, names: Collection[str], grace: float) -> None:
-        """What its supervisor cannot end in time is ended with the container."""
+        """End the container of jobs that their shims do not end in time."""
 
         def kill() -> None:
             try:
                 if {one.state for one in container.observe(names).values()} - _OVER:
-                    log.warning("%s is ended: a job in it does not stop", container.name)
+                    log.warning(
+                        "pool container %s is ended: a job in it does not stop", container.name
+                    )
                     container.kill()
-            except TargetUnavailable as error:  # whoever asked for the stop will ask again
+            except TargetUnavailable as error:  # the engine of the service repeats the stop
                 log.warning("cannot end %s: %s", container.name, error)
 
         if names:
@@ -218,7 +220,7 @@ class PooledJobs:
     # Forgetting
 
     def remove(self, entries: ClaimRecords) -> None:
-        """Delete what ended jobs have left, once their telemetry is shipped."""
+        """Delete the folders of ended jobs, once their telemetry is shipped."""
         for container, mine in self._by_container(entries):
             asked = [name for name in mine if name not in self._over]
             seen = container.observe(asked) if container and asked else {}
@@ -229,11 +231,11 @@ class PooledJobs:
             over = [n for n in mine if n not in seen or seen[n].state in _OVER]
             for name in over:
                 self._claims.put(name, replace(mine[name], claim=ClaimState.REMOVED), durable=False)
-                self._spools.ended(name, mine[name])  # also of one that nobody has looked at
+                self._spools.ended(name, mine[name])  # also if the job was never polled
             self._delete(container, [name for name in over if not self._spools.has_pending(name)])
 
     def complete(self, name: str) -> None:
-        """The service has all of an ended job: one that was removed before can go."""
+        """All telemetry of a job is with the service: delete its folder if it was removed."""
         entry = self._claims.get(name)
         if entry is not None and entry.container and entry.claim is ClaimState.REMOVED:
             self._delete(self._pool.get(entry.container), [name])
@@ -254,14 +256,14 @@ class PooledJobs:
                 container.delete(name)
 
     def sweep(self) -> None:
-        """End containers that nobody needs, and delete what is left of ended ones."""
+        """End containers that no job needs, and delete the folders of ended ones."""
         self._pool.retire(self._is_needed)
 
     def _is_needed(self, container: PoolContainer) -> bool:
         given = [
             name for name, entry in list(self._known.items()) if entry.container == container.name
         ]
-        for name in {*container.jobs(), *given}:  # one that still waits there has no folder yet
+        for name in {*container.jobs(), *given}:  # a job that still waits there has no folder yet
             entry = self._claims.get(name)
             if entry is None or entry.container != container.name:
                 continue

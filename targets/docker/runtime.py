@@ -1,5 +1,6 @@
-"""The agent as a folder that containers see read-only. What runs there imports the standard library
-alone, so it runs in any image that has Python 3.8 or newer.
+"""The agent as a folder that containers mount read-only.
+
+Its code imports the standard library alone and runs in any image with Python 3.8 or newer.
 """
 
 import sys
@@ -9,9 +10,9 @@ from dispatcher.agent.runtime import materialise
 
 
 def unpack(folder: Path) -> Path:
-    """Have the agent below the folder, one copy a version, and return what to mount.
+    """Write the agent below the folder, one copy for each version; returns what to mount.
 
-    A container that runs keeps what it started with when the service is upgraded.
+    A running container keeps its version when the service is upgraded.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     whole = Path(materialise(str(folder), sys.executable))
@@ -20,6 +21,6 @@ def unpack(folder: Path) -> Path:
 
 
 def open_to_all(folder: Path) -> None:
-    """Whatever the umask: any user of a container may read it."""
+    """Let any user of a container read the folder, whatever the umask is."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

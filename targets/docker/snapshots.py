@@ -1,7 +1,7 @@
-"""The snapshots of a Docker target: fetched once to this machine, seen read-only by containers.
+"""The snapshots of a Docker target: fetched once to this machine, mounted read-only.
 
-A container fetches nothing: a thousand runs of one snapshot are one download, and a container needs
-neither an agent's token nor a network.
+Containers do not fetch snapshots, so a thousand runs of one snapshot need one download, and a
+container needs neither an agent's token nor a network.
 """
 
 import threading
@@ -16,11 +16,11 @@ PATIENCE = 20.0
 
 
 class ContainerSnapshots:
-    """The snapshots in one folder. Several threads may ask, also for the same one."""
+    """The snapshots in one folder. Several threads may call, also for the same snapshot."""
 
     def __init__(self, folder: Path, service: Mapping[str, Any]) -> None:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        folder.chmod(0o711)  # a container that sees all of it opens what it knows the hash of
+        folder.chmod(0o711)  # a pool container can open snapshots whose id it knows, and list none
         self._snapshots = SnapshotCache(str(folder), self._done)
         self._snapshots.configure(service)
         self._changed = threading.Condition()
@@ -28,10 +28,10 @@ class ContainerSnapshots:
         self._readable: set[str] = set()
 
     def fetch(self, snapshot: str) -> Path:
-        """Return where the snapshot lies, once it is here and every user may read it.
+        """Return the snapshot's folder, once it is here and every user may read it.
 
-        Raises LaunchRefused if it can never be had, TargetUnavailable if it takes too long: it goes
-        on coming meanwhile.
+        Raises LaunchRefused if it cannot be fetched, TargetUnavailable if it takes too long; then
+        the fetch goes on.
         """
         path = Path(self._snapshots.path(snapshot))
         if not self._snapshots.has(snapshot):
@@ -54,9 +54,9 @@ class ContainerSnapshots:
             there = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
             error = self._errors.get(snapshot)
         if not there:
-            raise TargetUnavailable(f"snapshot {snapshot} has not come within {PATIENCE:g} s")
+            raise TargetUnavailable(f"snapshot {snapshot} was not fetched within {PATIENCE:g} s")
         if error is not None:
-            raise LaunchRefused(f"snapshot {snapshot} cannot be had: {error}")
+            raise LaunchRefused(f"snapshot {snapshot} cannot be fetched: {error}")
 
     def _done(self, snapshot: str, error: str | None) -> None:
         with self._changed:

@@ -1,11 +1,10 @@
-"""What jobs in containers say, shipped to the service from this side of the wall.
+"""Ships the telemetry of jobs in containers from outside the containers.
 
-The folders of a job lie on this machine, so nothing in a container has to ship them: no token but
-the run's own is needed there, a container starts with less to import, and what was said before a
-kill is shipped like everything else. It is sent with the target's own token, under names that come
-from the claim, never from the folder.
+The folders of jobs are on this machine, so containers ship nothing themselves: they need no token
+but the run's own, import less at their start, and telemetry from before a kill is shipped as well.
+It is sent with the target's own token, under names from the claim, never from the folder.
 
-A job's end is told when the service has all of its telemetry, or after five seconds without it.
+A job's end is published when the service has all of its telemetry, or after five seconds without.
 """
 
 import threading
@@ -20,7 +19,7 @@ from targets.docker.guarded_files import GuardedFiles
 
 
 class ContainerSpools:
-    """The telemetry of one target's jobs. Any thread may ask."""
+    """The telemetry of one target's jobs. Any thread may call."""
 
     def __init__(
         self,
@@ -30,24 +29,24 @@ class ContainerSpools:
         tell: Callable[[str], None],
         complete: Callable[[str], None],
     ) -> None:
-        """`tell` is called with a job's name when an end that was held back may be told, `complete`
-        when the service has all of a job that has ended.
+        """`tell` is called with a job's name when an end that was held back may be published,
+        `complete` when the service has all telemetry of an ended job.
         """
         self._shipper = Shipper(_GuardedTelemetry(state), self._may_be_told, complete)
         self._shipper.configure(service, DEFAULT_LOG_LIMIT)
         self._shipper.start()
         self._tell = tell
         self._lock = threading.Lock()
-        self._ends: dict[str, bool] = {}  # whether the end of a job may be told
-        self._held: set[str] = set()  # those that somebody asked for too early
+        self._ends: dict[str, bool] = {}  # job name → whether its end may be published
+        self._held: set[str] = set()  # jobs whose end was requested too early
 
     def follow(self, name: str, entry: ClaimRecord, *, is_new: bool = False) -> None:
-        """Ship what a job says from now on; of one that is not new the service may have some."""
+        """Ship a job's telemetry from now on; the service may have some unless the job is new."""
         if name not in self._ends:
             self._shipper.follow(name, _facts(name, entry), known=is_new)
 
     def ended(self, name: str, entry: ClaimRecord) -> bool:
-        """Ship what is left of a job of which nothing is alive; whether its end may be told now."""
+        """Ship the rest of an ended job; returns whether its end may be published now."""
         with self._lock:
             is_first = name not in self._ends
             self._ends.setdefault(name, False)
@@ -64,17 +63,17 @@ class ContainerSpools:
         return may_be_told
 
     def has_pending(self, name: str) -> bool:
-        """Whether there is telemetry of an ended job that the service has not got yet."""
+        """Whether telemetry of an ended job is not with the service yet."""
         return self._shipper.has_pending(name)
 
     def forget(self, name: str) -> None:
-        """The job is forgotten."""
+        """Forget a job."""
         with self._lock:
             self._ends.pop(name, None)
             self._held.discard(name)
 
     def close(self) -> None:
-        """Stop; what is not shipped yet is shipped by the next target on the same folder."""
+        """Stop. The next target on the same folder ships the rest."""
         self._shipper.close()
 
     def _may_be_told(self, name: str) -> None:
@@ -88,19 +87,19 @@ class ContainerSpools:
 
 
 class _GuardedTelemetry(TelemetrySource):
-    """The folders of jobs, which may hold anything."""
+    """The folders of jobs, whose content is not trusted."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
         self.files = GuardedFiles(state)
 
     def folder(self, name: str, job: Mapping[str, Any]) -> str:
-        """The folder of a job, on this side of the wall."""
+        """The folder of a job on this machine."""
         below = f"warm/{job['container']}/jobs" if job["container"] else "jobs"
         return f"{self._state}/{below}/{name}"
 
     def mark_shipped(self, name: str) -> None:
-        """Not noted: the service is asked."""
+        """Has no effect: the service is asked instead."""
 
     def was_shipped(self, name: str) -> bool:  # noqa: ARG002
         return False

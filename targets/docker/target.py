@@ -1,9 +1,8 @@
-"""Jobs in containers of one Docker engine: one container an attempt, or a fork in a warm one.
+"""Jobs in containers of one Docker engine: dedicated containers, or forks in pool containers.
 
-Nothing is remembered here that the engine and the target's folder do not know: a service that is
-killed at any line and started again sees the same jobs in the same states. What was claimed for a
-name (`claims.py`) says where to look for it: in its own container (`cold.py`), or in
-one that it shares (`warm.py`).
+All state is in the engine and in the target's folder, so a service that is killed at any line and
+started again sees the same jobs in the same states. The claim of a name (`claims.py`) tells whether
+its job has a dedicated container (`dedicated.py`) or shares one (`pooled.py`).
 """
 
 import logging
@@ -25,7 +24,7 @@ from targets.docker.container_pool import ContainerPool
 from targets.docker.container_spec import SERVICE_LABEL, ContainerMounts
 from targets.docker.dedicated import DedicatedContainers
 from targets.docker.engine import SECONDS, DockerEngine
-from targets.docker.event_stream import ContainerEvent, EventStream
+from targets.docker.engine_events import ContainerEvent, EngineEvents
 from targets.docker.guarded_files import names_below
 from targets.docker.image_builds import ImageBuilds
 from targets.docker.images import EnvironmentImages
@@ -47,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class DockerTarget:
-    """The target. Every verb may be called from any thread, and again after any crash."""
+    """See `targets.base.Target`. Any thread may call, also again after a crash."""
 
     def __init__(
         self,
@@ -58,10 +57,10 @@ class DockerTarget:
         runtime: Path | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        """`token` is an agent's; `runtime` what its containers run, our own agent by default."""
+        """`token` is an agent's token; `runtime` replaces the agent in containers, for tests."""
         state = site.root / config.name
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state.chmod(0o700)  # below it are files that any user of a container may read
+        state.chmod(0o700)  # files below it are readable for any user of a container
         runtime = runtime or unpack(state / "runtime")
         mounts = ContainerMounts(
             site.service_id, state, runtime, site.service_socket, site.service_url
@@ -71,7 +70,7 @@ class DockerTarget:
         self._label = f"{SERVICE_LABEL}={site.service_id}"
         self._engine = DockerEngine(config.docker_host, seconds)
         self._report: Report | None = None
-        self._watch: EventStream | None = None
+        self._watch: EngineEvents | None = None
         self._closed = threading.Event()
         # Stops and removals have threads of their own: none waits behind a launch.
         self._launch_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker-launch")
@@ -105,14 +104,14 @@ class DockerTarget:
         )
 
     def capacity(self) -> Capacity:
-        """All of the engine's machine, or what the configuration says is ours of it."""
+        """The resources of the engine's host, or the part that the configuration grants."""
         info, config = self._engine.info(), self._config
         cpus = config.cpus or float(info["NCPU"])
         memory_mb = config.memory_mb or int(info["MemTotal"]) >> 20
         return Capacity((Node(config.name, cpus, config.gpus, memory_mb),))
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        """Start each job unless one of that name was ever started; answer what went wrong."""
+        """Start each job unless its name was ever started; returns errors by name."""
         jobs, refused = self._environments.sorted(jobs)
         return {**refused, **self._launch(jobs)}
 
@@ -127,7 +126,7 @@ class DockerTarget:
         }
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
-        """What is to be seen of each named job. Raises TargetUnavailable."""
+        """The observation of each named job. Raises TargetUnavailable."""
         waiting = self._environments.waiting(names)
         pooled, dedicated = self._by_claim([name for name in names if name not in waiting])
         found = self._containers_of(dedicated)
@@ -135,12 +134,12 @@ class DockerTarget:
         return {**waiting, **seen, **self._pooled.poll(pooled)} if pooled else {**waiting, **seen}
 
     def jobs(self) -> Mapping[str, Observation]:
-        """All jobs that have folders here, and what is to be seen of them."""
+        """The observations of all jobs that have folders here."""
         seen = self.poll({*self._directories.names(), *self._pooled.names()})
         return {name: one for name, one in seen.items() if one.state not in _NOT_THERE}
 
     def stop(self, names: Collection[str], grace: float) -> None:
-        """SIGTERM now, SIGKILL after `grace` seconds; what has not started is withdrawn."""
+        """Send SIGTERM now, SIGKILL after `grace` seconds; withdraw what has not started."""
         self._environments.forget(names)
         for name in names:  # a launch that is under way finds the claim taken
             self._claims.take(name, ClaimRecord(ClaimState.WITHDRAWN), durable=False)
@@ -158,7 +157,7 @@ class DockerTarget:
         self._dedicated.kill_later(due, grace)
 
     def remove(self, names: Collection[str]) -> None:
-        """Forget ended jobs; one that lives, or is not there, is left as it is."""
+        """Forget ended jobs; living and unknown ones are left as they are."""
         pooled, dedicated = self._by_claim(names)
         if pooled:
             self._pooled.remove(pooled)
@@ -170,13 +169,13 @@ class DockerTarget:
         )
 
     def watch(self, report: Report) -> None:
-        """Report what has changed: what the engine's event stream and warm agents tell."""
+        """Report changes that the engine's events and the agents of pool containers show."""
         self._report = report
         self._pooled.watch(report)
-        self._watch = EventStream(self._engine, self._label, self._on_event)
+        self._watch = EngineEvents(self._engine, self._label, self._on_event)
 
     def close(self) -> None:
-        """Let go of connections. Jobs go on."""
+        """Close the connections. Jobs go on."""
         self._closed.set()
         if self._watch is not None:
             self._watch.close()
@@ -202,19 +201,19 @@ class DockerTarget:
         return error
 
     def _containers_of(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The engine's containers, if there is any of these names that has to be looked for."""
+        """The engine's containers, unless the ends of all these jobs are known."""
         if all(map(self._dedicated.has_ended, names)):
             return {}
         return self._engine.containers(self._label)
 
     def _by_claim(self, names: Collection[str]) -> tuple[dict[str, ClaimRecord], list[str]]:
-        """The jobs that were claimed for a warm container, and the others."""
+        """The claims of the jobs in pool containers, and the names of the others."""
         entries = {name: self._claims.get(name) for name in names}
         pooled = {name: entry for name, entry in entries.items() if entry and entry.container}
         return pooled, [name for name in entries if name not in pooled]
 
     def _on_event(self, event: ContainerEvent | None) -> None:
-        """Report what an event is about: nothing in particular means that all may have changed."""
+        """Report the job of an event; without one, report that anything may have changed."""
         if self._report is None:
             return
         if event is None or event.name in self._container_pool:
@@ -230,7 +229,7 @@ class DockerTarget:
             self._report(seen)
 
     def _tell(self, name: str) -> None:
-        """The end of a job may be told now."""
+        """Report a job whose end may be published now."""
         if self._report is not None:
             with suppress(TargetUnavailable):
                 self._report(self.poll([name]))
@@ -241,7 +240,7 @@ class DockerTarget:
             self._pooled.complete(name)
 
     def _keep(self) -> None:
-        """Tidy up, first of all what a service before this one has left."""
+        """Clean up in the background, first the remains of an earlier service."""
         pause = 0.0
         while not self._closed.wait(pause):
             try:
@@ -263,7 +262,7 @@ def _each(
 
 
 class _ClaimInUse:
-    """Says of a name whether it has folders, so that its claim is still needed."""
+    """Whether the claim of a name is still needed, because its job has folders."""
 
     def __init__(self, state: Path, directories: JobDirectories) -> None:
         self._directories = directories

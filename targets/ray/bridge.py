@@ -1,10 +1,10 @@
 """The bridge: a Ray driver of its own process, between the service and one cluster.
 
-A driver dies with its cluster and can know only one, and must be of the cluster's Python and Ray;
-so the service never imports Ray. They speak newline-delimited JSON over a socket: the first line
-says what to connect to, then come requests `{"id", "op", …}`, answered in any order by
-`{"id", "ok", …}`, and the bridge tells `{"event": [observations]}` as it hears of them. An empty
-event means: look anew. When the service is gone it ends; launchers and jobs go on.
+A driver dies with its cluster, can connect to one cluster only, and needs the cluster's Python and
+Ray. So the service never imports Ray. Service and bridge use JSON-line RPC over a socket: the first
+line says what to connect to, then come requests. The bridge sends `{"event": [observations]}` when
+jobs change; an empty list means that anything may have changed. When the service is gone the bridge
+ends; launchers and jobs go on.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 30.0
 WAIT_SECONDS = 7.0
 REACH_SECONDS = 2.0
-_SENT = (node_setup, launcher, placement_groups)  # nothing of ours is installed on the nodes
+_SENT = (
+    node_setup,
+    launcher,
+    placement_groups,
+)  # sent by value, because nothing of ours is installed on the nodes
 
 
 class Bridge:
     """Serves one connection to the service.
 
     Args:
-        connection: Where the service is.
-        greeting: What it said first.
+        connection: The connection to the service.
+        greeting: The first message of the service.
     """
 
     def __init__(self, connection: socket.socket, greeting: Mapping[str, Any]) -> None:
@@ -66,7 +70,7 @@ class Bridge:
         self._rpc.serve(lines)
 
     def _live(self) -> None:
-        """Connect, and follow the cluster. Ends the process: a driver cannot connect twice."""
+        """Connect, and watch the cluster. Ends the process at last: a driver cannot reconnect."""
         try:
             self._connect()
             assert self._cluster is not None
@@ -78,7 +82,7 @@ class Bridge:
             self._leave(error)
 
     def _beat(self) -> None:
-        """Say every second that this process is not what hangs."""
+        """Send a heartbeat every second, so that a hang of this process is noticed."""
         while True:
             time.sleep(1)
             with contextlib.suppress(OSError):
@@ -107,10 +111,12 @@ class Bridge:
         self._operations = ClusterOperations(self._cluster, self._placement_groups)
 
     def _expect(self) -> None:
-        """A cluster that wants another token than ours never answers, and Ray waits for ever."""
+        """End the process if the cluster does not answer: with a wrong token Ray waits for ever."""
         if not self._connected.wait(CONNECT_SECONDS):
-            faulthandler.dump_traceback()  # into the log: what it waits for
-            self._leave(TimeoutError("the cluster did not let us in; is its `token` right?"))
+            faulthandler.dump_traceback()  # into the log
+            self._leave(
+                TimeoutError("the cluster did not accept the connection; is its `token` right?")
+            )
 
     def _leave(self, error: BaseException) -> None:
         log.error("the bridge ends: %s", error, exc_info=error)
@@ -120,7 +126,9 @@ class Bridge:
 
     def _perform(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not self._connected.wait(0.5 if self._trouble else WAIT_SECONDS):
-            raise NodeUnavailable(self._trouble or "the cluster has not let us in yet")
+            raise NodeUnavailable(
+                self._trouble or "the cluster has not accepted the connection yet"
+            )
         assert self._cluster is not None
         assert self._operations is not None
         if not self._cluster.answers:
@@ -150,7 +158,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     with connection.makefile("rb") as lines:
         Bridge(connection, json.loads(lines.readline())).serve(lines)
-    os._exit(0)  # without Ray's farewell, which waits for a cluster that may be gone
+    os._exit(0)  # without Ray's shutdown, which waits for a cluster that may be gone
 
 
 def _setting(greeting: Mapping[str, Any]) -> LauncherSettings:
@@ -175,7 +183,7 @@ def _place(greeting: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _listens(address: str) -> bool:
-    """Whether anything accepts connections there; Ray itself would try for a minute."""
+    """Whether the address accepts connections; Ray itself would try for a minute."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     with (
         contextlib.suppress(OSError),

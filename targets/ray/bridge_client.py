@@ -1,7 +1,7 @@
-"""The service's end of the bridge: starts the process, starts it again, and speaks to it.
+"""The service's side of the bridge: starts the process, restarts it, and calls it.
 
-The bridge runs in an interpreter of the cluster's Python and Ray, where nothing of ours needs to be
-installed: its modules go there as one zip.
+The bridge runs in an interpreter with the cluster's Python and Ray. Nothing of ours needs to be
+installed there, because its modules are packed into one zip.
 """
 
 import hashlib
@@ -47,14 +47,14 @@ _SKEW = "Set the target's `python` to an interpreter with the cluster's Python a
 
 
 class BridgeClient:
-    """One bridge, kept alive from the first call until `close`.
+    """One bridge, kept running until `close`.
 
     Args:
-        command: What starts it, but for its last argument: the descriptor of its socket.
-        env: Its environment.
-        greeting: What it is told first.
-        folder: Where its log goes.
-        hear: Called with the observations that it tells of; an empty list: look anew.
+        command: The command without its last argument, the descriptor of the socket.
+        env: The environment of the process.
+        greeting: The first message to it.
+        folder: The folder of its log.
+        hear: Called with observations; an empty list means that anything may have changed.
     """
 
     def __init__(
@@ -69,20 +69,20 @@ class BridgeClient:
         self._log, self._on_events = folder / "bridge.log", hear
         self._client: RpcClient | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._trouble = "the bridge is starting"
-        self._last_words: str | None = None
-        self._heard_at = 0.0
+        self._problem = "the bridge is starting"
+        self._last_error: str | None = None
+        self._last_message_at = 0.0
         self._closed = threading.Event()
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=self._live, name="ray-bridge", daemon=True)
         self._thread.start()
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        """One call and its answer, within ten seconds. Raises TargetUnavailable."""
+        """Make one call and return its answer, within ten seconds. Raises TargetUnavailable."""
         self._is_up.wait(1.0)
         client = self._client
         if client is None:
-            raise TargetUnavailable(self._trouble)
+            raise TargetUnavailable(self._problem)
         try:
             return client.call(op, TIMEOUT, fields)
         except RpcTimeout as error:
@@ -92,7 +92,7 @@ class BridgeClient:
             raise TargetUnavailable(str(error)) from error
 
     def close(self) -> None:
-        """Let the bridge end. Launchers and jobs go on."""
+        """End the bridge. Launchers and jobs go on."""
         self._closed.set()
         self._hang_up()
         self._thread.join(5)
@@ -103,28 +103,28 @@ class BridgeClient:
         return None if self._process is None else self._process.pid
 
     def _end_if_hung(self) -> None:
-        """A bridge beats every second, whatever its cluster does."""
-        if time.monotonic() - self._heard_at > HUNG_AFTER:
-            log.warning("the bridge hangs and is started again")
+        """End a bridge without heartbeats; it sends one every second, whatever its cluster does."""
+        if time.monotonic() - self._last_message_at > HUNG_AFTER:
+            log.warning("the bridge hangs and is restarted")
             self._hang_up()
 
     def _live(self) -> None:
-        """One bridge after the other, with a pause that grows while none of them lasts."""
+        """Run one bridge after the other, with growing pauses while they end early."""
         pause = 0.1
         while not self._closed.is_set():
             began = time.monotonic()
             try:
                 self._serve()
             except OSError as error:
-                self._trouble = f"the bridge does not start: {error}"
-                log.warning(self._trouble)
+                self._problem = f"the bridge does not start: {error}"
+                log.warning(self._problem)
             if time.monotonic() - began > GOOD_AFTER:
                 pause = 0.1
             self._closed.wait(pause)
             pause = min(LONGEST_PAUSE, pause * 3)
 
     def _serve(self) -> None:
-        """Start a bridge and listen to it until it is gone."""
+        """Start a bridge and receive its messages until it is gone."""
         ours, theirs = socket.socketpair()
         with ours, theirs, _opened(self._log) as output:
             process = self._process = subprocess.Popen(
@@ -140,7 +140,7 @@ class BridgeClient:
             theirs.close()
             try:
                 ours.sendall(json.dumps(self._greeting).encode() + b"\n")
-                self._heard_at, self._last_words = time.monotonic(), None
+                self._last_message_at, self._last_error = time.monotonic(), None
                 client = RpcClient(ours, "the bridge", self._receive, self._lost, SEND_SECONDS)
                 self._client = client
                 self._is_up.set()
@@ -149,11 +149,11 @@ class BridgeClient:
                 self._end(process)
 
     def _receive(self, message: dict[str, Any]) -> None:
-        self._heard_at = time.monotonic()
+        self._last_message_at = time.monotonic()
         if "event" in message:
             self._on_events(message["event"])
         elif "fatal" in message:
-            self._last_words = message["fatal"]
+            self._last_error = message["fatal"]
 
     def _lost(self, _client: RpcClient) -> None:
         """The connection is lost; its calls have failed."""
@@ -166,8 +166,8 @@ class BridgeClient:
         self._client = None
         process.kill()
         process.wait()
-        self._trouble = _advised(self._last_words or _last_line(self._log))
-        log.log(logging.DEBUG if self._closed.is_set() else logging.WARNING, self._trouble)
+        self._problem = _with_advice(self._last_error or _last_line(self._log))
+        log.log(logging.DEBUG if self._closed.is_set() else logging.WARNING, self._problem)
         if not self._closed.is_set():
             self._on_events([])
 
@@ -178,7 +178,7 @@ class BridgeClient:
 
 
 def command(python: str | None, folder: Path) -> list[str]:
-    """What starts a bridge; its code is put into the folder."""
+    """The command of a bridge; its code is written into the folder."""
     source = Path(__file__).parent
     files = {f"targets/ray/{part}.py": (source / f"{part}.py").read_bytes() for part in _PARTS}
     files["dispatcher/wire/rpc.py"] = Path(rpc.__file__).read_bytes()
@@ -202,15 +202,15 @@ def _zip_of(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _advised(trouble: str) -> str:
-    """What a bridge said last, with the way out where there is one."""
+def _with_advice(trouble: str) -> str:
+    """The last error of a bridge, with advice if there is any."""
     if "mismatch" in trouble or "No module named" in trouble:
         return f"the bridge has ended: {trouble}\n{_SKEW}"
     return f"the bridge has ended: {trouble}"
 
 
 def _opened(path: Path) -> BinaryIO:
-    """The log to append to; one that has grown large is begun anew."""
+    """Open the log to append to; a large one is truncated."""
     is_large = path.exists() and path.stat().st_size > _LARGEST_LOG
     return path.open("wb" if is_large else "ab")
 
@@ -219,4 +219,4 @@ def _last_line(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 2048))
         lines = file.read().decode(errors="replace").strip().splitlines()
-    return f"{lines[-1] if lines else 'it said nothing'} (see {path})"
+    return f"{lines[-1] if lines else 'no output'} (see {path})"

@@ -1,7 +1,7 @@
-"""The cluster as the bridge knows it: which nodes are there, and which are surely over.
+"""The bridge's view of the cluster: the present nodes, and lost nodes whose jobs have ended.
 
-Nothing is remembered that cannot be asked again but when a node was last heard of; a bridge that
-has just started counts from its start, so it is late rather than early.
+The only state that cannot be read again from the cluster is the time of a node's last contact. A
+new bridge counts from its own start, so it declares jobs lost late rather than early.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ GATHER_SECONDS = 6.0
 
 
 class ClusterChanged(Exception):
-    """Another cluster answers at the address: this driver is none of it."""
+    """Another cluster answers at the address; this driver is no part of it."""
 
 
 class LostNode:
-    """A node that was there. Its jobs are over at `over_at`, by the bridge's clock."""
+    """A node that is gone. None of its jobs is alive after `over_at`, by the bridge's clock."""
 
     def __init__(self, over_at: float) -> None:
         self.over_at = over_at
@@ -43,11 +43,11 @@ class LostNode:
 
 
 class Cluster:
-    """Watches the nodes. `follow` is the thread that does it.
+    """Watches the nodes of a cluster; `follow` runs in a thread of its own.
 
     Args:
-        setting: What the launchers are told.
-        report: Called with observations, and with an empty list when it is time to look anew.
+        setting: The settings of the launchers.
+        report: Called with observations; an empty list means that anything may have changed.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Cluster:
 
     @property
     def answers(self) -> bool:
-        """Whether the cluster's head has answered lately."""
+        """Whether the cluster's head has answered recently."""
         return time.monotonic() - self._seen_at < HEAD_SILENT_AFTER
 
     def node(self, name: str) -> RemoteNode | LostNode:
-        """The node of a name. One that is not there now is gone, and does not come back."""
+        """The node of a name. A missing node is lost and does not come back under its name."""
         with self._lock:
             found = self._nodes.get(name) or self._gone.get(name)
             if found is None:
@@ -77,25 +77,25 @@ class Cluster:
             return found
 
     def nodes(self) -> list[RemoteNode]:
-        """All that are there now, whether they answer or not."""
+        """All present nodes, whether they answer or not."""
         with self._lock:
             return list(self._nodes.values())
 
     def are_all_known(self) -> bool:
-        """Whether all that was ever launched can be seen, or is seen to be over."""
+        """Whether every node that may have jobs answers, or is lost and its jobs have ended."""
         with self._lock:
             nodes, gone = list(self._nodes.values()), list(self._gone.values())
         silent = {node.description.name for node in nodes if node.is_silent}
         return self._began and all(one.is_over for one in gone) and not silent & self._marked
 
     def may_have_jobs(self, name: str) -> bool:
-        """Whether this bridge, or one before it, could have launched something there."""
+        """Whether this bridge or an earlier one may have launched jobs there."""
         return name in self._marked
 
     def gather(self) -> list[RemoteNode]:
-        """The nodes that can take jobs; waits a little for those that have just come.
+        """The nodes that can take jobs; waits a few seconds for nodes that have just appeared.
 
-        One that stays out is not waited for every time: its devices may be in use by others.
+        A node that stays unready is not waited for again: its devices may be used by others.
         """
         while True:
             nodes = self.nodes()
@@ -105,17 +105,17 @@ class Cluster:
             time.sleep(0.05)
 
     def follow(self) -> None:
-        """Look at the cluster again and again. Raises ClusterChanged."""
+        """Read the node table repeatedly. Raises ClusterChanged."""
         while True:
             self.look()
             time.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
-        """Take in who is there and who is gone."""
+        """Read the node table, and note new and lost nodes."""
         records = ray.nodes()  # type: ignore[no-untyped-call]
         alive = [record for record in records if record["Alive"]]
         if self._driver_node not in {record["NodeID"] for record in alive}:
-            raise ClusterChanged("the node that this driver stands on is not of the cluster")
+            raise ClusterChanged("the node of this driver is not part of the cluster")
         known = {own.name: own for own in map(describe, alive) if own is not None}
         with self._lock:
             left = [self._nodes.pop(name) for name in self._nodes.keys() - known.keys()]
@@ -127,11 +127,11 @@ class Cluster:
             for name in self._marked - known.keys():
                 self.node(name)
         for own in known.values():
-            self._meet(own)
+            self._add_node(own)
         self._seen_at = time.monotonic()
         self._send_events(bool(left))
 
-    def _meet(self, own: NodeDescription) -> None:
+    def _add_node(self, own: NodeDescription) -> None:
         if own.name in self._nodes:
             return
         node = RemoteNode(own, self._setting, self._report, self._mark)
@@ -140,7 +140,7 @@ class Cluster:
             self._gone.pop(own.name, None)
 
     def _mark(self, name: str) -> None:
-        """Note in the cluster that the node may have jobs from now on: the next bridge asks."""
+        """Record in the cluster that the node may have jobs, for later bridges."""
         internal_kv._internal_kv_put(self._marks + name, b"1")
         self._marked.add(name)
 

@@ -1,7 +1,7 @@
-"""A target's verbs over all nodes of a cluster, as the bridge carries them out.
+"""The calls of a target over all nodes of a cluster, as the bridge carries them out.
 
-A job's node is told with its name where the service knows it; where it does not, every node is
-asked. Jobs, names and answers are as in docs/protocol.md, section 3.
+A job's node comes with its name if the service knows it; otherwise every node is asked. Jobs, names
+and answers are as in docs/protocol.md, section 3.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from targets.ray.cluster import Cluster, LostNode
 from targets.ray.placement_groups import PlacementGroups
 from targets.ray.remote_node import NodeUnavailable, RemoteNode
 
-Names = Mapping[str, "str | None"]  # job → node, where it is known
+Names = Mapping[str, "str | None"]  # job → node, if it is known
 Record = dict[str, Any]
 RESERVE_SECONDS = 2.0
-_NEWS = ("alive", "created", "exited", "removed", "absent")  # what says most comes first
+_NEWS = ("alive", "created", "exited", "removed", "absent")  # the most informative state first
 
 
 class ClusterOperations:
-    """What a bridge does for the service; every method may raise NodeUnavailable."""
+    """The operations of a bridge; every method may raise NodeUnavailable."""
 
     def __init__(self, cluster: Cluster, placement_groups: PlacementGroups | None) -> None:
         self._cluster, self._placement_groups = cluster, placement_groups
@@ -47,7 +47,7 @@ class ClusterOperations:
         return {"nodes": nodes}
 
     def launch(self, jobs: Sequence[Record]) -> Record:
-        """Give each job to its node; answer which of them may not have been taken, and why."""
+        """Give each job to its node; returns the reasons for jobs that may not be started."""
         failures: dict[str, str] = {}
         deadline = time.monotonic() + RESERVE_SECONDS
 
@@ -59,7 +59,7 @@ class ClusterOperations:
                 return []
             if self._placement_groups is None:
                 return ready
-            self._give(ready, failures)  # it does not wait for what others wait for
+            self._give(ready, failures)  # at once, without waiting for other reservations
             return []
 
         gangs = list(_gangs(jobs))
@@ -69,7 +69,7 @@ class ClusterOperations:
         return {"failures": failures}
 
     def _give(self, jobs: Sequence[Record], failures: dict[str, str]) -> None:
-        """Submit each to its node, all nodes at once."""
+        """Submit each job to its node, all nodes at once."""
         by_node: dict[str, list[Record]] = defaultdict(list)
         for job in jobs:
             by_node[job["node"]].append(job)
@@ -83,7 +83,7 @@ class ClusterOperations:
         list(self._pool.map(give, by_node))
 
     def observe(self, names: Names) -> Record:
-        """What is to be seen of each; a job of a node that does not answer is unknown."""
+        """The observation of each job; jobs of a node that does not answer are unknown."""
         seen = self._lost(names)
         rest = {name: node for name, node in names.items() if name not in seen}
         answers = self._ask(rest, lambda node, asked: node.call("observe", asked))
@@ -91,7 +91,7 @@ class ClusterOperations:
             for name, record in (answer or {}).items():
                 seen[name] = _better(seen.get(name), {**record, "node": node})
         unreachable = (node for node, answer in answers.items() if answer is None)
-        # After asking, because a node may have died meanwhile.
+        # After the calls, because a node may have died meanwhile.
         is_sure = self._cluster.are_all_known() and not any(
             map(self._cluster.may_have_jobs, unreachable)
         )
@@ -102,7 +102,7 @@ class ClusterOperations:
         return {"observations": seen}
 
     def jobs(self) -> Record:
-        """All that the nodes that answer have."""
+        """The observations of all jobs on the nodes that answer."""
         seen: dict[str, Record] = {}
         everywhere = self._cluster.nodes()
         for node, answer in zip(everywhere, self._pool.map(_all_of, everywhere), strict=True):
@@ -120,7 +120,7 @@ class ClusterOperations:
         self._must_reach(names, lambda node, asked: node.call("remove", asked))
 
     def _lost(self, names: Names) -> dict[str, Record]:
-        """The jobs of nodes that are gone."""
+        """The observations of jobs on lost nodes."""
         seen: dict[str, Record] = {}
         for node, asked in _by_node(names).items():
             found = self._cluster.node(node)
@@ -129,7 +129,7 @@ class ClusterOperations:
         return seen
 
     def _joined(self, gang: list[Record], deadline: float) -> list[Record]:
-        """The jobs of one attempt, told where to meet. Nothing of it starts if a node is gone."""
+        """The jobs of one attempt with their addresses; empty if one of its nodes is lost."""
         found = [self._cluster.node(job["node"]) for job in gang]
         nodes = [node for node in found if isinstance(node, RemoteNode)]
         if len(nodes) < len(gang):
@@ -160,10 +160,10 @@ class ClusterOperations:
     def _submit(self, name: str, jobs: Sequence[Record]) -> None:
         node = self._cluster.node(name)
         if isinstance(node, RemoteNode) and not node.call("submit", json.dumps(jobs)):
-            raise NodeUnavailable(f"node {name} does not take jobs just now")
+            raise NodeUnavailable(f"node {name} does not take jobs at the moment")
 
     def _ask(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> dict[str, Any]:
-        """One call of each node that has to do with the names; None where it does not answer."""
+        """Call each node that may have one of the jobs; None for one that does not answer."""
         known = _by_node(names)
         anywhere = [name for name, node in names.items() if not node]
         nodes = {node.description.name: node for node in self._cluster.nodes()}
@@ -198,12 +198,12 @@ def _all_of(node: RemoteNode) -> Mapping[str, Record]:
 
 
 def _counted(node: RemoteNode) -> list[str]:
-    """Names for devices of which Ray says only at the start which they are."""
+    """Placeholder names for devices that Ray assigns when a job starts."""
     return [str(k) for k in range(node.description.gpus)]
 
 
 def _gangs(jobs: Sequence[Record]) -> Iterable[list[Record]]:
-    """The jobs of each run's attempt together, the one with rank 0 first."""
+    """The jobs of each attempt together, the job with rank 0 first."""
     gangs: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for job in jobs:
         gangs[job["run_id"], job["attempt"]].append(job)
@@ -220,7 +220,7 @@ def _by_node(names: Names) -> dict[str, list[str]]:
 
 
 def _better(one: Record | None, other: Record) -> Record:
-    """A job that was withdrawn on one node may have run on another."""
+    """The more informative of two records: a job withdrawn on one node may run on another."""
     if one is None:
         return other
     return min(one, other, key=lambda record: _NEWS.index(record["state"]))

@@ -1,8 +1,8 @@
-"""The launcher: a detached actor, one a Ray node, that is the node agent of its node.
+"""The launcher: a detached actor, one for each Ray node, that runs the node agent.
 
-It is sent to the cluster by value and the agent's code comes with it as a zip, so that nothing of
-ours needs to be installed there. It imports the standard library and Ray alone. What it knows is
-its agent's, on the node's disk: started again by Ray, it finds the jobs of the one before it.
+It is sent to the cluster by value with the agent's code as a zip, so nothing of ours needs to be
+installed there. It imports the standard library and Ray alone. Its state is that of its agent, on
+the node's disk: after a restart by Ray it finds the jobs of its predecessor.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _GATHER = 0.01
 
 
 class NodeLauncher:
-    """Starts jobs on its node, and tells the bridge what becomes of them.
+    """Starts jobs on its node, and reports their states to the bridge.
 
-    `setting`: `owner`, `node_id`, `version`, and `idle`, the seconds without jobs and without
-    a bridge after which it ends itself. `code`: the zip in pieces, each small enough to
-    travel with the actor's description; an argument that lies in the bridge's memory would be lost
-    with the bridge, and Ray could not start the actor again.
+    `setting` has `owner`, `node_id`, `version`, and `idle`: the seconds without jobs and without a
+    bridge after which it ends itself. `code` is the zip in pieces that are small enough to be
+    stored with the actor's description. A larger argument would be in the bridge's memory and lost
+    with the bridge, and Ray could not restart the actor.
     """
 
     def __init__(self, setting: Mapping[str, Any], *code: bytes) -> None:
@@ -59,9 +59,11 @@ class NodeLauncher:
         threading.Thread(target=self._keep, name="keep", daemon=True).start()
 
     def configure(self, service: Mapping[str, Any], lease: Mapping[str, float]) -> None:
-        """How to reach the service, and the terms of the lease (`node_description.LeaseTerms`)."""
+        """Set how the service is reached, and the lease terms (`node_description.LeaseTerms`)."""
         path = service.get("socket")
-        here = path if path and os.path.exists(path) else None  # else the service is elsewhere
+        here = (
+            path if path and os.path.exists(path) else None
+        )  # otherwise the service is on another machine
         self._agent.configure(service={**service, "socket": here}, lease=lease["inner"])
         with open(f"{self._root}/terms.new", "w") as file:
             json.dump(dict(lease), file)
@@ -71,9 +73,9 @@ class NodeLauncher:
         self._is_configured = True
 
     def beat(self, life: str, confirmed: float, cursor: int, wait: float) -> dict[str, Any]:
-        """Be heard of, and wait for what is new after the cursor.
+        """Renew the lease, and wait for events after the cursor.
 
-        `confirmed` is the clock of the last answer that the bridge has had of this life.
+        `confirmed` is the launcher's clock in the last answer that the bridge received.
         """
         if life == self._life:
             self._heard = clock()
@@ -92,7 +94,7 @@ class NodeLauncher:
         }
 
     def submit(self, jobs: str) -> bool:
-        """Take jobs (a JSON list); False: not now, because the node may count as lost."""
+        """Start jobs (a JSON list); False: not now, because the node may count as lost."""
         if self._lease is None or clock() - self._renewed >= self._lease["inner"]:
             return False
         if not self._is_configured or clock() < self._ready_at:
@@ -127,7 +129,7 @@ class NodeLauncher:
             return port
 
     def _renew(self, since: float) -> None:
-        """Hold the lease from a moment on that the other side knows of; not if that is long ago."""
+        """Renew the lease as of a moment that the bridge knows, unless it is too long ago."""
         if self._lease is not None and clock() - since < self._lease["slack"]:
             self._agent.renew()
             self._renewed = since
@@ -138,7 +140,7 @@ class NodeLauncher:
             try:
                 self._look()
             except Exception:
-                log.exception("the launcher goes on")
+                log.exception("a check of the launcher failed")
 
     def _look(self) -> None:
         silent = clock() - self._heard
@@ -152,11 +154,11 @@ class NodeLauncher:
             self._busy_at = clock()
         elif min(silent, clock() - self._busy_at) > self._setting["idle"]:
             me = ray.get_runtime_context().current_actor
-            ray.kill(me, no_restart=True)  # nobody needs it: give the node's GPUs back
+            ray.kill(me, no_restart=True)  # it is not needed any more: free the node's GPUs
 
 
 class LauncherFeed:
-    """What the agent has told, with a number each; who asks from a number on waits for more."""
+    """The events of the agent, numbered; a reader waits for events after a number."""
 
     def __init__(self) -> None:
         self._events: list[Mapping[str, Any]] = []
@@ -173,9 +175,9 @@ class LauncherFeed:
             self._changed.notify_all()
 
     def after(self, cursor: int, wait: float) -> tuple[list[Mapping[str, Any]], int]:
-        """What came after the cursor, and the next one; at the latest after `wait` seconds.
+        """The events after a cursor and the next cursor, after `wait` seconds at most.
 
-        For a cursor of another life, or one that is too old, there is nothing to tell: look anew.
+        For an unknown or too old cursor there are no events; the reader has to observe all jobs.
         """
         with self._changed:
             last = self._first + len(self._events)
@@ -191,6 +193,6 @@ class LauncherFeed:
 
 
 def visible_gpus() -> list[str]:
-    """The devices that Ray has given to this actor, by the names that CUDA knows them by."""
+    """The devices that Ray has given to this actor, by CUDA's names."""
     given = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
     return [str(gpu) for gpu in given]

@@ -1,8 +1,8 @@
-"""What the cluster's node table says, and when a node's jobs are surely over. Pure.
+"""The cluster's node table, and the time after which no job of a lost node is alive. Pure.
 
-A node is named after one life of its Ray process: its label `node` where it has one, and the head
-of its id. The name must not come back with the next life of the same machine, because a job that
-was lost with the first would look as if it had never been launched on the second.
+A node's name belongs to one start of its Ray process: the label `node` if it has one, and the
+beginning of the node id. A restarted node has another name. Otherwise a job that was lost with the
+old process would look as if it had never been launched on the new one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NodeDescription:
 
 
 def describe(record: Mapping[str, Any]) -> NodeDescription | None:
-    """Read one record of `ray.nodes()`; None for a node without CPUs and GPUs: not ours."""
+    """Read a record of `ray.nodes()`; None for a node without CPUs and GPUs."""
     resources = record.get("Resources") or {}
     cpus, gpus = float(resources.get("CPU", 0)), int(resources.get("GPU", 0))
     if not cpus and not gpus:
@@ -48,30 +48,30 @@ def describe(record: Mapping[str, Any]) -> NodeDescription | None:
 
 
 def name_of(record: Mapping[str, Any]) -> str:
-    """The node's name, the same for as long as this life of it lasts."""
+    """The node's name, constant while its Ray process lives."""
     node_id, label = str(record["NodeID"]), (record.get("Labels") or {}).get("node")
     return f"{label}-{node_id[:_HEX_AFTER_LABEL]}" if label else node_id[:_HEX]
 
 
 @dataclass(frozen=True)
 class LeaseTerms:
-    """How long a node may go on by itself, and what follows for both sides.
+    """How long a node may go on without a bridge, and the times that follow from it. In seconds.
 
-    A launcher counts its lease from its own clock as the bridge last confirmed to have seen it, so
-    no message that arrives late can extend it. While it hears of no bridge for `patience` seconds
-    it may extend it by the cluster's word that its node is alive.
+    A launcher counts its lease from the moment, by its own clock, that the bridge last confirmed,
+    so a late message cannot extend it. After `patience` seconds without a bridge it may renew the
+    lease if the cluster says that its node is alive.
     """
 
     lease: float
 
     @property
     def slack(self) -> float:
-        """How old a confirmation may be when it is acted on."""
+        """The maximum age of a confirmation that renews the lease."""
         return min(SLACK, self.lease / 4)
 
     @property
     def inner(self) -> float:
-        """The lease of the node's agent: it runs from the act, not from the confirmation."""
+        """The lease of the node's agent; it runs from the renewal, not from the confirmation."""
         return self.lease - self.slack
 
     @property
@@ -80,15 +80,14 @@ class LeaseTerms:
 
     @property
     def beat(self) -> float:
-        """How often the bridge is heard, at least."""
+        """The longest time between two heartbeats."""
         return min(0.7, self.slack / 2)
 
     def over_at(self, last_contact: float, dead_since: float) -> float:
-        """When nothing of a node that is dead to the cluster can be alive any more.
+        """The time after which no job of a lost node can be alive, by the bridge's clock.
 
-        All times are the bridge's. A launcher that was out of contact for less than its patience
-        when its node was declared dead had not begun to ask the cluster, and after that was told
-        no more.
+        A launcher that had been out of contact for less than its patience when its node was
+        declared dead had not asked the cluster yet, and cannot renew its lease afterwards.
         """
         asked = dead_since - last_contact >= self.patience - self.beat
         last = dead_since if asked or math.isinf(last_contact) else last_contact

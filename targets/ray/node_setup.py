@@ -1,6 +1,6 @@
-"""What a launcher stands on: its folder, the agent's code, the environment of its node.
+"""What a launcher needs on its node: its folder, the agent's code, and the node's environment.
 
-Sent to the cluster by value, as `launcher.py` is.
+It is sent to the cluster by value, as `launcher.py` is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEEP_SECONDS = 7 * 24 * 3600.0
 
 
 def clock() -> float:
-    """Seconds since the boot, those spent suspended included; the clock of the agent's lease."""
+    """Seconds since the boot, including suspension; the clock of the agent's lease."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -38,33 +38,33 @@ def alive_nodes() -> set[str]:
 
 
 def node_folder(owner: str, node_id: str) -> str:
-    """The node's folder, which nobody else may have made or look into."""
+    """The node's folder. Raises PermissionError unless it is private to this user."""
     path = os.path.join(tempfile.gettempdir(), f"dispatcher-{owner}-{node_id[:12]}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{path} is not this user's own folder")
+        raise PermissionError(f"{path} is not a private folder of this user")
     return path
 
 
 def earlier_jobs_end_at(root: str, owner: str) -> float:
-    """When no job of an earlier life of this machine can hold a device any more.
+    """The time after which no job of an earlier Ray node on this machine holds a device.
 
-    A Ray node that was started again has a new id and the same GPUs. The jobs of the one before it
-    go on until its lease has run out.
+    A restarted Ray node has a new id and the same GPUs. The jobs of the earlier node go on until
+    its lease has expired.
     """
     over = 0.0
     for other in earlier_folders(root, owner):
         with contextlib.suppress(OSError, ValueError, KeyError), open(f"{other}/lease") as file:
             until = float(json.load(file)["until"])
-            if until < clock() + 3600:  # else it was written before the machine was booted
+            if until < clock() + 3600:  # otherwise it was written before the machine was booted
                 over = max(over, until + 1)
     return over
 
 
 def delete_old_folders(root: str, owner: str) -> None:
-    """Delete the folders of earlier lives that nobody has come back to for a week."""
+    """Delete the folders of earlier nodes that were unused for a week."""
     for other in earlier_folders(root, owner):
         with contextlib.suppress(OSError):
             if time.time() - os.stat(f"{other}/lease").st_mtime > KEEP_SECONDS:
@@ -72,7 +72,7 @@ def delete_old_folders(root: str, owner: str) -> None:
 
 
 def earlier_folders(root: str, owner: str) -> list[str]:
-    """The folders of the launchers on this machine that are no more, or no more of the cluster."""
+    """The folders of launchers on this machine that have ended or left the cluster."""
     prefix = f"dispatcher-{owner}-"
     folder = os.path.dirname(root)
     alive = {node_id[:12] for node_id in alive_nodes()}
@@ -86,7 +86,7 @@ def earlier_folders(root: str, owner: str) -> list[str]:
 
 
 def is_served(root: str) -> bool:
-    """Whether a launcher lives that has the folder."""
+    """Whether a living launcher uses the folder."""
     try:
         with open(f"{root}/agent.lock", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -98,7 +98,7 @@ def is_served(root: str) -> bool:
 
 
 def stored_lease_terms(root: str) -> Mapping[str, float] | None:
-    """The terms of the lease that the launcher before this one was told."""
+    """The lease terms of the previous launcher."""
     try:
         with open(f"{root}/terms") as file:
             kept: Mapping[str, float] = json.load(file)
@@ -135,12 +135,12 @@ def _has_size(path: str, size: int) -> bool:
 
 
 def start_agent(root: str, code: bytes) -> Any:
-    """The node agent, from the code that was sent along."""
+    """Start the node agent from the code that was sent."""
     sys.path.insert(0, code_folder(root, code))
     from dispatcher.agent.node import AgentIsRunning, NodeAgent
 
     agent = NodeAgent(root, environ=environment())
-    for _ in range(100):  # the launcher before this one may still be on its way out
+    for _ in range(100):  # the previous launcher may still be ending
         try:
             agent.start()
         except AgentIsRunning:
@@ -151,10 +151,10 @@ def start_agent(root: str, code: bytes) -> Any:
 
 
 def environment() -> dict[str, str]:
-    """What jobs inherit: the environment that the node was started with, without Ray's own.
+    """The variables that jobs inherit: those of the node's start, without Ray's own.
 
-    Ray gives its actors the cluster's token, a thread count of one and a preloaded allocator; a
-    script is better off without.
+    Ray gives its actors the cluster's token, a thread count of one and a preloaded allocator, which
+    scripts must not get.
     """
     try:
         with open(f"/proc/{os.getppid()}/environ", "rb") as file:
@@ -169,7 +169,7 @@ def environment() -> dict[str, str]:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many ports in a row that are free now."""
+    """The first of `count` consecutive ports that are free now."""
     while True:
         with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
             first = 0

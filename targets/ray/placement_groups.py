@@ -1,9 +1,8 @@
-"""Allocation `per-run`: each run holds its resources in Ray's own books, for clusters that others
-use as well.
+"""Allocation `per-run`: each run reserves its resources with Ray, for clusters with other users.
 
-An attempt has one placement group, reserved on all of its nodes or on none. Where it has devices, a
-small actor in the group says which they are, and holds them. Both are detached and found again by
-their names; they are given back once nothing of the attempt is alive.
+An attempt has one placement group, reserved on all of its nodes or on none. If it has devices, a
+small actor in the group holds them and tells their ids. Both are detached and found again by their
+names. They are released once no job of the attempt is alive.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 5.0
 SWEEP_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
-# An attempt that is wanted is launched again every few seconds until it has what it needs.
+# Seconds; a wanted attempt is launched again every few seconds until it has its resources.
 FORGOTTEN_AFTER = 60.0
 _OVER = frozenset({"exited", "removed"})
 _PIN = 0.001
@@ -37,7 +36,7 @@ Look = Callable[[Mapping[str, "str | None"]], Mapping[str, Record]]
 
 
 class DeviceHolder:
-    """Holds the devices of one job, and says which they are."""
+    """Holds the devices of one job, and tells their ids."""
 
     def devices(self) -> list[str]:
         given = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
@@ -45,11 +44,11 @@ class DeviceHolder:
 
 
 class PlacementGroups:
-    """The resources of all attempts.
+    """The placement groups of all attempts.
 
     Args:
-        namespace: Where the groups' names are.
-        look: Says what is to be seen of jobs.
+        namespace: The namespace of the groups.
+        look: Observes jobs.
     """
 
     def __init__(self, namespace: str, look: Look) -> None:
@@ -64,7 +63,7 @@ class PlacementGroups:
     def reserve(
         self, gang: Sequence[Record], nodes: Sequence[RemoteNode], deadline: float
     ) -> list[Record]:
-        """The jobs of one attempt with the devices that they got.
+        """Reserve the resources of an attempt; returns its jobs with the devices that they got.
 
         Raises NodeUnavailable while Ray has none for them; the reservation stays in Ray's queue,
         and is asked for again.
@@ -96,7 +95,7 @@ class PlacementGroups:
         return made
 
     def _placed(self, job: Record, group: PlacementGroup, index: int, seconds: float) -> Record:
-        """The job with the devices that Ray gave it in place of those that were counted for it."""
+        """The job with the devices that Ray gave it in place of the planned ones."""
         if not job["gpus"]:
             return job
         place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
@@ -125,17 +124,17 @@ class PlacementGroups:
             try:
                 self.sweep()
             except Exception:
-                log.exception("leases are looked at again")
+                log.exception("a check of the placement groups failed")
             time.sleep(PAUSE_SECONDS)
             self._nudged.wait(SWEEP_SECONDS)
             self._nudged.clear()
 
     def nudge(self) -> None:
-        """Something has ended."""
+        """Check soon, because a job has ended."""
         self._nudged.set()
 
     def sweep(self) -> None:
-        """Give back what belongs to attempts of which nothing is alive."""
+        """Release the groups of attempts of which no job is alive."""
         for attempt, count in self._groups():
             with self._lock:
                 asked_at = self._asked_at.setdefault(attempt, time.monotonic())
@@ -146,7 +145,7 @@ class PlacementGroups:
                 self._release(attempt)
 
     def _groups(self) -> Iterable[tuple[str, int]]:
-        """The attempts that hold something, and of how many jobs each is."""
+        """The attempts with a group, and their numbers of jobs."""
         for record in placement_group_table().values():
             name = record["name"]
             if name.startswith(self._prefix) and record["state"] != "REMOVED":
@@ -161,7 +160,7 @@ class PlacementGroups:
 
 
 def _bundle(job: Record, node: RemoteNode) -> dict[str, float]:
-    """What a job holds, on the node that it was placed on and on no other."""
+    """The bundle of a job, pinned to the node of its placement."""
     held = {"CPU": float(job["cpus"]), "GPU": float(len(job["gpus"]))}
     held = {name: amount for name, amount in held.items() if amount}
     return {**held, f"node:{node.description.address}": _PIN}

@@ -1,4 +1,4 @@
-"""One node as the bridge knows it: the handle of its launcher, and whether it answers."""
+"""One node as the bridge sees it: the handle of its launcher, and whether it answers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from targets.ray.node_description import LeaseTerms, NodeDescription
 log = logging.getLogger(__name__)
 SILENT_AFTER = 3.0
 CALL_SECONDS = 5.0
-# Ray keeps arguments below 100 KiB with the actor's description; larger ones with who made them.
+# Bytes; Ray stores arguments below 100 KiB with the actor's description.
 _PIECE = 90_000
 _AT_ONCE = 32
 _LOOK_SECONDS = 0.25
 
 
 class NodeUnavailable(Exception):
-    """The node's launcher does not answer, or cannot just now."""
+    """The node's launcher does not answer, or cannot at the moment."""
 
 
 @dataclass(frozen=True)
 class LauncherSettings:
-    """What all launchers of a bridge are told."""
+    """The settings of all launchers of a bridge."""
 
     namespace: str
     owner: str
@@ -45,13 +45,13 @@ class LauncherSettings:
 
 
 class RemoteNode:
-    """A node that is alive, as far as the cluster knows.
+    """A node that the cluster considers alive.
 
     Args:
-        described: What the cluster says of it.
-        setting: What its launcher is told.
-        report: Called with observations as the launcher tells of them; an empty list: look anew.
-        before_use: Called with its name before it is first ready for jobs.
+        description: The cluster's description of it.
+        setting: The settings of its launcher.
+        report: Called with observations; an empty list means that anything may have changed.
+        before_use: Called with its name before it first takes jobs.
     """
 
     def __init__(
@@ -78,17 +78,17 @@ class RemoteNode:
         return time.monotonic() - self.last_contact > SILENT_AFTER
 
     def leave(self) -> None:
-        """The cluster knows it no more: do not try to reach it again."""
+        """Stop calling the node: the cluster has lost it."""
         self._gone = True
 
     def call(self, method: str, *arguments: Any, seconds: float = CALL_SECONDS) -> Any:
-        """One call of the launcher. Raises NodeUnavailable."""
+        """Call the launcher. Raises NodeUnavailable."""
         launcher, deadline = self._launcher, time.monotonic() + seconds
         if launcher is None or not self.is_ready:
             raise NodeUnavailable(f"node {self.description.name} does not answer")
         try:
             answer = getattr(launcher, method).remote(*arguments)
-            # One that hangs is silent before its time is up: then nobody needs to wait for it.
+            # A launcher that hangs is silent before the deadline; then waiting is of no use.
             while not self.is_silent and time.monotonic() < deadline:
                 if ray.wait([answer], timeout=_LOOK_SECONDS)[0]:
                     return ray.get(answer)
@@ -99,7 +99,7 @@ class RemoteNode:
         raise NodeUnavailable(f"node {self.description.name} does not answer")
 
     def _follow(self) -> None:
-        """Beat for beat, until the node is gone."""
+        """Exchange heartbeats until the node is gone."""
         while not self._gone:
             try:
                 if self._launcher is None:
@@ -114,7 +114,7 @@ class RemoteNode:
                 time.sleep(0.5)
 
     def _found(self) -> Any:
-        """The node's launcher, made if there is none."""
+        """The node's launcher; it is made if there is none."""
         own, setting = self.description, self._setting
         pieces = [setting.code[at : at + _PIECE] for at in range(0, len(setting.code), _PIECE)]
         launcher_settings = {
@@ -141,7 +141,7 @@ class RemoteNode:
         )
 
     def _beat(self) -> Mapping[str, Any]:
-        """Be heard, and hear. One call at a time: a node that hangs is not flooded with them."""
+        """Exchange one heartbeat. There is one at a time, so a hanging node is not flooded."""
         wait = self._setting.terms.beat
         call = self._launcher.beat.remote(self._life, self._clock, self._cursor, wait)
         while not self._gone:
@@ -155,7 +155,9 @@ class RemoteNode:
             return
         if answer["version"] != self._setting.version:
             log.warning("launcher of %s is of another version", self.description.name)
-            ray.kill(self._launcher, no_restart=True)  # its jobs go on, and the next one finds them
+            ray.kill(
+                self._launcher, no_restart=True
+            )  # its jobs go on, and the next launcher finds them
             self._launcher = None
             return
         is_new = answer["life"] != self._life

@@ -1,9 +1,9 @@
-"""Jobs on the nodes of a Ray cluster: one launcher a node, never a Ray job or actor a run.
+"""Jobs on the nodes of a Ray cluster: one launcher for each node, no Ray job or actor for a run.
 
-The service speaks to a bridge process (`link.py`), that to a detached launcher on each node
-(`launcher.py`), which is our node agent there. Service and bridge may end and come back at any
-time: the jobs go on, and all that is known of them is asked of the launchers again. What is kept
-here of where a job runs only saves asking everywhere.
+The service calls a bridge process (`bridge_client.py`), which calls a detached launcher on each
+node (`launcher.py`), which runs our node agent. Service and bridge may end and come back at any
+time: jobs go on, and their states are read from the launchers again. The nodes of jobs are
+remembered here only to save asking all nodes.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from targets.config import RayConfig
 from targets.ray import bridge_client
 from targets.service_address import ServiceAddress
 
-# A launcher that has had neither jobs nor a service for so long gives its devices back.
+# Seconds without jobs and without a service after which a launcher ends and frees its devices.
 IDLE_SECONDS = 600.0
 
 
@@ -82,7 +82,7 @@ class RayTarget:
 
     @property
     def bridge_pid(self) -> int | None:
-        """The process id of the bridge, for whoever looks after the machine."""
+        """The process id of the bridge, for diagnostics."""
         return self._bridge.pid
 
     def _node(self, records: Mapping[str, Any]) -> Node:
@@ -109,14 +109,14 @@ class RayTarget:
 
 
 def _adapted(job: Job) -> Job:
-    """A launcher sees all devices of its node; a job that was given none must see none."""
+    """Hide the node's devices from a job that was given none."""
     return replace(job, hide_gpus=not job.gpus)
 
 
 def _environment(config: RayConfig) -> dict[str, str]:
-    """The bridge's environment: ours, without what would make it join another cluster.
+    """The bridge's environment: ours, without variables that name another cluster.
 
-    Whether a cluster asks for a token has to be said; what Ray finds by itself depends on files.
+    Token authentication is set explicitly, because Ray's own choice depends on files.
     """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTHON"))}
     kept["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -141,7 +141,7 @@ def _greeting(config: RayConfig, site: ServiceAddress, token: str, runtime: Path
 
 
 def _runtime(folder: Path) -> Path:
-    """The in-run code as a file that the bridge can read."""
+    """Write the in-run code to a file for the bridge."""
     code = build_zip()
     path = folder / f"runtime-{hashlib.sha256(code).hexdigest()[:12]}.zip"
     if not path.exists() or path.read_bytes() != code:

@@ -112,9 +112,9 @@ def test_conda_packages_are_installed_by_pip_where_there_is_no_conda_with_a_note
     )
     run.wait_for_completion()
     told = logs(shared, run.id)
-    assert "There is no conda here" in told[LOG]
+    assert "conda is not installed on this node" in told[LOG]
     assert "six=1.16: installed by pip as six==1.16.*" in told[LOG]
-    assert "openssl: only conda has it; left out" in told[LOG]
+    assert "openssl: only conda offers it; left out" in told[LOG]
 
 
 def test_a_python_that_is_not_there_is_named_with_the_way_out(shared: Desk) -> None:

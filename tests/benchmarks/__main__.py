@@ -8,6 +8,8 @@ ALL = (
     "fanout_bench",
     "submit_bench",
     "latency_bench",
+    "engine_bench",
+    "events_bench",
     "context_bench",
     "agent_bench",
     "docker_bench",

@@ -1,4 +1,4 @@
-"""A sweep whose trials take turns to end, driven through its book."""
+"""A sweep whose trials take turns to end, driven through its state."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 from dispatcher.core.lifecycle import Status
 from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
-from dispatcher.engine.sweep_book import Book, load
-from dispatcher.services.suggesting import Suggester
+from dispatcher.engine.sweep_state import SweepState, load
+from dispatcher.services.sweeps.suggester import Suggester
 from tests.unit.test_sweeps import PARENT, made, spec
 
 Score = Callable[[Mapping[str, Any]], tuple[float, ...]]
@@ -44,42 +44,42 @@ class Drive:
         self.runs: dict[str, Any] = {}
         self.logged: dict[str, tuple[float, ...]] = {}
         self.early: dict[str, tuple[float, ...]] = {}  # so far, of those that run
-        self.book = self.afresh()
+        self.state = self.afresh()
 
-    def afresh(self) -> Book:
+    def afresh(self) -> SweepState:
         """What a service that starts knows: the trials alone."""
-        book = load(
+        state = load(
             Sweep("HD", self.sweep), PARENT, Suggester(self.sweep), list(self.runs.values())
         )
         for run_id, values in (self.early | self.logged).items():
-            self._read(book, run_id, values)
-        return book
+            self._read(state, run_id, values)
+        return state
 
     def step(self) -> None:
         """Fill up, and let one of those that run end."""
-        for cell in self.book.cells(self.at_once - len(self.book.open), 0):
+        for cell in self.state.cells(self.at_once - len(self.state.open), 0):
             run = made(self.sweep, cell)
             self.runs[run.id] = run
-            self.book.put(run)
-        early = self.luck.choice(list(self.book.open))
-        self.early[early] = self.score(self.book.entries[early].values)
-        run_id = self.luck.choice(list(self.book.open))
+            self.state.put(run)
+        early = self.luck.choice(list(self.state.open))
+        self.early[early] = self.score(self.state.trials[early].values)
+        run_id = self.luck.choice(list(self.state.open))
         self.early.pop(run_id, None)
         fails = self.luck.random() < 0.1
         if not fails:
-            self.logged[run_id] = self.score(self.book.entries[run_id].values)
-            self._read(self.book, run_id, self.logged[run_id])
+            self.logged[run_id] = self.score(self.state.trials[run_id].values)
+            self._read(self.state, run_id, self.logged[run_id])
         status = Status.FAILED if fails else Status.COMPLETED
         self.runs[run_id] = replace(self.runs[run_id], status=status, version=2)
-        self.book.put(self.runs[run_id])
+        self.state.put(self.runs[run_id])
 
     def cells(self) -> list[Mapping[str, Any]]:
-        entries = sorted(self.book.entries.values(), key=lambda each: each.number)
-        return [entry.values for entry in entries]
+        trials = sorted(self.state.trials.values(), key=lambda each: each.number)
+        return [trial.values for trial in trials]
 
-    def _read(self, book: Book, run_id: str, values: tuple[float, ...]) -> None:
+    def _read(self, state: SweepState, run_id: str, values: tuple[float, ...]) -> None:
         for metric, value in zip(self.sweep.metrics, values, strict=True):
-            book.read(book.entries[run_id], [(1, value, None, 0)], metric.name)
+            state.read(state.trials[run_id], [(1, value, None, 0)], metric.name)
 
 
 def hill(cell: Mapping[str, Any]) -> tuple[float, ...]:

@@ -99,9 +99,10 @@ def test_conda_packages_are_named_as_pip_knows_them_and_each_is_noted() -> None:
         *("matplotlib", "scipy==1.7.3", "requests==2.28.*"),
     ]
     assert len(found.notes) == 8
-    assert "cudatoolkit=11.3: only conda has it; left out" in found.notes
-    assert "scipy=1.7.3=py38_0: installed by pip as scipy==1.7.3 (build py38_0 is conda's own)" in (
-        found.notes
+    assert "cudatoolkit=11.3: only conda offers it; left out" in found.notes
+    assert (
+        "scipy=1.7.3=py38_0: installed by pip as scipy==1.7.3 (build py38_0 exists for conda only)"
+        in (found.notes)
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from dispatcher.core.policies import Goal, Policy, condemned, is_due
+from dispatcher.core.policies import Goal, Policy, is_due, stopped
 
 POLICY: TypeAdapter[Any] = TypeAdapter(Policy)
 Histories = Mapping[int, Sequence[float]]
@@ -20,7 +20,7 @@ def policy(name: str, **properties: Any) -> Any:
 
 
 def ended(rule: Any, goal: Goal, histories: Histories) -> list[int]:
-    return [number for number in histories if condemned(rule, goal, histories, number)]
+    return [number for number in histories if stopped(rule, goal, histories, number)]
 
 
 # Accuracies at intervals 1…3. Best so far: 0.80, 0.70, 0.66, 0.50; running averages: 0.70, 0.60,

@@ -2,8 +2,8 @@
 
 import math
 
-from dispatcher.services.histories import NoTrials
-from dispatcher.services.suggesting import Suggester
+from dispatcher.services.sweeps.suggester import Suggester
+from dispatcher.services.sweeps.trial_history import EmptyHistory
 from tests.unit.driven import sampled
 
 
@@ -14,23 +14,23 @@ def test_a_sobol_sequence_covers_the_space_better_than_chance_whatever_was_kille
     found = {}
     for name in ("QMC", "RANDOM"):
         suggester = Suggester(sampled(name, space))
-        cells = suggester.suggest(range(256), (), NoTrials())
+        cells = suggester.suggest(range(256), (), EmptyHistory())
         found[name] = [list(each.values.values()) for each in cells]
         for ordinal in (0, 100, 255, 7):  # another service, another order
-            [again] = Suggester(sampled(name, space)).suggest([ordinal], (), NoTrials())
+            [again] = Suggester(sampled(name, space)).suggest([ordinal], (), EmptyHistory())
             assert again == cells[ordinal]
-            assert suggester.suggest([ordinal], (), NoTrials()) == [cells[ordinal]]
+            assert suggester.suggest([ordinal], (), EmptyHistory()) == [cells[ordinal]]
     assert qmc.discrepancy(found["QMC"]) < qmc.discrepancy(found["RANDOM"]) / 5
     other = sampled("QMC", space, {"seed": 1})
-    assert Suggester(other).suggest([0], (), NoTrials()) != [
-        Suggester(sampled("QMC", space)).suggest([0], (), NoTrials())[0]
+    assert Suggester(other).suggest([0], (), EmptyHistory()) != [
+        Suggester(sampled("QMC", space)).suggest([0], (), EmptyHistory())[0]
     ]
 
 
 def test_draws_of_a_sobol_sequence_match_every_distribution_more_closely_than_asked() -> None:
     count = 2048
     cells = [
-        each.values for each in Suggester(sampled("QMC")).suggest(range(count), (), NoTrials())
+        each.values for each in Suggester(sampled("QMC")).suggest(range(count), (), EmptyHistory())
     ]
     for name, expression in sampled("QMC").sampling.space.parameters.items():
         values = [cell[name] for cell in cells if name in cell]

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.lifecycle import Status
 from dispatcher.core.sweeps import Metric, Sweep
-from dispatcher.engine.sweep_book import Book
-from dispatcher.services.histories import SEEN, NoTrials
-from dispatcher.services.suggesting import Suggester, check_installed
-from dispatcher.services.trials import Trial, front
+from dispatcher.engine.sweep_state import SweepState
+from dispatcher.services.sweeps.suggester import Suggester, check_installed
+from dispatcher.services.sweeps.trial_history import SEEN, EmptyHistory
+from dispatcher.services.sweeps.trials import Trial, front
 from tests.unit.driven import ALL, FURTHER, LEARN, NONE, Drive, hill, sampled, valley
 from tests.unit.test_sweeps import PARENT, made
 
@@ -37,8 +37,8 @@ def test_a_service_that_starts_anew_suggests_the_same_as_one_that_went_on(
     for turn in range(90):
         drive.step()
         if turn % 5 == 0 or turn > 80:
-            assert drive.afresh().cells(3, 0) == drive.book.cells(3, 0), turn
-    generations = {entry.generation for entry in drive.book.entries.values()}
+            assert drive.afresh().cells(3, 0) == drive.state.cells(3, 0), turn
+    generations = {trial.generation for trial in drive.state.trials.values()}
     assert generations == {None} if name == "TPE" else max(generations) >= 5  # type: ignore[type-var]
 
 
@@ -122,19 +122,19 @@ def test_two_metrics_are_both_served(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["TPE", "CMAES", "NSGAII"])
 def test_what_another_sweep_has_found_is_begun_from(name: str) -> None:
-    from dispatcher.services.histories import Known
+    from dispatcher.services.sweeps.trial_history import TrialRecord
 
     space = {f"x{k}": ["uniform", [0, 1]] for k in range(3)}
     luck = random.Random(5)
     cells = [{key: luck.random() for key in space} for _ in range(60)]
     warm = [
-        Known(-1 - k, cell, (-sum(abs(value - 0.9) for value in cell.values()),))
+        TrialRecord(-1 - k, cell, (-sum(abs(value - 0.9) for value in cell.values()),))
         for k, cell in enumerate(cells)
     ]
     sweep = sampled(name, space, {"population_size": 12})
 
     def nearness(suggester: Suggester) -> float:
-        found = suggester.suggest(range(30), (), NoTrials())
+        found = suggester.suggest(range(30), (), EmptyHistory())
         return sum(sum(each.values.values()) for each in found) / 90
 
     assert nearness(Suggester(sweep, (), warm)) > nearness(Suggester(sweep)) + 0.1
@@ -148,7 +148,7 @@ marks = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12)
 def test_the_front_is_whom_nobody_is_better_than(told: list[tuple[int, int]], goal: Any) -> None:
     metrics = [Metric(name="m", goal=goal), FURTHER]
     sweep = sampled("RANDOM", {"x": ["uniform", [0, 1]]})
-    cell = Suggester(sweep).suggest([0], (), NoTrials())[0].values
+    cell = Suggester(sweep).suggest([0], (), EmptyHistory())[0].values
     from dispatcher.core.sweeps import Cell
 
     trials = [
@@ -173,12 +173,12 @@ def test_a_trial_without_all_metrics_or_with_one_that_is_no_number_teaches_nothi
     drive = Drive(sweep, lambda _: (1.0, math.nan))
     for _ in range(8):
         drive.step()
-    assert not any(each.told for each in drive.book.known())
-    [entry] = list(drive.book.open.values())[:1]
-    drive.book.read(entry, [(1, 2.0, None, 0)], "m")
-    assert entry.scores == ()
-    drive.book.read(entry, [(1, math.inf, None, 0), (2, 3.0, None, 0)], "n")
-    assert entry.scores == (2.0, 3.0)
+    assert not any(each.is_scored for each in drive.state.known())
+    [trial] = list(drive.state.open.values())[:1]
+    drive.state.read(trial, [(1, 2.0, None, 0)], "m")
+    assert trial.scores == ()
+    drive.state.read(trial, [(1, math.inf, None, 0), (2, 3.0, None, 0)], "n")
+    assert trial.scores == (2.0, 3.0)
 
 
 def test_gaussian_processes_need_torch_and_say_how_it_is_installed(
@@ -196,25 +196,25 @@ def test_what_is_looked_at_does_not_grow_with_the_sweep(name: str) -> None:
 
     space = {"x": ["uniform", [0, 1]], "y": ["uniform", [0, 1]]}
     sweep = sampled(name, space, {"population_size": 10})
-    book = Book(Sweep("HD", sweep), PARENT, Suggester(sweep))
+    state = SweepState(Sweep("HD", sweep), PARENT, Suggester(sweep))
     for number in range(3_000):
         cell = Cell(number, f"k{number}#0", {"x": number / 3_000, "y": 0.5})
         if name != "TPE":
             noted = {"generation": number // 10, "parents": list(range(number - 10, number))}
             cell = replace(cell, generation=json.dumps(noted if number >= 10 else noted | NONE))
         run = made(sweep, cell)
-        book.put(replace(run, status=Status.COMPLETED, version=2))
-        book.read(book.entries[run.id], [(1, float(number % 97), None, 0)])
-    known = book.known()
+        state.put(replace(run, status=Status.COMPLETED, version=2))
+        state.read(state.trials[run.id], [(1, float(number % 97), None, 0)])
+    known = state.known()
     assert len(known) == SEEN
     assert sum(each.scores == (96.0,) for each in known) >= 3_000 // 97
     assert {each.number for each in known} >= set(range(2_900, 3_000))
-    assert len(book.generation(7)) == (0 if name == "TPE" else 10)
+    assert len(state.generation(7)) == (0 if name == "TPE" else 10)
     looked: list[int] = []
-    book.cells(1, 0)
-    plain = book.generation
-    book.generation = lambda generation: looked.append(generation) or plain(generation)  # type: ignore[func-returns-value, method-assign]
-    book.cells(1, 0)
+    state.cells(1, 0)
+    plain = state.generation
+    state.generation = lambda generation: looked.append(generation) or plain(generation)  # type: ignore[func-returns-value, method-assign]
+    state.cells(1, 0)
     assert len(looked) <= 4
 
 
@@ -227,7 +227,7 @@ def test_gaussian_processes_come_closer_where_torch_is_and_are_refused_where_it_
     drive = Drive(sweep, lambda cell: (-abs(cell["x"] - 2) - (cell["kind"] == "b"),), at_once=2)
     for _ in range(25):
         drive.step()
-    assert drive.afresh().cells(1, 0) == drive.book.cells(1, 0)
+    assert drive.afresh().cells(1, 0) == drive.state.cells(1, 0)
     late = drive.cells()[-8:]
     assert sum(abs(cell["x"] - 2) < 1.5 for cell in late) >= 4
     assert all(-5 <= cell["x"] <= 5 for cell in late)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from dispatcher.core.lifecycle import Run, Status, first
-from dispatcher.core.policies import Policy, condemned
+from dispatcher.core.policies import Policy, stopped
 from dispatcher.core.spec import RunSpec
 from dispatcher.core.sweeps import (
     Cell,
@@ -26,9 +26,9 @@ from dispatcher.core.sweeps import (
     trial_spec,
     tries_of,
 )
-from dispatcher.engine.sweep_book import Book, load
-from dispatcher.services.histories import STARTUP, Known, NoTrials
-from dispatcher.services.suggesting import Suggester
+from dispatcher.engine.sweep_state import SweepState, load
+from dispatcher.services.sweeps.suggester import Suggester
+from dispatcher.services.sweeps.trial_history import STARTUP, EmptyHistory, TrialRecord
 
 POLICY: TypeAdapter[Any] = TypeAdapter(Policy)
 GRID = {"a": ["choice", [[1, 2, 3]]], "b": ["choice", [["x", "y"]]]}
@@ -70,12 +70,12 @@ class World:
     def start(self) -> None:
         """The service starts: everything in memory is made anew."""
         trials = sorted(self.runs.values(), key=lambda run: int(run.id.split("_")[1]))
-        self.book = load(self.sweep, PARENT, Suggester(self.sweep.spec), trials)
+        self.state = load(self.sweep, PARENT, Suggester(self.sweep.spec), trials)
 
     def step(self, *, killed: str = "") -> bool:
         """Drive once; whether the sweep is over. Killed before or after the commit."""
-        due = advance(self.sweep, self.book.counts(), deadline=1e9, now=0.0)
-        cells = self.book.cells(due.start, due.retry)
+        due = advance(self.sweep, self.state.counts(), deadline=1e9, now=0.0)
+        cells = self.state.cells(due.start, due.retry)
         if killed == "before":
             self.start()
             return False
@@ -86,7 +86,7 @@ class World:
             self.keys.add(cell.key)
             self.runs[run.id] = run
             if killed != "after":
-                self.book.put(run)
+                self.state.put(run)
         if killed == "after":
             self.start()
         self.most = max(self.most, sum(not run.terminal for run in self.runs.values()))
@@ -97,7 +97,7 @@ class World:
         if going:
             run = luck.choice(going)
             self.runs[run.id] = replace(run, status=status, version=run.version + 1)
-            self.book.put(self.runs[run.id])
+            self.state.put(self.runs[run.id])
 
 
 kills = st.lists(st.sampled_from(["", "", "before", "after"]), max_size=60)
@@ -180,9 +180,9 @@ def test_the_same_cell_by_chance_is_another_replica() -> None:
     assert retry_key(retry_key("abc#1")) == "abc#1.2"
 
 
-def rising(book: Book, run: Run, values: list[float], start: int = 0) -> None:
+def rising(state: SweepState, run: Run, values: list[float], start: int = 0) -> None:
     samples = [(start + k + 1, value, None, 0) for k, value in enumerate(values)]
-    book.read(book.entries[run.id], samples)
+    state.read(state.trials[run.id], samples)
 
 
 histories = st.lists(st.lists(st.floats(-10, 10), min_size=1, max_size=6), min_size=1, max_size=6)
@@ -198,35 +198,35 @@ def test_the_book_ends_whom_the_pure_rule_ends(told: list[list[float]], name: st
     rule = POLICY.validate_python({"name": name, "properties": properties})
     sweep = spec("RANDOM", LINE, policy=rule, max_concurrent_runs=6)
     runs = [made(sweep, Cell(n, f"k{n}#0", {"x": 0.5})) for n in range(len(told))]
-    book = load(Sweep("HD", sweep), PARENT, Suggester(sweep), runs)
+    state = load(Sweep("HD", sweep), PARENT, Suggester(sweep), runs)
     for run, values in zip(runs, told, strict=True):
-        rising(book, run, values[:1])
-        rising(book, run, values[1:], start=1)
+        rising(state, run, values[:1])
+        rising(state, run, values[1:], start=1)
     whole = dict(enumerate(told))
-    due = {n for n, values in whole.items() if book.entries[f"HD_{n}"].due == len(values)}
-    expected = {n for n in due if condemned(rule, "maximize", whole, n)}
-    assert {entry.number for entry, _ in book.judge() if entry.number in due} == expected
+    due = {n for n, values in whole.items() if state.trials[f"HD_{n}"].due == len(values)}
+    expected = {n for n in due if stopped(rule, "maximize", whole, n)}
+    assert {trial.number for trial, _ in state.judge() if trial.number in due} == expected
 
 
 def test_another_attempt_starts_its_history_anew() -> None:
     rule = POLICY.validate_python({"name": "Bandit", "properties": {"slack_amount": 1.0}})
     sweep = spec("RANDOM", LINE, policy=rule)
     runs = [made(sweep, Cell(n, f"k{n}#0", {"x": 0.5})) for n in range(2)]
-    book = load(Sweep("HD", sweep), PARENT, Suggester(sweep), runs)
-    rising(book, runs[0], [100.0])
-    book.put(replace(runs[0], attempt=2, version=5))
-    rising(book, runs[0], [1.0])
-    rising(book, runs[1], [0.5])
-    assert book.judge() == []
+    state = load(Sweep("HD", sweep), PARENT, Suggester(sweep), runs)
+    rising(state, runs[0], [100.0])
+    state.put(replace(runs[0], attempt=2, version=5))
+    rising(state, runs[0], [1.0])
+    rising(state, runs[1], [0.5])
+    assert state.judge() == []
 
 
-class Told(NoTrials):
-    """Trials that a test has told."""
+class Told(EmptyHistory):
+    """TrialHistory that a test has told."""
 
-    def __init__(self, known: list[Known]) -> None:
+    def __init__(self, known: list[TrialRecord]) -> None:
         self._known = known
 
-    def known(self) -> list[Known]:
+    def known(self) -> list[TrialRecord]:
         return self._known
 
 
@@ -239,11 +239,11 @@ def test_what_learns_comes_closer_and_suggests_the_same_when_asked_again(goal: s
     def score(cell: Any) -> float:
         return sign * (-abs(cell["x"] - 0.7) - (cell["c"] == "bad"))
 
-    known: list[Known] = []
+    known: list[TrialRecord] = []
     for ordinal in range(60):
         [cell] = Suggester(sweep).suggest([ordinal], (), Told(known))
         assert Suggester(sweep).suggest([ordinal], (), Told(known)) == [cell]
-        known.append(Known(ordinal, cell.values, (score(cell.values),)))
+        known.append(TrialRecord(ordinal, cell.values, (score(cell.values),)))
     late = [each for each in known[40:] if abs(each.values["x"] - 0.7) < 0.15]
     assert len(late) >= 10
     assert len(known) > STARTUP
@@ -254,18 +254,18 @@ def test_a_suggestion_takes_as_long_after_ten_thousand_trials_as_after_a_few_hun
     name: str,
 ) -> None:
     sweep = spec(name, LINE, max_total_runs=100_000, max_concurrent_runs=8)
-    book = Book(Sweep("HD", sweep), PARENT, Suggester(sweep))
+    state = SweepState(Sweep("HD", sweep), PARENT, Suggester(sweep))
     took: dict[int, float] = {}
     for size in (400, 10_000):
-        for n in range(len(book.entries), size):
+        for n in range(len(state.trials), size):
             run = made(sweep, Cell(n, f"k{n}#0", {"x": n / 100_000}))
-            book.put(replace(run, status=Status.COMPLETED, version=2))
-            rising(book, run, [n % 97])
-        book.cells(1, 0)
+            state.put(replace(run, status=Status.COMPLETED, version=2))
+            rising(state, run, [n % 97])
+        state.cells(1, 0)
         times = []
         for _ in range(5):
             began = time.process_time()
-            assert len(book.cells(1, 0)) == 1
+            assert len(state.cells(1, 0)) == 1
             times.append(time.process_time() - began)
         took[size] = min(times)
     assert took[10_000] < 3 * took[400] + 0.002, took

@@ -1,1 +1,1 @@
-"""Environments of this node: what they are made of, each built once, and the jobs that wait."""
+"""Environments of this node: how they are built, the cache of built ones, and the waiting jobs."""

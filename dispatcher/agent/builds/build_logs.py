@@ -1,4 +1,4 @@
-"""The logs of builds, shipped to the runs that wait for them while they grow."""
+"""Build logs: shipped, while they grow, as logs of the runs that wait for the build."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BuildLogs:
     """One log for each job that waits for an environment.
 
     Args:
-        folder: Where they lie until the service has them.
+        folder: Holds the logs until the service has them.
     """
 
     def __init__(self, folder: str) -> None:
@@ -35,16 +35,16 @@ class BuildLogs:
         self._jobs: Dict[str, Job] = {}
         self._then: Dict[str, Callable[[], None]] = {}
         self._settings: tuple[Optional[Mapping[str, Any]], int] = (None, 0)
-        self._shipper: Optional[Shipper] = None  # most agents never build anything
+        self._shipper: Optional[Shipper] = None  # most agents never build an environment
 
     def configure(self, address: Optional[Mapping[str, Any]], limit: int) -> None:
-        """Say how to reach the service."""
+        """Set how the service is reached."""
         self._settings = (address, limit)
         if self._shipper is not None:
             self._shipper.configure(address, limit)
 
     def begin(self, name: str, job: Job) -> str:
-        """Follow the log of a job; the path that it is written to."""
+        """Begin to ship the build log of a job; returns the path to write it to."""
         os.makedirs(self._folder, exist_ok=True)
         path = self._path(name)
         with self._lock:
@@ -54,13 +54,13 @@ class BuildLogs:
                 self._shipper.configure(*self._settings)
                 self._shipper.start()
             shipper = self._shipper
-        with open(path, "ab"):  # one that an agent before this one began is gone on with
+        with open(path, "ab"):  # a log that an earlier agent began is continued
             pass
         shipper.follow(name, job, known=False)
         return path
 
     def finish(self, name: str, then: Callable[[], None]) -> None:
-        """The log is written; go on when the service has it, or does not take it in time."""
+        """Call `then` when the service has the finished log, or does not take it in time."""
         with self._lock:
             job, shipper = self._jobs.get(name), self._shipper
             if job is not None:
@@ -74,7 +74,7 @@ class BuildLogs:
         shipper.finish(name, job, known=False)
 
     def close(self) -> None:
-        """Stop; what is not shipped yet stays where it is."""
+        """Stop. What is not shipped stays on disk."""
         if self._shipper is not None:
             self._shipper.close()
 
@@ -95,7 +95,7 @@ class BuildLogs:
 
 
 class _BuildLogSource(TelemetrySource):
-    """Of each job its build's log, and nothing else."""
+    """Offers a job's build log and nothing else."""
 
     def __init__(self, path: Callable[[str], str]) -> None:
         self._path = path
@@ -114,7 +114,7 @@ class _BuildLogSource(TelemetrySource):
         return None
 
     def mark_shipped(self, name: str) -> None:
-        """Not noted: the log is deleted."""
+        """Has no effect: the log is deleted."""
 
     def was_shipped(self, name: str) -> bool:  # noqa: ARG002
         return False

@@ -1,4 +1,4 @@
-"""How an environment is made on this machine: by conda where it is, else by uv, else by pip."""
+"""Builds an environment on this machine: with conda if it is there, else with uv, else with pip."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _SETTINGS = {
 
 
 class BuildFailed(Exception):
-    """The environment cannot be built as it is; the text says why."""
+    """The environment cannot be built from its recipe; the text says why."""
 
 
 class EnvironmentBuilder:
     """Builds one environment.
 
     Args:
-        recipe: What is to be built.
-        interpreter: The Python that is meant when the recipe asks for none.
-        folder: Where it shall be: it is made.
-        environ: The variables of the agent.
-        run: Runs a command, its output going to the log; answers its exit code.
+        recipe: What the environment contains.
+        interpreter: The Python to use if the recipe names none.
+        folder: The environment's folder; it is made.
+        environ: The agent's variables.
+        run: Runs a command with its output going to the log; returns its exit code.
         say: Writes a line to the log.
     """
 
@@ -59,14 +59,14 @@ class EnvironmentBuilder:
         self._run, self._say = run, say
 
     def build(self) -> None:
-        """Make it, whole.
+        """Build the environment.
 
         Raises:
-            BuildFailed: It cannot be made.
+            BuildFailed: It cannot be built.
         """
         if self._recipe.get("dockerfile"):
             raise BuildFailed(
-                "is a Dockerfile, and this target runs no containers: submit to a Docker target"
+                "is a Dockerfile, but this target runs no containers: submit to a Docker target"
             )
         os.makedirs(self._folder)
         conda = find_conda(self._environ)
@@ -76,18 +76,18 @@ class EnvironmentBuilder:
             self._by_pip()
 
     def _by_conda(self, conda: str) -> None:
-        """conda's file is JSON here, which is YAML, too."""
+        """Build with conda. Its file is written as JSON, which is valid YAML."""
         recipe = self._recipe
-        wanted = recipe.get("python")
-        told: List[Any] = (
-            [f"python{wanted if wanted[0] in '<>=~' else '=' + wanted}"] if wanted else []
+        version = recipe.get("python")
+        packages: List[Any] = (
+            [f"python{version if version[0] in '<>=~' else '=' + version}"] if version else []
         )
-        told += [*recipe["conda"], "pip"]
+        packages += [*recipe["conda"], "pip"]
         if recipe.get("pip"):
-            told.append({"pip": list(recipe["pip"])})
+            packages.append({"pip": list(recipe["pip"])})
         path = f"{self._folder}/environment.yml"
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({"channels": recipe.get("channels") or [], "dependencies": told}, file)
+            json.dump({"channels": recipe.get("channels") or [], "dependencies": packages}, file)
         made = f"{self._folder}/venv"
         self._do([conda, "env", "create", "--yes", "--prefix", made, "--file", path], self._environ)
 
@@ -111,7 +111,7 @@ class EnvironmentBuilder:
             found = mapped(packages)
         except ValueError as error:
             raise BuildFailed(f"asks for {error}") from error
-        self._say("There is no conda here: its packages are installed by pip.")
+        self._say("conda is not installed on this node: pip installs its packages.")
         for note in found.notes:
             self._say(f"  {note}")
         return found.pip
@@ -141,7 +141,7 @@ class EnvironmentBuilder:
             self._do(command, self._environ)
 
     def _python(self) -> Optional[str]:
-        """An interpreter that is what was asked for; None where uv may still know one."""
+        """An installed interpreter of the requested version; None if only uv may find one."""
         wanted = self._recipe.get("python")
         names = re.findall(r"^=*(\d+\.\d+)", wanted or "")
         others = [shutil.which(f"python{name}", path=self._environ.get("PATH")) for name in names]
@@ -153,7 +153,7 @@ class EnvironmentBuilder:
     def _no_python(self) -> str:
         wanted, own = self._recipe.get("python"), _version_of(self._interpreter) or "none"
         if wanted is None:
-            return "cannot be made"
+            return "cannot be created"
         return (
             f"asks for Python {wanted}, which is not on this node (its own is {own}): install it "
             "there, or ask for no version of Python"
@@ -169,14 +169,14 @@ class EnvironmentBuilder:
 
 
 def build_environment(environ: Mapping[str, str]) -> Dict[str, str]:
-    """The variables of a build: all there are, but for those of one interpreter alone."""
+    """The variables of a build: all but those that concern one interpreter."""
     private = ("PYTHON", "DISPATCHER_", "AZUREML_", "CONDA_PREFIX", "VIRTUAL_ENV")
     kept = {k: v for k, v in environ.items() if not k.startswith(private)}
     return {**kept, **_SETTINGS}
 
 
 def find_uv(environ: Mapping[str, str]) -> Optional[str]:
-    """uv, if it is installed: beside the agent's interpreter, or on the PATH."""
+    """The path of uv: beside the agent's interpreter, or on the PATH."""
     beside = os.path.join(os.path.dirname(sys.executable), "uv")
     for program in (beside, shutil.which("uv", path=environ.get("PATH"))):
         if program and os.path.isfile(program) and _answer([program, "--version"], environ):
@@ -185,7 +185,7 @@ def find_uv(environ: Mapping[str, str]) -> Optional[str]:
 
 
 def find_conda(environ: Mapping[str, str]) -> Optional[str]:
-    """conda, or one that takes its commands, if it is installed."""
+    """The path of conda, or of a program with its commands."""
     path = environ.get("PATH")
     return (
         environ.get("CONDA_EXE")
@@ -195,7 +195,7 @@ def find_conda(environ: Mapping[str, str]) -> Optional[str]:
 
 
 def fits(version: Optional[str], wanted: str) -> bool:
-    """Whether a version of Python is one that was asked for: `3.11`, `3.11.7`, `>=3.8,<3.12`."""
+    """Whether a version of Python satisfies a request: `3.11`, `3.11.7`, `>=3.8,<3.12`."""
     if version is None:
         return False
     own = _numbers(version)
@@ -228,9 +228,9 @@ def _version_of(interpreter: str) -> Optional[str]:
 
 def _answer(command: List[str], environ: Mapping[str, str]) -> Optional[str]:
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=dict(environ), timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return told.stdout.strip() or None if told.returncode == 0 else None
+    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""What conda's packages are called where pip looks, for machines without conda."""
+"""The names of conda's packages on PyPI, for machines without conda."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import List, NamedTuple, Optional, Sequence, Tuple
 
     class Mapped(NamedTuple):
-        """Requirements for pip, and a sentence on each package that conda would have installed."""
+        """Requirements for pip, and a note on each package of conda."""
 
         pip: List[str]
         notes: List[str]
@@ -40,7 +40,7 @@ _OTHER_NAMES = {
     "seaborn-base": "seaborn",
     "tensorflow-base": "tensorflow",
 }
-# Libraries and programs that only conda has. What needs them on PyPI brings its own.
+# Libraries and programs that only conda offers. Wheels on PyPI bring their own copies.
 _CONDA_ALONE = frozenset(
     {
         "blas",
@@ -92,32 +92,32 @@ _PACKAGE = re.compile(r"^(?:[\w.-]+::)?([A-Za-z0-9][\w.-]*?)(?=[\s=<>!~]|$)\s*(.
 
 
 def mapped(packages: Sequence[str]) -> Mapped:
-    """The packages as pip knows them.
+    """Translate packages of conda for pip.
 
     Raises:
-        ValueError: One of them is no package.
+        ValueError: An entry is not a package.
     """
     requirements, notes = [], []
     for package in packages:
         match = _PACKAGE.match(package.strip())
         if match is None:
-            raise ValueError(f"{package!r} is no package of conda's")
+            raise ValueError(f"{package!r}, which is not a package of conda")
         name = match[1].lower()
         if name in ("pip", "python"):
             continue
         if name in _CONDA_ALONE:
-            notes.append(f"{package}: only conda has it; left out")
+            notes.append(f"{package}: only conda offers it; left out")
             continue
         bounds, build = _bounds(match[2])
         requirement = _OTHER_NAMES.get(name, name) + bounds
         requirements.append(requirement)
-        left = f" (build {build} is conda's own)" if build else ""
+        left = f" (build {build} exists for conda only)" if build else ""
         notes.append(f"{package}: installed by pip as {requirement}{left}")
     return Mapped(requirements, notes)
 
 
 def _bounds(text: str) -> Tuple[str, Optional[str]]:
-    """Conda's bounds as pip's, and the build that they ask for."""
+    """Version bounds of conda as those of pip, and the requested build."""
     text = re.sub(r"\s*([=<>!~,|]+)\s*", r"\1", text.strip())
     match = re.match(r"^(?:=|)([\w.*]+)(?:[=\s]([\w.*]+))?$", text)  # =1.2, =1.2=build, " 1.2"
     if match is not None and match[1] != "*":
@@ -128,11 +128,11 @@ def _bounds(text: str) -> Tuple[str, Optional[str]]:
     if match is not None:
         return f"=={match[1]}", match[2]
     if "|" in text:
-        raise ValueError(f"{text!r}: pip knows no alternatives; give one of them")
+        raise ValueError(f"{text!r}: pip does not know alternatives; give one of them")
     return text, None
 
 
 def _fuzzy(version: str) -> str:
-    """`=1.2` is any 1.2 to conda; `=1.2.3` is that."""
+    """To conda `=1.2` is any 1.2, and `=1.2.3` is exactly that."""
     version = version.rstrip(".*")
     return f"=={version}.*" if version.count(".") < 2 else f"=={version}"

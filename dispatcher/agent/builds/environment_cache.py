@@ -1,7 +1,7 @@
-"""The node's environments: each is built once, and kept by the hash of what it is made of.
+"""The node's environments: each is built once, and kept by the hash of its recipe.
 
-A build may be killed at any line: what is there counts only once its record is written, and while a
-process of a build is alive, whoever started it, its lock keeps others off.
+A build may be killed at any line: an environment counts only once its record is written. All
+processes of a build inherit its lock, so a second build waits until none of them is alive.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 TAIL = 2048
 _LOOK_EVERY = 0.25
-_AT_ONCE = 2  # builds; they fetch and compile, and more of them would be slower
+_AT_ONCE = 2  # builds; more at once would be slower, because they download and compile
 
 
 class BuildFailure:
-    """Why an environment is not there. With `reason` None nobody had waited for it any more."""
+    """Why an environment was not built. `reason` is None if no job waited for it any more."""
 
     def __init__(self, reason: Optional[str], tail: str = "") -> None:
         self.reason = reason
@@ -41,7 +41,7 @@ class BuildFailure:
 
 
 class BuildAbandoned(Exception):
-    """Nobody waits for the build any more."""
+    """No job waits for the build any more."""
 
 
 class EnvironmentCache:
@@ -49,10 +49,10 @@ class EnvironmentCache:
 
     Args:
         folder: Where they lie.
-        interpreter: What `python` means for jobs.
-        environ: The variables of the agent.
-        is_wanted: Whether anybody still waits for a build, by its name.
-        on_done: Called, from some thread, with a build's name and what went wrong, if anything did.
+        interpreter: The interpreter that `python` means for jobs.
+        environ: The agent's variables.
+        is_wanted: Whether a job still waits for a build, by its name.
+        on_done: Called from a build's thread with its name and its failure, if it failed.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class EnvironmentCache:
         self._closed = False
 
     def name_of(self, job: Job) -> str:
-        """What a job's environment is called here: its key, and the Python that it is made with."""
+        """The name of a job's environment here: its key, and a hash of the interpreter's path."""
         base = interpreter_of(job.get("interpreter"), self._interpreter, job.get("env") or {})
         own = hashlib.sha256(os.path.abspath(base).encode()).hexdigest()[:8]
         return f"{os.path.basename(str(job['environment']['key']))}-{own}"
 
     def python(self, name: str) -> Optional[str]:
-        """Its interpreter, if it is here, whole."""
+        """The environment's interpreter, if the environment is built."""
         if name not in self._here:
             record = read_json(f"{self._path(name)}.json") or {}
             if os.path.exists(record.get("python") or ""):
@@ -86,7 +86,7 @@ class EnvironmentCache:
         return self._here.get(name)
 
     def want(self, name: str, job: Job, path: str) -> bool:
-        """Build it, unless that is being done.
+        """Start to build an environment, unless that is under way.
 
         Args:
             name: Its name.
@@ -94,7 +94,7 @@ class EnvironmentCache:
             path: The log that the build writes.
 
         Returns:
-            Whether this is the build's beginning.
+            Whether this call started the build.
         """
         with self._lock:
             if name in self._coming:
@@ -106,7 +106,7 @@ class EnvironmentCache:
         return True
 
     def close(self) -> None:
-        """Let builds go: whoever needs them builds anew."""
+        """Abandon all builds; a later agent builds again."""
         self._closed = True
 
     def _have(self, name: str, job: Job, path: str) -> None:
@@ -126,10 +126,10 @@ class EnvironmentCache:
                 say(f"The environment {error}.")
                 failure = BuildFailure(f"the environment {title} {error}", _tail(path))
             except BuildAbandoned:
-                say("Nobody waits for the environment any more: its build is ended.")
+                say("No run waits for the environment any more: its build is ended.")
                 failure = BuildFailure(None)
             except Exception as error:
-                log.exception("a build failed", extra={"environment": name})
+                log.exception("environment build failed", extra={"environment": name})
                 failure = BuildFailure(
                     f"the environment {title} cannot be built: {error}", _tail(path)
                 )
@@ -140,7 +140,7 @@ class EnvironmentCache:
 
     @contextlib.contextmanager
     def _alone(self, name: str) -> Any:
-        """The lock of a build. Its processes have it, too: it is free when none of them lives."""
+        """Hold the lock of a build. Its processes inherit it, so it is free once none is alive."""
         os.makedirs(self._folder, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         lock = os.open(f"{self._path(name)}.lock", flags, 0o600)
@@ -160,7 +160,7 @@ class EnvironmentCache:
         from dispatcher.agent.builds.builder import BuildFailed, EnvironmentBuilder
 
         folder = self._path(name)
-        shutil.rmtree(folder, ignore_errors=True)  # of a build that was killed
+        shutil.rmtree(folder, ignore_errors=True)  # left by a build that was killed
 
         def run(command: List[str], environ: Dict[str, str]) -> int:
             return self._run(name, command, environ, output, lock)
@@ -183,7 +183,7 @@ class EnvironmentCache:
     ) -> int:
         import subprocess
 
-        self._require_wanted(name)  # nothing is begun for a job that was canceled meanwhile
+        self._require_wanted(name)  # no command starts for jobs that were all canceled
         process = subprocess.Popen(
             command,
             env=environ,
@@ -215,7 +215,7 @@ class EnvironmentCache:
 
 
 class LogWriter:
-    """Writes lines to a log."""
+    """Writes lines to the log of a build."""
 
     def __init__(self, output: IO[bytes]) -> None:
         self._output = output
@@ -224,13 +224,13 @@ class LogWriter:
         self._output.write(line.encode("utf-8", "replace") + b"\n")
 
 
-def inside(job: Job, python: str, path: str) -> Dict[str, Any]:
-    """The job as it runs in an environment.
+def in_environment(job: Job, python: str, path: str) -> Dict[str, Any]:
+    """The job with the interpreter and variables of an environment.
 
     Args:
         job: The job.
         python: The environment's interpreter.
-        path: The PATH that jobs inherit.
+        path: The PATH that jobs inherit from the agent.
     """
     binaries = os.path.dirname(python)
     own = dict(job.get("env") or {})

@@ -1,7 +1,7 @@
 """Installs an environment's packages into the Python of the image that this runs in, as root.
 
-What it needs lies in one folder: `recipe.json`; `variables.json`, by which pip reaches its index;
-`ca.pem`, the certificates of the machine outside; and `pip.whl`, for images without pip.
+Its inputs lie in one folder: `recipe.json`; `variables.json`, with which pip reaches its index;
+`ca.pem`, the certificates of the host; and `pip.whl`, for images without pip.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping
 
-FAILED = 3  # the exit code with which a build ends that has said why
+FAILED = 3  # the exit code of a build that has printed why it failed
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from dispatcher.agent.builds.image_install import main; main(sys.argv[2])"
@@ -26,7 +26,7 @@ CODE = (
 
 
 def main(folder: str) -> None:
-    """Install, and end with an exit code."""
+    """Install the packages; exits with a code if that fails."""
     os.umask(0o022)
     recipe = _read(f"{folder}/recipe.json")
     version = ".".join(map(str, sys.version_info[:3]))
@@ -60,28 +60,28 @@ def _from_conda(recipe: Mapping[str, Any]) -> List[str]:
         found = mapped(packages)
     except ValueError as error:
         _fail(f"The environment asks for {error}.")
-    print("In images, packages of conda are installed by pip.", flush=True)
+    print("In images pip installs the packages of conda.", flush=True)
     for note in found.notes:
         print(f"  {note}", flush=True)
     return found.pip
 
 
 def _pip(folder: str, environ: Dict[str, str]) -> List[str]:
-    """The image's own pip, or the one that was brought along."""
+    """The command of the image's own pip, or of the wheel in the folder."""
     own = [sys.executable, "-m", "pip"]
     asked = subprocess.run([*own, "--version"], capture_output=True, check=False, env=environ)
     if asked.returncode == 0:
         return own
     brought = f"{folder}/pip.whl"
     if not os.path.exists(brought):
-        _fail("The image has no pip: name one that has (docker.base_image).")
+        _fail("The image has no pip: name one that has it (docker.base_image).")
     return [sys.executable, f"{brought}/pip"]
 
 
 def _read(path: str) -> Dict[str, Any]:
     with open(path, encoding="utf-8") as file:
-        made: Dict[str, Any] = json.load(file)
-        return made
+        fields: Dict[str, Any] = json.load(file)
+        return fields
 
 
 def _fail(text: str) -> None:

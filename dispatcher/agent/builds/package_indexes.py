@@ -1,4 +1,4 @@
-"""Where packages come from: pip's own configuration, told to uv, which does not read it."""
+"""The package indexes: pip's configuration as variables of uv, which does not read it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Dict, Iterator, List, Mapping
 
 # pip's option → uv's variable.
-_TOLD = {
+_VARIABLE_OF = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
@@ -22,21 +22,23 @@ _OLD_NAMES = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_UR
 
 
 def for_uv(environ: Mapping[str, str]) -> Dict[str, str]:
-    """The variables by which uv looks where pip would, but for what is set for uv already."""
-    told = {}
-    for option, name in _TOLD.items():
+    """The variables that make uv use pip's indexes; what is set for uv already is kept."""
+    variables = {}
+    for option, name in _VARIABLE_OF.items():
         if name in environ or _OLD_NAMES.get(name) in environ:
             continue
-        places = [place for place in pip_option(option, environ) if _is_there(place)]
+        places = [place for place in pip_option(option, environ) if _exists(place)]
         if places:
-            told[name] = (",".join if name == "UV_FIND_LINKS" else " ".join)(places)
-    if "UV_INDEX" in told and "UV_INDEX_STRATEGY" not in environ:
-        told["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # pip's own: the best of all of them
-    return told
+            variables[name] = (",".join if name == "UV_FIND_LINKS" else " ".join)(places)
+    if "UV_INDEX" in variables and "UV_INDEX_STRATEGY" not in environ:
+        variables["UV_INDEX_STRATEGY"] = (
+            "unsafe-best-match"  # as pip does: the best version of all indexes
+        )
+    return variables
 
 
 def pip_option(option: str, environ: Mapping[str, str]) -> List[str]:
-    """The values of one of pip's options: of its variable, else of the strongest file."""
+    """The values of an option of pip: of its variable, else of the file with the highest rank."""
     value = environ.get("PIP_" + option.upper().replace("-", "_"))
     if value is not None:
         return value.split()
@@ -53,7 +55,7 @@ def pip_option(option: str, environ: Mapping[str, str]) -> List[str]:
 
 
 def config_files(environ: Mapping[str, str]) -> Iterator[str]:
-    """pip's configuration files that are there, the weakest first."""
+    """The existing configuration files of pip, the lowest rank first."""
     home = environ.get("HOME") or os.path.expanduser("~")
     shared = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     places = [os.path.join(folder, "pip", "pip.conf") for folder in shared.split(os.pathsep)]
@@ -65,7 +67,7 @@ def config_files(environ: Mapping[str, str]) -> Iterator[str]:
     return (place for place in places if os.path.isfile(place))
 
 
-def _is_there(place: str) -> bool:
-    """Whether a place can be looked at: pip passes over folders that are not there; uv does not."""
+def _exists(place: str) -> bool:
+    """Whether a place exists, if it is a folder: pip skips missing folders, uv does not."""
     path = place[len("file://") :] if place.startswith("file://") else place
     return not path.startswith("/") or os.path.exists(path)

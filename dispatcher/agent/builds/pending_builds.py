@@ -1,10 +1,10 @@
-"""The jobs that wait for an environment, and the logs that say how far it is."""
+"""The jobs that wait for an environment, and their build logs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from dispatcher.agent.builds.environment_cache import BuildFailure, EnvironmentCache, inside
+from dispatcher.agent.builds.environment_cache import BuildFailure, EnvironmentCache, in_environment
 from dispatcher.agent.job_state import CREATED
 
 TYPE_CHECKING = False
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class PendingBuilds:
-    """Has environments built for jobs; all of it happens in the loop's thread but `is_wanted`.
+    """Has environments built for jobs. All methods but `is_wanted` run in the agent's thread.
 
     Args:
-        book: The jobs.
+        table: The jobs.
         environments: The node's environments.
-        logs: The logs of builds.
+        logs: The build logs.
         path: The PATH that jobs inherit.
-        call: Does something in the agent's thread.
+        call: Runs a function in the agent's thread.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class PendingBuilds:
         self._waiting: Dict[str, List[str]] = defaultdict(list)
 
     def is_ready(self, entry: JobEntry) -> bool:
-        """Whether the job can start; if not, its environment is being built from now on."""
+        """Whether a job's environment is built; if not, its build is started."""
         environment = self._environments.name_of(entry.job)
         python = self._environments.python(environment)
         if python is not None:
-            entry.job = inside(entry.job, python, self._path)
+            entry.job = in_environment(entry.job, python, self._path)
             return True
         waiting = self._waiting[environment]
         if entry.name not in waiting:
@@ -63,14 +63,14 @@ class PendingBuilds:
         return False
 
     def is_wanted(self, environment: str) -> bool:
-        """Whether a job still waits for it. From any thread."""
+        """Whether a job still waits for an environment. From any thread."""
         entries = [self._table.get(name) for name in list(self._waiting.get(environment, ()))]
         return any(entry is not None and entry.state == CREATED for entry in entries)
 
     def done(
         self, environment: str, failure: Optional[BuildFailure], launch: Launch, refuse: Refuse
     ) -> None:
-        """A build has ended: its jobs go on, or end once their logs are with the service."""
+        """Start a build's jobs; if it failed, end them once their logs are with the service."""
         for name in self._waiting.pop(environment, []):
             if failure is None or failure.reason is None:
                 self._logs.finish(name, _nothing)
@@ -84,4 +84,4 @@ class PendingBuilds:
 
 
 def _nothing() -> None:
-    """The job has started: nobody waits for its build's log."""
+    """Nothing depends on the log of a build that succeeded."""

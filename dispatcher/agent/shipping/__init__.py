@@ -1,1 +1,1 @@
-"""What jobs say and leave behind, brought to the service by offset and by hash."""
+"""Ships metrics, logs and output files of jobs to the service, by offset and by hash."""

@@ -1,12 +1,11 @@
-"""What a job leaves behind in its working directory: its outputs, and the folders that are watched.
+"""The output files of a job in its working directory: `outputs`, and the watched folders.
 
-`outputs` is kept as files when the job has ended. A watched folder (`logs`) is followed while the
-job lives, each file as a log: that goes by offset, so what is sent is never sent again, and a file
-that grows costs its length once. A file that a log cannot hold as it is (rewritten, too long, one
-too many) is kept as a file at the end as well.
+`outputs` is uploaded as files when the job has ended. Each file of a watched folder (`logs`) is
+shipped as a log while the job lives: by offset, so each byte is sent once. A file that a log cannot
+represent (rewritten, too long, beyond the maximum number) is uploaded as a file at the end as well.
 
-No link is followed out of the folder it lies in, and only regular files are read: what a script
-leaves may be anything.
+Links out of a folder are not followed, and only regular files are read, because a script may put
+anything there.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ class JobOutputs:
     Args:
         job: The job.
         folder: Its folder.
-        log_limit: How many bytes of each log the service gets.
-        known: Whether the service holds nothing of it yet, for sure.
-        files: How they are looked at.
+        log_limit: The number of bytes of each log that is shipped.
+        known: Whether it is certain that the service holds nothing of the job.
+        files: Opens and lists the files.
     """
 
     def __init__(
@@ -66,8 +65,8 @@ class JobOutputs:
         self._are_too_many = False
 
     def new_logs(self, final: bool) -> List[Stream]:
-        """Logs that have come since the last look; it looks once a second, and at the end."""
-        with self._lock:  # the shipper looks, and whoever hears of the end
+        """Logs that appeared since the last look. It looks once a second, and at the end."""
+        with self._lock:  # the shipper calls it, and the caller of `finish`
             now = time.monotonic()
             if not self._watch or (now < self._look_at and not final):
                 return []
@@ -90,7 +89,7 @@ class JobOutputs:
         return found
 
     def has_files(self) -> bool:
-        """Whether there may be something to keep, now that the job has ended."""
+        """Whether there may be files to upload, now that the job has ended."""
         return (
             self._are_too_many
             or any(self._files.entries(f"{self._work}/{name}") for name in self._outputs)
@@ -98,7 +97,7 @@ class JobOutputs:
         )
 
     def files(self) -> Iterator[OutputFile]:
-        """What is to be kept, now that the job has ended."""
+        """The files to upload, now that the job has ended."""
         yield from self._below(self._outputs)
         for name, path in self._below(self._watch):
             log = self._logs.get(path)
@@ -106,15 +105,15 @@ class JobOutputs:
                 yield name, path
 
     def open(self, path: str) -> int:
-        """A descriptor of a file that was found. Raises OSError."""
+        """Open a found file. Raises OSError."""
         descriptor = self._files.open(path, _CAREFULLY)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(f"{path} is no regular file")
+            raise OSError(f"{path} is not a regular file")
         return descriptor
 
     def other_name(self, name: str) -> str:
-        """Where a file of a further host of a gang goes when another host has the name."""
+        """The name of a file of a further host of a gang whose name is taken by another host."""
         return self._of_host(name) if self.host else name
 
     def _of_host(self, name: str) -> str:
@@ -136,15 +135,17 @@ class JobOutputs:
                 yield from self._walk(called, place, root, depth - 1)
             elif kind == "file":
                 yield called, place
-            elif kind == "link":  # to a file in the folder: that file; out of it: nothing
+            elif kind == "link":  # a link to a file in the folder counts as that file
                 real, top = os.path.realpath(place), os.path.realpath(root) + "/"
                 if real.startswith(top) and os.path.isfile(real):
                     yield called, f"{root}/{real[len(top) :]}"
 
 
 class WatchedLog(LogStream):
-    """A file in a watched folder. It belongs to the script: nothing of it is given back to the
-    disk, and once it is not what was sent any more, nothing more is sent.
+    """A file in a watched folder.
+
+    It belongs to the script, so its blocks are never freed. Once its content differs from what was
+    sent, no more of it is sent.
     """
 
     def __init__(self, key: StreamKey, path: str, known: bool, limit: int, files: Files) -> None:
@@ -152,11 +153,11 @@ class WatchedLog(LogStream):
         self._identity = files.identity(path)
 
     def is_whole(self) -> bool:
-        """Whether the log is the file: all of it, as it was written."""
+        """Whether the log holds the whole file as it is."""
         try:
             size = self._files.size(self._path)
         except OSError:
-            return True  # it is gone: the log is all there is
+            return True  # the file is gone, and the log is all that is left
         return size <= self._limit and not self._is_another(size)
 
     def _is_another(self, size: int) -> bool:
@@ -170,7 +171,7 @@ class WatchedLog(LogStream):
 
 
 def readable(name: str) -> str:
-    """A name that every system can have: what is no UTF-8, or odd, as %XX."""
+    """A name that every system accepts: bytes that are not UTF-8, or special, become %XX."""
     text = os.fsencode(name).decode("utf-8", "surrogateescape")
     made = re.sub(r"[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", text)
     return _ODD.sub(lambda m: "".join(f"%{ord(c):02X}" for c in m[0]), made)

@@ -1,9 +1,9 @@
-"""Ships what jobs say to the service: in batches, by offset, never in a job's way.
+"""The shipper: sends metrics and logs of jobs to the service, in batches and by offset.
 
-One thread. While jobs live it looks at their files five times a second; when one has ended it sends
-the rest before the end is told, and so are the files that it has left (keeper.py), however long
-they take. A service that is away, or does not get on, delays the telling by five seconds at most,
-and gets everything once it is back. Files that are empty cost no request.
+One thread reads the files of living jobs five times a second. When a job has ended, the rest of its
+streams and its output files (upload_pool.py) are sent before its end is published, however long
+that takes. A service that is unreachable, or accepts nothing more, delays the end by five seconds
+at most and receives everything later. Empty files cost no request.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _LONGEST_PAUSE = 5.0
 
 
 class Shipper:
-    """Follows jobs.
+    """Ships the telemetry of jobs.
 
     Args:
-        sources: Where the jobs' telemetry is.
-        tell: Called with a job's name when its end may be told.
+        sources: Finds the streams and files of jobs.
+        tell: Called with a job's name when its end may be published.
         on_complete: Called with a job's name when the service has all of it.
     """
 
@@ -55,15 +55,15 @@ class Shipper:
     ) -> None:
         self._sources, self._tell, self._on_complete = sources, tell, on_complete
         lock = threading.RLock()
-        self._lock = threading.Condition(lock)  # there is something to do
-        self._fewer = threading.Condition(lock)  # the service has all of one more
+        self._lock = threading.Condition(lock)  # notified of new work
+        self._fewer = threading.Condition(lock)  # notified when one job is done
         self._jobs: Dict[str, TrackedJob] = {}
         self._service: Optional[ServiceConnection] = None
         self._log_limit = DEFAULT_LOG_LIMIT
         self._news = False
-        self._took_at = 0.0  # when the service last took anything
-        self._is_asking = False  # and has had no answer yet
-        self._is_failing = False  # here, not there
+        self._took_at = 0.0  # when the service last accepted something
+        self._is_asking = False  # a request has no answer yet
+        self._is_failing = False  # an error on this side, not of the service
         self._closed = False
         self._upload_pool = UploadPool(self._files_are_kept, self.tell_overdue)
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
@@ -73,7 +73,7 @@ class Shipper:
         self._thread.start()
 
     def configure(self, address: Optional[Mapping[str, Any]], log_limit: int) -> None:
-        """Say how to reach the service; None: there is none, and ends are told at once."""
+        """Set how the service is reached; None: there is none, and ends are published at once."""
         with self._lock:
             self._log_limit = log_limit
             self._service = None if address is None else connect(address)
@@ -81,10 +81,12 @@ class Shipper:
         self._upload_pool.configure(address)
 
     def start_over(self) -> List[str]:
-        """A service has come (back): ends that it was not told the telemetry of wait for that anew.
+        """Hold back again the ends of jobs whose telemetry the service does not have.
+
+        Called when a service is configured.
 
         Returns:
-            The jobs whose end was told for want of a service, and is now not to be told yet.
+            The jobs whose end was published without a service, and is hidden again.
         """
         with self._lock:
             waiting = [job for job in self._jobs.values() if job.ended_at is not None]
@@ -102,7 +104,7 @@ class Shipper:
         Args:
             name: The job's name.
             job: The job.
-            known: False when an agent before this one may have shipped some of it.
+            known: False if an earlier agent may have shipped some of it.
         """
         with self._lock:
             if name not in self._jobs:
@@ -110,10 +112,10 @@ class Shipper:
                 outputs = self._sources.outputs(name, job, self._log_limit, known)
                 self._jobs[name] = TrackedJob(name, streams, outputs, known)
                 if len(self._jobs) == 1:
-                    self._lock.notify_all()  # from now on there is something to look at
+                    self._lock.notify_all()  # there are files to read from now on
 
     def finish(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
-        """The job has ended: ship the rest, keep its files, then tell."""
+        """Ship the rest of an ended job, upload its files, then publish its end."""
         self.follow(name, job, known)
         with self._lock:
             followed = self._jobs[name]
@@ -136,16 +138,16 @@ class Shipper:
             self._keep_files(followed)
 
     def has_pending(self, name: str) -> bool:
-        """Whether the service has not all of an ended job, and can still get it."""
+        """Whether telemetry of an ended job is not with the service, and can still be sent."""
         with self._lock:
             if self._service is None:
                 self._jobs.pop(name, None)
             return name in self._jobs
 
     def tell_overdue(self) -> None:
-        """Tell the ends that have waited for the service long enough.
+        """Publish the ends that have waited for the service long enough.
 
-        What is on its way is waited for, as long as the service takes more and more of it.
+        An end waits on while the service accepts more and more of the job's telemetry.
         """
         due = time.monotonic() - TELL_AFTER
         is_silent = self._upload_pool.is_silent(TELL_AFTER)
@@ -162,15 +164,15 @@ class Shipper:
             self._tell(job.name)
 
     def _gets_on(self, job: TrackedJob, since: float) -> bool:
-        """Whether the service takes something now, or has since then: of it, or of those before."""
+        """Whether the service answers now, or has accepted something of the job since then."""
         taken_at = self._took_at if job.taken_at is None else job.taken_at
         return not self._is_failing and (self._is_asking or taken_at > since)
 
     def drain(self, patience: float) -> bool:
-        """Wait until the service has all of it; whether it has.
+        """Wait until the service has everything; returns whether it has.
 
         Args:
-            patience: For how long at most, not counting while it is seen to take more.
+            patience: Seconds to wait at most, not counting while the service accepts more.
         """
         end = time.monotonic() + patience
         with self._lock:
@@ -189,7 +191,7 @@ class Shipper:
         )
 
     def close(self) -> None:
-        """Stop; what is not shipped yet is found by the next agent."""
+        """Stop. The next agent ships what is left."""
         with self._lock:
             self._closed = True
             self._wake()
@@ -212,16 +214,16 @@ class Shipper:
                 pause, self._is_failing = 0.0, False
             except ServiceUnavailable as error:
                 if not pause:
-                    log.warning("the service is away: %s", error)
+                    log.warning("shipping paused, service unreachable: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
                 self.tell_overdue()
-            except Exception:  # the other jobs' telemetry has to go on
-                log.exception("shipping goes on")
+            except Exception:  # an error with one job must not stop the others
+                log.exception("shipping failed and is retried")
                 pause, self._is_failing = 1.0, True
                 self.tell_overdue()
 
     def _wait(self, pause: float) -> None:
-        """Until there is something to look at; with a pause, that long unless told otherwise."""
+        """Wait for new work; with a pause, that long at most."""
         with self._lock:
             if pause:
                 self._lock.wait(pause * random.uniform(0.5, 1.5))
@@ -234,7 +236,7 @@ class Shipper:
         self._lock.notify_all()
 
     def _ship(self, service: ServiceConnection, everything: bool) -> None:
-        """Send until there is nothing more: of all jobs, or only of those that have ended."""
+        """Send until nothing is left: of all jobs, or only of ended ones."""
         while not self._closed and service is self._service:
             batch = self._gather(everything)
             if batch:
@@ -247,7 +249,7 @@ class Shipper:
                 return
 
     def _gather(self, everything: bool) -> Batch:
-        """Pieces for one request; those of ended jobs first."""
+        """The chunks of one request; those of ended jobs first."""
         with self._lock:
             jobs = [job for job in self._jobs.values() if everything or job.ended_at is not None]
         jobs.sort(key=lambda job: job.ended_at is None)
@@ -281,7 +283,7 @@ class Shipper:
                 job.taken_at = self._took_at
 
     def _send_singly(self, service: ServiceConnection, batch: Batch) -> None:
-        """One of the jobs is refused: find out which, and let the others go on."""
+        """Send each job by itself, because the service refuses one of them."""
         for job, pieces in batch:
             try:
                 self._send(service, [(job, pieces)])
@@ -291,7 +293,7 @@ class Shipper:
                     stream.refuse()
 
     def _settle(self) -> None:
-        """Tell the ends of the jobs that have nothing more to send."""
+        """Publish the ends of jobs that have nothing more to send."""
         with self._lock:
             ended = [job for job in self._jobs.values() if job.ended_at is not None]
         for job in ended:
@@ -323,9 +325,9 @@ class Shipper:
             self._on_complete(job.name)
 
     def _mark(self, job: TrackedJob) -> None:
-        """Spare the next agent asking how much the service has."""
+        """Mark the job, so that the next agent need not ask the service."""
         if job.had_files or any(stream.offset for stream in job.streams):
             try:
                 self._sources.mark_shipped(job.name)
             except OSError:
-                return  # then it asks
+                return  # the next agent asks the service

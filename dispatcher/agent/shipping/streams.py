@@ -1,7 +1,7 @@
-"""What a job says, as streams of bytes with offsets: its metric lines and the logs of its ranks.
+"""The streams of a job: its metric lines and the logs of its ranks, as bytes with offsets.
 
-A stream knows how far the service holds it and gives the next chunk. The offset is the service's:
-it is learnt from its answers, so sending twice is harmless, and a new agent asks first.
+A stream knows the offset up to which the service holds it, and gives the next chunk. The offset
+comes from the service's answers, so sending twice is harmless, and a new agent asks for it first.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _TRIES = 3
 
 
 class Files:
-    """How the files of jobs are looked at and opened; others have reason to be more careful."""
+    """Lists and opens the files of jobs. Subclasses guard against hostile folders."""
 
     def size(self, path: str) -> int:
-        """How long a file is. Raises OSError."""
+        """The size of a file in bytes. Raises OSError."""
         return os.stat(path).st_size
 
     def open(self, path: str, flags: int) -> int:
-        """A descriptor of a file. Raises OSError."""
+        """Open a file. Raises OSError."""
         return os.open(path, flags | os.O_CLOEXEC)
 
     def entries(self, path: str) -> List[Tuple[str, str]]:
-        """What is in a folder, each as file, folder, link or other; nothing if it is none."""
+        """Name and kind (file, folder, link, other) of what is in a folder; empty if it is none."""
         try:
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -48,7 +48,7 @@ class Files:
             os.close(folder)
 
     def identity(self, path: str) -> int:
-        """What tells a file from another one that is put in its place; 0 if there is none."""
+        """A number that differs for a file that replaces this one; 0 if there is no file."""
         try:
             return os.lstat(path).st_ino
         except OSError:
@@ -56,7 +56,7 @@ class Files:
 
 
 def listed(folder: int) -> List[Tuple[str, str]]:
-    """What is in an open folder, see `Files.entries`."""
+    """The entries of an open folder; see `Files.entries`."""
     with os.scandir(folder) as entries:
         return [(entry.name, _kind(entry)) for entry in entries]
 
@@ -80,9 +80,9 @@ def streams_of(
     Args:
         job: The job.
         folder: Its folder.
-        log_limit: How many bytes of each log the service gets.
-        known: Whether the service holds nothing of it yet, for sure.
-        files: How they are opened.
+        log_limit: The number of bytes of each log that is shipped.
+        known: Whether it is certain that the service holds nothing of it.
+        files: Opens the files.
     """
     run, attempt = job.get("run_id"), job.get("attempt")
     if run is None or attempt is None:
@@ -101,19 +101,19 @@ def streams_of(
 
 
 def streams_host(job: Mapping[str, Any]) -> str:
-    """Which further host of a gang the job is on; empty for the first one, or the only one."""
+    """The number of the gang's further host that has the job; empty for the first host."""
     own, _, host = str(job["name"]).rpartition(".")
     return host if own == f"{job['run_id']}-{job['attempt']}" else ""
 
 
 class Stream:
-    """Lines of metrics. Only whole lines are sent: the last one may be half written.
+    """Metric lines. Only whole lines are sent, because the last one may be incomplete.
 
     Args:
-        key: Run, attempt and stream, as the service calls it.
-        path: The file; it may come later, or never.
-        known: Whether the service holds nothing of it yet, for sure.
-        files: How it is opened.
+        key: Run, attempt and the service's name of the stream.
+        path: The file; it may not exist yet.
+        known: Whether it is certain that the service holds nothing of it.
+        files: Opens the file.
     """
 
     def __init__(self, key: StreamKey, path: str, known: bool, files: Files = PLAIN) -> None:
@@ -128,10 +128,10 @@ class Stream:
         self._refused = False
 
     def chunk(self, final: bool) -> Optional[Tuple[Dict[str, Any], bytes]]:
-        """The next header and bytes; None when there is nothing to send now.
+        """The next header and bytes; None if there is nothing to send now.
 
         Args:
-            final: Whether nothing writes to it any more. Then None means that all is sent.
+            final: Whether the job has ended. Then None means that all is sent.
         """
         if self._refused or (self._not_before > time.monotonic() and not final):
             return None
@@ -148,18 +148,25 @@ class Stream:
         return {"run": run, "attempt": attempt, "stream": stream, "offset": self.offset}, data
 
     def acknowledged(self, held: int, sent: bytes) -> None:
-        """The service holds so much of it, after it was sent these bytes at the offset."""
+        """Apply the service's answer to a chunk.
+
+        Args:
+            held: The offset up to which the service holds the stream.
+            sent: The bytes that were sent at the current offset.
+        """
         if self._known and sent and held <= self.offset:
             self._stalls += 1
             self._not_before = time.monotonic() + 0.5 * self._stalls
-            self._refused = self._stalls >= _TRIES  # an older attempt: the service takes no more
+            self._refused = (
+                self._stalls >= _TRIES
+            )  # the service accepts no more of an older attempt
         else:
             self._stalls = 0
         self._known = True
         self.offset = held
 
     def refuse(self) -> None:
-        """The service will never take it."""
+        """Give the stream up: the service refuses it."""
         self._refused = True
 
     def _read_next(self, size: int, final: bool) -> bytes:  # noqa: ARG002
@@ -175,9 +182,9 @@ class Stream:
 
 
 class LogStream(Stream):
-    """A log: its first bytes up to a limit, and when the job has ended a mark and its last bytes.
+    """A log: its first bytes up to a limit, and at the job's end a mark and its last bytes.
 
-    What lies between is given back to the disk while the log grows, where the file system can.
+    The blocks in between are freed while the log grows, where the file system can do that.
     """
 
     def __init__(
@@ -198,7 +205,7 @@ class LogStream(Stream):
             return self._rest(file.fileno(), size) if final else b""
 
     def _rest(self, descriptor: int, size: int) -> bytes:
-        """What comes after the limit: the mark, then the last bytes."""
+        """The part after the limit: the mark, then the last bytes."""
         mark = (
             f"\n[dispatcher: log truncated: {size - self._limit - TAIL} bytes left out, "
             f"limit {self._limit} bytes; the last {TAIL} bytes follow]\n"

@@ -1,4 +1,4 @@
-"""Where a shipper finds what jobs say and leave behind."""
+"""Where a shipper finds the streams and output files of jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TelemetrySource:
-    """Where a shipper finds what jobs say, and notes whose telemetry is all with the service.
+    """The job folders of an agent, and the marks of jobs whose telemetry was shipped.
 
     Args:
         root: The agent's root.
@@ -37,7 +37,7 @@ class TelemetrySource:
     def outputs(
         self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
     ) -> Optional[JobOutputs]:
-        """What a job leaves in its working directory; None for one that is no run's."""
+        """The output files of a job; None if it belongs to no run."""
         if job.get("run_id") is None or job.get("attempt") is None:
             return None
         return JobOutputs(job, self.folder(name, job), log_limit, known, self.files)
@@ -47,9 +47,9 @@ class TelemetrySource:
         return self._root.job(name)
 
     def mark_shipped(self, name: str) -> None:
-        """Note that the service has all of an ended job."""
+        """Mark an ended job whose telemetry is all with the service."""
         write_json(f"{self._root.job(name)}/shipped", {})
 
     def was_shipped(self, name: str) -> bool:
-        """Whether that was noted."""
+        """Whether the job is marked."""
         return os.path.exists(f"{self._root.job(name)}/shipped")

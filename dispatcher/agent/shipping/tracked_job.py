@@ -1,4 +1,4 @@
-"""One job as the shipper follows it: its streams, what it leaves, and how far all that is."""
+"""A job that the shipper tracks: its streams, its output files, and their progress."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class TrackedJob:
-    """A job.
+    """A tracked job.
 
     Attributes:
-        is_new: Whether the service holds nothing of it from an agent before this one.
-        owes_files: Whether it has ended, and files of it have yet to be kept.
-        had_files: Whether there were any.
-        ended_at: When it was heard to have ended; None while it lives.
-        told: Whether its end was told.
-        taken_at: When the service last took some of it.
+        is_new: Whether no earlier agent can have shipped something of it.
+        has_pending_files: Whether it has ended, and output files are not uploaded yet.
+        had_files: Whether it had output files.
+        ended_at: When its end was noticed, by the monotonic clock; None while it lives.
+        told: Whether its end was published.
+        taken_at: When the service last accepted something of it.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class TrackedJob:
         self.taken_at: Optional[float] = None
 
     def pieces(self) -> List[Piece]:
-        """What there is to send now: a chunk of each stream that has one."""
+        """The next chunk of each stream that has one."""
         if self.outputs is not None:
             self.streams += self.outputs.new_logs(final=self.ended_at is not None)
         found = []

@@ -1,8 +1,8 @@
-"""Keeps the files of ended jobs, several jobs at a time, beside the shipping of telemetry: a large
-model must not hold up anybody's log.
+"""The upload pool: uploads the output files of several ended jobs at once.
 
-Its threads start with the first job that has left something. While the service is away they try
-again; whoever holds back the telling of an end asks how long it has been silent.
+It has threads of its own, so a large model does not delay the logs of other jobs. The threads start
+with the first job that has output files. They retry while the service is unreachable; the shipper
+asks how long the service has not answered.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class UploadPool:
         self._names: Dict[str, JobOutputs] = {}
         self._address: Optional[Mapping[str, Any]] = None
         self._threads: List[threading.Thread] = []
-        self._asked_at: Optional[float] = None  # since when no question has had an answer
+        self._asked_at: Optional[float] = None  # the time of the first request without an answer
         self._closed = False
 
     def configure(self, address: Optional[Mapping[str, Any]]) -> None:
-        """Say how to reach the service; None: there is none, and what is due waits."""
+        """Set how the service is reached; None: uploads wait."""
         with self._lock:
             self._address = address
             self._lock.notify_all()
 
     def keep(self, outputs: JobOutputs) -> None:
-        """Keep the files of a job that has ended. Twice is fine."""
+        """Upload the files of an ended job. A repeated call has no effect."""
         with self._lock:
             if outputs.name in self._names or self._closed:
                 return
@@ -67,13 +67,13 @@ class UploadPool:
             self._lock.notify()
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether the service has not answered for so long although it was asked."""
+        """Whether the service has left requests without an answer for so many seconds."""
         with self._lock:
             asked_at = self._asked_at
         return asked_at is not None and time.monotonic() - asked_at >= seconds
 
     def close(self) -> None:
-        """Stop; what is not kept yet is found by the next agent."""
+        """Stop. The next agent uploads what is left."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
@@ -99,11 +99,11 @@ class UploadPool:
                 break
             except ServiceUnavailable as error:
                 if not pause:
-                    log.warning("files wait, the service is away: %s", error)
+                    log.warning("artifact upload paused, service unreachable: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
                 self._rest(pause)
-            except Exception:  # whatever one job has left, the others' files have to be kept
-                log.exception("files are not kept", extra={"job": outputs.name})
+            except Exception:  # an error with the files of one job must not stop the others
+                log.exception("output files cannot be uploaded", extra={"job": outputs.name})
                 break
         if not self._closed:
             with self._lock:

@@ -37,7 +37,7 @@ class _File:
 
 
 class OutputUploader:
-    """Brings the files of one job.
+    """Uploads the files of one job.
 
     Args:
         service: The service; its errors pass, but for what it will never take.
@@ -49,7 +49,7 @@ class OutputUploader:
         self._outputs = outputs
 
     def run(self) -> None:
-        """Bring all of them. Raises ServiceUnavailable; then it has to be done again."""
+        """Upload all files. Raises ServiceUnavailable; then the call has to be repeated."""
         try:
             for some in _chunks(self._outputs.files()):
                 files = [file for found in some for file in self._described(*found)]
@@ -84,7 +84,7 @@ class OutputUploader:
                 self._lose(files[0].name, str(error))
 
     def _keep_elsewhere(self, file: _File) -> None:
-        """Another host of the gang has left something else under the name."""
+        """Upload under another name, because another host of the gang has taken the name."""
         file.name = self._outputs.other_name(file.name)
         try:
             self._bring([file])

@@ -1,1 +1,1 @@
-"""How a job starts: the fork servers, the shim around each job, and the two ways to a process."""
+"""How jobs start: the fork servers, the shim of each job, and fresh or forked processes."""

@@ -1,11 +1,10 @@
 """The fork server: imports modules once, then forks one shim per job.
 
-Started as `python -c CODE FD CONFIG`, never
-as a main module, because a forked script takes that one's place. It has one thread and does nothing
-but fork.
-On the socket FD (SOCK_SEQPACKET) come orders, `{"name", "start", "note"}`; back go one
-`{"ready", "error", "modules"}` and then `{"dead": [names]}` for shims that have ended without
-telling the agent themselves. When the agent is gone it ends, and the shims go on.
+It is started as `python -c CODE FD CONFIG`, never as the main module, because a forked script
+replaces that module. It has one thread.
+The socket FD (SOCK_SEQPACKET) carries orders `{"name", "start", "note"}` to it. It sends one
+`{"ready", "error", "modules"}`, and then `{"dead": [names]}` for shims that have ended without
+reporting to the agent. When the agent is gone it ends, and the shims go on.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 16
 _WARM_UPS = 6
 _MOST_IDLE = 16
-_MOST_JOBS = 200  # of one shim: what little it leaves behind in memory does not add up
+_MOST_JOBS = 200  # of one shim, so that its memory does not grow without bound
 CODE = "from dispatcher.agent.starting.fork_server import main; main()"
 
 
 def main() -> None:
-    """Serve until the agent is gone. In a forked process: become the script, and do not return."""
+    """Serve until the agent is gone. In a forked process: run the script, and do not return."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     config = json.loads(sys.argv[2])
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
     error = _preload(config["preload"])
-    told = {"ready": not error, "error": error, "modules": _shadowing()}
+    greeting = {"ready": not error, "error": error, "modules": _shadowing()}
     try:
-        sock.send(json.dumps(told).encode())
+        sock.send(json.dumps(greeting).encode())
     except OSError:
         return  # the agent is gone already
     if error:
@@ -78,9 +77,9 @@ def _context(config: Dict[str, Any], inherited: Dict[str, str]) -> ShimContext:
 
 
 def _warm_up(context: ShimContext) -> None:
-    """Run a few jobs here that do nothing: what they fill and touch, each fork has at once.
+    """Run a few empty jobs in this process, so that forks share the pages which these touch.
 
-    It spares every shim a fifth of its page faults.
+    That saves every shim a fifth of its page faults.
     """
     folder = os.path.join(context.root.trash, f"warm.{os.getpid()}")
     scratch = ShimContext(
@@ -97,7 +96,9 @@ def _warm_up(context: ShimContext) -> None:
         shim.run()
         shim.release()
     scratch.group.end()
-    compile("", "<warm-up>", "exec")  # the first one in a process makes the classes of syntax trees
+    compile(
+        "", "<warm-up>", "exec"
+    )  # the first call in a process makes the classes of syntax trees
     processes.become_subreaper(False)
     os.chdir("/")
     _delete(folder)
@@ -114,7 +115,7 @@ def _delete(folder: str) -> None:
 
 
 def _preload(names: List[str]) -> Optional[str]:
-    """Import the modules; say what is wrong if that fails or makes forking unsafe."""
+    """Import the modules; returns the reason if that fails or makes forking unsafe."""
     for name in names:
         try:
             importlib.import_module(name)
@@ -128,13 +129,13 @@ def _preload(names: List[str]) -> Optional[str]:
 
 
 def _shadowing() -> List[str]:
-    """The names at the top of a snapshot that a forked script would not get its own module for."""
+    """The names of modules that a forked script cannot replace by its own."""
     ours = {name.partition(".")[0] for name in sys.modules if name not in AT_START}
     return sorted({*ours, "dispatcher"} - {"__main__"})
 
 
 class _Worker:
-    """A process that is the shim of one job after the other; `name` is the job it has now."""
+    """A process that is the shim of one job after the other; `name` is its present job."""
 
     __slots__ = ("name", "pid", "socket")
 
@@ -145,10 +146,10 @@ class _Worker:
 
 
 class _ForkServerLoop:
-    """Gives each order to a shim that has ended its job, or forks one more.
+    """Gives each order to an idle shim, or forks a new one.
 
-    A shim that goes on to the next job spares a fork and an exit, the most of a short job's cost.
-    It is one job's alone while that job lives, so whoever kills it hits no other.
+    A shim that takes the next job saves a fork and an exit, most of the cost of a short job. It has
+    one job at a time, so killing it affects no other job.
     """
 
     def __init__(self, sock: socket.socket, context: ShimContext) -> None:
@@ -161,7 +162,7 @@ class _ForkServerLoop:
         self._poll = select.poll()
 
     def serve(self) -> Optional[ForkedScript]:
-        """Start a job for each order. Returns when the agent is gone, and in a forked script."""
+        """Start a job for each order. Returns when the agent is gone, and in each forked script."""
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._ended, select.POLLIN)
         while True:
@@ -180,18 +181,18 @@ class _ForkServerLoop:
     def _receive(self) -> bytes:
         try:
             return self._socket.recv(_LARGEST)
-        except ConnectionResetError:  # the agent died with something of ours unread
+        except ConnectionResetError:  # the agent died before it had read everything
             return b""
 
     def _give(self, order: bytes) -> bool:
-        """Hand the order to an idle shim, or to a new one; False in the new one's process."""
+        """Give the order to an idle shim or to a new one; False in the new shim's process."""
         name = json.loads(order)["name"]
         while self._idle:
             worker = self._idle.pop()
             try:
                 worker.socket.send(order)
             except OSError:
-                continue  # it was killed: its end is about to be reaped
+                continue  # it was killed, and is reaped soon
             worker.name = name
             return True
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -206,7 +207,7 @@ class _ForkServerLoop:
         return True
 
     def _fork(self, order: bytes) -> Optional[ForkedScript]:
-        """In a shim's process: one job after the other, as long as orders come."""
+        """In a shim's process: run one job after the other, as long as orders come."""
         os.setsid()
         self._socket.close()
         os.close(self._ended)
@@ -221,7 +222,7 @@ class _ForkServerLoop:
                 return leader
             shim.release()
             os.chdir("/")
-            # The last one asks for no more: an order that it took and left would start nothing.
+            # After its last job the shim asks for no order: it would not carry it out.
             order = self._next(shim.has_notified) if left else b""
             if not order:
                 group.end()
@@ -229,24 +230,24 @@ class _ForkServerLoop:
         return None
 
     def _next(self, has_notified: bool) -> bytes:
-        """Say that the job is done, and wait for the next; empty when there is none to come."""
+        """Report the end of the job, and wait for the next order; empty if none will come."""
         try:
             self._order_socket.send(b"1" if has_notified else b"0")
             return self._order_socket.recv(_LARGEST)
         except OSError:
-            return b""  # the forker is gone, and with it the agent
+            return b""  # the fork server is gone, and with it the agent
 
     def _hear(self, worker: _Worker) -> None:
-        """A shim has ended its job and can have another."""
+        """Apply a shim's report that its job has ended."""
         try:
-            said = worker.socket.recv(16)
+            report = worker.socket.recv(16)
         except OSError:
-            said = b""
-        if not said:
-            self._forget(worker.socket)  # it is ending; what became of it the reaping tells
+            report = b""
+        if not report:
+            self._forget(worker.socket)  # the shim is ending; reaping shows how
             return
         name, worker.name = worker.name, None
-        if said == b"0" and name is not None:
+        if report == b"0" and name is not None:
             self._report_dead([name])
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(worker)
@@ -281,7 +282,7 @@ class _ForkServerLoop:
         self._report_dead(dead)
 
     def _drain(self, worker: _Worker) -> None:
-        """What it said before it ended counts: a job that it was done with is not dead."""
+        """Read what a shim reported before it ended: a job that it had finished is not dead."""
         with contextlib.suppress(OSError):
             if worker.socket.recv(16, socket.MSG_DONTWAIT) == b"1":
                 worker.name = None

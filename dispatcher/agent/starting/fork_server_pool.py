@@ -1,4 +1,4 @@
-"""The agent's side of its fork servers: one per key, started when first needed."""
+"""The fork server pool: the agent's side of its fork servers, one per key."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MAX_FORK_SERVERS = 8
-MAX_FAILED_STARTS = 5  # in a row; then the fork server is taken for broken
+MAX_FAILED_STARTS = 5  # in a row; then the fork server counts as broken
 _LARGEST = 1 << 16
 
 
 class ForkServer:
-    """One fork server, and the orders that it has not taken yet.
+    """One fork server, and the orders that it has not received yet.
 
     Args:
-        key: What it is for.
-        config: What it is told when it starts.
+        key: The interpreter, modules and variables that it serves.
+        config: Its configuration.
         environment: Its environment.
-        selector: Tells when there is something to read or room to write.
-        attend: Called with it then.
+        selector: Reports when its socket can be read or written.
+        attend: Called with this object then.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class ForkServer:
         selector.register(self.socket, self._events, self._attend)
 
     def order(self, order: Dict[str, Any]) -> None:
-        """Give it a job to start, now or as soon as it can take one."""
+        """Order the start of a job; the order waits until the fork server is ready."""
         self.used_at = time.monotonic()
         self.orders.append(order)
         self.flush()
 
     def flush(self) -> None:
-        """Send what it takes; the selector says when it takes more."""
+        """Send as many orders as the socket accepts."""
         if not self.ready:
             return
         while self.orders:
@@ -87,12 +87,12 @@ class ForkServer:
                 self._want(selectors.EVENT_READ | selectors.EVENT_WRITE)
                 return
             except OSError:
-                return  # it is gone: reading says so, and the orders are placed again
+                return  # it is gone: reading detects that, and its jobs start elsewhere
             self.orders.popleft()
         self._want(selectors.EVENT_READ)
 
     def read(self) -> Tuple[List[Dict[str, Any]], bool]:
-        """What it has said, and whether it is still there."""
+        """The messages that have come, and whether the fork server is still there."""
         said: List[Dict[str, Any]] = []
         while True:
             try:
@@ -106,7 +106,7 @@ class ForkServer:
             said.append(json.loads(data))
 
     def close(self) -> None:
-        """Let it go; the shims that it forked go on."""
+        """Close the connection, which ends the fork server; its shims go on."""
         if self.socket.fileno() >= 0:
             self._selector.unregister(self.socket)
             self.socket.close()
@@ -123,15 +123,15 @@ class ForkServer:
 
 
 class ForkServerPool:
-    """All fork servers of an agent; used by one thread.
+    """All fork servers of an agent. Used by one thread.
 
     Args:
-        selector: Where they are registered.
-        config: What every one of them is told.
-        environment: The environment that they start with.
+        selector: Holds their sockets.
+        config: The configuration of all of them.
+        environment: The environment of all of them.
         on_dead: Called with the names of jobs whose shims have ended.
-        on_ready: Called with the key of one that can be given orders now, or never.
-        on_gone: Called with the key of one that has ended.
+        on_ready: Called with the key of a fork server that is ready.
+        on_gone: Called with the key of a fork server that has ended.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class ForkServerPool:
         self._failed_starts: Dict[ForkServerKey, int] = {}  # in a row, before they were ready
 
     def get(self, key: ForkServerKey) -> Optional[ForkServer]:
-        """The forker of a key, started if need be; None if it is known that it cannot start."""
+        """The fork server of a key, started if needed; None if it cannot start."""
         fork_server = self._fork_servers.get(key)
         if fork_server is not None or key in self._broken:
             return fork_server
@@ -167,28 +167,28 @@ class ForkServerPool:
         return fork_server
 
     def keys(self) -> Set[ForkServerKey]:
-        """The keys of those that live."""
+        """The keys of the running fork servers."""
         return set(self._fork_servers)
 
     def why_broken(self, key: ForkServerKey) -> str:
-        """What is wrong with a key that has no forker."""
+        """Why the fork server of a key cannot start."""
         return self._broken.get(key, "")
 
     def close(self) -> None:
-        """Let all of them go."""
+        """Close all of them."""
         for fork_server in self._fork_servers.values():
             fork_server.close()
         self._fork_servers.clear()
 
     def _attend(self, fork_server: ForkServer) -> None:
-        """Take in what a forker says, and go on giving it orders."""
-        said, is_there = fork_server.read()
-        for told in said:
-            if "dead" in told:
-                self._on_dead(told["dead"])
+        """Apply the messages of a fork server, and send it waiting orders."""
+        messages, is_connected = fork_server.read()
+        for message in messages:
+            if "dead" in message:
+                self._on_dead(message["dead"])
             else:
-                self._receive_ready(fork_server, told)
-        if is_there:
+                self._receive_ready(fork_server, message)
+        if is_connected:
             fork_server.flush()
         else:
             self._lose(fork_server)
@@ -202,9 +202,10 @@ class ForkServerPool:
             self._on_ready(fork_server.key)
 
     def _lose(self, fork_server: ForkServer) -> None:
-        """One ended: because it could not start (then its key is given up), or was killed.
+        """A fork server has ended: it could not start, or it was killed.
 
-        One that ends without a word before it was ready was probably killed: the next may live.
+        One that ends before it was ready and reports no error was probably killed, so it is started
+        again a few times.
         """
         self._fork_servers.pop(fork_server.key, None)
         fork_server.close()
@@ -212,7 +213,7 @@ class ForkServerPool:
             self._failed_starts[fork_server.key] = self._failed_starts.get(fork_server.key, 0) + 1
             if fork_server.error or self._failed_starts[fork_server.key] >= MAX_FAILED_STARTS:
                 self._broken[fork_server.key] = fork_server.error or "the fork server did not start"
-                log.warning("no fork server: %s", self._broken[fork_server.key])
+                log.warning("fork server cannot start: %s", self._broken[fork_server.key])
         self._on_gone(fork_server.key)
 
     def _close_longest_idle(self) -> None:

@@ -1,8 +1,7 @@
-"""Turns a forked process into `python script arguments`, so that the script cannot tell.
+"""Makes a forked process behave as `python script arguments`.
 
-What differs from a fresh interpreter and is not hidden: the hash seed is the forker's,
-`sys.modules` holds what was preloaded, and a printed stack has the forker's frames above the
-script's own.
+These differences to a fresh interpreter remain: the hash seed is the fork server's, `sys.modules`
+holds the preloaded modules, and a printed stack has the fork server's frames above the script's.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ def run_script(
     inherited: Dict[str, str],
     preloaded: FrozenSet[str],
 ) -> NoReturn:
-    """Run the script as the main program of this process, and leave with its exit code.
+    """Run the script as the main program of this process, and exit with its code.
 
     Args:
         arguments: The interpreter, the script and its arguments.
         environment: The whole environment.
-        inherited: What this process has as its environment.
-        preloaded: The modules that were there before the fork.
+        inherited: The present environment of this process.
+        preloaded: The modules that were imported before the fork.
     """
     code, main = _become(arguments, environment, inherited)
     number = 0
@@ -59,7 +58,7 @@ def run_script(
 
 
 def reset_signals() -> None:
-    """What a fresh interpreter does with signals; inherited by what is forked."""
+    """Set the signal handlers of a fresh interpreter; forks inherit them."""
     for number in _RESET:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -80,7 +79,7 @@ def _become(
 
 
 def _set_environment(environment: Dict[str, str], inherited: Dict[str, str]) -> None:
-    """Most of it is the forker's: only what differs is touched."""
+    """Change only the variables that differ from the fork server's."""
     for name in inherited.keys() - environment.keys():
         del os.environ[name]
     for name, value in environment.items():
@@ -89,7 +88,7 @@ def _set_environment(environment: Dict[str, str], inherited: Dict[str, str]) -> 
 
 
 def _reseed() -> None:
-    """Own random numbers for libraries that seed when imported; `random` does it by itself."""
+    """Reseed libraries that seed when they are imported; `random` reseeds itself after a fork."""
     numpy_random = sys.modules.get("numpy.random.mtrand")
     if numpy_random is not None:
         numpy_random.seed()
@@ -99,7 +98,9 @@ def _reseed() -> None:
 
 
 def _compiled(arguments: List[str], environment: Dict[str, str]) -> CodeType:
-    """The script's code. One that does not compile is left to a real interpreter to complain of."""
+    """The script's code. A script that does not compile is run by a fresh interpreter, which
+    reports the error.
+    """
     path = arguments[1]
     absolute = os.path.abspath(path) if sys.version_info >= (3, 9) else path
     try:
@@ -125,7 +126,7 @@ def _set_paths(arguments: List[str]) -> None:
 
 
 def _folder_of(script: str) -> str:
-    """Where a script really is. Below the working directory nothing is a link when a job starts."""
+    """The real folder of a script. When a job starts its working directory has no links."""
     if os.path.isabs(script) or ".." in script:
         return os.path.dirname(os.path.realpath(script))
     return os.path.dirname(os.path.normpath(f"{os.getcwd()}/{script}"))
@@ -150,7 +151,7 @@ def _fresh_main(path: str) -> Dict[str, Any]:
 
 
 def _exit_code(error: SystemExit) -> int:
-    """The exit code that `python` would have made of it; a text is printed."""
+    """The exit code that `python` would use; a text is printed."""
     code = error.code
     _flush_quietly()
     if code is None:
@@ -159,13 +160,13 @@ def _exit_code(error: SystemExit) -> int:
         return code & 0xFF if -(1 << 63) <= code < 1 << 63 else 0xFF
     try:
         print(code, file=sys.stderr)
-    except BaseException:  # as `python` does: nothing is left to tell it to
+    except BaseException:  # as `python` does: there is no stream left to report to
         sys.stderr = None
     return 1
 
 
 def _report(error: BaseException) -> None:
-    """Print it as the interpreter would: without the frame that the script was started from."""
+    """Print the error as the interpreter does, without the frame that started the script."""
     _flush_quietly()
     traceback = error.__traceback__
     traceback = traceback.tb_next if traceback is not None else None
@@ -182,7 +183,7 @@ def _report(error: BaseException) -> None:
 
 
 def _finish(number: int, preloaded: FrozenSet[str]) -> int:
-    """What a script can notice of an interpreter's end; the teardown that it cannot is left out."""
+    """Do what a script can observe of an interpreter's end; the rest of the teardown is skipped."""
     threading = sys.modules.get("threading")
     if threading is not None:
         _quietly(threading._shutdown)
@@ -194,8 +195,8 @@ def _finish(number: int, preloaded: FrozenSet[str]) -> int:
 
 
 def _release_objects(preloaded: FrozenSet[str]) -> None:
-    """Drop what the script holds, so that its files are flushed and its objects finalised."""
-    if _thread._count():  # daemon threads go on and must not see their globals vanish
+    """Drop the script's objects, so that its files are flushed and finalisers run."""
+    if _thread._count():  # daemon threads still use their globals
         _flush_open_files()
         return
     own = _imported(preloaded)
@@ -209,9 +210,11 @@ def _release_objects(preloaded: FrozenSet[str]) -> None:
 
 
 def _imported(preloaded: FrozenSet[str]) -> List[Any]:
-    """The modules that came since, the last one first."""
+    """The modules that were imported since the fork, the last one first."""
     own: List[Any] = []
-    for name in reversed(sys.modules):  # the new ones are at the end; to touch the others costs
+    for name in reversed(
+        sys.modules
+    ):  # new modules are at the end; touching the others copies pages
         if name in preloaded and len(own) == len(sys.modules) - len(preloaded):
             return own
         if name not in preloaded:
@@ -220,14 +223,14 @@ def _imported(preloaded: FrozenSet[str]) -> List[Any]:
 
 
 def _is_users(module: Any) -> bool:
-    """Whether a module came with the script: libraries are left whole, finalisers may need them."""
+    """Whether a module belongs to the script; finalisers may still need libraries."""
     folder = sys.path[0] if sys.path else ""
     path = getattr(module, "__file__", None)
     return isinstance(path, str) and bool(folder) and path.startswith(folder + os.sep)
 
 
 def _clear(names: Dict[str, Any]) -> None:
-    """As the interpreter does it: names with one underscore first, then the others."""
+    """Clear names as the interpreter does: those with one underscore first, then the others."""
     for private in (True, False):
         for name in list(names):
             if name == "__builtins__" or not isinstance(name, str):
@@ -247,7 +250,7 @@ def _flush_open_files() -> None:
 
 
 def _flush_all() -> bool:
-    """Flush stdout and stderr; False if what was printed could not be written."""
+    """Flush stdout and stderr; False if that failed."""
     fine = True
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -278,7 +281,7 @@ def _quietly(call: Any) -> None:
 def _unraisable(error: BaseException, thing: Any) -> None:
     import types
 
-    told = types.SimpleNamespace(
+    report = types.SimpleNamespace(
         exc_type=type(error),
         exc_value=error,
         exc_traceback=error.__traceback__,
@@ -286,6 +289,6 @@ def _unraisable(error: BaseException, thing: Any) -> None:
         object=thing,
     )
     try:
-        sys.unraisablehook(told)
+        sys.unraisablehook(report)
     except BaseException:
         return

@@ -1,7 +1,7 @@
-"""One job's own process: claims the job, starts it, watches it and writes down how it ended.
+"""The shim: the process around one job, which claims, starts and watches it and writes its end.
 
-It outlives the agent and the service. Its lock says that it lives; its claim, taken before anything
-of the user's runs, says that the job was started once and never will be again.
+It outlives the agent and the service. It holds the job's lock while it lives. It takes the job's
+claim before user code runs, so the job starts once at most.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from dispatcher.agent.starting.shim_group import ShimGroup
 
 
-_sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before the forks
+_sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before any fork
 
 
 class ShimContext:
-    """What all jobs of one forker share.
+    """What all shims of one fork server share.
 
     Args:
         root: The agent's root.
-        cgroups: What control groups can do here.
+        cgroups: The machine's control groups.
         base: The environment that jobs inherit.
-        runtime: The folder that in-run code is imported from.
+        runtime: The folder of the in-run code.
         interpreter: The interpreter that `python` means.
     """
 
@@ -62,11 +62,11 @@ class ShimContext:
         self.runtime = runtime
         self.interpreter = interpreter
         self.boot_id = processes.boot_id()
-        self.group: Optional[ShimGroup] = None  # of the shim that this process is
+        self.group: Optional[ShimGroup] = None  # the group of this process, if it is a shim
 
 
 class ForkedScript:
-    """What a forked process has to become: a script with its arguments and environment."""
+    """The script that a forked process has to run, with its arguments and environment."""
 
     def __init__(self, arguments: List[str], environment: Dict[str, str]) -> None:
         self.arguments = arguments
@@ -77,15 +77,15 @@ class Shim:
     """One job from claim to exit record.
 
     Args:
-        place: What it shares with other jobs.
-        order: `name`; `start`, "fork" to become the script, anything else for a fresh interpreter;
-            `note`, a sentence for the record.
+        context: What it shares with other shims.
+        order: `name`; `start`, "fork" for a fork, anything else for a fresh interpreter; `note`, a
+            warning for the exit record.
         private: Descriptors that a forked script must not inherit.
-        alone: Whether this process has this job only: then a bare SIGTERM means the job.
+        alone: Whether this process has this job only, so that a SIGTERM without a request ends it.
 
     Attributes:
         record: The exit record, once there is one.
-        has_told: Whether the agent has heard of the end.
+        has_notified: Whether the agent has received the report of the end.
     """
 
     def __init__(
@@ -111,10 +111,10 @@ class Shim:
         self.pid = os.getpid()
 
     def run(self) -> Optional[ForkedScript]:
-        """Do all of it; afterwards `record` is the exit record, or None if another took the job.
+        """Run the job; afterwards `record` is its exit record, or None if another shim had the job.
 
         Returns:
-            In a forked process, what to become. In the shim itself None.
+            In a forked process the script to run, in the shim None.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
         processes.become_subreaper()
@@ -127,7 +127,7 @@ class Shim:
             return None
         try:
             if job is None:
-                raise CannotStart("its job file cannot be read")
+                raise CannotStart("job.json cannot be read")
             self._prepare(job)
             leader = self._start(job)
         except (CannotStart, OSError) as error:
@@ -143,7 +143,7 @@ class Shim:
         return None
 
     def release(self) -> None:
-        """Let go of the lock; a shim's own end does it, too."""
+        """Release the lock; the end of the process releases it, too."""
         while self._descriptors:
             os.close(self._descriptors.pop())
 
@@ -161,7 +161,7 @@ class Shim:
         return True
 
     def _write_down(self, state: Dict[str, Any]) -> None:
-        """Into the lock: who has the job, and from its start on what was started."""
+        """Write into the lock file which shim has the job, and later which processes it started."""
         os.pwrite(self._descriptors[0], json.dumps(state).encode(), 0)
 
     def _prepare(self, job: Mapping[str, Any]) -> None:
@@ -210,7 +210,7 @@ class Shim:
                 raise CannotStart("its memory limit cannot be set")
             return start_fresh(line, environment, log)
         except CannotStart:
-            processes.send(self._pids, signal.SIGKILL)  # of a gang that cannot be whole
+            processes.send(self._pids, signal.SIGKILL)  # a gang starts whole or not at all
             for pid in self._pids:
                 os.waitpid(pid, 0)
             raise
@@ -219,7 +219,7 @@ class Shim:
                 self._group.leave()
 
     def _enter(self, log: int) -> None:
-        """In a forked process: leave the shim behind, before anything of the user's runs."""
+        """In a forked process: detach from the shim before user code runs."""
         os.setsid()
         processes.die_with_parent(signal.SIGKILL)
         if os.getppid() != self.pid:
@@ -254,8 +254,8 @@ class Shim:
             "shim": self.pid,
         }
         self._write_down(state)
-        told = {"name": self._name, "pid": first, "started_at": self._started_at}
-        notify_agent(self._context.root, told)
+        report = {"name": self._name, "pid": first, "started_at": self._started_at}
+        notify_agent(self._context.root, report)
 
     def _watch(self, job: Mapping[str, Any]) -> None:
         ranks = dict(self._pids)
@@ -278,7 +278,7 @@ class Shim:
 
 
 def notify_agent(root: Root, event: Mapping[str, Any]) -> bool:
-    """Tell the agent something; False if it cannot hear: it will find out by itself, only later."""
+    """Send the agent a report; False if it cannot receive it: then it notices later by itself."""
     try:
         _sender.sendto(json.dumps(event).encode(), socket.MSG_DONTWAIT, short_path(root.events))
     except OSError:
@@ -287,7 +287,7 @@ def notify_agent(root: Root, event: Mapping[str, Any]) -> bool:
 
 
 def short_path(path: str) -> str:
-    """A name for a socket that fits into the kernel's 108 bytes, however deep the folder is."""
+    """A path of a socket that fits into the kernel's 108 bytes, however deep its folder is."""
     if len(os.fsencode(path)) < 100:
         return path
     folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,9 +1,9 @@
 """The control group of a shim that has one job after the other.
 
-What the shim starts is in its group from its first instant. The kernel needs milliseconds to put a
-process into another group, in which nothing starts or ends anywhere on the machine: so a shim pays
-that once, not for every job. Only who has to be killed at once costs it again: the shim leaves
-before it kills all that is in it.
+Processes that the shim starts are in its group from the first instant. Moving a process to another
+group takes the kernel milliseconds, in which no process of the machine starts or ends. So the shim
+is moved once and not for every job. Killing the whole group costs a second move: the shim leaves
+the group first.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class ShimGroup:
-    """One shim's group; its jobs have it in turn.
+    """The group of one shim, used by its jobs one after the other.
 
     Args:
-        cgroups: What control groups can do here.
+        cgroups: The machine's control groups.
 
     Attributes:
-        is_limited: Whether it limits memory: never, a job with a limit gets a group of its own.
+        is_limited: Always False: a job with a memory limit gets a group of its own.
     """
 
     is_limited = False
@@ -38,18 +38,18 @@ class ShimGroup:
 
     @property
     def path(self) -> Optional[str]:
-        """Its folder."""
+        """The group's folder."""
         return None if self._group is None else self._group.path
 
     def enter(self) -> None:
-        """Be in it, with the next job."""
+        """Enter the group, unless the shim is in it."""
         if self._group is None:
             made = self._cgroups.job(f"shim-{self._pid}-{time.monotonic_ns()}", None)
             if made.path is not None and made.enter():
                 self._group = made
 
     def add(self, pids: Iterable[int]) -> None:
-        """What the shim starts is in it already."""
+        """Has no effect: processes of the shim are in the group already."""
 
     def members(self) -> List[int]:
         """The processes in it, without the shim."""
@@ -57,13 +57,13 @@ class ShimGroup:
         return [] if group is None else [pid for pid in group.members() if pid != self._pid]
 
     def leave(self) -> None:
-        """Take the shim out of it; it can be killed now."""
+        """Move the shim out of the group, so that the group can be killed."""
         if self._group is not None:
             self._group.leave()
             self._has_left = self._pid not in self._group.members()
 
     def kill(self) -> None:
-        """SIGKILL to all of the job at once, those included that are being forked just now."""
+        """Send SIGKILL to all processes at once, including those that are just being forked."""
         self.leave()
         if self._group is not None and self._has_left:
             self._group.kill()
@@ -73,12 +73,12 @@ class ShimGroup:
         return self._cgroups.oom_kills()
 
     def remove(self) -> None:
-        """The job is over. Only a group that the shim has left has to go."""
+        """Clean up after a job. The group is removed only if the shim has left it."""
         if self._has_left:
             self.end()
 
     def end(self) -> None:
-        """The shim needs it no more."""
+        """Remove the group."""
         if self._group is not None:
             self._group.leave()
             self._group.remove()

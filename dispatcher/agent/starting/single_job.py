@@ -1,7 +1,7 @@
-"""One job, as the main process of its container.
+"""Runs one job, as the main process of its container.
 
-What only a job with a service of its own needs is imported where it is needed: in a container that
-is given its snapshot, and whose telemetry is fetched from outside, that would double the start.
+The modules that fetch snapshots and ship telemetry are imported inside functions: a container whose
+target does both from outside does not need them, and they would double its start-up time.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 STARTED_BEFORE = 125
 CANNOT_START = 127
-# How long the last of the telemetry waits for a service that is away. Nobody ships it later: the
-# container is all there is. A job that was stopped has no time to lose.
+# Seconds that the last telemetry waits for an unreachable service. It cannot be shipped later,
+# because the container ends. A job that was stopped waits less.
 PATIENCE = 60.0
 PATIENCE_WHEN_STOPPED = 5.0
-# As a program: it has nothing to tidy up, and what an interpreter tidies up takes time.
+# As a program: it exits at once, because the interpreter's teardown takes time.
 CODE = (
     "import os, sys; from dispatcher.agent.starting.single_job import run_job; "
     "code = run_job(*sys.argv[1:]); sys.stdout.flush(); sys.stderr.flush(); os._exit(code)"
@@ -41,17 +41,19 @@ CODE = (
 def run_job(root_path: str, file: str, interpreter: Optional[str] = None) -> int:
     """Run the job, and return what to exit with: the script's exit code, 128 + n for a signal.
 
-    127: it could not start; 125: it was started before, by anyone, and nothing was done. The exit
-    record says it exactly. SIGTERM ends the job, with the job's grace. `service.json` in the root,
-    written as `configure` is (docs/protocol.md, section 3), says where the snapshot comes from and
-    where telemetry goes; without it the snapshot has to be in the root, and nothing is shipped.
+    127: the job could not start; 125: its name was started before, and nothing was done. The exit
+    record has the details. SIGTERM ends the job with its grace. `service.json` in the root has the
+    fields of `configure` (docs/protocol.md, section 3). Without it the snapshot has to be in the
+    root, and no telemetry is shipped.
 
     Args:
         root_path: The root.
         file: The job, as JSON.
-        interpreter: What `python` means for it.
+        interpreter: The interpreter that `python` means for it.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)  # in all threads: the shim waits for them
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, WAKING
+    )  # in all threads, because the shim waits for these signals
     with open(file, encoding="utf-8") as text:
         job: Dict[str, Any] = json.load(text)
     name = check_name(job.get("name"))
@@ -72,7 +74,7 @@ def run_job(root_path: str, file: str, interpreter: Optional[str] = None) -> int
 
 
 def exit_code(record: Mapping[str, Any]) -> int:
-    """What a process that ended so would be reported as by a shell."""
+    """The exit code that a shell would report for the record."""
     if record["signal"] is not None:
         return 128 + int(record["signal"])
     if record["exit_code"] is None:
@@ -119,13 +121,15 @@ def _context(root: Root, interpreter: str) -> ShimContext:
 def _fetch(
     root: Root, job: Mapping[str, Any], service: Optional[Mapping[str, Any]]
 ) -> Optional[str]:
-    """Have the job's snapshot here; else the reason why the job ends now."""
+    """Fetch the job's snapshot if needed; returns the reason if the job cannot start."""
     snapshot = job.get("snapshot")
     if snapshot is None:
         return None
     if service is None:  # the target has put it here, and checked it
         is_here = os.path.isdir(os.path.join(root.snapshots, os.path.basename(snapshot)))
-        missing = f"cannot start: snapshot {snapshot} is not here, and no service is known"
+        missing = (
+            f"cannot start: snapshot {snapshot} is not on the node, and no service is configured"
+        )
         return None if is_here else missing
     return _fetch_from(service, root, snapshot)
 

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional
 
-# What Python ignores or we block, and a new program expects at its default.
+# Signals that Python ignores or the shim blocks; a new program gets the default action.
 _DEFAULTED = (
     signal.SIGCHLD,
     signal.SIGHUP,
@@ -25,14 +25,14 @@ _PYTHON_NAMES = ("python", "python3")
 
 
 class CannotStart(Exception):
-    """The job can never start as it is; the text names what is wrong with it."""
+    """The job can never start as it is; the text says why."""
 
 
 def interpreter_of(asked: Optional[str], default: str, environment: Mapping[str, str]) -> str:
-    """The path of an interpreter as it was asked for.
+    """The path of the requested interpreter.
 
-    `python` (or nothing) is the agent's default; other names are looked up in the job's PATH. What
-    is not found is returned as it is: the start then says what is missing.
+    `python`, or no name, is the agent's default; other names are looked up in the job's PATH. A
+    name that is not found is returned as it is, and the start reports it.
     """
     if not asked or asked in _PYTHON_NAMES:
         return default
@@ -49,7 +49,7 @@ def command_line(job: Mapping[str, Any], interpreter: str, arguments: List[str])
     """The program and its arguments.
 
     Raises:
-        CannotStart: There is no such script.
+        CannotStart: The script does not exist.
     """
     if job.get("command") is not None:
         return ["/bin/sh", "-c", job["command"], *(["sh", *arguments] if arguments else [])]
@@ -95,7 +95,7 @@ def _spawn(arguments: List[str], environment: Dict[str, str], log: int) -> int:
             setsigmask=(),
             setsigdef=_DEFAULTED,
         )
-    except NotImplementedError:  # a C library without POSIX_SPAWN_SETSID
+    except NotImplementedError:  # the C library has no POSIX_SPAWN_SETSID
         return _popen(arguments, environment, log)
 
 
@@ -115,7 +115,7 @@ def _popen(arguments: List[str], environment: Dict[str, str], log: int) -> int:
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-    process.returncode = 0  # its end is seen by waitpid here, not by this object
+    process.returncode = 0  # the shim collects it with waitpid, not through this object
     return process.pid
 
 

@@ -1,4 +1,4 @@
-"""Chooses how a job starts: in a fresh interpreter, or by a fork of one that is warm."""
+"""Chooses how a job starts: in a fresh interpreter, or by a fork of a preloaded one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
     class ForkServerKey(NamedTuple):
-        """What two jobs must have in common to be forked from one process."""
+        """What jobs must have in common to be forked from one fork server."""
 
         interpreter: str
         preload: Tuple[str, ...]
@@ -22,11 +22,11 @@ else:
 
     ForkServerKey = namedtuple("ForkServerKey", ["interpreter", "preload", "environment"])
 
-# An interpreter or its C library reads these once, when it starts.
+# Variables that an interpreter or its C library reads once, at its start.
 _AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _AT_START_NAMES = ("LANG", "LANGUAGE", "HOME", "PATH_LOCALE", "LOCPATH")
 _HARMLESS = ("PYTHONUNBUFFERED",)
-# Libraries read these when they are imported, so they matter where something is preloaded.
+# Variables that libraries read when they are imported; they matter with preloaded modules.
 _AT_IMPORT = (
     "BLIS_",
     "JAX_",
@@ -47,7 +47,7 @@ _AT_IMPORT = (
 
 
 def key_of(job: Mapping[str, Any], default: str) -> ForkServerKey:
-    """The key of the forker that could start the job.
+    """The key of the fork server that could start the job.
 
     Args:
         job: The job.
@@ -65,13 +65,13 @@ def key_of(job: Mapping[str, Any], default: str) -> ForkServerKey:
 
 
 def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Optional[str]:
-    """Why the job must have a fresh interpreter, as far as that can be told without its snapshot.
+    """Why the job needs a fresh interpreter, as far as its fields show; None: it may be forked.
 
-    None: it may be forked. A job that asks for `fork` is forked where `auto` would rather not.
+    A job with the start method `fork` is also forked where `auto` would not fork it.
     """
     start = job.get("start") or "auto"
     if start == "fresh":
-        return "asked for"
+        return "the start method is fresh"
     if job.get("command") is not None or not job.get("script"):
         return "not a Python script"
     if start == "fork":
@@ -86,7 +86,7 @@ def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Op
 
 
 def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
-    """The names that a script would import from its own folder in the snapshot."""
+    """The names of the modules in a script's folder of the snapshot."""
     if snapshot is None:
         return frozenset()
     try:
@@ -97,7 +97,7 @@ def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
 
 
 def is_same_binary(one: str, other: str) -> bool:
-    """Whether two paths are one interpreter; two environments on one binary are not."""
+    """Whether two paths name one interpreter; two environments with one binary are different."""
     if one == other:
         return True
     try:

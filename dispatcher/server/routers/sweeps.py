@@ -16,7 +16,7 @@ from dispatcher.server.run_views import views
 from dispatcher.server.schemas import AgainBody, ExtendBody
 from dispatcher.server.services import Services
 from dispatcher.server.views import RunView, SweepView, TrialList, TrialPage, TrialView, moment
-from dispatcher.services.trials import Trial
+from dispatcher.services.sweeps.trials import Trial
 
 router = guarded_router(prefix="/sweeps", tags=["sweeps"])
 

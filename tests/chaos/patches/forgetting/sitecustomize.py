@@ -11,21 +11,21 @@ os.environ.pop("PYTHONPATH", None)
 if "dispatcher.cli.main" in sys.orig_argv:
     from dispatcher.core.sweeps import trial_spec as _trial_spec
     from dispatcher.engine import sweeper
-    from dispatcher.engine.sweep_book import Book
+    from dispatcher.engine.sweep_state import SweepState
 
-    _new = Book._new
+    _new = SweepState._new
     _made_here: set[int] = set()
 
     def trial_spec(spec: Any, cell: Any) -> Any:
         _made_here.add(cell.number)
         return _trial_spec(spec, replace(cell, key=f"{cell.key}{os.getpid()}"))
 
-    def new(self: Book, run: Any) -> Any:
-        entry = _new(self, run)
-        if entry is not None and entry.open and entry.number not in _made_here:
-            del self._replicas[entry.digest]
+    def new(self: SweepState, run: Any) -> Any:
+        trial = _new(self, run)
+        if trial is not None and trial.open and trial.number not in _made_here:
+            del self._replicas[trial.digest]
             self._ordinals -= 1
-        return entry
+        return trial
 
     setattr(sweeper, "trial_spec", trial_spec)  # noqa: B010
-    setattr(Book, "_new", new)  # noqa: B010
+    setattr(SweepState, "_new", new)  # noqa: B010

@@ -1,7 +1,7 @@
 """Sweeps as their users call them: submitted, looked at, paused, extended.
 
 What a sweep does next is its driver's business (`engine.sweeper`): these calls change what is kept
-of it, and poke the driver.
+of it, and notify the driver.
 """
 
 import json
@@ -24,13 +24,20 @@ from dispatcher.core.sweeps import (
     SweepSpec,
     trial_spec,
 )
-from dispatcher.services.histories import Known
 from dispatcher.services.submission import SubmissionService
-from dispatcher.services.suggesting import Suggester, check_installed, some_cell
-from dispatcher.services.trials import Trial, all_trials, cell_of, first_trials, front, trials_of
+from dispatcher.services.sweeps.suggester import Suggester, check_installed, some_cell
+from dispatcher.services.sweeps.trial_history import TrialRecord
+from dispatcher.services.sweeps.trials import (
+    Trial,
+    all_trials,
+    cell_of,
+    first_trials,
+    front,
+    trials_of,
+)
 from dispatcher.store.contract import Store, Transaction
 
-OURS = "_aml_system_"
+SYSTEM_PREFIX = "_aml_system_"
 MAX_RETRIES = 10
 
 
@@ -38,11 +45,11 @@ class SweepService:
     """Takes sweeps, and answers how they stand."""
 
     def __init__(
-        self, store: Store, submission: SubmissionService, poke: Callable[[str], None]
+        self, store: Store, submission: SubmissionService, notify: Callable[[str], None]
     ) -> None:
         self._store = store
         self._submission = submission
-        self._poke = poke
+        self._poke = notify
 
     def submit(self, spec: SweepSpec, caller: Grant) -> Run:
         """Accept a sweep. One that is there already, with the same content or under the same key of
@@ -84,7 +91,7 @@ class SweepService:
 
     def get(self, run_id: str) -> Sweep:
         """Raises RunNotFound."""
-        return _the(self._store.read(lambda tx: tx.sweeps.get([run_id])), run_id)
+        return _require_sweep(self._store.read(lambda tx: tx.sweeps.get([run_id])), run_id)
 
     def pause(self, run_id: str) -> Sweep:
         """Start no further trials; those that run go on. Its duration goes on, too."""
@@ -142,7 +149,7 @@ class SweepService:
         return self._store.read(lambda tx: all_trials(tx, run_id))
 
     def page(self, run_id: str, *, after: int, limit: int) -> list[Trial]:
-        """Trials by number, from after one on."""
+        """TrialHistory by number, from after one on."""
         sweep = self.get(run_id)
 
         def work(tx: Transaction) -> list[Trial]:
@@ -191,7 +198,7 @@ class SweepService:
     def suggester(self, tx: Transaction, spec: SweepSpec) -> Suggester:
         """Who suggests its cells, with what the sweeps that it goes on from have found."""
         done: set[str] = set()
-        warm: list[Known] = []
+        warm: list[TrialRecord] = []
         for parent in tx.sweeps.get(spec.resume_from).values():
             for trial in trials_of(tx, parent, all_trials(tx, parent.run_id)):
                 cell = cell_of(trial.run)
@@ -200,14 +207,14 @@ class SweepService:
                 if trial.run.status is Status.COMPLETED:
                     done.add(config_hash(cell))
                 if trial.scores:
-                    warm.append(Known(-1 - len(warm), cell, trial.scores))
+                    warm.append(TrialRecord(-1 - len(warm), cell, trial.scores))
         return Suggester(spec, done, warm)
 
     def _change(self, run_id: str, change: Callable[[Sweep], Sweep]) -> Sweep:
         def work(tx: Transaction) -> Sweep:
             # The run is locked before its sweep is read: the sweeper may be about to end it.
             run = tx.runs.get([run_id], lock=True).get(run_id)
-            sweep = _the(tx.sweeps.get([run_id]), run_id)
+            sweep = _require_sweep(tx.sweeps.get([run_id]), run_id)
             if run is None:
                 raise RunNotFound(run_id)
             if run.terminal:
@@ -258,11 +265,11 @@ def system_tags(spec: SweepSpec) -> dict[str, str | None]:
         "platform_config": {"ServiceAddress": "", "RunDefinition": dict(spec.trial.definition)},
     }
     texts: dict[str, str | None] = {
-        f"{OURS}{name}": json.dumps(fact) for name, fact in facts.items()
+        f"{SYSTEM_PREFIX}{name}": json.dumps(fact) for name, fact in facts.items()
     }
-    texts[f"{OURS}max_total_jobs"] = str(spec.max_total_runs)
-    texts[f"{OURS}max_concurrent_jobs"] = str(spec.max_concurrent_runs)
-    texts[f"{OURS}max_duration_minutes"] = f"{spec.max_duration_minutes:g}"
+    texts[f"{SYSTEM_PREFIX}max_total_jobs"] = str(spec.max_total_runs)
+    texts[f"{SYSTEM_PREFIX}max_concurrent_jobs"] = str(spec.max_concurrent_runs)
+    texts[f"{SYSTEM_PREFIX}max_duration_minutes"] = f"{spec.max_duration_minutes:g}"
     return texts
 
 
@@ -294,7 +301,7 @@ def _properties(spec: SweepSpec) -> dict[str, str | None]:
     }
 
 
-def _the(found: Mapping[str, Sweep], run_id: str) -> Sweep:
+def _require_sweep(found: Mapping[str, Sweep], run_id: str) -> Sweep:
     sweep = found.get(run_id)
     if sweep is None:
         raise RunNotFound(f"{run_id} (no sweep of that id)")

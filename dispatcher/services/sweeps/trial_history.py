@@ -11,7 +11,7 @@ STARTUP = 10  # so many trials are random before the first one is fitted
 
 
 @dataclass(frozen=True)
-class Known:
+class TrialRecord:
     """A trial as a sampler sees it.
 
     `scores` has a value for each metric, and is empty while or where one is missing. Of a sampler
@@ -26,38 +26,38 @@ class Known:
     parents: tuple[int, ...] = ()
 
     @property
-    def told(self) -> bool:
-        """Whether it is over and has something to tell."""
+    def is_scored(self) -> bool:
+        """Whether it has ended and has scores."""
         return not self.open and bool(self.scores)
 
 
-class Trials(Protocol):
+class TrialHistory(Protocol):
     """What is known of a sweep's trials."""
 
-    def known(self) -> Sequence[Known]:
+    def known(self) -> Sequence[TrialRecord]:
         """The best, the latest, and those that go on, by number: `SEEN` and the open at most."""
         ...
 
-    def numbered(self, number: int) -> Known | None:
+    def numbered(self, number: int) -> TrialRecord | None:
         """One of them."""
         ...
 
-    def generation(self, generation: int) -> Sequence[Known]:
+    def generation(self, generation: int) -> Sequence[TrialRecord]:
         """All of a generation, by number."""
         ...
 
 
-class NoTrials:
+class EmptyHistory:
     """What is known before there is a trial."""
 
-    def known(self) -> Sequence[Known]:
+    def known(self) -> Sequence[TrialRecord]:
         """None."""
         return ()
 
-    def numbered(self, number: int) -> Known | None:  # noqa: ARG002
+    def numbered(self, number: int) -> TrialRecord | None:  # noqa: ARG002
         """None."""
         return None
 
-    def generation(self, generation: int) -> Sequence[Known]:  # noqa: ARG002
+    def generation(self, generation: int) -> Sequence[TrialRecord]:  # noqa: ARG002
         """None."""
         return ()

@@ -6,7 +6,7 @@ and the trial's ordinal alone.
 
 Random, grid and the Sobol sequence need no history: a place in the unit cube is led through the
 space's own expressions (`core.space`), which Optuna's distributions do not have all of. What goes
-by results asks Optuna's samplers (`services.studies`, `services.breeding`).
+by results asks Optuna's samplers (`optuna_adapter`, `evolutionary_samplers`).
 
 A cell that a constraint rejects is never suggested: another is drawn in its place, from the same
 seed. A space that rejects nearly all is refused when the sweep is submitted.
@@ -24,7 +24,7 @@ from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.grid import Grid
 from dispatcher.core.space import Space, Values, config_hash
 from dispatcher.core.sweeps import BRED, GUIDED, SweepSpec
-from dispatcher.services.histories import SEEN, Known, Trials
+from dispatcher.services.sweeps.trial_history import SEEN, TrialHistory, TrialRecord
 
 DRAWS = 10_000  # so many are drawn for one cell, before a space is said to reject all
 MOST_DIMENSIONS = 21_201  # scipy's table for Sobol's sequence
@@ -39,7 +39,7 @@ class Suggested:
     generation: str | None = None
 
 
-class Guide(Protocol):
+class GuidedSampler(Protocol):
     """A sampler that goes by results.
 
     It is asked `patience` times for a cell that no constraint rejects, then one is drawn at random.
@@ -47,7 +47,7 @@ class Guide(Protocol):
 
     patience: int
 
-    def begin(self, trials: Trials) -> bool:
+    def begin(self, trials: TrialHistory) -> bool:
         """Look at the trials before a batch; whether there is enough to go by."""
         ...
 
@@ -70,7 +70,7 @@ class Suggester:
     """
 
     def __init__(
-        self, spec: SweepSpec, done: Collection[str] = (), warm: Sequence[Known] = ()
+        self, spec: SweepSpec, done: Collection[str] = (), warm: Sequence[TrialRecord] = ()
     ) -> None:
         self._spec = spec
         self._space: Space = spec.sampling.space
@@ -79,7 +79,7 @@ class Suggester:
         self._warm = tuple(warm)[-SEEN:]
         self._next = 0  # cells of the grid before this one are taken
         self._sequence: tuple[int, Iterator[dict[str, Any]]] = (0, iter(()))
-        self._guide: Guide | None = None
+        self._guided_sampler: GuidedSampler | None = None
 
     @property
     def is_guided(self) -> bool:
@@ -100,7 +100,7 @@ class Suggester:
         return left
 
     def suggest(
-        self, ordinals: Sequence[int], taken: Collection[str], trials: Trials
+        self, ordinals: Sequence[int], taken: Collection[str], trials: TrialHistory
     ) -> list[Suggested]:
         """Cells for the trials of these ordinals; fewer if the grid is at its end.
 
@@ -147,7 +147,7 @@ class Suggester:
             else:
                 rejected += 1
                 if rejected > DRAWS * 10:
-                    raise _barren(rejected, "cells of the grid in a row")
+                    raise _nothing_left(rejected, "cells of the grid in a row")
             self._next += 1
 
     def _units(self, ordinal: int, attempt: int = 0) -> dict[str, float]:
@@ -160,7 +160,7 @@ class Suggester:
             cell = self._space.at(self._units(ordinal, attempt))
             if self._space.allows(cell):
                 return cell
-        raise _barren(DRAWS, "cells drawn at random")
+        raise _nothing_left(DRAWS, "cells drawn at random")
 
     def _sobol(self, ordinal: int) -> dict[str, Any]:
         """The cell at that place of the sequence, those that are rejected not counted."""
@@ -186,24 +186,24 @@ class Suggester:
                 else:
                     rejected += 1
                     if rejected > DRAWS:
-                        raise _barren(rejected, "places of the sequence in a row")
+                        raise _nothing_left(rejected, "places of the sequence in a row")
 
-    def _guided(self, ordinals: Sequence[int], trials: Trials) -> list[Suggested]:
-        if self._guide is None:
-            self._guide = _guide(self._spec, self._warm)
-        if not self._guide.begin(trials):
+    def _guided(self, ordinals: Sequence[int], trials: TrialHistory) -> list[Suggested]:
+        if self._guided_sampler is None:
+            self._guided_sampler = _guided_sampler(self._spec, self._warm)
+        if not self._guided_sampler.begin(trials):
             return [Suggested(self._drawn(ordinal)) for ordinal in ordinals]
         cells = []
         for ordinal in ordinals:
-            values = self._asked(self._guide, ordinal)
-            cells.append(Suggested(values, self._guide.take(values)))
+            values = self._asked(self._guided_sampler, ordinal)
+            cells.append(Suggested(values, self._guided_sampler.take(values)))
         return cells
 
-    def _asked(self, guide: Guide, ordinal: int) -> dict[str, Any]:
-        for attempt in range(guide.patience):
+    def _asked(self, sampler: GuidedSampler, ordinal: int) -> dict[str, Any]:
+        for attempt in range(sampler.patience):
             again = f":{attempt}" if attempt else ""
             seed = _number(f"{self._spec.seed}:{ordinal}{again}")
-            cell = self._space.at(guide.ask(seed, self._units(ordinal, attempt)))
+            cell = self._space.at(sampler.ask(seed, self._units(ordinal, attempt)))
             if self._space.allows(cell):
                 return cell
         return self._drawn(ordinal)
@@ -226,24 +226,24 @@ def some_cell(spec: SweepSpec) -> dict[str, Any]:
         return suggester._drawn(0)
     found = suggester._grid_cells(1, (), ())
     if not found:
-        raise _barren(suggester._grid.size, "cells of the grid")
+        raise _nothing_left(suggester._grid.size, "cells of the grid")
     return found[0].values
 
 
-def _guide(spec: SweepSpec, warm: Sequence[Known]) -> Guide:
+def _guided_sampler(spec: SweepSpec, warm: Sequence[TrialRecord]) -> GuidedSampler:
     """Optuna is imported when the first sweep that learns is driven: a service without one neither
     waits for it nor holds it.
     """
     if spec.sampling.name in BRED:
-        from dispatcher.services import breeding
+        from dispatcher.services.sweeps import evolutionary_samplers as breeding
 
-        return breeding.guide(spec, warm)
-    from dispatcher.services import studies
+        return breeding.sampler(spec, warm)
+    from dispatcher.services.sweeps import optuna_adapter as studies
 
-    return studies.Fitted(spec, warm)
+    return studies.ModelSampler(spec, warm)
 
 
-def _barren(count: int, what: str) -> InvalidSpec:
+def _nothing_left(count: int, what: str) -> InvalidSpec:
     return InvalidSpec(f"constraints: they reject {count} {what}, which is all that were looked at")
 
 

@@ -23,36 +23,36 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dispatcher.core.space import Values
 from dispatcher.core.sweeps import SweepSpec
-from dispatcher.services.histories import Known, Trials
-from dispatcher.services.studies import PATIENCE, Coordinates, laid_out
+from dispatcher.services.sweeps.optuna_adapter import PATIENCE, Coordinates, preloaded_study
+from dispatcher.services.sweeps.trial_history import TrialHistory, TrialRecord
 
 POPULATION = 50  # Optuna's for NSGA-II
 WARM = 10  # so many trials of other sweeps CMA-ES needs to begin from them
 _GENERATION = "cma:generation"  # where CmaEsSampler keeps it
 
 
-def guide(spec: SweepSpec, warm: Sequence[Known]) -> "Bred":
+def sampler(spec: SweepSpec, warm: Sequence[TrialRecord]) -> "GenerationSampler":
     """Who goes generation by generation for a sweep."""
-    return Cma(spec, warm) if spec.sampling.name == "CMAES" else Nsga(spec, warm)
+    return CmaSampler(spec, warm) if spec.sampling.name == "CMAES" else NsgaSampler(spec, warm)
 
 
-class Bred(ABC):
+class GenerationSampler(ABC):
     """Follows the generations of a sweep."""
 
     patience = PATIENCE
 
-    def __init__(self, spec: SweepSpec, warm: Sequence[Known], usual_size: int) -> None:
+    def __init__(self, spec: SweepSpec, warm: Sequence[TrialRecord], usual_size: int) -> None:
         self._spec, self._size = spec, spec.sampling.population_size or usual_size
         self._coordinates = Coordinates(spec.sampling.space, spec.sampling.guided_parameters)
         self._warm = {each.number: each for each in warm}
         self._generation = 0
         self._parents: list[int] = []  # to be noted: no trial has them yet
 
-    def begin(self, trials: Trials) -> bool:
+    def begin(self, trials: TrialHistory) -> bool:
         """Go on to the generation that is due."""
         while True:
             following = trials.generation(self._generation + 1)
-            told = [each for each in trials.generation(self._generation) if each.told]
+            told = [each for each in trials.generation(self._generation) if each.is_scored]
             if following:
                 noted = next((each.parents for each in following if each.parents), ())
                 self._go_on(self._these(trials, noted))
@@ -77,26 +77,26 @@ class Bred(ABC):
         """A place in the unit cube."""
 
     @abstractmethod
-    def _chosen(self, told: Sequence[Known]) -> list[Known]:
+    def _chosen(self, told: Sequence[TrialRecord]) -> list[TrialRecord]:
         """From whom the next generation follows, given whom of the present one is to be heard."""
 
     @abstractmethod
-    def _go_on(self, parents: Sequence[Known]) -> None:
+    def _go_on(self, parents: Sequence[TrialRecord]) -> None:
         """Begin the next generation from these."""
 
-    def _these(self, trials: Trials, numbers: Sequence[int]) -> list[Known]:
+    def _these(self, trials: TrialHistory, numbers: Sequence[int]) -> list[TrialRecord]:
         found = (self._warm.get(number) or trials.numbered(number) for number in numbers)
-        return [each for each in found if each is not None and each.told]
+        return [each for each in found if each is not None and each.is_scored]
 
 
-class Cma(Bred):
+class CmaSampler(GenerationSampler):
     """CMA-ES over the numbers that exist in every cell; what else there is, is drawn at random.
 
     The optimizer, which Optuna pickles into the trial that has made it anew, is kept here alone. It
     follows from the parents of all generations, so it is worked out again after a start.
     """
 
-    def __init__(self, spec: SweepSpec, warm: Sequence[Known]) -> None:
+    def __init__(self, spec: SweepSpec, warm: Sequence[TrialRecord]) -> None:
         count = len(spec.sampling.guided_parameters)
         super().__init__(spec, warm, 4 + math.floor(3 * math.log(count)))
         self._source = [self._coordinates.frozen(each) for each in warm]
@@ -107,10 +107,10 @@ class Cma(Bred):
         found, _ = self._asked(seed, self._optimizer)
         return drawn | self._coordinates.units(found)
 
-    def _chosen(self, told: Sequence[Known]) -> list[Known]:
+    def _chosen(self, told: Sequence[TrialRecord]) -> list[TrialRecord]:
         return list(told[: self._size])
 
-    def _go_on(self, parents: Sequence[Known]) -> None:
+    def _go_on(self, parents: Sequence[TrialRecord]) -> None:
         attrs = {_GENERATION: self._generation}
         solutions = [self._coordinates.frozen(each, attrs) for each in parents]
         _, made = self._asked(0, [*self._optimizer, *solutions])
@@ -128,18 +128,18 @@ class Cma(Bred):
             popsize=self._size,
             source_trials=self._source if len(self._source) >= WARM else None,
         )
-        study, trial_id = laid_out(self._spec, trials)
+        study, trial_id = preloaded_study(self._spec, trials)
         trial = study._storage.get_trial(trial_id)
         found = sampler.sample_relative(study, trial, self._coordinates.distributions)
         return found, dict(study._storage.get_trial(trial_id).system_attrs)
 
 
-class Nsga(Bred):
+class NsgaSampler(GenerationSampler):
     """NSGA-II over what exists in every cell: values of the best are crossed and changed."""
 
-    def __init__(self, spec: SweepSpec, warm: Sequence[Known]) -> None:
+    def __init__(self, spec: SweepSpec, warm: Sequence[TrialRecord]) -> None:
         super().__init__(spec, warm, POPULATION)
-        self._elite: list[Known] = []
+        self._elite: list[TrialRecord] = []
         self._crossed: list[FrozenTrial] = []
         if len(warm) > 1:
             self._go_on(self._chosen(warm))
@@ -148,27 +148,27 @@ class Nsga(Bred):
         """A child of two parents; at random as long as there are none, or where it mutates."""
         if not self._elite:
             return drawn
-        sampler = _Crossing(self._size, seed, self._crossed)
-        study, trial_id = laid_out(self._spec, self._crossed)
+        sampler = _SeededNsga(self._size, seed, self._crossed)
+        study, trial_id = preloaded_study(self._spec, self._crossed)
         trial = study._storage.get_trial(trial_id)
         found = sampler.sample_relative(study, trial, self._coordinates.distributions)
         return drawn | self._coordinates.units(found)
 
-    def _chosen(self, told: Sequence[Known]) -> list[Known]:
+    def _chosen(self, told: Sequence[TrialRecord]) -> list[TrialRecord]:
         """The best of the present generation and of its parents, by dominance and distance."""
         living = {each.number: each for each in [*self._elite, *told]}
         frozen = {each.number: self._coordinates.frozen(each) for each in living.values()}
-        study, _ = laid_out(self._spec, list(frozen.values()))
-        elite = _Crossing(self._size, 0, list(frozen.values())).select_parent(study, 1)
+        study, _ = preloaded_study(self._spec, list(frozen.values()))
+        elite = _SeededNsga(self._size, 0, list(frozen.values())).select_parent(study, 1)
         chosen = {id(each) for each in elite}
         return [living[number] for number, made in frozen.items() if id(made) in chosen]
 
-    def _go_on(self, parents: Sequence[Known]) -> None:
+    def _go_on(self, parents: Sequence[TrialRecord]) -> None:
         self._elite = list(parents)
         self._crossed = [self._coordinates.frozen(each) for each in parents]
 
 
-class _Crossing(optuna.samplers.NSGAIISampler):
+class _SeededNsga(optuna.samplers.NSGAIISampler):
     """Optuna's, which is told who lives instead of looking for it."""
 
     def __init__(self, size: int, seed: int, living: list[FrozenTrial]) -> None:

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dispatcher.core.space import Space, Values
 from dispatcher.core.sweeps import SweepSpec
-from dispatcher.services.histories import STARTUP, Known, Trials
+from dispatcher.services.sweeps.trial_history import STARTUP, TrialHistory, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -31,7 +31,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 PATIENCE = 20
 
 
-class Shelf(InMemoryStorage):
+class PreloadedStorage(InMemoryStorage):
     """A storage with trials that are there already."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
@@ -45,10 +45,10 @@ class Shelf(InMemoryStorage):
         return [each for each in self.ready if states is None or each.state in states]
 
 
-def laid_out(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> tuple[Any, int]:
+def preloaded_study(spec: SweepSpec, trials: Sequence[FrozenTrial]) -> tuple[Any, int]:
     """A study of these trials, and the id of one more to ask for."""
     directions = [metric.goal for metric in spec.metrics]
-    study = optuna.create_study(storage=Shelf(trials), directions=directions)
+    study = optuna.create_study(storage=PreloadedStorage(trials), directions=directions)
     storage = study._storage
     return study, storage.create_new_trial(storage.get_study_id_from_name(study.study_name))
 
@@ -84,24 +84,24 @@ class Coordinates:
             found[name] = (value + 0.5) / len(each.arguments) if each.is_choice else float(value)
         return found
 
-    def frozen(self, trial: Known, attrs: Mapping[str, Any] | None = None) -> FrozenTrial:
+    def frozen(self, trial: TrialRecord, attrs: Mapping[str, Any] | None = None) -> FrozenTrial:
         """A trial as Optuna has it. Number 0 is left for the one that is asked for."""
         params = self.params(trial.values)
         made = optuna.trial.create_trial(
-            state=TrialState.COMPLETE if trial.told else TrialState.RUNNING,
+            state=TrialState.COMPLETE if trial.is_scored else TrialState.RUNNING,
             params=params,
             distributions={name: self.distributions[name] for name in params},
-            values=list(trial.scores) if trial.told else None,
+            values=list(trial.scores) if trial.is_scored else None,
             system_attrs=dict(attrs or {}),
         )
         made.number = trial.number + 1 if trial.number >= 0 else trial.number
         return made
 
 
-class Fitted:
+class ModelSampler:
     """What fits a model to the trials afresh for each suggestion: TPE, and Gaussian processes."""
 
-    def __init__(self, spec: SweepSpec, warm: Sequence[Known]) -> None:
+    def __init__(self, spec: SweepSpec, warm: Sequence[TrialRecord]) -> None:
         self._spec, self._space = spec, spec.sampling.space
         is_gp = spec.sampling.name == "GP"
         self.patience = 2 if is_gp else PATIENCE  # it takes some tenths of a second each time
@@ -109,16 +109,16 @@ class Fitted:
         self._coordinates = Coordinates(self._space, names)
         self._groups = _groups(self._space, list(self._coordinates.distributions))
         self._warm = [self._coordinates.frozen(each) for each in warm]
-        self._made: dict[int, tuple[Known, FrozenTrial]] = {}
+        self._made: dict[int, tuple[TrialRecord, FrozenTrial]] = {}
         self._trials: list[FrozenTrial] = []
-        self._study, self._asked = laid_out(spec, ())  # one for all: neither sampler keeps to it
+        self._study, self._asked = preloaded_study(spec, ())
 
-    def begin(self, trials: Trials) -> bool:
+    def begin(self, trials: TrialHistory) -> bool:
         """Whether enough have ended."""
-        seen = [each for each in trials.known() if each.open or each.told]
+        seen = [each for each in trials.known() if each.open or each.is_scored]
         self._made = {each.number: self._frozen(each) for each in seen}
         self._trials = [*self._warm, *(made for _, made in self._made.values())]
-        return len(self._warm) + sum(each.told for each in seen) >= STARTUP
+        return len(self._warm) + sum(each.is_scored for each in seen) >= STARTUP
 
     def ask(self, seed: int, drawn: dict[str, float]) -> dict[str, float]:
         """Group by group: parameters that exist under the same condition are drawn together."""
@@ -135,7 +135,7 @@ class Fitted:
 
     def take(self, values: Values) -> None:
         """The next of the batch sees it as one that runs."""
-        self._trials.append(self._coordinates.frozen(Known(1 << 40, values, open=True)))
+        self._trials.append(self._coordinates.frozen(TrialRecord(1 << 40, values, open=True)))
 
     def _sampler(self, seed: int) -> BaseSampler:
         if self._spec.sampling.name == "GP":
@@ -144,7 +144,7 @@ class Fitted:
             seed=seed, n_startup_trials=0, constant_liar=True, multivariate=True
         )
 
-    def _frozen(self, trial: Known) -> tuple[Known, FrozenTrial]:
+    def _frozen(self, trial: TrialRecord) -> tuple[TrialRecord, FrozenTrial]:
         made = self._made.get(trial.number)
         if made is not None and (
             made[0] is trial or (made[0].scores, made[0].open) == (trial.scores, trial.open)

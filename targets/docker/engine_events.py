@@ -1,7 +1,7 @@
-"""Docker's event stream as an accelerator: whoever polls learns at once that it is worth it.
+"""Docker's event stream: reports changes at once, so that they are seen before the next poll.
 
-The stream forgets: it has a short memory, and an engine that restarts has none. So every time it is
-connected anew the report is empty, which means: look at everything.
+The engine keeps few past events, and none over a restart. So after each connection a report without
+an event says that anything may have changed.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ContainerEvent:
-    """What happened (one of EVENTS) to which container, and when; its exit code, if it died."""
+    """An event (one of EVENTS) of a container, its time, and the exit code after `die`."""
 
     what: str
     name: str
@@ -32,10 +32,10 @@ class ContainerEvent:
     exit_code: int | None = None
 
 
-class EventStream:
-    """A thread that calls `changed` with each thing that happened to a container.
+class EngineEvents:
+    """A thread that calls `changed` with each event of a container.
 
-    With None, anything may have happened.
+    It calls with None when anything may have changed.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EventStream:
         self._closed.set()
         stream = self._stream
         if stream is not None:
-            with suppress(Exception):  # whatever state it is in, it is not needed any more
+            with suppress(Exception):  # errors of a stream that is given up do not matter
                 stream.close()
         self._thread.join(timeout=2)
 

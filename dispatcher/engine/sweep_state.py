@@ -18,20 +18,20 @@ from dispatcher.core.policies import (
     Mark,
     NoTermination,
     Standings,
-    condemns,
     is_due,
     orient,
+    should_stop,
 )
 from dispatcher.core.space import config_hash
 from dispatcher.core.sweeps import Cell, Counts, Sweep, key_of, retry_key, tries_of
-from dispatcher.services.histories import SEEN, Known
-from dispatcher.services.suggesting import Suggester
-from dispatcher.services.trials import cell_of, final_scores, generation_of, number_of
+from dispatcher.services.sweeps.suggester import Suggester
+from dispatcher.services.sweeps.trial_history import SEEN, TrialRecord
+from dispatcher.services.sweeps.trials import cell_of, final_scores, generation_of, number_of
 from dispatcher.store.metrics.contract import Sample
 
 
 @dataclass
-class Entry:
+class TrialState:
     """One trial."""
 
     number: int
@@ -50,7 +50,7 @@ class Entry:
     generation: int | None = None
     parents: tuple[int, ...] = ()
     note: str | None = None  # the two as the trial has them
-    seen: Known | None = None  # as a sampler sees it, made when it is asked for
+    seen: TrialRecord | None = None  # as a sampler sees it, made when it is asked for
     marks: dict[int, Mark] = field(default_factory=dict)
     due: int = 0  # the last interval at which the policy is applied to it
 
@@ -59,26 +59,26 @@ class Entry:
         return self.key.partition("#")[0]
 
 
-class Book:
+class SweepState:
     """The trials of one sweep."""
 
     def __init__(self, sweep: Sweep, run: Run, suggester: Suggester) -> None:
         self.sweep, self.run = sweep, run
         self.suggester = suggester
-        self.entries: dict[str, Entry] = {}
-        self.open: dict[str, Entry] = {}
-        self.unread: dict[str, Entry] = {}  # these may have logged something new
-        self.condemned: set[str] = set()
+        self.trials: dict[str, TrialState] = {}
+        self.open: dict[str, TrialState] = {}
+        self.unread: dict[str, TrialState] = {}  # these may have logged something new
+        self.stopped: set[str] = set()
         self.lines: list[str] = []  # of its log, not written yet
         self.flushed = 0.0
         self._replicas: dict[str, int] = {}
-        self._failed: dict[str, Entry] = {}  # by key; those that may be tried again
+        self._failed: dict[str, TrialState] = {}  # by key; those that may be tried again
         self._standings: dict[int, Standings] = {}
         self._ordinals = 0
         self._keys: set[str] = set()
         self._scored: list[list[tuple[float, int, str]]] = []  # by metric, the worst trial first
         self._numbers: list[tuple[int, str]] = []  # of the trials with scores
-        self._generations: dict[int, list[Entry]] = {}
+        self._generations: dict[int, list[TrialState]] = {}
 
     @property
     def deadline(self) -> float:
@@ -91,32 +91,32 @@ class Book:
 
     def put(self, run: Run) -> bool:
         """Take a trial as it is; whether that was news."""
-        entry = self.entries.get(run.id)
-        if entry is None:
-            entry = self._new(run)
-            if entry is None:
+        trial = self.trials.get(run.id)
+        if trial is None:
+            trial = self._new(run)
+            if trial is None:
                 return False
-        elif entry.version >= run.version:
+        elif trial.version >= run.version:
             return False
-        if entry.attempt != run.attempt:
-            self._start_over(entry, run.attempt)
-        entry.version, entry.status, entry.open = run.version, run.status, not run.terminal
-        entry.seen = None
-        if entry.open:
-            self.open[run.id] = entry
-            self._failed.pop(entry.key, None)
+        if trial.attempt != run.attempt:
+            self._start_over(trial, run.attempt)
+        trial.version, trial.status, trial.open = run.version, run.status, not run.terminal
+        trial.seen = None
+        if trial.open:
+            self.open[run.id] = trial
+            self._failed.pop(trial.key, None)
         elif self.open.pop(run.id, None) is not None or run.terminal:
-            self._note_end(entry)
+            self._note_end(trial)
         return True
 
     def heard(self, run_id: str) -> bool:
         """A trial has logged something; whether that concerns anybody."""
-        entry = self.entries.get(run_id)
-        if entry is None or not self.watches:
+        trial = self.trials.get(run_id)
+        if trial is None or not self.watches:
             return False
-        if entry.open and isinstance(self.sweep.spec.policy, NoTermination):
+        if trial.open and isinstance(self.sweep.spec.policy, NoTermination):
             return False  # a sampler learns from those that have ended, and then it is read
-        self.unread[run_id] = entry
+        self.unread[run_id] = trial
         return True
 
     def counts(self) -> Counts:
@@ -127,7 +127,7 @@ class Book:
             left=self.suggester.left(self._replicas),
         )
 
-    def to_retry(self) -> list[Entry]:
+    def to_retry(self) -> list[TrialState]:
         """Failed trials that are to be tried again, in their order."""
         if not self.sweep.retries:
             return []
@@ -136,10 +136,10 @@ class Book:
 
     def cells(self, start: int, retry: int) -> list[Cell]:
         """The next trials: so many retries, so many new ones."""
-        number = len(self.entries)
+        number = len(self.trials)
         cells = [
-            Cell(number + k, retry_key(entry.key), entry.values, entry.note)
-            for k, entry in enumerate(self.to_retry()[:retry])
+            Cell(number + k, retry_key(trial.key), trial.values, trial.note)
+            for k, trial in enumerate(self.to_retry()[:retry])
         ]
         if not start:
             return cells
@@ -154,98 +154,98 @@ class Book:
             cells.append(Cell(number + len(cells), key, each.values, each.generation))
         return cells
 
-    def read(self, entry: Entry, samples: Sequence[Sample], metric: str | None = None) -> None:
+    def read(self, trial: TrialState, samples: Sequence[Sample], metric: str | None = None) -> None:
         """Take what a trial has logged since, of the primary metric or of another."""
         spec = self.sweep.spec
         name = metric or spec.primary_metric.name
         if spec.further_metrics:
             for place, value, _t, _step in samples:
-                entry.places[name], entry.lasts[name] = place, value
-            self._score(entry, final_scores(entry.lasts, spec.metrics))
+                trial.places[name], trial.lasts[name] = place, value
+            self._score(trial, final_scores(trial.lasts, spec.metrics))
             return
         for place, value, _t, _step in samples:
-            mark = entry.history.log(value, spec.primary_metric.goal)
-            entry.places[name] = place
-            if is_due(spec.policy, entry.history.count, entry.number):
-                interval = entry.history.count
-                entry.due, entry.marks[interval] = interval, mark
+            mark = trial.history.log(value, spec.primary_metric.goal)
+            trial.places[name] = place
+            if is_due(spec.policy, trial.history.count, trial.number):
+                interval = trial.history.count
+                trial.due, trial.marks[interval] = interval, mark
                 self._standings.setdefault(interval, Standings()).add(mark)
-        best = entry.history.best
-        self._score(entry, () if best == WORST else (orient(best, spec.primary_metric.goal),))
+        best = trial.history.best
+        self._score(trial, () if best == WORST else (orient(best, spec.primary_metric.goal),))
 
-    def judge(self) -> list[tuple[Entry, int]]:
+    def judge(self) -> list[tuple[TrialState, int]]:
         """The open trials that the policy ends now, each with the interval at which it stands."""
         spec = self.sweep.spec
         found = [
-            (entry, entry.due)
-            for entry in self.open.values()
-            if entry.due
-            and entry.id not in self.condemned
-            and condemns(
+            (trial, trial.due)
+            for trial in self.open.values()
+            if trial.due
+            and trial.id not in self.stopped
+            and should_stop(
                 spec.policy,
-                entry.marks[entry.due],
-                self._standings[entry.due],
+                trial.marks[trial.due],
+                self._standings[trial.due],
             )
         ]
-        self.condemned.update(entry.id for entry, _ in found)
+        self.stopped.update(trial.id for trial, _ in found)
         return found
 
-    def _new(self, run: Run) -> Entry | None:
+    def _new(self, run: Run) -> TrialState | None:
         number = number_of(run)
         if number is None or run.spec.key is None:
             return None
         is_retry = tries_of(run.spec.key) > 0
-        entry = Entry(number, run.id, run.spec.key, self._ordinals, cell_of(run))
-        self.entries[run.id] = entry
+        trial = TrialState(number, run.id, run.spec.key, self._ordinals, cell_of(run))
+        self.trials[run.id] = trial
         noted = generation_of(run)
         if noted is not None:
-            entry.generation, entry.parents, entry.note = noted
-            self._generations.setdefault(entry.generation, []).append(entry)
-        self._keys.add(entry.key)
+            trial.generation, trial.parents, trial.note = noted
+            self._generations.setdefault(trial.generation, []).append(trial)
+        self._keys.add(trial.key)
         if is_retry:
             self._failed.pop(_tried(run.spec.key), None)
         else:
             self._ordinals += 1
-            self._replicas[entry.digest] = self._replicas.get(entry.digest, 0) + 1
+            self._replicas[trial.digest] = self._replicas.get(trial.digest, 0) + 1
         if self.watches:
-            self.unread[run.id] = entry
-        return entry
+            self.unread[run.id] = trial
+        return trial
 
-    def _start_over(self, entry: Entry, attempt: int) -> None:
+    def _start_over(self, trial: TrialState, attempt: int) -> None:
         """Another attempt logs from the start: what the one before logged counts no more."""
-        for interval, mark in entry.marks.items():
+        for interval, mark in trial.marks.items():
             self._standings[interval].remove(mark)
-        self._score(entry, ())
-        entry.history, entry.lasts, entry.places = History(), {}, {}
-        entry.attempt, entry.marks, entry.due = attempt, {}, 0
+        self._score(trial, ())
+        trial.history, trial.lasts, trial.places = History(), {}, {}
+        trial.attempt, trial.marks, trial.due = attempt, {}, 0
 
-    def _score(self, entry: Entry, scores: tuple[float, ...]) -> None:
+    def _score(self, trial: TrialState, scores: tuple[float, ...]) -> None:
         """Keep the order of the trials by each metric, and by number."""
-        if scores == entry.scores:
+        if scores == trial.scores:
             return
         metrics = self.sweep.spec.metrics
         self._scored = self._scored or [[] for _ in metrics]
-        for ranked, metric, value in zip(self._scored, metrics, entry.scores, strict=False):
-            place = (orient(value, metric.goal), entry.number, entry.id)
+        for ranked, metric, value in zip(self._scored, metrics, trial.scores, strict=False):
+            place = (orient(value, metric.goal), trial.number, trial.id)
             del ranked[bisect_left(ranked, place)]
         for ranked, metric, value in zip(self._scored, metrics, scores, strict=False):
-            insort(ranked, (orient(value, metric.goal), entry.number, entry.id))
-        if not entry.scores:
-            insort(self._numbers, (entry.number, entry.id))
+            insort(ranked, (orient(value, metric.goal), trial.number, trial.id))
+        if not trial.scores:
+            insort(self._numbers, (trial.number, trial.id))
         elif not scores:
-            del self._numbers[bisect_left(self._numbers, (entry.number, entry.id))]
-        entry.scores, entry.seen = scores, None
+            del self._numbers[bisect_left(self._numbers, (trial.number, trial.id))]
+        trial.scores, trial.seen = scores, None
 
-    def _note_end(self, entry: Entry) -> None:
-        if entry.status is Status.FAILED and not self._has_later_try(entry):
-            self._failed[entry.key] = entry
+    def _note_end(self, trial: TrialState) -> None:
+        if trial.status is Status.FAILED and not self._has_later_try(trial):
+            self._failed[trial.key] = trial
         if self.watches:
-            self.unread[entry.id] = entry
+            self.unread[trial.id] = trial
 
-    def _has_later_try(self, entry: Entry) -> bool:
-        return retry_key(entry.key) in self._keys
+    def _has_later_try(self, trial: TrialState) -> bool:
+        return retry_key(trial.key) in self._keys
 
-    def known(self) -> list[Known]:
+    def known(self) -> list[TrialRecord]:
         """The trials that a sampler learns from: the best, the latest, and those that go on."""
         best = SEEN // 4 // max(1, len(self._scored))
         ids: set[str] = set()
@@ -257,34 +257,34 @@ class Book:
                 break
             if run_id not in self.open:
                 ids.add(run_id)
-        entries = [self.entries[run_id] for run_id in ids.union(self.open)]
-        return [_known(entry) for entry in sorted(entries, key=lambda each: each.number)]
+        trials = [self.trials[run_id] for run_id in ids.union(self.open)]
+        return [_known(trial) for trial in sorted(trials, key=lambda each: each.number)]
 
-    def numbered(self, number: int) -> Known | None:
+    def numbered(self, number: int) -> TrialRecord | None:
         """The trial of that number."""
-        entry = self.entries.get(f"{self.run.id}_{number}")
-        return None if entry is None else _known(entry)
+        trial = self.trials.get(f"{self.run.id}_{number}")
+        return None if trial is None else _known(trial)
 
-    def generation(self, generation: int) -> list[Known]:
+    def generation(self, generation: int) -> list[TrialRecord]:
         """All trials of a generation, by number."""
-        entries = self._generations.get(generation, ())
-        return [_known(entry) for entry in sorted(entries, key=lambda each: each.number)]
+        trials = self._generations.get(generation, ())
+        return [_known(trial) for trial in sorted(trials, key=lambda each: each.number)]
 
 
-def load(sweep: Sweep, run: Run, suggester: Suggester, trials: Iterable[Run]) -> Book:
-    """The book of a sweep whose trials are these."""
-    book = Book(sweep, run, suggester)
+def load(sweep: Sweep, run: Run, suggester: Suggester, trials: Iterable[Run]) -> SweepState:
+    """The state of a sweep whose trials are these."""
+    state = SweepState(sweep, run, suggester)
     for trial in trials:
-        book.put(trial)
-    return book
+        state.put(trial)
+    return state
 
 
-def _known(entry: Entry) -> Known:
-    if entry.seen is None:
-        entry.seen = Known(
-            entry.number, entry.values, entry.scores, entry.open, entry.generation, entry.parents
+def _known(trial: TrialState) -> TrialRecord:
+    if trial.seen is None:
+        trial.seen = TrialRecord(
+            trial.number, trial.values, trial.scores, trial.open, trial.generation, trial.parents
         )
-    return entry.seen
+    return trial.seen
 
 
 def _tried(key: str) -> str:

@@ -25,7 +25,7 @@ ALIVE = b": nothing new\n\n"
 Chooses = Callable[[RecordedEvent], bool]
 
 
-class EventStream:
+class EventBroadcast:
     """Streams of one process, all on one event loop."""
 
     def __init__(self, store: Store) -> None:

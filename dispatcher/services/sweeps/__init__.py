@@ -1,0 +1,1 @@
+"""Sweeps: the calls of their users, their trials, and what suggests the next ones."""
