@@ -166,7 +166,7 @@ class Catalog:
         now = self._clock()
 
         def work(tx: Transaction) -> Experiment:
-            known = _the(tx, name)
+            known = _require_experiment(tx, name)
             kept = {key: value for key, value in known.tags.items() if key not in remove_tags}
             at = known.archived_at
             if archived is not None:
@@ -181,7 +181,7 @@ class Catalog:
         """Delete one that has no runs. Raises ExperimentNotFound, Conflict."""
 
         def work(tx: Transaction) -> None:
-            _the(tx, name)
+            _require_experiment(tx, name)
             if tx.runs.query(RunQuery(experiment=name, limit=1)):
                 raise Conflict(f"experiment {name!r} has runs: archive it instead")
             tx.registry.delete_experiment(name)
@@ -203,7 +203,7 @@ class Catalog:
         return shown
 
 
-def _the(tx: Transaction, name: str) -> Experiment:
+def _require_experiment(tx: Transaction, name: str) -> Experiment:
     for experiment in tx.registry.experiments():
         if experiment.name == name:
             return experiment

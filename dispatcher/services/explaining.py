@@ -1,4 +1,4 @@
-"""Why a run is where it is, in words, from the same plan that the engine makes."""
+"""Why a run is where it is, from the same plan that the engine makes."""
 
 from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.requests import (
@@ -12,7 +12,7 @@ from dispatcher.core.scheduling import plan, subtract
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.store.contract import Store, Transaction
 
-AHEAD = 1000
+QUEUE_SHOWN = 1000
 
 
 class ExplainService:
@@ -26,7 +26,7 @@ class ExplainService:
         """The reason why the run waits; None if it does not."""
         if run.not_responding_since is not None and not run.terminal:
             return (
-                f"{run.spec.target} does not answer; the run is taken to be alive until proven dead"
+                f"{run.spec.target} does not answer; the run counts as alive until its end is known"
             )
         if run.status is Status.QUEUED or run.slot is Slot.WANTED:
             return self._store.read(lambda tx: self._queued(tx, run))
@@ -39,7 +39,7 @@ class ExplainService:
             name = run.spec.environment.name if run.spec.environment else ""
             return f"its environment {name} is being built on {run.placement[0].node}"
         if run.status is Status.CANCEL_REQUESTED:
-            return "being stopped: its processes get their grace"
+            return "being stopped: its processes have their grace period to end"
         return None
 
     def _placed(self, tx: Transaction, run: Run) -> str:
@@ -48,7 +48,7 @@ class ExplainService:
         if present is not None and present.has_admission_queue:
             placed = tx.runs.owed(target=run.spec.target)
             if run.id in prefetched(placed, present):
-                return f"in line on {where}: it starts as soon as runs there leave it room"
+                return f"prefetched to {where}: it starts as soon as there is room"
         return f"placed on {where}, starting"
 
     def _queued(self, tx: Transaction, run: Run) -> str:
@@ -60,7 +60,7 @@ class ExplainService:
             return f"{target} does not answer"
         placed = tx.runs.owed(target=target)
         held_now = [(r.placement, request) for r in placed if (request := held_request(r))]
-        ahead = tx.runs.queue(target, AHEAD)
+        ahead = tx.runs.queue(target, QUEUE_SHOWN)
         returning = [slot_request(r) for r in placed if r.slot is Slot.WANTED]
         free = {target: subtract(present, held_now)}
         gpus = default_gpus(tx.registry.targets()[target], capacity)
@@ -70,5 +70,5 @@ class ExplainService:
         reason = made.waiting.get(run.id) or made.refused.get(run.id)
         if reason is None and run.id in made.placements:
             return "about to be placed"
-        before = f"more than {AHEAD}" if position is None else str(position)
+        before = f"more than {QUEUE_SHOWN}" if position is None else str(position)
         return f"{reason or 'waits its turn'}; {before} runs are before it in the queue of {target}"

@@ -1,8 +1,8 @@
-"""The one door: every change of a run is recorded here, run and events in one commit.
+"""Every change of a run is recorded here, run and events in one commit.
 
-What a change means for the family (a failed child under "fail_parent", a canceled parent) is
-recorded in the same commit, so no crash can come between. Terminal states are write-once: what
-comes late changes nothing.
+What a change means for parent and children (a failed child under "fail_parent", a canceled parent)
+is recorded in the same commit, so no crash can come between. Terminal states are write-once: later
+events change nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class StatusService:
 
     def get(self, run_id: str) -> Run:
         """Raises RunNotFound."""
-        return _the(self._store.read(lambda tx: tx.runs.get([run_id])), run_id)
+        return _require_run(self._store.read(lambda tx: tx.runs.get([run_id])), run_id)
 
     def get_many(self, ids: Sequence[str]) -> dict[str, Run]:
         return self._store.read(lambda tx: tx.runs.get(ids))
@@ -79,7 +79,7 @@ class StatusService:
         """
 
         def work(tx: Transaction) -> Run:
-            run = _the(tx.runs.get([run_id], lock=True), run_id)
+            run = _require_run(tx.runs.get([run_id], lock=True), run_id)
             if run.terminal:
                 return run
             if also is not None:
@@ -95,8 +95,8 @@ class StatusService:
             require_lease(tx, fence)
             lost = tx.runs.save(moves)
             for move in moves:
-                if move.after.id not in lost and _fell(move.before, move.after):
-                    _follow(tx, move.after, self._clock())
+                if move.after.id not in lost and _has_failed(move.before, move.after):
+                    _apply_child_policy(tx, move.after, self._clock())
             return lost
 
         return self._store.write(work)
@@ -108,7 +108,7 @@ class StatusService:
 
         def work(tx: Transaction) -> Run:
             require_lease(tx, fence)
-            run = _the(tx.runs.get([run_id], lock=True), run_id)
+            run = _require_run(tx.runs.get([run_id], lock=True), run_id)
             now = self._clock()
             below = [r.id for r in tx.runs.open_below(run_id)]
             for other in tx.runs.get(below, lock=True).values():
@@ -118,8 +118,9 @@ class StatusService:
         return self._store.write(work)
 
     def unstarted(self, run_id: str) -> list[str]:
-        """Of the canceled ones among the run and all below it, those that are placed and may start
-        yet, until their target has withdrawn them.
+        """Canceled runs, of this one and all below it, that are placed and may still start.
+
+        They may start until their target has withdrawn them.
         """
 
         def work(tx: Transaction) -> list[str]:
@@ -129,11 +130,11 @@ class StatusService:
 
         return self._store.read(work)
 
-    def has_spoken(self, run_id: str) -> Run:
-        """A run that speaks for itself has started, whether its node has told so yet or not."""
+    def note_started(self, run_id: str) -> Run:
+        """Record the start of a run that calls the service, if its node has not reported it yet."""
 
         def work(tx: Transaction) -> Run:
-            run = _the(tx.runs.get([run_id], lock=True), run_id)
+            run = _require_run(tx.runs.get([run_id], lock=True), run_id)
             now = self._clock()
             return _apply(tx, run, (Started(now),), now) if run.status in NOT_STARTED else run
 
@@ -155,17 +156,17 @@ def _apply(tx: Transaction, run: Run, events: tuple[Event, ...], now: float) -> 
         after = step(after, event)
     if tx.runs.save([Change(run, after, events, now)]):
         raise IllegalTransition(run, events[0])  # it moved although it was locked: ask again
-    if _fell(run, after):
-        _follow(tx, after, now)
+    if _has_failed(run, after):
+        _apply_child_policy(tx, after, now)
     return after
 
 
-def _fell(before: Run, after: Run) -> bool:
+def _has_failed(before: Run, after: Run) -> bool:
     return after.status is Status.FAILED and not before.terminal
 
 
-def _follow(tx: Transaction, failed: Run, now: float) -> None:
-    """What a failure means for the family, by the parent's policy."""
+def _apply_child_policy(tx: Transaction, failed: Run, now: float) -> None:
+    """Record what a failure means for the parent and the siblings, by the parent's policy."""
     parent_id = failed.spec.parent_id
     if parent_id is None:
         return
@@ -190,7 +191,7 @@ def _cancel(tx: Transaction, run: Run, now: float) -> Run:
     return _apply(tx, run, (event,), now)
 
 
-def _the(found: Mapping[str, Run], run_id: str) -> Run:
+def _require_run(found: Mapping[str, Run], run_id: str) -> Run:
     run = found.get(run_id)
     if run is None:
         raise RunNotFound(run_id)

@@ -101,7 +101,7 @@ def test_explain_says_that_a_run_is_in_line(house: House) -> None:
     house.until(lambda: "r05-1" in ahead(house))
     said = ExplainService(house.store, house.targets).explain(house.status.get("r05"))
     assert said is not None
-    assert "in line on n" in said
+    assert "prefetched to n" in said
 
 
 def test_a_parent_that_waits_lets_those_that_were_ahead_start_one_after_the_other(
@@ -195,19 +195,19 @@ RUNS = st.lists(
 
 
 @given(RUNS, st.sampled_from([1.0, 2.0, 4.0]))
-def test_whoever_is_not_in_line_fits_and_nobody_overtakes(
+def test_a_run_that_is_not_prefetched_fits_and_no_run_overtakes(
     made: list[tuple[float, str]], cpus: float
 ) -> None:
     runs = [placed(f"r{k}", *each) for k, each in enumerate(made)]
-    line = prefetched(runs, queueing(cpus))
+    ahead = prefetched(runs, queueing(cpus))
     taken = sum(run.spec.cpus for run, (_, kind) in zip(runs, made, strict=True) if kind == "runs")
     waiting = [run for run, (_, kind) in zip(runs, made, strict=True) if kind == "placed"]
-    started = [run for run in waiting if run.id not in line]
-    assert line <= {run.id for run in waiting}
+    started = [run for run in waiting if run.id not in ahead]
+    assert ahead <= {run.id for run in waiting}
     if any(run.spec.cpus for run in started):
         assert taken + sum(run.spec.cpus for run in started) <= cpus
-    with_cpus = [run.id in line for run in waiting if run.spec.cpus]
+    with_cpus = [run.id in ahead for run in waiting if run.spec.cpus]
     assert with_cpus == sorted(with_cpus)  # none behind the first that waits
-    if line:
-        head = next(run for run in waiting if run.id in line)
+    if ahead:
+        head = next(run for run in waiting if run.id in ahead)
         assert taken + sum(r.spec.cpus for r in started) + head.spec.cpus > cpus

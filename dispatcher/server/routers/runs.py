@@ -198,7 +198,7 @@ async def park_run(run_id: str, body: ParkBody, services: S, caller: Caller) -> 
 
     def park() -> RunView:
         if speaks:
-            services.status.has_spoken(run_id)
+            services.status.note_started(run_id)
         return _view(services, services.parking.park(run_id, body.waits_for))
 
     return await asyncio.to_thread(park)

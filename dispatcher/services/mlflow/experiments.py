@@ -78,7 +78,7 @@ class MlflowExperiments:
         now = self._clock()
 
         def work(tx: Transaction) -> None:
-            known = _the(tx, experiment_id, now)
+            known = _require_experiment(tx, experiment_id, now)
             changed = {**known.tags, **(tags or {})}
             if title is not None and title != shown_name(known):
                 if _named(tx, title) is not None:
@@ -127,7 +127,7 @@ def shown_name(experiment: Experiment) -> str:
     return experiment.tags.get(TITLE_TAG) or experiment.name
 
 
-def _the(tx: Transaction, experiment_id: str, now: float) -> Experiment:
+def _require_experiment(tx: Transaction, experiment_id: str, now: float) -> Experiment:
     found = by_id(tx, experiment_id)
     if found is None and experiment_id == DEFAULT_ID:
         return default(tx, now)

@@ -91,7 +91,7 @@ class SweepService:
 
     def get(self, run_id: str) -> Sweep:
         """Raises RunNotFound."""
-        return _the(self._store.read(lambda tx: tx.sweeps.get([run_id])), run_id)
+        return _require_sweep(self._store.read(lambda tx: tx.sweeps.get([run_id])), run_id)
 
     def pause(self, run_id: str) -> Sweep:
         """Start no further trials; those that run go on. Its duration goes on, too."""
@@ -214,7 +214,7 @@ class SweepService:
         def work(tx: Transaction) -> Sweep:
             # The run is locked before its sweep is read: the sweeper may be about to end it.
             run = tx.runs.get([run_id], lock=True).get(run_id)
-            sweep = _the(tx.sweeps.get([run_id]), run_id)
+            sweep = _require_sweep(tx.sweeps.get([run_id]), run_id)
             if run is None:
                 raise RunNotFound(run_id)
             if run.terminal:
@@ -301,7 +301,7 @@ def _properties(spec: SweepSpec) -> dict[str, str | None]:
     }
 
 
-def _the(found: Mapping[str, Sweep], run_id: str) -> Sweep:
+def _require_sweep(found: Mapping[str, Sweep], run_id: str) -> Sweep:
     sweep = found.get(run_id)
     if sweep is None:
         raise RunNotFound(f"{run_id} (no sweep of that id)")
