@@ -76,6 +76,7 @@ def write_below(folder: Path, *parts: str, text: str) -> None:
     with _opened(folder, *parts[:-1]) as parent:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CAUTION
         with os.fdopen(os.open(part, flags, 0o644, dir_fd=parent), "w") as file:
+            os.fchmod(file.fileno(), 0o644)  # the container's user reads it, whatever the umask is
             file.write(text)
         os.rename(part, parts[-1], src_dir_fd=parent, dst_dir_fd=parent)
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from targets.docker.guarded_files import (
     open_below,
     read_below,
     socket_below,
+    write_below,
 )
 
 
@@ -49,6 +51,15 @@ def test_a_shipper_may_open_a_file_to_write(inside: Path) -> None:
     path = str(inside / "sub" / "file")
     assert GuardedFiles(inside).size(path) == 3
     os.close(GuardedFiles(inside).open(path, os.O_RDWR))
+
+
+def test_a_written_file_can_be_read_by_a_containers_user_whatever_the_umask(inside: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_below(inside, "sub", "stop", text="{}")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((inside / "sub" / "stop").stat().st_mode) == 0o644
 
 
 def test_deleting_does_not_follow_a_link(inside: Path, outside: Path) -> None:
