@@ -51,7 +51,8 @@ def _serve(
     root: str, path: Optional[str], interpreter: Optional[str], idle_after: Optional[float]
 ) -> int:
     from dispatcher.agent import relay
-    from dispatcher.agent.node import AgentIsRunning, NodeAgent
+    from dispatcher.agent.node import NodeAgent
+    from dispatcher.agent.root_lock import AgentIsRunning
     from dispatcher.agent.server import AgentServer
 
     threading.excepthook = _exit_on_thread_death

@@ -11,14 +11,19 @@ import contextlib
 import os
 import time
 
-from dispatcher.agent.folders import read_file
+from dispatcher.agent.cgroup_files import (
+    lines_of,
+    mounted_hierarchies,
+    oom_count,
+    own_group,
+    own_oom_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Iterable, List, Optional
 
 _PROCS = "cgroup.procs"
-_NO_LIMIT = 1 << 62
 
 
 class Cgroups:
@@ -92,17 +97,17 @@ class Cgroups:
 
 def detect(label: str) -> Cgroups:
     """Detect what the machine offers, and make the groups named `label` that hold those of jobs."""
-    mounts = _mounts()
-    found = Cgroups(oom_file=_own_oom_file(mounts))
+    mounts = mounted_hierarchies()
+    found = Cgroups(oom_file=own_oom_file(mounts))
     if "cgroup2" in mounts:
-        home = _own_group(mounts["cgroup2"], "")
+        home = own_group(mounts["cgroup2"], "")
         kill = _make(os.path.join(home, label))
         if kill and os.path.exists(f"{kill}/cgroup.kill"):
             _remove_below(kill)  # what an agent killed before this one has left empty
             found.home, found.kill = home, kill
             found.limits = _enable_memory(home) and _enable_memory(kill)
     if not found.limits and "memory" in mounts:
-        memory_home = _own_group(mounts["memory"], "memory")
+        memory_home = own_group(mounts["memory"], "memory")
         memory = _make(os.path.join(memory_home, label))
         if memory and os.access(f"{memory}/{_PROCS}", os.W_OK):
             found.memory, found.memory_home = memory, memory_home
@@ -190,52 +195,9 @@ class JobGroup:
                 _remove(group)
 
 
-def _own_oom_file(mounts: Dict[str, str]) -> Optional[str]:
-    """Where the kernel counts kills in this process's group: in a container, the container's."""
-    for kind, controller, limit, file in (
-        ("cgroup2", "", "memory.max", "memory.events"),
-        ("memory", "memory", "memory.limit_in_bytes", "memory.oom_control"),
-    ):
-        group = _own_group(mounts[kind], controller) if kind in mounts else ""
-        for text in _lines(f"{group}/{limit}"):
-            if text.isdigit() and int(text) < _NO_LIMIT:
-                return f"{group}/{file}"
-    return None
-
-
-def oom_count(path: str) -> int:
-    """The `oom_kill` line of v2's memory.events or v1's memory.oom_control."""
-    for line in _lines(path):
-        if line.startswith("oom_kill "):
-            return int(line.split()[1])
-    return 0
-
-
-def _mounts() -> Dict[str, str]:
-    """Mount points: `cgroup2`, and `memory` for v1's memory controller."""
-    found: Dict[str, str] = {}
-    for line in _lines("/proc/self/mounts"):
-        _, point, kind, options = line.split(" ")[:4]
-        if kind == "cgroup2":
-            found.setdefault("cgroup2", point)
-        elif kind == "cgroup" and "memory" in options.split(","):
-            found.setdefault("memory", point)
-    return found
-
-
-def _own_group(mount: str, controller: str) -> str:
-    """The folder of this process's group; the mount itself where a container hides the rest."""
-    for line in _lines("/proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(","):
-            own = os.path.normpath(mount + path)
-            return own if os.path.isdir(own) else mount
-    return mount
-
-
 def _enable_memory(group: str) -> bool:
     """Enable v2's memory controller for the children of a group; False if that is refused."""
-    if not any("memory" in line.split() for line in _lines(f"{group}/cgroup.controllers")):
+    if not any("memory" in line.split() for line in lines_of(f"{group}/cgroup.controllers")):
         return False
     return _write(f"{group}/cgroup.subtree_control", "+memory")
 
@@ -280,7 +242,7 @@ def _remove_below(path: str) -> None:
 
 
 def _pids_in(group: str) -> List[int]:
-    return [int(line) for line in _lines(f"{group}/{_PROCS}") if line.isdigit()]
+    return [int(line) for line in lines_of(f"{group}/{_PROCS}") if line.isdigit()]
 
 
 def _write(path: str, text: str) -> bool:
@@ -295,10 +257,3 @@ def _write(path: str, text: str) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _lines(path: str) -> List[str]:
-    try:
-        return read_file(path).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []

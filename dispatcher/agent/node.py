@@ -8,7 +8,6 @@ its event loop (loop.py) starts jobs and examines them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import selectors
@@ -30,6 +29,7 @@ from dispatcher.agent.loop import Loop
 from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.process_environment import inherited
 from dispatcher.agent.remover import Remover
+from dispatcher.agent.root_lock import identity_of, lock_root
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from dispatcher.agent.snapshot_cache import SnapshotCache
@@ -43,10 +43,6 @@ if TYPE_CHECKING:
     Observation = Dict[str, Any]
 
 log = logging.getLogger(__name__)
-
-
-class AgentIsRunning(Exception):
-    """Another agent serves this root."""
 
 
 class NodeAgent:
@@ -80,8 +76,8 @@ class NodeAgent:
             AgentIsRunning: Another living agent has the root.
         """
         self.root.prepare()
-        self._hold = _take(self.root.lock)
-        self.agent_id = self._given_id or _identity(self.root)
+        self._hold = lock_root(self.root)
+        self.agent_id = self._given_id or identity_of(self.root)
         self.cgroups = cgroups.detect(self._label())
         self._build()
         kept = read_json(f"{self.root.path}/service.json")
@@ -333,22 +329,3 @@ def _checked(job: Mapping[str, Any]) -> Dict[str, Any]:
     """The encoded job, if it can be decoded. A job of no run has no run and attempt."""
     decode_job({"run_id": "", "attempt": 0, **job})
     return dict(job)
-
-
-def _take(path: str) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise AgentIsRunning(f"an agent already serves {os.path.dirname(path)}") from error
-    return descriptor
-
-
-def _identity(root: Root) -> str:
-    path = f"{root.path}/agent.json"
-    kept = read_json(path)
-    if kept is None:
-        kept = {"agent_id": uuid.uuid4().hex}
-        write_json(path, kept)
-    return str(kept["agent_id"])

@@ -137,7 +137,8 @@ def _has_size(path: str, size: int) -> bool:
 def start_agent(root: str, code: bytes) -> Any:
     """Start the node agent from the code that was sent."""
     sys.path.insert(0, code_folder(root, code))
-    from dispatcher.agent.node import AgentIsRunning, NodeAgent
+    from dispatcher.agent.node import NodeAgent
+    from dispatcher.agent.root_lock import AgentIsRunning
 
     agent = NodeAgent(root, environ=environment())
     for _ in range(100):  # the previous launcher may still be ending

@@ -47,8 +47,11 @@ def docked(tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd) -> Iterat
 def far(
     tmp_path_factory: pytest.TempPathFactory, dockerd: Dockerd, ray_cluster: RayCluster
 ) -> Iterator[Desk]:
-    """A desk with the targets `box`, on Docker, and `cluster`, on Ray."""
+    """A desk with the targets `box`, on Docker, and `cluster`, on Ray. Its runs in containers may
+    submit to `local`, as programs of v1 do.
+    """
     with desk(tmp_path_factory.mktemp("desk")) as made:
+        made.attach("local", kind="local", accepts="any-run")
         told = made.attach(
             "box", kind="docker", docker_host=dockerd.url, image=IMAGE, network="none", cpus=4
         )

@@ -3,7 +3,7 @@ fault of the service, and only answers that are described.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from unittest import SkipTest
 
@@ -45,6 +45,12 @@ THERE = {
 }
 
 
+async def _no_events(*_position: Any, **_filter: Any) -> AsyncIterator[bytes]:
+    """A stream without events."""
+    for event in ():
+        yield event
+
+
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The description, over a service with a run that has something of everything."""
@@ -54,6 +60,8 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     app = create_app(application.services, max_body=1 << 20)
     with TestClient(app, headers={"Authorization": f"Bearer {OWNER}"}) as client:
         _fill(client)
+    # The stream of events does not end by itself, and answers are read whole here.
+    application.services.events.read = _no_events  # type: ignore[method-assign]
     found = schemathesis.openapi.from_asgi("/openapi.json", app)
     for place in ("path_parameters", "query", "body"):
         found.hook(f"map_{place}")(_of_something_there)

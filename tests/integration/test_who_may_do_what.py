@@ -6,7 +6,7 @@ family of runs of its own, so that no call spoils another one's.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -135,6 +135,12 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     application.close()
 
 
+async def _none() -> AsyncIterator[bytes]:
+    """A stream without events."""
+    for event in ():
+        yield event
+
+
 class Table:
     """Asks the service, and the table, about one route."""
 
@@ -254,7 +260,12 @@ def table(application: Application) -> Iterator[tuple[Table, dict[str, tuple[str
         f"{'/'.join(sorted(route.methods))} {path}": (path, route)
         for path, route in _routes(app.routes)
     }
-    with TestClient(app, raise_server_exceptions=False) as api:
+    with (
+        TestClient(app, raise_server_exceptions=False) as api,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # The stream of events does not end by itself, and the test client reads answers whole.
+        patch.setattr(application.services.events, "read", lambda *_position, **_filter: _none())
         yield Table(application, api), routes
 
 

@@ -21,9 +21,10 @@ import sys
 
 from dispatcher.agent import AT_START, processes
 from dispatcher.agent.cgroups import Cgroups
-from dispatcher.agent.folders import Root, write_json
+from dispatcher.agent.folders import Root
 from dispatcher.agent.process_watch import WAKING
 from dispatcher.agent.starting import forked_main
+from dispatcher.agent.starting.rehearsal import warm_up
 from dispatcher.agent.starting.shim import ForkedScript, Shim, ShimContext
 from dispatcher.agent.starting.shim_group import ShimGroup
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
 _LARGEST = 1 << 16
-_WARM_UPS = 6
 _MOST_IDLE = 16
 _MOST_JOBS = 200  # of one shim, so that its memory does not grow without bound
 CODE = "from dispatcher.agent.starting.fork_server import main; main()"
@@ -54,7 +54,7 @@ def main() -> None:
     inherited = dict(os.environ)
     context = _context(config, inherited)
     with contextlib.suppress(OSError):
-        _warm_up(context)
+        warm_up(context)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -74,44 +74,6 @@ def _context(config: Dict[str, Any], inherited: Dict[str, str]) -> ShimContext:
     return ShimContext(
         Root(config["root"]), cgroups, base, config["runtime"], config["interpreter"]
     )
-
-
-def _warm_up(context: ShimContext) -> None:
-    """Run a few empty jobs in this process, so that forks share the pages which these touch.
-
-    That saves every shim a fifth of its page faults.
-    """
-    folder = os.path.join(context.root.trash, f"warm.{os.getpid()}")
-    scratch = ShimContext(
-        Root(folder), context.cgroups, context.base, context.runtime, context.interpreter
-    )
-    scratch.group = ShimGroup(context.cgroups)
-    scratch.root.prepare()
-    for number in range(_WARM_UPS):
-        name = f"warm-up-{os.getpid()}-{number}"
-        os.mkdir(scratch.root.job(name))
-        job = {"name": name, "command": "exit 0"}
-        write_json(f"{scratch.root.job(name)}/job.json", job)
-        shim = Shim(scratch, {"name": name})
-        shim.run()
-        shim.release()
-    scratch.group.end()
-    compile(
-        "", "<warm-up>", "exec"
-    )  # the first call in a process makes the classes of syntax trees
-    processes.become_subreaper(False)
-    os.chdir("/")
-    _delete(folder)
-
-
-def _delete(folder: str) -> None:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _delete(entry.path)
-            else:
-                os.unlink(entry.path)
-    os.rmdir(folder)
 
 
 def _preload(names: List[str]) -> Optional[str]:

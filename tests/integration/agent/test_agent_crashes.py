@@ -218,6 +218,6 @@ def test_an_agent_that_loses_a_thread_ends_and_the_next_one_finds_its_jobs(
     command = [sys.executable, "-m", "dispatcher.agent", "serve", "--root", str(agent.root)]
     broken = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert broken.returncode == THREAD_DIED
-    assert "a thread has ended, and the agent with it" in broken.stderr
+    assert "a thread died; the agent ends" in broken.stderr
     agent.start()
     assert agent.observe("stays-1")["state"] == "alive"
