@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Observation
+from dispatcher.core.runs.jobs import Observation
 from dispatcher.wire.jobs import Job, encode_job
 from dispatcher.wire.rpc_client import LONGEST_LINE, RpcClient, RpcFailed
 from dispatcher.wire.sockets import UnsafeFolder, check_peer, check_private

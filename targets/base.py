@@ -8,8 +8,8 @@ a round trip for each job would be half of the cost of a start.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from dispatcher.core.jobs import Observation
-from dispatcher.core.scheduling import Capacity
+from dispatcher.core.runs.jobs import Observation
+from dispatcher.core.scheduling.plan import Capacity
 from dispatcher.wire.jobs import Job
 
 Report = Callable[[Mapping[str, Observation]], None]

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.spec import MAX_TAGS, Key, Module, TargetName, Text
+from dispatcher.core.runs.spec import MAX_TAGS, Key, Module, TargetName, Text
 
 HIDDEN = "**********"
 MAX_GPUS = 1024

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
-from dispatcher.core.jobs import ABSENT, Evidence, Observation, State
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.jobs import ABSENT, Evidence, Observation, State
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 

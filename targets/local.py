@@ -11,8 +11,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from dispatcher.core.jobs import Observation
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.jobs import Observation
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
 from dispatcher.wire.sockets import make_private
 from targets.agent_connection import AgentConnection, answers

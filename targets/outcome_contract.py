@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from dispatcher.core.jobs import Evidence, State
+from dispatcher.core.runs.jobs import Evidence, State
 from dispatcher.wire.jobs import Job, Rank, World
 from targets.base import Target
 from targets.testing import exited, has_ended, wait_until

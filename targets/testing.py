@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from dispatcher.core.jobs import Observation, State
+from dispatcher.core.runs.jobs import Observation, State
 from dispatcher.wire.jobs import Job
 from targets.base import Target
 

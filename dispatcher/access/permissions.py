@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from dispatcher.access.principals import SERVICE, Kind, Principal, Role
 from dispatcher.core.errors import NotAllowed
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 
 
 class Scope(StrEnum):

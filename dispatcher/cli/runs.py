@@ -13,7 +13,7 @@ from dispatcher.cli.tree import follow, print_tree
 from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.runs.run import Run
-from dispatcher.core.lifecycle import Status
+from dispatcher.core.runs.lifecycle import Status
 
 if TYPE_CHECKING:
     from dispatcher.client.api.records import RunRecord

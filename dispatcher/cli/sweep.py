@@ -20,8 +20,8 @@ from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.sweeps.config import HyperDriveConfig
 from dispatcher.client.v1.sweeps.run import HyperDriveRun
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.spec import RunSpec
-from dispatcher.core.sweeps import Metric, Sampling, SweepSpec
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.sweeps.sweep import Metric, Sampling, SweepSpec
 from dispatcher.services.sweeps.suggester import Suggester
 from dispatcher.services.sweeps.trial_history import EmptyHistory
 

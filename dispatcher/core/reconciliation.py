@@ -8,8 +8,8 @@ version that was read: a run that moved meanwhile is asked about again.
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from dispatcher.core.jobs import Evidence, Observation, State
-from dispatcher.core.lifecycle import (
+from dispatcher.core.runs.jobs import Evidence, Observation, State
+from dispatcher.core.runs.lifecycle import (
     Canceled,
     Completed,
     ContactLost,
@@ -25,7 +25,7 @@ from dispatcher.core.lifecycle import (
     Status,
     step,
 )
-from dispatcher.core.verdicts import LOST, error_of, judge, may_retry
+from dispatcher.core.runs.verdicts import LOST, error_of, judge, may_retry
 
 
 class Action(Enum):

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from dispatcher.core.jobs import State
-from dispatcher.core.lifecycle import Run, Status
 from dispatcher.core.reconciliation import NOT_STARTED, Action, reconcile
-from dispatcher.core.requests import prefetched
+from dispatcher.core.runs.jobs import State
+from dispatcher.core.runs.lifecycle import Run, Status
+from dispatcher.core.scheduling.requests import prefetched
 from dispatcher.engine.messages import Verb
 from dispatcher.engine.view import EngineView, News
 

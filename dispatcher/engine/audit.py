@@ -7,7 +7,7 @@ thousand owed runs a look costs the same as with a thousand.
 
 import logging
 
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.queue_window import SIZE
 from dispatcher.engine.view import EngineView
 from dispatcher.store.contract import Store, Transaction

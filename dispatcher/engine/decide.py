@@ -7,11 +7,11 @@ a commit is free in that commit.
 
 from collections.abc import Iterator, Mapping
 
-from dispatcher.core.lifecycle import Event, Failed, Placed, Run, SlotTaken, Status, step
 from dispatcher.core.reconciliation import settle
-from dispatcher.core.requests import default_gpus, queued_request, slot_request
-from dispatcher.core.scheduling import Capacity, Plan, nothing_left, plan
-from dispatcher.core.verdicts import Verdict, error_of
+from dispatcher.core.runs.lifecycle import Event, Failed, Placed, Run, SlotTaken, Status, step
+from dispatcher.core.runs.verdicts import Verdict, error_of
+from dispatcher.core.scheduling.plan import Capacity, Plan, nothing_left, plan
+from dispatcher.core.scheduling.requests import default_gpus, queued_request, slot_request
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.moves import Decision, Move
 from dispatcher.engine.placed_runs import is_waiting_parent, wants_slot

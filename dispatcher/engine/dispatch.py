@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.actions import Work, prefetched_at
 from dispatcher.engine.job_states import NOT_YET
 from dispatcher.engine.messages import Verb

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.core.scheduling import Capacity
+from dispatcher.core.scheduling.plan import Capacity
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
-from dispatcher.core.jobs import ABSENT, Observation, State, combine
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.jobs import ABSENT, Observation, State, combine
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.messages import Verb
 
 ASK_AGAIN = 1.5  # seconds before the same is asked of the same job again

@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.actions import Removals, work_of
 from dispatcher.engine.audit import Audit
 from dispatcher.engine.decide import decide

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dispatcher.core.jobs import Observation
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.jobs import Observation
+from dispatcher.core.runs.lifecycle import Run
 from targets.base import TargetError
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dispatcher.core.lifecycle import Event, Run
+from dispatcher.core.runs.lifecycle import Event, Run
 
 
 @dataclass(frozen=True)

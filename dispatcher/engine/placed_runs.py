@@ -6,8 +6,8 @@ All of it can be read from the store again. Nothing uncommitted is ever in it.
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
-from dispatcher.core.lifecycle import Run, Slot, Status
-from dispatcher.core.usage import Usage
+from dispatcher.core.runs.lifecycle import Run, Slot, Status
+from dispatcher.core.scheduling.usage import Usage
 
 _BLOCK = 1024  # submission numbers in one block, by which stretches of runs are found
 _NONE: Mapping[str, None] = {}

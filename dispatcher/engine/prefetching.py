@@ -5,12 +5,12 @@ the next. So on targets whose nodes keep an admission queue, as many more runs a
 SPAN seconds: the node starts each when it has room. While a parent waits on a target, nothing is
 prefetched there, because the parent gets its slot back before all others. Nothing is stored about
 it: which placed runs are ahead of their turn follows from what is placed
-(`core.requests.prefetched`).
+(`core.scheduling.requests.prefetched`).
 """
 
 from dataclasses import replace
 
-from dispatcher.core.scheduling import Capacity
+from dispatcher.core.scheduling.plan import Capacity
 
 SHORT = 1.0  # seconds; longer runs are never prefetched
 SPAN = 0.2  # seconds of work for each CPU that are prefetched

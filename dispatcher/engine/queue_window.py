@@ -5,7 +5,7 @@ with ten thousand.
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
-from dispatcher.core.lifecycle import Run, Status
+from dispatcher.core.runs.lifecycle import Run, Status
 
 SIZE = 400
 

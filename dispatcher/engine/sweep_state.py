@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from dispatcher.core.lifecycle import Run, Status
-from dispatcher.core.policies import (
+from dispatcher.core.runs.lifecycle import Run, Status
+from dispatcher.core.sweeps.pruners import (
     WORST,
     History,
     Mark,
@@ -22,8 +22,8 @@ from dispatcher.core.policies import (
     orient,
     should_stop,
 )
-from dispatcher.core.space import config_hash
-from dispatcher.core.sweeps import Cell, Counts, Sweep, key_of, retry_key, tries_of
+from dispatcher.core.sweeps.search_space import config_hash
+from dispatcher.core.sweeps.sweep import Cell, Counts, Sweep, key_of, retry_key, tries_of
 from dispatcher.services.sweeps.suggester import Suggester
 from dispatcher.services.sweeps.trial_history import SEEN, TrialRecord
 from dispatcher.services.sweeps.trials import cell_of, final_scores, generation_of, number_of

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 
 from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.errors import Conflict, DispatcherError, RunConflict, StoreUnavailable
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.sweeps import TYPE, Cell, advance, as_text, trial_spec
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.sweeps.sweep import TYPE, Cell, advance, as_text, trial_spec
 from dispatcher.engine.leadership import supervise
 from dispatcher.engine.sweep_state import SweepState, TrialState, load
 from dispatcher.services.status import Fence, Fenced, StatusService, require_lease

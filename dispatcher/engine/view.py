@@ -8,8 +8,8 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dispatcher.core.jobs import Evidence, Observation, State
-from dispatcher.core.lifecycle import Exited, Placed, Run, Slot, Status
+from dispatcher.core.runs.jobs import Evidence, Observation, State
+from dispatcher.core.runs.lifecycle import Exited, Placed, Run, Slot, Status
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.job_states import NOT_YET, JobStates
 from dispatcher.engine.messages import (

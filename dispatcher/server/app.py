@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from dispatcher.core import errors
-from dispatcher.core.lifecycle import IllegalTransition
+from dispatcher.core.runs.lifecycle import IllegalTransition
 from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
 from dispatcher.server.guard import GuardedRoute, Unauthenticated, public, require_declared
 from dispatcher.server.mlflow import router as mlflow_router

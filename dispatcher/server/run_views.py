@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dispatcher.core.lifecycle import TERMINAL, Run, Slot
-from dispatcher.core.spec import RunSpec
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.lifecycle import TERMINAL, Run, Slot
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.runs.verdicts import judge
 from dispatcher.server.views import (
     AncestorView,
     BriefRun,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dispatcher.core.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
+from dispatcher.core.runs.spec import ChildPolicy, Key, Name, Properties, RunId, RunSpec, Tags, Text
 
 MOST_IN_COMMON = 256 << 20
 

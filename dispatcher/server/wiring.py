@@ -16,7 +16,7 @@ from typing import Any
 from dispatcher.access.keys import signing_key
 from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.sweeper import Parts, Sweeper
 from dispatcher.engine.workers.live_targets import LiveTargets

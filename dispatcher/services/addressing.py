@@ -9,7 +9,7 @@ from anyone who may touch it.
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.services.spool_lines import Label
 from dispatcher.store.contract import Transaction
 from dispatcher.store.metrics.contract import Point

@@ -6,9 +6,9 @@ So what is there already is not sent again, and registering a file twice is regi
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.artifact_names import check_name
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.artifacts.contract import Artifact
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.content.uploads import Uploads

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dispatcher.core.errors import Conflict, ExperimentNotFound, InvalidSpec, TargetNotFound
-from dispatcher.core.jobs import State
-from dispatcher.core.requests import default_gpus, request_of
-from dispatcher.core.scheduling import Capacity, place
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.jobs import State
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Capacity, place
+from dispatcher.core.scheduling.requests import default_gpus, request_of
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment

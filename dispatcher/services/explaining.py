@@ -1,14 +1,14 @@
 """Why a run is where it is, from the same plan that the engine makes."""
 
-from dispatcher.core.lifecycle import Run, Slot, Status
-from dispatcher.core.requests import (
+from dispatcher.core.runs.lifecycle import Run, Slot, Status
+from dispatcher.core.scheduling.plan import plan, subtract
+from dispatcher.core.scheduling.requests import (
     default_gpus,
     held_request,
     prefetched,
     queued_request,
     slot_request,
 )
-from dispatcher.core.scheduling import plan, subtract
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.store.contract import Store, Transaction
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from dispatcher.core.environments import recipe
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.scheduling import Share
+from dispatcher.core.runs.environment_recipes import recipe
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.wire.jobs import Job, Rank, World
 
 

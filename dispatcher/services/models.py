@@ -17,7 +17,7 @@ from typing import Any
 from dispatcher.access.permissions import Grant
 from dispatcher.access.principals import Principal
 from dispatcher.core.errors import InvalidSpec, NotFound
-from dispatcher.core.spec import MAX_TEXT
+from dispatcher.core.runs.spec import MAX_TEXT
 from dispatcher.store.contract import Store, Transaction
 
 # What models of earlier releases do not say.

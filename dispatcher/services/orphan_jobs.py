@@ -8,7 +8,7 @@ all that is left of somebody's work.
 
 from collections.abc import Collection
 
-from dispatcher.core.jobs import attempt_of
+from dispatcher.core.runs.jobs import attempt_of
 from dispatcher.store.contract import Transaction
 
 

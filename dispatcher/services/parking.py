@@ -10,12 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 from dispatcher.core.errors import Conflict, WaitCycle
-from dispatcher.core.lifecycle import Run, Slot, SlotLent, SlotTaken, SlotWanted, Status, WaitNoted
 from dispatcher.core.reconciliation import NOT_STARTED
-from dispatcher.core.requests import held_request, queued_request
-from dispatcher.core.scheduling import Capacity, ResourceRequest, Share
-from dispatcher.core.sweeps import TYPE as SWEEP_TYPE
-from dispatcher.core.waiting import Party, never_ending
+from dispatcher.core.runs.lifecycle import (
+    Run,
+    Slot,
+    SlotLent,
+    SlotTaken,
+    SlotWanted,
+    Status,
+    WaitNoted,
+)
+from dispatcher.core.runs.wait_cycles import Party, never_ending
+from dispatcher.core.scheduling.plan import Capacity, ResourceRequest, Share
+from dispatcher.core.scheduling.requests import held_request, queued_request
+from dispatcher.core.sweeps.sweep import TYPE as SWEEP_TYPE
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.services.status import StatusService
 from dispatcher.store.contract import Store, Transaction

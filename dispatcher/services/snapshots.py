@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from dispatcher.access.permissions import Grant, Scope
 from dispatcher.core.errors import InvalidSpec, LimitExceeded, NotAllowed, SnapshotNotFound
-from dispatcher.core.spec import Digest, clean
+from dispatcher.core.runs.spec import Digest, clean
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.contract import Store
 

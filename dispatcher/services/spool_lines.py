@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dispatcher.core.spec import MAX_TEXT
+from dispatcher.core.runs.spec import MAX_TEXT
 from dispatcher.store.metrics.contract import Point
 
 MAX_LINE = 64 << 20

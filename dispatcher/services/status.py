@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.core.errors import RunNotFound
-from dispatcher.core.lifecycle import (
+from dispatcher.core.reconciliation import NOT_STARTED, consequences
+from dispatcher.core.runs.lifecycle import (
     Canceled,
     CancelRequested,
     Completed,
@@ -23,7 +24,6 @@ from dispatcher.core.lifecycle import (
     Status,
     step,
 )
-from dispatcher.core.reconciliation import NOT_STARTED, consequences
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.runs.contract import Change
 

@@ -21,8 +21,8 @@ from dispatcher.core.errors import (
     RunConflict,
     RunNotFound,
 )
-from dispatcher.core.lifecycle import Run, Status, first
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.lifecycle import Run, Status, first
+from dispatcher.core.runs.spec import RunSpec
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.store.contract import Store, Transaction

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import RunNotFound
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store
 

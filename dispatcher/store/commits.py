@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.events.contract import RecordedEvent
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.sweeps import Sweep
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.sweeps.sweep import Sweep
 from dispatcher.store.artifacts.contract import Artifact
 from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.environments.contract import RegisteredEnvironment

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.artifacts.sql import SqlArtifacts
 from dispatcher.store.commits import Commit, CommitFeed, Subscriber
 from dispatcher.store.database import create_database_engine, translated

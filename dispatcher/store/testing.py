@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.lifecycle import (
+from dispatcher.core.runs.lifecycle import (
     Placed,
 )
-from dispatcher.core.scheduling import Share
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.store.artifacts.testing import ArtifactContract
 from dispatcher.store.contract import Store
 from dispatcher.store.documents.testing import DocumentContract

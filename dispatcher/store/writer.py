@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dispatcher.core.errors import RunConflict, StoreUnavailable
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.commits import Commit
 from dispatcher.store.database import is_transient, unavailable
 from dispatcher.store.events.contract import NewEvent

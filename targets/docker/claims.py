@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.agent.folders import sync_folder, write_bytes
-from dispatcher.core.jobs import attempt_of
+from dispatcher.core.runs.jobs import attempt_of
 from dispatcher.wire.jobs import Job
 
 KEPT_SECONDS = 7 * 86400

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from docker.errors import APIError
 
-from dispatcher.core.jobs import Observation
+from dispatcher.core.runs.jobs import Observation
 from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.config import DockerConfig

@@ -16,7 +16,7 @@ from typing import Any
 
 from docker.errors import APIError
 
-from dispatcher.core.jobs import ABSENT, Observation, State
+from dispatcher.core.runs.jobs import ABSENT, Observation, State
 from targets.base import TargetUnavailable
 from targets.docker import evidence
 from targets.docker.claims import ClaimRecord, Claims, ClaimState

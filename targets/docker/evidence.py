@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from dispatcher.core.jobs import Evidence, Observation, State
-from dispatcher.core.verdicts import RECORD_REMOVED
+from dispatcher.core.runs.jobs import Evidence, Observation, State
+from dispatcher.core.runs.verdicts import RECORD_REMOVED
 from targets.docker.claims import ClaimRecord, ClaimState
 
 SIGNALED = 128

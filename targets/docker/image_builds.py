@@ -13,7 +13,7 @@ from typing import Any
 
 from dispatcher.agent.builds.build_logs import BuildLogs
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT
-from dispatcher.core.jobs import ABSENT, Observation, State
+from dispatcher.core.runs.jobs import ABSENT, Observation, State
 from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.docker.claims import Claims, ClaimState

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dispatcher.core.jobs import Evidence
+from dispatcher.core.runs.jobs import Evidence
 from targets.docker.guarded_files import read_below, write_below
 
 _EVIDENCE = TypeAdapter(Evidence)

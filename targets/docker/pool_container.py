@@ -23,7 +23,7 @@ from typing import Any
 from docker.errors import APIError
 from pydantic import TypeAdapter
 
-from dispatcher.core.jobs import Evidence, Observation, State
+from dispatcher.core.runs.jobs import Evidence, Observation, State
 from targets.agent_connection import AgentConnection
 from targets.base import Report, TargetUnavailable
 from targets.docker import evidence

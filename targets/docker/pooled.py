@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from dispatcher.core.jobs import ABSENT, Observation, State
+from dispatcher.core.runs.jobs import ABSENT, Observation, State
 from dispatcher.wire.jobs import Job, encode_job
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Observation, State
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.jobs import Observation, State
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import DockerConfig

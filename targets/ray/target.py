@@ -15,8 +15,8 @@ from typing import Any
 
 from dispatcher.agent.folders import write_bytes
 from dispatcher.agent.runtime import build_zip
-from dispatcher.core.jobs import Observation, State
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.jobs import Observation, State
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job, encode_job
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import RayConfig

@@ -3,8 +3,8 @@
 import pytest
 
 from dispatcher.client.v1.runs.run import Run
-from dispatcher.core.jobs import Evidence
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.jobs import Evidence
+from dispatcher.core.runs.verdicts import judge
 from tests.acceptance.endings import ENDINGS, Ending
 from tests.acceptance.test_cancel import STUBBORN
 from tests.acceptance.verdicts import check_ending

@@ -19,7 +19,7 @@ from pathlib import Path
 import docker
 from docker.types import Mount
 
-from dispatcher.core.jobs import Observation, State
+from dispatcher.core.runs.jobs import Observation, State
 from dispatcher.wire.jobs import Job
 from targets.docker.target import WORKERS
 from tests.benchmarks.house import REPEAT, say

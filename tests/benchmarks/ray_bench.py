@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dispatcher.core.jobs import Observation, State
+from dispatcher.core.runs.jobs import Observation, State
 from dispatcher.wire.jobs import Job
 from targets.ray.target import RayTarget
 from tests.benchmarks.house import floor, median, say

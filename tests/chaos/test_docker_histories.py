@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Job
 from tests.integration.docker_jobs import Rig, job, make_rig
 from tests.rigs.dockerd import Dockerd

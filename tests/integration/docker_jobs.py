@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Evidence, Observation, State
+from dispatcher.core.runs.jobs import Evidence, Observation, State
 from dispatcher.wire.jobs import Job
 from targets.config import DockerConfig
 from targets.docker.target import DockerTarget

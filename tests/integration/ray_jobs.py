@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from dispatcher.core.jobs import Evidence, Observation, State
-from dispatcher.core.scheduling import Node
+from dispatcher.core.runs.jobs import Evidence, Observation, State
+from dispatcher.core.scheduling.plan import Node
 from dispatcher.wire.jobs import Job, Rank, World
 from targets.base import TargetUnavailable
 from targets.config import RayConfig

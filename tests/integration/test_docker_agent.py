@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import State
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.jobs import State
+from dispatcher.core.runs.verdicts import judge
 from targets.base import LaunchRefused
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Job
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.integration.docker_service import TOKEN, serving

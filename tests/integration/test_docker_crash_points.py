@@ -10,7 +10,7 @@ from typing import Any
 import docker
 import pytest
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Job
 from targets.docker.claims import Claims
 from targets.docker.job_directories import JobDirectories

@@ -7,8 +7,8 @@ from queue import Queue
 
 import pytest
 
-from dispatcher.core.jobs import Observation, State
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.jobs import Observation, State
+from dispatcher.core.runs.verdicts import judge
 from targets.base import TargetUnavailable
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import IMAGE, Dockerd, host_python_image

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Rank
 from targets.base import LaunchRefused, TargetUnavailable
 from targets.docker import gpu

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from docker.models.containers import Container
 
-from dispatcher.core.jobs import State
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.jobs import State
+from dispatcher.core.runs.verdicts import judge
 from dispatcher.wire.jobs import Job
 from targets.docker import pooled
 from targets.docker.container_spec import POOL_LABEL, SOCKET_VARIABLE

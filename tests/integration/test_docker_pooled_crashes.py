@@ -7,7 +7,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Job
 from targets.docker.claims import Claims
 from targets.docker.pool_container import PoolContainer

@@ -10,7 +10,7 @@ from queue import Queue
 import pytest
 from docker.errors import NotFound
 
-from dispatcher.core.jobs import Observation, State
+from dispatcher.core.runs.jobs import Observation, State
 from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused, Target
 from targets.docker import dedicated

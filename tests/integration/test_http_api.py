@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dispatcher.access.permissions import Grant, Permission, Scope
 from dispatcher.access.principals import Kind, Principal, Role
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.spec import RunSpec
 from dispatcher.server.wiring import Application
 from tests.integration.http_service import OWNER, frame, line, spec, submit
 

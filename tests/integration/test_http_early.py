@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from dispatcher.core.lifecycle import Placed, Slot, Started, Status
-from dispatcher.core.scheduling import Share
+from dispatcher.core.runs.lifecycle import Placed, Slot, Started, Status
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import Application, build
 from tests.integration.http_service import OWNER, job, spec, submit

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from dispatcher.access.permissions import SERVICE_GRANT
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.spec import RunSpec
 from dispatcher.server.app import create_app
 from dispatcher.server.wiring import Application
 from tests.integration.http_service import MIB, OWNER, spec, submit

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.access.permissions import SERVICE_GRANT
-from dispatcher.core.sweeps import SweepSpec
+from dispatcher.core.sweeps.sweep import SweepSpec
 from dispatcher.engine import sweeper
 from dispatcher.server import wiring
 from dispatcher.server.app import create_app

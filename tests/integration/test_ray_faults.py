@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import State
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.jobs import State
+from dispatcher.core.runs.verdicts import judge
 from dispatcher.wire.jobs import Job
 from targets.base import TargetUnavailable
 from tests.integration.ray_jobs import Rig, job, living, make_rig

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Job
 from targets.base import TargetUnavailable
 from tests.integration.ray_jobs import Rig, gang, job, living, make_rig

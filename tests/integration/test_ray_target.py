@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.wire.jobs import Job
 from targets.base import Target, TargetUnavailable
 from targets.config import RayConfig

@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dispatcher.access.secrets import FILE, SecretStore
-from dispatcher.core.lifecycle import Placed
-from dispatcher.core.scheduling import Share
+from dispatcher.core.runs.lifecycle import Placed
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import Application, build

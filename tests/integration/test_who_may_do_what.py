@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from dispatcher.access import permissions, principals
 from dispatcher.access.permissions import Grant, Permission, Scope, covers, scope_of
 from dispatcher.access.principals import Kind, Principal, Role
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.spec import RunSpec
 from dispatcher.server.app import create_app
 from dispatcher.server.guard import GuardedRoute
 from dispatcher.server.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dispatcher.core.lifecycle import Status
-from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
+from dispatcher.core.runs.lifecycle import Status
+from dispatcher.core.sweeps.sweep import Metric, Sampling, Sweep, SweepSpec
 from dispatcher.engine.sweep_state import SweepState, load
 from dispatcher.services.sweeps.suggester import Suggester
 from tests.unit.test_sweeps import PARENT, made, spec

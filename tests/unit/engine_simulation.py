@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from sqlalchemy import create_engine, text
 
 from dispatcher.core.errors import DispatcherError, StoreUnavailable
-from dispatcher.core.jobs import Evidence, Observation
-from dispatcher.core.lifecycle import ContactLost, ContactRegained, Run, Status, step
-from dispatcher.core.scheduling import Capacity, Node
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.jobs import Evidence, Observation
+from dispatcher.core.runs.lifecycle import ContactLost, ContactRegained, Run, Status, step
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.leadership import LEASE_SECONDS
 from dispatcher.engine.loop import LOOK, Engine

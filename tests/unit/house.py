@@ -8,9 +8,9 @@ from typing import Any
 
 from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.access.secrets import SecretStore
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.scheduling import Capacity, Node
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.services.catalog import Catalog

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.grid import Grid
-from dispatcher.core.space import Space, config_hash
+from dispatcher.core.sweeps.grid import Grid
+from dispatcher.core.sweeps.search_space import Space, config_hash
 
 TREE = {
     "momentum": ["uniform", [0, 1], {"optimizer": ["sgd"]}],

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.core.constraints import MAX_LENGTH, Constraint, bound
 from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.sweeps.constraints import MAX_LENGTH, Constraint, bound
 
 NAMES = ("batch", "lr", "--depth", "drop-out", "kind")
 CELL = {"batch": 64, "lr": 0.01, "--depth": 3, "drop-out": 0.5, "kind": "a"}

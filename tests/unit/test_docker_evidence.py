@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.jobs import Evidence, State
-from dispatcher.core.verdicts import judge
+from dispatcher.core.runs.jobs import Evidence, State
+from dispatcher.core.runs.verdicts import judge
 from targets.docker.evidence import gone, moment, observe
 
 AT = "2026-01-02T03:04:05.123456789Z"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from dispatcher.core.errors import StoreUnavailable
-from dispatcher.core.jobs import Evidence
+from dispatcher.core.runs.jobs import Evidence
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 

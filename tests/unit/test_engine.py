@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.errors import WaitCycle
-from dispatcher.core.jobs import Evidence, Observation, State
-from dispatcher.core.lifecycle import Slot
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.jobs import Evidence, Observation, State
+from dispatcher.core.runs.lifecycle import Slot
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.engine.messages import Observed
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes

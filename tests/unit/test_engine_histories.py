@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.lifecycle import Status
+from dispatcher.core.runs.lifecycle import Status
 from dispatcher.engine import decide
 from dispatcher.engine.audit import Audit
 from dispatcher.services.status import StatusService

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.core.jobs import ABSENT, Observation, State
-from dispatcher.core.lifecycle import Placed, Run, SlotLent, Started, first, step
-from dispatcher.core.requests import held_request
-from dispatcher.core.scheduling import Capacity, Node, Share, subtract
-from dispatcher.core.spec import RunSpec
-from dispatcher.core.usage import Usage
+from dispatcher.core.runs.jobs import ABSENT, Observation, State
+from dispatcher.core.runs.lifecycle import Placed, Run, SlotLent, Started, first, step
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Capacity, Node, Share, subtract
+from dispatcher.core.scheduling.requests import held_request
+from dispatcher.core.scheduling.usage import Usage
 from dispatcher.engine.job_states import JobStates
 from dispatcher.engine.messages import Observed
 from dispatcher.engine.view import EngineView

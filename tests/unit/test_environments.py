@@ -16,8 +16,8 @@ from dispatcher.client.v1.configs.definition import spec_of
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
 from dispatcher.client.v1.environments.environment import Environment
-from dispatcher.core.environments import recipe
-from dispatcher.core.spec import EnvironmentSpec
+from dispatcher.core.runs.environment_recipes import recipe
+from dispatcher.core.runs.spec import EnvironmentSpec
 
 PACKAGES = ["six==1.16.0", "numpy >= 1.20, <2", "Scikit_Learn", "a[b,c]==1; python_version>'3'"]
 

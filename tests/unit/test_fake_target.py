@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
 from targets.base import Target
 from targets.fake import FakeTarget

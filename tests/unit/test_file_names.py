@@ -11,8 +11,8 @@ from dispatcher.agent.shipping.outputs import readable
 from dispatcher.client.errors import AzureMLException, UserErrorException
 from dispatcher.client.v1.runs.files import path_below
 from dispatcher.client.v1.runs.plots import check_image, name_of
-from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.runs.artifact_names import check_name
 
 file_names = st.binary(min_size=1, max_size=60).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")

@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.core import lifecycle as lc
-from dispatcher.core.jobs import Evidence
-from dispatcher.core.lifecycle import TERMINAL, TRANSITIONS, IllegalTransition, Run, Status, step
-from dispatcher.core.scheduling import Share
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs import lifecycle as lc
+from dispatcher.core.runs.jobs import Evidence
+from dispatcher.core.runs.lifecycle import (
+    TERMINAL,
+    TRANSITIONS,
+    IllegalTransition,
+    Run,
+    Status,
+    step,
+)
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Share
 
 SPEC = RunSpec(id="r", experiment="e", script="a.py", snapshot="0" * 64)
 EVENTS: tuple[lc.Event, ...] = (

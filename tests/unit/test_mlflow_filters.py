@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.search_utils import SearchUtils
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.search import Clause, Order, like
+from dispatcher.core.runs.search import Clause, Order, like
 from dispatcher.services.mlflow.filters import EXPERIMENTS, MODELS, RUNS, parse_filter, parse_order
 
 _BARE = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(

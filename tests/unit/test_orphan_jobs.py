@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.core.errors import Conflict
-from dispatcher.core.jobs import Evidence, State, attempt_of
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.jobs import Evidence, State, attempt_of
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.runs.spec import RunSpec
 from dispatcher.engine.workers import inventory
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.orphan_jobs import orphan_jobs

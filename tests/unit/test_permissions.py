@@ -9,8 +9,8 @@ from dispatcher.access.isolation import check_accepts
 from dispatcher.access.permissions import TABLE, Permission, Scope, covers, grant, scope_of
 from dispatcher.access.principals import Kind, Principal, Role
 from dispatcher.core.errors import NotAllowed
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.runs.spec import RunSpec
 
 OWNER = principals.owner()
 CONTRIBUTOR = Principal(Kind.USER, "ada", Role.CONTRIBUTOR)

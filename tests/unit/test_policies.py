@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from dispatcher.core.policies import Goal, Policy, is_due, stopped
+from dispatcher.core.sweeps.pruners import Goal, Policy, is_due, stopped
 
 POLICY: TypeAdapter[Any] = TypeAdapter(Policy)
 Histories = Mapping[int, Sequence[float]]

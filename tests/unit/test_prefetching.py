@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.core.errors import WaitCycle
-from dispatcher.core.jobs import Evidence, State
-from dispatcher.core.lifecycle import Placed, Run, Slot, SlotLent, Started, first, step
-from dispatcher.core.requests import prefetched
-from dispatcher.core.scheduling import Capacity, Node, Share
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.jobs import Evidence, State
+from dispatcher.core.runs.lifecycle import Placed, Run, Slot, SlotLent, Started, first, step
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Capacity, Node, Share
+from dispatcher.core.scheduling.requests import prefetched
 from dispatcher.services.explaining import ExplainService
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes

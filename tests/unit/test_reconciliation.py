@@ -6,8 +6,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.core.jobs import Evidence, Observation, State, combine
-from dispatcher.core.lifecycle import (
+from dispatcher.core.reconciliation import Action, reconcile, settle
+from dispatcher.core.runs.jobs import Evidence, Observation, State, combine
+from dispatcher.core.runs.lifecycle import (
     CancelRequested,
     Failed,
     IllegalTransition,
@@ -17,10 +18,9 @@ from dispatcher.core.lifecycle import (
     first,
     step,
 )
-from dispatcher.core.reconciliation import Action, reconcile, settle
-from dispatcher.core.scheduling import Share
-from dispatcher.core.spec import Retries, RunSpec
-from dispatcher.core.verdicts import RECORD_REMOVED
+from dispatcher.core.runs.spec import Retries, RunSpec
+from dispatcher.core.runs.verdicts import RECORD_REMOVED
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.wire.jobs import Job
 from targets.fake import FakeTarget
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.lifecycle import Status
-from dispatcher.core.sweeps import Metric, Sweep
+from dispatcher.core.runs.lifecycle import Status
+from dispatcher.core.sweeps.sweep import Metric, Sweep
 from dispatcher.engine.sweep_state import SweepState
 from dispatcher.services.sweeps.suggester import Suggester, check_installed
 from dispatcher.services.sweeps.trial_history import SEEN, EmptyHistory
@@ -149,7 +149,7 @@ def test_the_front_is_whom_nobody_is_better_than(told: list[tuple[int, int]], go
     metrics = [Metric(name="m", goal=goal), FURTHER]
     sweep = sampled("RANDOM", {"x": ["uniform", [0, 1]]})
     cell = Suggester(sweep).suggest([0], (), EmptyHistory())[0].values
-    from dispatcher.core.sweeps import Cell
+    from dispatcher.core.sweeps.sweep import Cell
 
     trials = [
         Trial(made(sweep, Cell(k, f"k{k}#0", cell)), k, "{}", float(a), 1, (float(a), float(b)))
@@ -192,7 +192,7 @@ def test_gaussian_processes_need_torch_and_say_how_it_is_installed(
 
 @pytest.mark.parametrize("name", LEARN)
 def test_what_is_looked_at_does_not_grow_with_the_sweep(name: str) -> None:
-    from dispatcher.core.sweeps import Cell
+    from dispatcher.core.sweeps.sweep import Cell
 
     space = {"x": ["uniform", [0, 1]], "y": ["uniform", [0, 1]]}
     sweep = sampled(name, space, {"population_size": 10})

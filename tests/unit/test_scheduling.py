@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.core.scheduling import (
+from dispatcher.core.scheduling.plan import (
     Capacity,
     Node,
     Plan,

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.expressions import Expression, canonical
-from dispatcher.core.grid import Grid
-from dispatcher.core.space import Space, config_hash
+from dispatcher.core.sweeps.expressions import Expression, canonical
+from dispatcher.core.sweeps.grid import Grid
+from dispatcher.core.sweeps.search_space import Space, config_hash
 
 DRAWS = 20_000
 # A Kolmogorov-Smirnov distance above this is met by chance in one of a million tests: 2·exp(-2nd²).

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.errors import RunConflict, WaitCycle
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.store.sql import SqlStore
 from tests.unit.house import House, fakes
 

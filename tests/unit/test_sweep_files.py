@@ -16,7 +16,7 @@ from dispatcher.client.v1.sweeps.expressions import choice, only_where, uniform
 from dispatcher.client.v1.sweeps.policies import MedianStoppingPolicy
 from dispatcher.client.v1.sweeps.rehydrating import config_of
 from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling
-from dispatcher.core.sweeps import Sampling
+from dispatcher.core.sweeps.sweep import Sampling
 
 FILE: dict[str, Any] = {
     "script": "main.py",

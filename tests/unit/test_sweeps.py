@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from dispatcher.core.lifecycle import Run, Status, first
-from dispatcher.core.policies import Policy, stopped
-from dispatcher.core.spec import RunSpec
-from dispatcher.core.sweeps import (
+from dispatcher.core.runs.lifecycle import Run, Status, first
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.sweeps.pruners import Policy, stopped
+from dispatcher.core.sweeps.sweep import (
     Cell,
     Counts,
     Metric,

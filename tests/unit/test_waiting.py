@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.core.scheduling import Capacity, Node, ResourceRequest, Share
-from dispatcher.core.waiting import Party, never_ending
+from dispatcher.core.runs.wait_cycles import Party, never_ending
+from dispatcher.core.scheduling.plan import Capacity, Node, ResourceRequest, Share
 
 ONE = {"t": Capacity((Node("n", 1),))}
 

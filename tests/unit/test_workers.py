@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.jobs import Observation, State
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.jobs import Observation, State
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.engine.messages import CallReturned, Message, Observed, Verb
 from dispatcher.engine.workers.inventory import Inventory
 from dispatcher.engine.workers.mailbox import (

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from dispatcher.core.jobs import State
+from dispatcher.core.runs.jobs import State
 from dispatcher.services.orphan_jobs import orphan_jobs
 from dispatcher.store.contract import Store
 from targets.base import Target

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dispatcher.core.jobs import State
-from dispatcher.core.scheduling import Capacity
+from dispatcher.core.runs.jobs import State
+from dispatcher.core.scheduling.plan import Capacity
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.workers.inventory import Inventory
 from dispatcher.engine.workers.worker import Report, Worker

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.messages import (
     CallReturned,

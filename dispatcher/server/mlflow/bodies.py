@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from dispatcher.core.spec import clean
+from dispatcher.core.runs.spec import clean
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_ENTITIES = 1000, 100, 100, 1000
 MAX_MILLISECONDS = 2_000_000_000_000_000

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from dispatcher.access.permissions import Permission
-from dispatcher.core.spec import Digest
+from dispatcher.core.runs.spec import Digest
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RANGES, RAW_BODY

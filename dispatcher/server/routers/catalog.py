@@ -4,7 +4,7 @@ from fastapi import status
 
 from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.spec import ExperimentName
+from dispatcher.core.runs.spec import ExperimentName
 from dispatcher.server.deps import S
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ExperimentBody, TargetBody

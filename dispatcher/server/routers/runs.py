@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.access.permissions import Grant, Permission
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.lifecycle import Run, Slot, Status
 from dispatcher.core.reconciliation import NOT_STARTED
-from dispatcher.core.spec import Key, Text
+from dispatcher.core.runs.lifecycle import Run, Slot, Status
+from dispatcher.core.runs.spec import Key, Text
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router

@@ -7,8 +7,8 @@ from fastapi import Query, status
 
 from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import RunConflict
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.sweeps import Metric, Sweep, SweepSpec
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.sweeps.sweep import Metric, Sweep, SweepSpec
 from dispatcher.server.bodies import Body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router

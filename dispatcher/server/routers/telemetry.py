@@ -8,9 +8,9 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dispatcher.access.permissions import Permission
-from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.artifact_names import check_name
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import BYTES, RAW_BODY

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.access.permissions import Grant
-from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
+from dispatcher.core.runs.artifact_names import check_name
 from dispatcher.services.mlflow.models import MODEL, model_of
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.artifacts.contract import Artifact

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from dispatcher.core.errors import Conflict, ExperimentNotFound
-from dispatcher.core.search import Clause, Order, holds, sort_key
+from dispatcher.core.runs.search import Clause, Order, holds, sort_key
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.runs.contract import View

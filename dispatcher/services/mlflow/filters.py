@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.search import Clause, Kind, Order, Value
+from dispatcher.core.runs.search import Clause, Kind, Order, Value
 
 MAX_FILTER = 20_000
 _ENTITIES: Mapping[str, Kind] = {

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dispatcher.access.permissions import Grant, Scope
-from dispatcher.core.artifacts import check_name
 from dispatcher.core.errors import InvalidSpec, NotFound
-from dispatcher.core.search import Clause, Order, holds, sort_key
+from dispatcher.core.runs.artifact_names import check_name
+from dispatcher.core.runs.search import Clause, Order, holds, sort_key
 from dispatcher.services.mlflow.experiments import by_id
 from dispatcher.services.mlflow.runs import run_of
 from dispatcher.store.contract import Store, Transaction

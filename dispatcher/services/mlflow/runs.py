@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, RunNotFound
-from dispatcher.core.lifecycle import Canceled, Completed, Event, Failed, Run
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.lifecycle import Canceled, Completed, Event, Failed, Run
+from dispatcher.core.runs.spec import RunSpec
 from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, default
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService

@@ -21,8 +21,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from dispatcher.core.space import Values
-from dispatcher.core.sweeps import SweepSpec
+from dispatcher.core.sweeps.search_space import Values
+from dispatcher.core.sweeps.sweep import SweepSpec
 from dispatcher.services.sweeps.optuna_adapter import PATIENCE, Coordinates, preloaded_study
 from dispatcher.services.sweeps.trial_history import TrialHistory, TrialRecord
 

@@ -20,8 +20,8 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from dispatcher.core.space import Space, Values
-from dispatcher.core.sweeps import SweepSpec
+from dispatcher.core.sweeps.search_space import Space, Values
+from dispatcher.core.sweeps.sweep import SweepSpec
 from dispatcher.services.sweeps.trial_history import STARTUP, TrialHistory, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

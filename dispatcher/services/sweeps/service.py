@@ -11,12 +11,12 @@ from typing import Any
 
 from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import InvalidSpec, RunConflict, RunNotFound
-from dispatcher.core.grid import Grid
-from dispatcher.core.lifecycle import Run, Status
-from dispatcher.core.policies import orient
-from dispatcher.core.space import config_hash
-from dispatcher.core.spec import RunSpec
-from dispatcher.core.sweeps import (
+from dispatcher.core.runs.lifecycle import Run, Status
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.sweeps.grid import Grid
+from dispatcher.core.sweeps.pruners import orient
+from dispatcher.core.sweeps.search_space import config_hash
+from dispatcher.core.sweeps.sweep import (
     MAX_TOTAL,
     TYPE,
     Cell,

@@ -5,8 +5,8 @@ moment suggests the same again; nothing else is kept. What is random in a trial 
 and the trial's ordinal alone.
 
 Random, grid and the Sobol sequence need no history: a place in the unit cube is led through the
-space's own expressions (`core.space`), which Optuna's distributions do not have all of. What goes
-by results asks Optuna's samplers (`optuna_adapter`, `evolutionary_samplers`).
+space's own expressions (`core.sweeps.search_space`), which Optuna's distributions do not have all
+of. What goes by results asks Optuna's samplers (`optuna_adapter`, `evolutionary_samplers`).
 
 A cell that a constraint rejects is never suggested: another is drawn in its place, from the same
 seed. A space that rejects nearly all is refused when the sweep is submitted.
@@ -21,9 +21,9 @@ from itertools import islice
 from typing import Any, Protocol
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.grid import Grid
-from dispatcher.core.space import Space, Values, config_hash
-from dispatcher.core.sweeps import BRED, GUIDED, SweepSpec
+from dispatcher.core.sweeps.grid import Grid
+from dispatcher.core.sweeps.search_space import Space, Values, config_hash
+from dispatcher.core.sweeps.sweep import BRED, GUIDED, SweepSpec
 from dispatcher.services.sweeps.trial_history import SEEN, TrialHistory, TrialRecord
 
 DRAWS = 10_000  # so many are drawn for one cell, before a space is said to reject all
@@ -33,7 +33,7 @@ BLOCK = 256
 
 @dataclass(frozen=True)
 class Suggested:
-    """A cell to try, and what is to be noted of it: see `core.sweeps.Cell`."""
+    """A cell to try, and what is to be noted of it: see `core.sweeps.sweep.Cell`."""
 
     values: dict[str, Any]
     generation: str | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dispatcher.core.space import Values
+from dispatcher.core.sweeps.search_space import Values
 
 SEEN = 200
 STARTUP = 10  # so many trials are random before the first one is fitted

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any
 
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.policies import orient
-from dispatcher.core.sweeps import GENERATION, HYPERPARAMETERS, Metric, Sweep
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.sweeps.pruners import orient
+from dispatcher.core.sweeps.sweep import GENERATION, HYPERPARAMETERS, Metric, Sweep
 from dispatcher.store.contract import Transaction
 from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 

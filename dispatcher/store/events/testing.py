@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.lifecycle import Placed
-from dispatcher.core.scheduling import Share
+from dispatcher.core.runs.lifecycle import Placed
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store
 from dispatcher.store.events.contract import RecordedEvent

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from dispatcher.core.errors import PropertyConflict
-from dispatcher.core.lifecycle import (
+from dispatcher.core.runs.lifecycle import (
     Placed,
 )
-from dispatcher.core.scheduling import Share
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.store.contract import Store
 from dispatcher.store.metrics.contract import Point
 from dispatcher.store.runs.contract import RunQuery

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from dispatcher.core.jobs import Evidence
-from dispatcher.core.lifecycle import Event, Run, Slot, Status
-from dispatcher.core.scheduling import Share
+from dispatcher.core.runs.jobs import Evidence
+from dispatcher.core.runs.lifecycle import Event, Run, Slot, Status
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.store.events.contract import RUN_KIND, NewEvent
 from dispatcher.store.runs import specs
 from dispatcher.store.runs.contract import NOT_STARTED_AT, Change, cursor_of

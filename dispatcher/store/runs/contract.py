@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from dispatcher.core.lifecycle import Event, Run
-from dispatcher.core.search import Clause, Order
+from dispatcher.core.runs.lifecycle import Event, Run
+from dispatcher.core.runs.search import Clause, Order
 
 
 @dataclass(frozen=True)

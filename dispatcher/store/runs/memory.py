@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from dispatcher.core.errors import RunConflict
-from dispatcher.core.lifecycle import Run
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.events.memory import MemoryEvents
 from dispatcher.store.labels.contract import wanted
 from dispatcher.store.memory_state import State

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.search import Clause, Order, holds, sort_key
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.runs.search import Clause, Order, holds, sort_key
 from dispatcher.store.documents.memory import MemoryParams
 from dispatcher.store.memory_state import State
 from dispatcher.store.metrics.numbers import newest

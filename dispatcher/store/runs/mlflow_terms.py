@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dispatcher.core.lifecycle import Status
+from dispatcher.core.runs.lifecycle import Status
 
 RUN_NAME_TAG = "mlflow.runName"
 PARENT_TAG = "mlflow.parentRunId"

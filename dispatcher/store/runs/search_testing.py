@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.core.lifecycle import Placed, Started
-from dispatcher.core.scheduling import Share
-from dispatcher.core.search import Clause, Order
+from dispatcher.core.runs.lifecycle import Placed, Started
+from dispatcher.core.runs.search import Clause, Order
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.store.contract import Store
 from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.metrics.contract import Point
@@ -16,7 +16,7 @@ from dispatcher.store.runs.testing import add, change, ids, make
 
 
 class SearchContract:
-    """What every store finds; the rule is `core.search.holds`."""
+    """What every store finds; the rule is `core.runs.search.holds`."""
 
     @pytest.fixture
     def searched(self, store: Store) -> Store:

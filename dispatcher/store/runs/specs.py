@@ -7,7 +7,7 @@ was checked when it was accepted, so the same text is the same spec.
 import threading
 from collections import OrderedDict
 
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.spec import RunSpec
 
 KEPT = 4096
 LONGEST = 8 * 1024  # characters; a longer one, which may hold a megabyte, is checked again

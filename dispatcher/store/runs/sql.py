@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
-from dispatcher.core.lifecycle import TERMINAL, Run
+from dispatcher.core.runs.lifecycle import TERMINAL, Run
 from dispatcher.store import bulk
 from dispatcher.store.counters import add_to_counter
 from dispatcher.store.events.contract import Events

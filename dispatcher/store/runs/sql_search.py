@@ -1,11 +1,11 @@
-"""`RunSearch` as one SQL statement. The rule it keeps to is `core.search.holds`."""
+"""`RunSearch` as one SQL statement. The rule it keeps to is `core.runs.search.holds`."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, String, and_, case, cast, func, not_, or_, select
 
-from dispatcher.core.search import Clause, Order
+from dispatcher.core.runs.search import Clause, Order
 from dispatcher.store.documents.rows import DocumentRow, ParamRow
 from dispatcher.store.metrics.rows import LatestRow
 from dispatcher.store.runs.contract import RunSearch

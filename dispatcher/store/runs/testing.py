@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dispatcher.core.errors import RunConflict
-from dispatcher.core.jobs import Evidence
-from dispatcher.core.lifecycle import (
+from dispatcher.core.runs.jobs import Evidence
+from dispatcher.core.runs.lifecycle import (
     Completed,
     Exited,
     Failed,
@@ -19,8 +19,8 @@ from dispatcher.core.lifecycle import (
     first,
     step,
 )
-from dispatcher.core.scheduling import Share
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Share
 from dispatcher.store.contract import Store
 from dispatcher.store.runs.codec import state_of
 from dispatcher.store.runs.contract import NOT_STARTED_AT, Change, RunQuery, StoredState, cursor_of

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from dispatcher.core.sweeps import Sweep
+from dispatcher.core.sweeps.sweep import Sweep
 
 
 class Sweeps(Protocol):

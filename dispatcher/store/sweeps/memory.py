@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from dispatcher.core.sweeps import Sweep
+from dispatcher.core.sweeps.sweep import Sweep
 from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.memory_state import State
 

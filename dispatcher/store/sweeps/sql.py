@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from dispatcher.core.sweeps import Sweep, SweepSpec
+from dispatcher.core.sweeps.sweep import Sweep, SweepSpec
 from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.runs.sql import chunks
 from dispatcher.store.sweeps.rows import SweepRow

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from dispatcher.core.policies import MedianStopping
-from dispatcher.core.spec import RunSpec
-from dispatcher.core.sweeps import Metric, Sampling, Sweep, SweepSpec
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.sweeps.pruners import MedianStopping
+from dispatcher.core.sweeps.sweep import Metric, Sampling, Sweep, SweepSpec
 from dispatcher.store.contract import Store
 
 

@@ -11,7 +11,7 @@ from typing import Any
 runpy.run_path(str(Path(__file__).parents[1] / "named" / "sitecustomize.py"))
 if "dispatcher.cli.main" in sys.orig_argv:
     from dispatcher.core import reconciliation
-    from dispatcher.core.lifecycle import Failed, Run, Status, step
+    from dispatcher.core.runs.lifecycle import Failed, Run, Status, step
     from dispatcher.engine import decide
 
     _settle, _move = reconciliation.settle, decide._Draft._move

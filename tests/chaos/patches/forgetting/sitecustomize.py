@@ -9,7 +9,7 @@ from typing import Any
 
 os.environ.pop("PYTHONPATH", None)
 if "dispatcher.cli.main" in sys.orig_argv:
-    from dispatcher.core.sweeps import trial_spec as _trial_spec
+    from dispatcher.core.sweeps.sweep import trial_spec as _trial_spec
     from dispatcher.engine import sweeper
     from dispatcher.engine.sweep_state import SweepState
 

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from dispatcher.core.spec import EnvironmentSpec
+from dispatcher.core.runs.spec import EnvironmentSpec
 
 _PACKAGE = re.compile(r"^([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*(.*)$")
 

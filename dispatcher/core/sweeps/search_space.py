@@ -1,8 +1,8 @@
 """What a sweep may try: parameters, which of them there are when, and what must hold. Pure.
 
-A parameter is an expression (`core.expressions`). With a condition it exists only where others have
+A parameter is an expression (`expressions`). With a condition it exists only where others have
 certain values: `["uniform", [0, 1], {"optimizer": ["sgd"]}]`. A cell names those that exist, and a
-constraint (`core.constraints`) may reject it: then it is no cell of the space.
+constraint (`constraints`) may reject it: then it is not a cell of the space.
 
 Two cells are the same if their canonical JSON is: names sorted, numbers as Python writes them. `1`
 and `1.0` differ, because the script is given another text.
@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dispatcher.core.constraints import Constraint, bound
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.expressions import Expression, canonical, parameter
+from dispatcher.core.sweeps.constraints import Constraint, bound
+from dispatcher.core.sweeps.expressions import Expression, canonical, parameter
 
 MAX_PARAMETERS = 1_000
 Values = Mapping[str, Any]

@@ -17,10 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.grid import Grid
-from dispatcher.core.policies import Goal, NoTermination, Policy
-from dispatcher.core.space import Space
-from dispatcher.core.spec import (
+from dispatcher.core.runs.spec import (
     ChildKey,
     ExperimentName,
     Frozen,
@@ -32,6 +29,9 @@ from dispatcher.core.spec import (
     Tags,
     TargetName,
 )
+from dispatcher.core.sweeps.grid import Grid
+from dispatcher.core.sweeps.pruners import Goal, NoTermination, Policy
+from dispatcher.core.sweeps.search_space import Space
 
 TYPE = "hyperdrive"
 MAX_TOTAL, MAX_CONCURRENT, MAX_PARENTS = 100_000, 1_000, 5

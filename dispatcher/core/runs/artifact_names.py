@@ -1,7 +1,7 @@
 """Names of a run's files: where they would lie below a folder, with `/` between. Pure."""
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.spec import clean
+from dispatcher.core.runs.spec import clean
 
 MAX_NAME = 1024
 

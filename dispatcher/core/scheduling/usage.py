@@ -8,9 +8,9 @@ millionths, because sums of fractions would drift.
 from collections import Counter
 from dataclasses import replace
 
-from dispatcher.core.lifecycle import Run
-from dispatcher.core.requests import held_request
-from dispatcher.core.scheduling import Capacity, Node
+from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.scheduling.plan import Capacity, Node
+from dispatcher.core.scheduling.requests import held_request
 
 _UNITS = 1_000_000
 

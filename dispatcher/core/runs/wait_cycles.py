@@ -8,7 +8,7 @@ memory).
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dispatcher.core.scheduling import Capacity, Placement, ResourceRequest, place, subtract
+from dispatcher.core.scheduling.plan import Capacity, Placement, ResourceRequest, place, subtract
 
 
 @dataclass(frozen=True)

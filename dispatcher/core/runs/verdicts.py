@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dispatcher.core.jobs import Evidence
-from dispatcher.core.spec import Retries
+from dispatcher.core.runs.jobs import Evidence
+from dispatcher.core.runs.spec import Retries
 
 Class = Literal["ok", "user", "resource", "infra", "policy"]
 TROUBLESHOOTING = "docs/troubleshooting.md"

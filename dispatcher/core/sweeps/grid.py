@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dispatcher.core.errors import InvalidSpec
-from dispatcher.core.expressions import canonical
-from dispatcher.core.space import Space
+from dispatcher.core.sweeps.expressions import canonical
+from dispatcher.core.sweeps.search_space import Space
 
 MAX_DEPENDENT, MAX_JOINED = 10_000, 100
 

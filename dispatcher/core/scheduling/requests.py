@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dispatcher.core.lifecycle import Run, Slot
 from dispatcher.core.reconciliation import NOT_STARTED
-from dispatcher.core.scheduling import Capacity, Order, ResourceRequest
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.lifecycle import Run, Slot
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Capacity, Order, ResourceRequest
 
 
 def default_gpus(config: Mapping[str, Any], capacity: Capacity | None) -> int | None:

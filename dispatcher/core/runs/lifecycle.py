@@ -20,9 +20,9 @@ from enum import StrEnum
 from typing import Any
 
 from dispatcher.core.errors import Conflict
-from dispatcher.core.jobs import Evidence
-from dispatcher.core.scheduling import Placement
-from dispatcher.core.spec import RunSpec
+from dispatcher.core.runs.jobs import Evidence
+from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.scheduling.plan import Placement
 
 
 class Status(StrEnum):

@@ -1,0 +1,1 @@
+"""A run: specification, states and events, jobs, verdicts, and waits that cannot end."""

@@ -1,0 +1,1 @@
+"""Who runs where: the plan, what runs ask for, what they hold."""
