@@ -15,7 +15,7 @@ from dispatcher.store.events.reading import read_commit
 from dispatcher.store.idempotency.memory import MemoryIdempotencyKeys
 from dispatcher.store.labels.memory import MemoryLabels
 from dispatcher.store.leases.memory import MemoryLeases
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.metrics.memory import MemoryMetrics
 from dispatcher.store.registry.memory import MemoryRegistry
 from dispatcher.store.runs.memory import MemoryRuns
@@ -29,7 +29,7 @@ class MemoryStore:
     """See `contract.Store`."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._state = State()
+        self._state = MemoryState()
         self._clock = clock
         self._lock = threading.Lock()
         self._feed = CommitFeed(self)
@@ -71,7 +71,7 @@ class MemoryStore:
 class MemoryTransaction:
     """See `contract.Transaction`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self.pending: list[NewEvent] = []
         self.events = MemoryEvents(state, self.pending)
         self.runs = MemoryRuns(state, self.events)

@@ -19,7 +19,7 @@ Pairs = dict[str, str | None]
 
 
 @dataclass
-class State:
+class MemoryState:
     """Everything that is kept. Copied before a write, so that one that raises changes nothing."""
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class State:
     sweeps: dict[str, Sweep] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
-    def copied(self) -> "State":
+    def copied(self) -> "MemoryState":
         """Deep enough: values are frozen, containers are not."""
         fields: dict[str, Any] = {name: copy.copy(value) for name, value in vars(self).items()}
         for name in ("tags", "properties"):
             fields[name] = {key: copy.copy(inner) for key, inner in fields[name].items()}
-        return State(**fields)
+        return MemoryState(**fields)

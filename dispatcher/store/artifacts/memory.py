@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 
 from dispatcher.core.errors import ArtifactConflict
 from dispatcher.store.artifacts.contract import Artifact
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemoryArtifacts:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     def add(self, artifacts: Sequence[Artifact]) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from dispatcher.core.errors import ParamConflict
 from dispatcher.store.documents.contract import RunDocument
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemoryParams:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     def add(self, run_id: str, attempt: int, params: Mapping[str, str]) -> None:
@@ -28,7 +28,7 @@ class MemoryParams:
 
 
 class MemoryDocuments:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     def put(self, records: Sequence[RunDocument]) -> None:

@@ -2,13 +2,13 @@
 
 from dispatcher.store.environments.contract import RegisteredEnvironment
 from dispatcher.store.events.contract import Events, NewEvent
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemoryEnvironments:
     """See `contract.Environments`."""
 
-    def __init__(self, state: State, events: Events) -> None:
+    def __init__(self, state: MemoryState, events: Events) -> None:
         self._state = state
         self._events = events
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from dispatcher.store.events.contract import RUN_KIND, NewEvent, RecordedEvent
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemoryEvents:
     """See `contract.Events`. `pending` gathers what this transaction records."""
 
-    def __init__(self, state: State, pending: list[NewEvent]) -> None:
+    def __init__(self, state: MemoryState, pending: list[NewEvent]) -> None:
         self._state = state
         self._pending = pending
 

@@ -1,13 +1,13 @@
 """Idempotency keys, in memory."""
 
 from dispatcher.store.idempotency.contract import KeyedCall
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemoryIdempotencyKeys:
     """See `contract.IdempotencyKeys`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._calls = state.keyed_calls
 
     def find(self, key: str) -> KeyedCall | None:

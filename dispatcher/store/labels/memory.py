@@ -7,11 +7,11 @@ from typing import Any
 from dispatcher.core.errors import PropertyConflict
 from dispatcher.store.events.contract import Events
 from dispatcher.store.labels.contract import label_event
-from dispatcher.store.memory_state import Pairs, State
+from dispatcher.store.memory_state import MemoryState, Pairs
 
 
 class MemoryLabels:
-    def __init__(self, state: State, events: Events) -> None:
+    def __init__(self, state: MemoryState, events: Events) -> None:
         self._state = state
         self._events = events
 

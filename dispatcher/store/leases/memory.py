@@ -1,13 +1,13 @@
 """Leases in memory."""
 
 from dispatcher.store.leases.contract import Holder, LeaseState
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemoryLeases:
     """See `contract.Leases`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     def acquire(

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.metrics.contract import Latest, Number, Point, Sample
 from dispatcher.store.metrics.numbers import newest, number
 
 
 class MemoryMetrics:
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MemoryState) -> None:
         self._state = state
 
     def offsets(

@@ -5,12 +5,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from dispatcher.store.events.contract import Events, NewEvent
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.registry.contract import Experiment
 
 
 class MemoryRegistry:
-    def __init__(self, state: State, events: Events) -> None:
+    def __init__(self, state: MemoryState, events: Events) -> None:
         self._state = state
         self._events = events
 

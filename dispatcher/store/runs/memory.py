@@ -7,14 +7,14 @@ from dispatcher.core.errors import RunConflict
 from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.events.memory import MemoryEvents
 from dispatcher.store.labels.contract import wanted
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.runs.codec import bucket, events_of, state_of, submitted
 from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, StoredState, cursor_of
 from dispatcher.store.runs.memory_search import find
 
 
 class MemoryRuns:
-    def __init__(self, state: State, events: MemoryEvents) -> None:
+    def __init__(self, state: MemoryState, events: MemoryEvents) -> None:
         self._state = state
         self._events = events
         self.changed: dict[str, Run] = {}

@@ -6,7 +6,7 @@ from typing import Any
 from dispatcher.core.runs.lifecycle import Run
 from dispatcher.core.runs.search import Clause, Order, holds, sort_key
 from dispatcher.store.documents.memory import MemoryParams
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.metrics.numbers import newest
 from dispatcher.store.runs.contract import RunSearch, cursor_of
 from dispatcher.store.runs.mlflow_terms import (
@@ -18,7 +18,7 @@ from dispatcher.store.runs.mlflow_terms import (
 )
 
 
-def find(state: State, search: RunSearch) -> list[Run]:
+def find(state: MemoryState, search: RunSearch) -> list[Run]:
     """The runs that a search finds, in its order."""
     found = [_Looked(run, state) for run in state.runs.values() if _fits(run, state, search)]
     found = [each for each in found if all(each.satisfies(c) for c in search.clauses)]
@@ -28,7 +28,7 @@ def find(state: State, search: RunSearch) -> list[Run]:
     return [each.run for each in found][search.offset : search.offset + search.limit]
 
 
-def _fits(run: Run, state: State, search: RunSearch) -> bool:
+def _fits(run: Run, state: MemoryState, search: RunSearch) -> bool:
     deleted = any(key[:2] == (DELETED, run.id) for key in state.records)
     return (
         (search.experiments is None or run.spec.experiment in search.experiments)
@@ -40,7 +40,7 @@ def _fits(run: Run, state: State, search: RunSearch) -> bool:
 class _Looked:
     """A run, and what clauses ask of it."""
 
-    def __init__(self, run: Run, state: State) -> None:
+    def __init__(self, run: Run, state: MemoryState) -> None:
         self.run = run
         self._state = state
         self._tags = state.tags.get(run.id, {})

@@ -4,11 +4,11 @@ from collections.abc import Collection
 
 from dispatcher.core.sweeps.sweep import Sweep
 from dispatcher.store.events.contract import Events, NewEvent
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 
 
 class MemorySweeps:
-    def __init__(self, state: State, events: Events) -> None:
+    def __init__(self, state: MemoryState, events: Events) -> None:
         self._state = state
         self._events = events
 

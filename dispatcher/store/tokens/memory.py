@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from dispatcher.store.events.contract import Events, NewEvent
-from dispatcher.store.memory_state import State
+from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.tokens.contract import StoredToken
 
 
 class MemoryTokens:
     """See `contract.Tokens`."""
 
-    def __init__(self, state: State, events: Events) -> None:
+    def __init__(self, state: MemoryState, events: Events) -> None:
         self._tokens = state.tokens
         self._events = events
 
