@@ -91,16 +91,16 @@ def test_a_database_that_has_no_room_refuses_and_keeps_what_it_has(disk: Disk) -
     store = SqlStore(url)
 
     def remember(key: str, size: int) -> None:
-        store.write(lambda tx: tx.registry.remember(key, "digest", "x" * size, now=1.0))
+        store.write(lambda tx: tx.registry.put_meta(key, "x" * size))
 
     remember("before", 10)
     full(disk, lambda: remember("during", 1 << 18), names=disk.folder)
 
-    def recall(key: str) -> tuple[str, str] | None:
-        return store.read(lambda tx: tx.registry.recall(key))
+    def recall(key: str) -> str:
+        return store.read(lambda tx: tx.registry.meta(key, "nothing"))
 
-    assert recall("before") == ("digest", "x" * 10)
-    assert recall("during") == ("digest", "x" * (1 << 18))
+    assert recall("before") == "x" * 10
+    assert recall("during") == "x" * (1 << 18)
     store.close()
 
 

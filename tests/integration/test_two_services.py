@@ -109,7 +109,7 @@ def test_a_service_that_was_paused_finds_its_jobs_as_it_left_them(
     ids = ["late", *(f"r{k}" for k in range(6))]
     until(lambda: set(second.wait(ids, 5).values()) == {"Completed"}, "all have completed")
     assert track.effects.starts(ids) == {(run_id, 1): 1 for run_id in ids}
-    assert "runs are not driven from here: the jobs of cpu, local are with" in second.log()
+    assert "this service does not drive runs: the jobs of cpu, local are with" in second.log()
 
 
 @pytest.mark.slow
