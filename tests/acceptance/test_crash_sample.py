@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.judging import header
 from tests.chaos.stages import Kind
 from tests.chaos.sweep import sample, sweep
 
 
-@pytest.mark.slow  # it fails: a scenario is stuck after a kill; to be mended and put back
 def test_a_killed_service_loses_nothing_and_starts_nothing_twice(tmp_path: Path) -> None:
     tally = sweep([Kind("sample"), Kind("sample")], tmp_path, sample(12))
 

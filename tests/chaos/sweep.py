@@ -115,7 +115,7 @@ def count(made: Stage) -> Counter[Point]:
         scenario.begin()
     scenario.finish()
     for agent in made.service.agents(made.wide):
-        scenario = Scenario(made, f"count3-{agent.pid}")
+        scenario = Scenario(made, "count3")
         with counting(agent.pid, folder, "agent", found):
             scenario.begin()
             scenario.finish()

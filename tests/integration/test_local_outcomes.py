@@ -26,7 +26,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         limits = bool(target._agent.hello["memory_limits"])
         yield Bench(target, service, ("4", "7"), limits)
         target.close()
-        for agent in running("dispatcher.agent", "serve", str(root / "nodes" / "here")):
+        for agent in running("dispatcher.agent serve", str(root / "nodes" / "here")):
             with suppress(ProcessLookupError):
                 kill(agent.pid, signal.SIGTERM)
 

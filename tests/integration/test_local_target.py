@@ -23,7 +23,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTarget]:
     target = LocalTarget(LocalConfig(name="here", cpus=1), site, "token")
     yield target
     target.close()
-    for agent in running("dispatcher.agent", "serve", str(root / "nodes" / "here")):
+    for agent in running("dispatcher.agent serve", str(root / "nodes" / "here")):
         with suppress(ProcessLookupError):
             kill(agent.pid, signal.SIGTERM)
 

@@ -177,7 +177,7 @@ class Service:
             yield from _groups(label)
 
     def agents(self, target: str = "local") -> list[processes.Process]:
-        return processes.running("dispatcher.agent", "serve", str(self.data / "nodes" / target))
+        return processes.running("dispatcher.agent serve", str(self.data / "nodes" / target))
 
     # The client's side.
 
