@@ -72,8 +72,11 @@ class AdmissionQueue:
         for name, one in list(self._running.items()):
             if one.state == EXITED or self._table.get(name) is not one:
                 del self._running[name]
+        budget = entry.job.get("cpu_budget")
+        if budget is None or not self._running:  # None: it was sent again since it was queued
+            return True
         taken = sum(_cpus(one) for name, one in self._running.items() if name != entry.name)
-        return not self._running or taken + _cpus(entry) <= float(entry.job["cpu_budget"])
+        return taken + _cpus(entry) <= float(budget)
 
 
 def _cpus(entry: JobEntry) -> float:

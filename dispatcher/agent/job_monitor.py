@@ -107,8 +107,8 @@ class JobMonitor:
     def _job_ended(self, entry: JobEntry) -> None:
         record = read_json(f"{self._root.job(entry.name)}/exit.json")
         if record is not None and self._table.ended(entry, record):
-            self._on_end()
             self._shipper.finish(entry.name, entry.job)
+            self._on_end()
 
     def shims_ended(self, names: List[str]) -> None:
         """Apply a fork server's report of shims that have ended."""
@@ -157,8 +157,8 @@ class JobMonitor:
         elif seen.state == job_state.EXITED and seen.record is not None:
             entry.pid = entry.pid or seen.started.get("pid")
             if self._table.ended(entry, seen.record):
-                self._on_end()
                 self._shipper.finish(entry.name, entry.job)
+                self._on_end()
         elif seen.state == job_state.LOST and entry.name not in self._cleaning_up:
             self._cleaning_up.add(entry.name)
             threading.Thread(target=self._clean_up, args=(entry, seen.started), daemon=True).start()

@@ -26,6 +26,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import build
 
 OWNER = "owner-token-for-tests"
+LONGEST_WAIT = 0.05  # seconds
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "15"))
 CHECKS = [
     not_a_server_error,
@@ -108,6 +109,9 @@ def _of_something_there(_context: Any, given: Any) -> Any:
             known = given.get(name, "")
             if name in given and (known is None or (isinstance(known, str) and len(known) % 2)):
                 given[name] = value
+        wait = given.get("wait")
+        if isinstance(wait, int | float) and LONGEST_WAIT < wait <= 60:
+            given["wait"] = LONGEST_WAIT  # a wait that the service accepts, and would wait
     return given
 
 
