@@ -118,9 +118,10 @@ class EngineView:
                 self._note_duration(target, event.evidence)
         if before.holds and not after.holds and lends:
             self.news.roomier.add(target)
-        if after.status is Status.QUEUED:
+        window = self._window(target)
+        window.offer(after)
+        if after.status is Status.QUEUED or (before.holds and not after.holds and window.low):
             self.news.targets.add(target)
-        self._window(target).offer(after)
 
     def forget(self, run: Run) -> None:
         """Forget a run whose stored state is another; the store is asked for it."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.runs.lifecycle import Status
-from dispatcher.engine import decide
+from dispatcher.engine import audit, decide, queue_window
 from dispatcher.engine.audit import Audit
 from dispatcher.services.status import StatusService
-from tests.unit.engine_simulation import Simulation
+from tests.unit.engine_simulation import GOOD, Simulation
 
 STEPS = 120
 
@@ -132,4 +132,26 @@ def test_the_harness_notices_when_stale_moves_count_as_committed(
     simulation.change_a_row_unseen()
     simulation.settle_down()
     assert simulation.unfinished() == ["r0"]
+    simulation.store.close()
+
+
+def test_a_queue_longer_than_its_head_in_memory_is_placed_without_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ends alone make the engine read the next part of the queue."""
+    for module in (queue_window, audit):
+        monkeypatch.setattr(module, "SIZE", 4)
+    simulation = Simulation(tmp_path, 1, queueing=False)
+    simulation.turn()
+    for _ in range(20):  # twice the size and more
+        simulation.submit("u")
+    worker, target = simulation.live.workers["u"], simulation.targets["u"]
+    for _ in range(60):
+        simulation.turn()
+        while worker.calls:
+            worker.carry_out(0)
+        for name in target.alive():
+            target.end(name, GOOD)
+    runs = simulation.store.read(lambda tx: tx.runs.get(simulation.ids))
+    assert {run.status for run in runs.values()} == {Status.COMPLETED}
     simulation.store.close()
