@@ -122,6 +122,17 @@ def write_json(path: str, value: Any, durable: bool = False) -> None:
         sync_folder(os.path.dirname(path))
 
 
+def make_durable(path: str) -> None:
+    """Make a file and its name outlive a power cut; no error if it was removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(os.path.dirname(path))
+
+
 def write_bytes(path: str, data: bytes) -> None:
     """Write a file by rename, durably. Raises OSError.
 

@@ -1,7 +1,7 @@
 """Builds the HTTP application over services that `wiring.py` makes."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from dispatcher.core import errors
 from dispatcher.core.runs.lifecycle import IllegalTransition
 from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
+from dispatcher.server.direct import DirectCalls, Handler
 from dispatcher.server.guard import GuardedRoute, Unauthenticated, public, require_declared
 from dispatcher.server.mlflow import router as mlflow_router
 from dispatcher.server.mlflow.errors import error_answer, is_mlflow, unknown_call
@@ -77,8 +78,19 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_unknown)
     app.add_exception_handler(Exception, _answer_fault)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    require_declared(app.routes)
+    declared = require_declared(app.routes)
+    app.add_middleware(DirectCalls, handlers=_direct(declared))
     return app
+
+
+def _direct(routes: Iterable[GuardedRoute]) -> dict[tuple[str, str], Handler]:
+    """The handlers of the routes that are declared direct, by method and path."""
+    return {
+        (method, f"{PREFIX}{route.path.removeprefix(PREFIX)}"): route.get_route_handler()
+        for route in routes
+        if route.declaration.direct
+        for method in route.methods or ()
+    }
 
 
 @public

@@ -16,7 +16,7 @@ import time
 from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.exit_records import exit_record, refusal, with_error
-from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.folders import Root, make_durable, read_json, write_json
 from dispatcher.agent.process_environment import environments, expanded
 from dispatcher.agent.process_watch import WAKING, ProcessWatch
 from dispatcher.agent.starting.spawning import (
@@ -270,11 +270,19 @@ class Shim:
         self._close(with_error(record, self._folder))
 
     def _close(self, record: Dict[str, Any]) -> None:
+        """Write the exit record, tell the agent, and then make the record durable.
+
+        The disk would delay every end, and the next job. Until the service has stored the end,
+        nobody was told of it; a power cut in between leaves a job whose end is unknown, as a power
+        cut just before the end does.
+        """
         if self._note:
             record["warnings"] = [self._note]
-        write_json(f"{self._folder}/exit.json", record, durable=True)
+        path = f"{self._folder}/exit.json"
+        write_json(path, record)
         self.record = record
         self.has_notified = notify_agent(self._context.root, {"name": self._name, "exited": True})
+        make_durable(path)
 
 
 def notify_agent(root: Root, event: Mapping[str, Any]) -> bool:

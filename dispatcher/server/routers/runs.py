@@ -45,7 +45,7 @@ Seconds = Annotated[float, Query(ge=0, le=60)]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-@allow(Permission.SUBMIT_RUNS, body=Body.BATCH)
+@allow(Permission.SUBMIT_RUNS, body=Body.BATCH, direct=True)
 def submit_runs(body: SubmitBody, services: S, caller: Caller) -> SubmittedRuns:
     """Accept runs, all or none. Their snapshots must be uploaded already."""
     runs = services.submission.submit(body.runs, caller)

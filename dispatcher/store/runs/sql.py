@@ -34,6 +34,7 @@ _SAVE = (
 )  # fmt: skip
 # Precompiled statements for the hot paths; compiling one costs as much as executing it.
 _BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
 _OWED_STATES = (
     select(RUNS.c.seq, RUNS.c.id, RUNS.c.version, RUNS.c.state)
     .where(RUNS.c.bucket == "owed", RUNS.c.seq > bindparam("after"))
@@ -86,8 +87,9 @@ class SqlRuns:
 
     def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:
         found: dict[str, Run] = {}
-        if len(ids) == 1 and not lock:
-            rows = self._connection.execute(_BY_ID, {"wanted": next(iter(ids))}).mappings()
+        if len(ids) == 1:
+            statement = _BY_ID_LOCKED if lock else _BY_ID
+            rows = self._connection.execute(statement, {"wanted": next(iter(ids))}).mappings()
             return {run.id: run for row in rows if (run := self._read(dict(row)))}
         for some in chunks(ids):
             statement = select(RUNS).where(RUNS.c.id.in_(some))
