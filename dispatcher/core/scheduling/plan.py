@@ -39,7 +39,7 @@ class Node:
 class Capacity:
     """What a target has, or has left, by node.
 
-    `queues`: its nodes take jobs ahead of their turn, and start each when it has room.
+    `has_admission_queue`: its nodes take jobs ahead of their turn, and start each when it has room.
     """
 
     nodes: tuple[Node, ...] = ()
