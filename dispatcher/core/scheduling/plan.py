@@ -121,7 +121,7 @@ def place(
     return tuple(shares), left
 
 
-def claim(
+def hold_back(
     nodes: Mapping[str, Node], total: Mapping[str, Node], request: ResourceRequest
 ) -> dict[str, Node]:
     """What is left to others while the request waits for the nodes on which it can fit."""
@@ -165,7 +165,7 @@ def plan(
             continue
         waiting[request.run_id] = _reason(left[target], request) if reasons else ""
         if not is_full:
-            left[target] = claim(left[target], ever.nodes[target], request)
+            left[target] = hold_back(left[target], ever.nodes[target], request)
     return Plan(placements, waiting, refused)
 
 
