@@ -7,7 +7,7 @@ from pathlib import Path
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.runs.waiting import wait_all
-from tests.benchmarks.house import Bench, bench, median, percentile, say
+from tests.benchmarks.measuring import Bench, bench, median, percentile, say
 
 TELL = "import sys, time\nopen(sys.argv[1], 'w').write(repr(time.time()))\n"
 
