@@ -103,7 +103,7 @@ def list_runs(
 
 
 @router.post("/wait")
-@allow(Permission.READ_RUNS, body=Body.BATCH)
+@allow(Permission.READ_RUNS, body=Body.BATCH, direct=True)
 async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> WaitAnswer:
     """Answer once all of the runs have ended, or after `wait` seconds."""
     runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait, caller)
