@@ -82,7 +82,16 @@ def agent(service: Service) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-@pytest.mark.parametrize("agent_goes_on", [True, False], ids=["agent goes on", "agent is gone"])
+@pytest.mark.parametrize(
+    ("database_url", "agent_goes_on"),
+    [
+        pytest.param("sqlite", False, id="sqlite, agent is gone"),
+        pytest.param("sqlite", True, id="sqlite, agent goes on", marks=pytest.mark.slow),
+        pytest.param("postgresql", False, id="postgresql, agent is gone", marks=pytest.mark.slow),
+        pytest.param("postgresql", True, id="postgresql, agent goes on"),
+    ],
+    indirect=["database_url"],
+)
 def test_the_live_runs_of_an_earlier_release_go_on_and_end_well(
     service: Service, agent: subprocess.Popen[bytes], agent_goes_on: bool
 ) -> None:
