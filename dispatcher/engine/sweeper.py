@@ -76,7 +76,7 @@ class Sweeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the loop. TrialHistory go on; the next sweeper finds them."""
+        """End the loop. Trials go on; the next sweeper finds them."""
         self._stopping.set()
         self._inbox.put(None)
         if self._thread.is_alive():

@@ -57,7 +57,7 @@ class CallStore:
             return self._store.write(work, call.actor)
 
         def claimed(tx: Transaction) -> T:
-            if not tx.idempotency.claim(keyed):
+            if not tx.idempotency.take(keyed):
                 raise KeyTaken(keyed.key)
             return work(tx)
 

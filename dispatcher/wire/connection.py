@@ -135,9 +135,11 @@ class ServiceConnection:
         """PUT bytes that are addressed by content and offset; return the decoded answer."""
         return self.send("PUT", path, query, data, content_type=encoding.BYTES).json()
 
-    def post_frames(self, path: str, body: bytes) -> Any:
+    def post_frames(self, path: str, body: bytes, timeout: Optional[float] = None) -> Any:
         """Send frames. They are addressed by hash or offset, so a retry needs no key."""
-        return self.send("POST", path, (), body, content_type=encoding.FRAMES).json()
+        return self.send(
+            "POST", path, (), body, content_type=encoding.FRAMES, timeout=timeout
+        ).json()
 
     def send(
         self,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dispatcher.access.permissions import SERVICE_GRANT
 from dispatcher.core.sweeps.sweep import SweepSpec
 from dispatcher.engine import sweeper
+from dispatcher.engine.sweep_state import SweepState
 from dispatcher.server import wiring
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
@@ -355,6 +356,31 @@ def test_when_the_time_is_over_nothing_starts_and_what_runs_is_canceled(
         made.services.status.cancel("HD_timed")
         trials = made.services.sweeps.children("HD_timed")
         until(lambda: all(_is_over(made, run.id) for run in trials), "nothing runs any more")
+        made.close()
+
+
+def test_a_sweep_that_is_extended_at_the_moment_of_its_end_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build(Settings(data_dir=tmp_path), "http://127.0.0.1:1", OWNER)
+    end, ends = sweeper.Sweeper._end, []
+
+    def extended_first(self: sweeper.Sweeper, state: SweepState) -> None:
+        ends.append(state.run.id)
+        if len(ends) == 1:
+            made.services.sweeps.extend("HD_longer", 2)
+        end(self, state)
+
+    monkeypatch.setattr(sweeper.Sweeper, "_end", extended_first)
+    made.services.catalog.attach("box", {"kind": "local", "cpus": 1})
+    told = sweep("HD_longer", max_total_runs=1)
+    told["trial"] |= {"target": "box"}
+    try:
+        made.services.sweeps.submit(SweepSpec.model_validate(told), SERVICE_GRANT)
+        until(lambda: _is_over(made, "HD_longer"), "the sweep is over")
+        assert _count(made, "HD_longer", "Completed") == 3
+        assert len(ends) == 2
+    finally:
         made.close()
 
 

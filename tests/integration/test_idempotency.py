@@ -186,7 +186,7 @@ def test_keys_are_forgotten_after_a_day(
 ) -> None:
     prepare(application, "aged")
     old = KeyedCall("old", "d", "p", 1.0, "a")
-    application.store.write(lambda tx: tx.idempotency.claim(old))
+    application.store.write(lambda tx: tx.idempotency.take(old))
     monkeypatch.setattr(idempotency, "PRUNE_SECONDS", -1.0)
 
     async def tag() -> Any:

@@ -13,7 +13,7 @@ import random
 import threading
 import time
 
-from dispatcher.agent.service import connect
+from dispatcher.agent.service import ANSWER_SECONDS, connect
 from dispatcher.agent.shipping.tracked_job import TrackedJob
 from dispatcher.agent.shipping.upload_pool import UploadPool
 from dispatcher.wire import encoding
@@ -36,6 +36,7 @@ TELL_AFTER = 5.0
 _REQUEST = 4 << 20
 _FRAMES = 2000
 _LONGEST_PAUSE = 5.0
+_LEAST_PACE = 1 << 19  # bytes a second that a busy service stores at least
 
 
 class Shipper:
@@ -120,7 +121,7 @@ class Shipper:
         with self._lock:
             followed = self._jobs[name]
             followed.ended_at, followed.taken_at = time.monotonic(), None
-            has_said = bool(followed.pieces())
+            has_said = bool(followed.pieces()) or followed.is_unreadable
             followed.has_pending_files = (
                 followed.outputs is not None and followed.outputs.has_files()
             )
@@ -270,7 +271,8 @@ class Shipper:
         self._is_asking = True
         try:
             body = encoding.frames((header, data) for _, header, data in pieces)
-            answer = service.post_frames("/spool", body)
+            timeout = ANSWER_SECONDS + len(body) / _LEAST_PACE
+            answer = service.post_frames("/spool", body, timeout)
         finally:
             self._is_asking = False
         held = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
@@ -297,7 +299,7 @@ class Shipper:
         with self._lock:
             ended = [job for job in self._jobs.values() if job.ended_at is not None]
         for job in ended:
-            if not job.has_pending_files and not job.pieces():
+            if not job.has_pending_files and not job.pieces() and not job.is_unreadable:
                 self._done(job, shipped=True)
 
     def _keep_files(self, job: TrackedJob) -> None:

@@ -132,12 +132,15 @@ class Stream:
 
         Args:
             final: Whether the job has ended. Then None means that all is sent.
+
+        Raises:
+            OSError: The file cannot be read.
         """
         if self._refused or (self._not_before > time.monotonic() and not final):
             return None
         try:
             size = self._files.size(self._path)
-        except OSError:
+        except FileNotFoundError:
             return None
         if size <= self.offset and (self._known or size == 0):
             return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Tuple
@@ -10,6 +13,12 @@ if TYPE_CHECKING:
     from dispatcher.agent.shipping.streams import Stream
 
     Piece = Tuple[Stream, Dict[str, Any], bytes]
+
+log = logging.getLogger(__name__)
+# Errors of the machine, not of the file: the next try may succeed.
+_TRANSIENT = frozenset(
+    {errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
+)
 
 
 class TrackedJob:
@@ -22,6 +31,7 @@ class TrackedJob:
         ended_at: When its end was noticed, by the monotonic clock; None while it lives.
         told: Whether its end was published.
         taken_at: When the service last accepted something of it.
+        is_unreadable: Whether a stream could not be read just now, and is to be tried again.
     """
 
     def __init__(
@@ -36,17 +46,27 @@ class TrackedJob:
         self.ended_at: Optional[float] = None
         self.told = False
         self.taken_at: Optional[float] = None
+        self.is_unreadable = False
 
     def pieces(self) -> List[Piece]:
         """The next chunk of each stream that has one."""
         if self.outputs is not None:
             self.streams += self.outputs.new_logs(final=self.ended_at is not None)
         found = []
+        is_unreadable = False
         for stream in self.streams:
             try:
                 chunk = stream.chunk(final=self.ended_at is not None)
-            except OSError:
+            except OSError as error:
+                if error.errno in _TRANSIENT:
+                    is_unreadable = True
+                    if not self.is_unreadable:
+                        log.warning(
+                            "%s cannot be read and is tried again: %s",
+                            stream.key[2], error, extra={"job": self.name},
+                        )  # fmt: skip
                 continue
             if chunk is not None:
                 found.append((stream, *chunk))
+        self.is_unreadable = is_unreadable
         return found

@@ -39,7 +39,7 @@ class Node:
 class Capacity:
     """What a target has, or has left, by node.
 
-    `queues`: its nodes take jobs ahead of their turn, and start each when it has room.
+    `has_admission_queue`: its nodes take jobs ahead of their turn, and start each when it has room.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -121,7 +121,7 @@ def place(
     return tuple(shares), left
 
 
-def claim(
+def hold_back(
     nodes: Mapping[str, Node], total: Mapping[str, Node], request: ResourceRequest
 ) -> dict[str, Node]:
     """What is left to others while the request waits for the nodes on which it can fit."""
@@ -165,7 +165,7 @@ def plan(
             continue
         waiting[request.run_id] = _reason(left[target], request) if reasons else ""
         if not is_full:
-            left[target] = claim(left[target], ever.nodes[target], request)
+            left[target] = hold_back(left[target], ever.nodes[target], request)
     return Plan(placements, waiting, refused)
 
 

@@ -149,7 +149,7 @@ class SweepService:
         return self._store.read(lambda tx: all_trials(tx, run_id))
 
     def page(self, run_id: str, *, after: int, limit: int) -> list[Trial]:
-        """TrialHistory by number, from after one on."""
+        """Trials by number, from after one on."""
         sweep = self.get(run_id)
 
         def work(tx: Transaction) -> list[Trial]:

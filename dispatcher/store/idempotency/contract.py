@@ -27,7 +27,7 @@ class IdempotencyKeys(Protocol):
     def find(self, key: str) -> KeyedCall | None:
         """The call that was carried out under a key."""
 
-    def claim(self, call: KeyedCall) -> bool:
+    def take(self, call: KeyedCall) -> bool:
         """Record that this transaction carries out a call; False if the key is recorded already.
 
         A transaction that waits for another one with the same key is answered when that has ended.

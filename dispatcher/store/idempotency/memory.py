@@ -13,7 +13,7 @@ class MemoryIdempotencyKeys:
     def find(self, key: str) -> KeyedCall | None:
         return self._calls.get(key)
 
-    def claim(self, call: KeyedCall) -> bool:
+    def take(self, call: KeyedCall) -> bool:
         return self._calls.setdefault(call.key, call) is call
 
     def answer(self, call: KeyedCall) -> None:

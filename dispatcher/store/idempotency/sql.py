@@ -19,7 +19,7 @@ class SqlIdempotencyKeys:
         row = self._connection.execute(select(CALLS).where(CALLS.c.key == key)).mappings().first()
         return None if row is None else KeyedCall(**row)
 
-    def claim(self, call: KeyedCall) -> bool:
+    def take(self, call: KeyedCall) -> bool:
         new = insert_missing(self._connection, CALLS).returning(CALLS.c.key)
         return self._connection.execute(new, vars(call)).first() is not None
 

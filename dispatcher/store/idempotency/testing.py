@@ -11,9 +11,9 @@ class IdempotencyContract:
 
     def test_a_key_is_claimed_once_and_answered(self, store: Store) -> None:
         call = KeyedCall("k", "d", "one", 1.0)
-        assert store.write(lambda tx: tx.idempotency.claim(call))
+        assert store.write(lambda tx: tx.idempotency.take(call))
         other = KeyedCall("k", "d", "two", 2.0)
-        assert not store.write(lambda tx: tx.idempotency.claim(other))
+        assert not store.write(lambda tx: tx.idempotency.take(other))
         assert store.read(lambda tx: tx.idempotency.find("k")) == call
         answered = KeyedCall("k", "d", "one", 1.0, "answer")
         store.write(lambda tx: tx.idempotency.answer(answered))
@@ -29,7 +29,7 @@ class IdempotencyContract:
 
     def test_a_claim_goes_with_the_work_that_raises(self, store: Store) -> None:
         def work(tx: Transaction) -> None:
-            tx.idempotency.claim(KeyedCall("k", "d", "one", 1.0))
+            tx.idempotency.take(KeyedCall("k", "d", "one", 1.0))
             raise ValueError("refused")
 
         with pytest.raises(ValueError, match="refused"):
@@ -38,7 +38,7 @@ class IdempotencyContract:
 
     def test_old_calls_are_forgotten(self, store: Store) -> None:
         for key, at in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
-            store.write(lambda tx, k=key, t=at: tx.idempotency.claim(KeyedCall(k, "d", "h", t)))  # type: ignore[misc]
+            store.write(lambda tx, k=key, t=at: tx.idempotency.take(KeyedCall(k, "d", "h", t)))  # type: ignore[misc]
         assert store.write(lambda tx: tx.idempotency.prune(2.5)) == 2
         assert store.read(lambda tx: tx.idempotency.find("b")) is None
         assert store.read(lambda tx: tx.idempotency.find("c")) is not None

@@ -1,5 +1,7 @@
 """When an end is told: the shipper alone, so that no test has to wait as long as it does."""
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from dispatcher.agent.folders import Root
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
+from dispatcher.agent.shipping.streams import Files
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from tests.integration.agent.fake_service import FakeService
 from tests.integration.agent.rig import job
@@ -68,3 +71,25 @@ def test_an_end_does_not_wait_for_a_service_that_is_away(
     service.is_away = False
     until(lambda: service.log("said") == SAID, "it is shipped later")
     assert told == ["said-1"]
+
+
+def test_a_stream_that_cannot_be_read_for_a_moment_is_not_taken_for_one_without_content(
+    finish: Callable[[], Shipper],
+    service: FakeService,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fails = True
+
+    def size(files: Files, path: str) -> int:
+        if fails:
+            raise OSError(errno.EMFILE, "too many open files")
+        return os.stat(path).st_size
+
+    monkeypatch.setattr(Files, "size", size)
+    shipper = finish()
+    assert shipper.has_pending("said-1")
+    assert service.log("said") == b""
+    fails = False
+    until(lambda: service.log("said") == SAID, "it is shipped")
+    until(lambda: told == ["said-1"], "the end is told")
