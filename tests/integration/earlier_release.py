@@ -4,13 +4,17 @@
 while a parent waited for four children on one CPU: the first had ended, the second was in the
 middle, two were queued. The folder holds:
 
-- `sqlite.sql`, `postgresql.sql`: the whole database, as `iterdump` and `pg_dump --inserts` wrote it.
-- `sqlite_data.json`, `postgresql_data.json`: the files of the data folder, by their path. Claims of
-  jobs whose folder is gone are there; what a shim holds while it lives (lock, claim) is not.
-- `source`: the snapshot of all runs. The scripts use the standard library alone, and make the calls
-  of that release's client.
+- `sqlite.sql`, `postgresql.sql`: the whole database, as `iterdump` and `pg_dump --inserts` wrote
+  it, without the comments and settings of `pg_dump`.
+- `sqlite_data.json`, `postgresql_data.json`: the files of the data folder, by their path. The locks
+  and claims of the two live jobs are left out, because whoever starts these jobs again makes them.
+  The other claim is empty.
+- `source`: the snapshot of all runs. The scripts use the standard library alone and make the calls
+  that the client of that release made. A script that is started again with its old spool goes on
+  behind it.
 
-What differs between machines is marked `@NAME@`; nothing else was changed.
+What differs between machines is marked `@NAME@`. The processes of that release cannot be kept: the
+live jobs are started again from their old `job.json` by the agent of this release.
 """
 
 import hashlib
