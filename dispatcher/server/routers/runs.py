@@ -124,8 +124,8 @@ async def read_run(
     logs: bool = False,
     ended: bool = False,
 ) -> Response:
-    """Read a run. With `wait`, answers as soon as its version is above `after`, or with `ended` once
-    it has ended; with `logs`, lists the names of its logs.
+    """Read a run. With `wait`, answers as soon as its version is above `after`, or with `ended`
+    once it has ended; with `logs`, lists the names of its logs.
     """
 
     def is_due(run: Run) -> bool:
