@@ -127,7 +127,7 @@ def test_launchers_that_nobody_needs_give_the_devices_back(
 ) -> None:
     monkeypatch.setattr("targets.ray.target.IDLE_SECONDS", 0.5)
     until(lambda: free(rig) == ALL, "nothing is held")
-    with make_rig(rig.cluster, tmp_path, lease_seconds=4) as exclusive:
+    with make_rig(rig.cluster, tmp_path, lease_seconds=10) as exclusive:
         one = job("sleep 4", exclusive.nodes(2)[0])
         exclusive.launch(one)
         exclusive.alive(one)
@@ -135,5 +135,5 @@ def test_launchers_that_nobody_needs_give_the_devices_back(
         exclusive.target.close()
 
         assert free(rig) == {"CPU": 8.0}
-        until(lambda: free(rig) == ALL, "the devices are given back", 20)
+        until(lambda: free(rig) == ALL, "the devices are given back", 40)
         assert living(one) == []
