@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.linting.analyzer import analyze, unreadable_finding
@@ -35,7 +35,7 @@ def lint(
     only: Annotated[
         list[SupportLevel] | None, typer.Option("--only", help="Show only these verdicts.")
     ] = None,
-) -> Shown:
+) -> CommandResult:
     """Check every use of `azureml` in DIR: whether it is supported, and what to change if not.
 
     Reads .py and .ipynb files; no code is executed. Exit code 1 if something is unsupported
@@ -45,7 +45,7 @@ def lint(
         raise UserErrorException(f"DIR {folder}: does not exist.")
     findings = lint_folder(folder)
     scope.note(summary(findings))
-    shown = [
+    rows = [
         {
             "place": each.place,
             "file": each.file,
@@ -59,7 +59,7 @@ def lint(
         if not only or each.verdict in only
     ]
     failing = any(each.verdict in FAILING for each in findings)
-    return Shown(shown, COLUMNS, Exit.FAILED if failing else Exit.OK)
+    return CommandResult(rows, COLUMNS, Exit.FAILED if failing else Exit.OK)
 
 
 def lint_folder(folder: Path) -> list[Finding]:
