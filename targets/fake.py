@@ -28,7 +28,7 @@ class FakeTarget:
     """Jobs in a dict. A job lives until it is stopped, or until a test ends or loses it.
 
     Attributes:
-        seen: What is observed of each job.
+        seen: The observation of each job.
         launches: The names of the jobs that were started, in order.
         away: Whether every call raises TargetUnavailable.
         refuses: Run id → the text with which its launch is refused.
@@ -71,8 +71,10 @@ class FakeTarget:
     @_locked
     def jobs(self) -> Mapping[str, Observation]:
         self._require_reachable()
-        there = {name: self.seen[name] for name in self._jobs}
-        return {name: one for name, one in there.items() if one.state is not State.REMOVED}
+        observations = {name: self.seen[name] for name in self._jobs}
+        return {
+            name: each for name, each in observations.items() if each.state is not State.REMOVED
+        }
 
     @_locked
     def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
@@ -105,12 +107,12 @@ class FakeTarget:
 
     @_locked
     def lose(self, name: str) -> None:
-        """The job and its record are gone; its durable claim is all that is left."""
+        """Remove the job and its record; its durable claim stays."""
         self.seen[name] = Observation(State.REMOVED)
 
     @_locked
     def alive(self) -> set[str]:
-        return {name for name, seen in self.seen.items() if seen.state is State.ALIVE}
+        return {name for name, observation in self.seen.items() if observation.state is State.ALIVE}
 
     def _accept(self, job: Job) -> None:
         self._jobs[job.name] = job
@@ -131,11 +133,11 @@ class FakeTarget:
     def _fits_budget(self, name: str) -> bool:
         """Whether it can start; one that has ended in the line is let go."""
         job = self._jobs[name]
-        taken = sum(self._jobs[other].cpus for other in self.alive())
+        used = sum(self._jobs[other].cpus for other in self.alive())
         return (
             self.seen.get(name, ABSENT).state is State.EXITED
             or job.cpu_budget is None
-            or (taken + job.cpus <= job.cpu_budget)
+            or (used + job.cpus <= job.cpu_budget)
         )
 
     def _notify(self, name: str) -> None:

@@ -100,10 +100,10 @@ class OutcomeContract:
     def test_a_job_has_its_variables_and_none_of_the_agents_secrets(
         self, bench: OutcomeBench
     ) -> None:
-        own = {"PLAIN": "1", "WITH_SPACES": " a  b ", "UNICODE": "ü→", "EMPTY": ""}
-        job = self.script(bench, _ENVIRONMENT, env=own)
+        variables = {"PLAIN": "1", "WITH_SPACES": " a  b ", "UNICODE": "ü→", "EMPTY": ""}
+        job = self.script(bench, _ENVIRONMENT, env=variables)
         environment = self.environment(bench, job)
-        assert {name: environment.get(name) for name in own} == own
+        assert {name: environment.get(name) for name in variables} == variables
         assert environment["DISPATCHER_JOB"] == job.name
         assert "DISPATCHER_TOKEN" not in environment
 
@@ -210,8 +210,8 @@ class OutcomeContract:
         job = self.script(bench, "print('started')")
         bench.target.stop([job.name], grace=0)
         bench.target.launch([job])
-        seen = wait_until(bench.target, job.name, has_ended)
-        assert seen.started_at is None
+        observation = wait_until(bench.target, job.name, has_ended)
+        assert observation.started_at is None
         assert bench.log(job, LOG) == b""
 
     def script(self, bench: OutcomeBench, text: str, **fields: Any) -> Job:
@@ -223,24 +223,24 @@ class OutcomeContract:
         """Launch a job, and return its evidence once its end is told."""
         failures = bench.target.launch([job])
         assert not failures, failures
-        seen = wait_until(
+        observation = wait_until(
             bench.target, job.name, lambda one: one.state is State.EXITED, seconds=SECONDS
         )
-        assert seen.evidence is not None
-        return seen.evidence
+        assert observation.evidence is not None
+        return observation.evidence
 
     def environment(self, bench: OutcomeBench, job: Job) -> Mapping[str, str]:
         """The variables that a job printed."""
         assert self.run(bench, job).ok
-        found: Mapping[str, str] = json.loads(bench.log(job, LOG))
-        return found
+        variables: Mapping[str, str] = json.loads(bench.log(job, LOG))
+        return variables
 
 
 def _check_ranks(distribution: str, environments: Sequence[Mapping[str, str]]) -> None:
     if distribution == "mpi":
         names = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
-        words = [[one[f"OMPI_COMM_WORLD_{name}"] for name in names] for one in environments]
-        assert words == [
+        values = [[each[f"OMPI_COMM_WORLD_{name}"] for name in names] for each in environments]
+        assert values == [
             ["0", "4", "0", "2"],
             ["1", "4", "1", "2"],
             ["2", "4", "0", "2"],
@@ -248,15 +248,15 @@ def _check_ranks(distribution: str, environments: Sequence[Mapping[str, str]]) -
         ]
     elif distribution == "pytorch":
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "NODE_RANK")
-        assert [[one[name] for name in names] for one in environments] == [
+        assert [[each[name] for name in names] for each in environments] == [
             ["0", "4", "0", "0"],
             ["1", "4", "1", "0"],
             ["2", "4", "0", "1"],
             ["3", "4", "1", "1"],
         ]
-        assert len({(one["MASTER_ADDR"], one["MASTER_PORT"]) for one in environments}) == 1
+        assert len({(each["MASTER_ADDR"], each["MASTER_PORT"]) for each in environments}) == 1
     else:
-        configs = [json.loads(one["TF_CONFIG"]) for one in environments]
+        configs = [json.loads(each["TF_CONFIG"]) for each in environments]
         assert [config["task"]["index"] for config in configs] == [0, 1, 2, 3]
         assert len({json.dumps(config["cluster"]) for config in configs}) == 1
         assert len(set(configs[0]["cluster"]["worker"])) == 4

@@ -65,7 +65,7 @@ def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
 
 
 def refusal(reason: str) -> Dict[str, Any]:
-    """The record of a job that never ran, or of which only its end is known.
+    """The record of a job that never ran, or that has no record of its shim.
 
     The exit code is null, also when the interpreter or the script is missing: no process exited.
     """

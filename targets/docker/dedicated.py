@@ -79,13 +79,19 @@ class DedicatedContainers:
             return {}
         return {name: self.seen(name, container and {"Id": container["Id"]})}
 
-    def _published(self, name: str, seen: Observation, entry: ClaimRecord | None) -> Observation:
+    def _published(
+        self, name: str, observation: Observation, entry: ClaimRecord | None
+    ) -> Observation:
         """Hide an end until the job's telemetry was shipped."""
-        if entry is not None and seen.state is State.ALIVE:
+        if entry is not None and observation.state is State.ALIVE:
             self._spools.follow(name, entry)
-        if entry is None or seen.state is not State.EXITED or self._spools.ended(name, entry):
-            return seen
-        return Observation(State.ALIVE, seen.started_at)
+        if (
+            entry is None
+            or observation.state is not State.EXITED
+            or self._spools.ended(name, entry)
+        ):
+            return observation
+        return Observation(State.ALIVE, observation.started_at)
 
     def _look(
         self, name: str, summary: Mapping[str, Any] | None, entry: ClaimRecord | None
@@ -98,7 +104,7 @@ class DedicatedContainers:
         elif entry is None:
             return ABSENT
         elif self._directories.is_there(name):
-            # Claims are made after containers: this container may be newer than the list.
+            # Claims are created after containers: this container may be newer than the list.
             container = self._engine.inspect(name)
         if container is None or not self._launcher.is_ours(container):
             return self._gone(name, entry)
@@ -111,10 +117,10 @@ class DedicatedContainers:
         ended = evidence.STATES[container["State"]["Status"]] is State.EXITED
         tail = self._log_tail(container["Id"]) if ended and record is None else ""
         stopped = entry is not None and entry.claim is ClaimState.STOPPED
-        seen = evidence.observe(container, record, stopped=stopped, tail=tail)
+        observation = evidence.observe(container, record, stopped=stopped, tail=tail)
         if ended:
-            self._ended[name] = seen
-        return seen
+            self._ended[name] = observation
+        return observation
 
     def _gone(self, name: str, entry: ClaimRecord | None) -> Observation:
         if entry is not None and entry.claim in _LIVE and self._directories.is_there(name):
@@ -154,14 +160,14 @@ class DedicatedContainers:
         return False
 
     def _state_of(self, name: str) -> State | None:
-        """The state of a container that may have been made after the engine listed all of them."""
+        """The state of a container that may be newer than the engine's list."""
         container = self._engine.inspect(name) if self._directories.is_there(name) else None
         if container is None or not self._launcher.is_ours(container):
             return None
         return evidence.STATES[container["State"]["Status"]]
 
     def _discard(self, name: str) -> None:
-        """Remove the container of a withdrawn job, whatever it does."""
+        """Remove the container of a withdrawn job, in any state."""
         self._engine.discard(name)
         if not self._launcher.is_busy_with(name):
             self._directories.delete(name)
@@ -198,7 +204,10 @@ class DedicatedContainers:
                 log.warning("cannot kill %s: %s", name, error)
 
     def _signal(self, name: str, signal: str) -> None:
-        with self._engine.calls() as api, suppress(APIError):  # the container has ended or is gone
+        with (
+            self._engine.calls() as api,
+            suppress(APIError),
+        ):  # the container has ended or is removed
             api.kill(name, signal=signal)
 
     # Forgetting

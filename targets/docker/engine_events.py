@@ -1,4 +1,4 @@
-"""Docker's event stream: reports changes at once, so that they are seen before the next poll.
+"""Docker's event stream: reports changes before the next poll.
 
 The engine keeps few past events, and none over a restart. So after each connection a report without
 an event says that anything may have changed.

@@ -76,7 +76,7 @@ def removed(entry: ClaimRecord | None, now: float) -> Observation:
 
 
 def dead_with(inspected: Mapping[str, Any], now: float) -> Observation:
-    """The observation of a job without a record whose pool container has ended or is gone.
+    """The observation of a job without a record whose pool container has ended or is removed.
 
     The job was killed with its container, so the container's exit code is not the job's.
     """

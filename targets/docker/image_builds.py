@@ -74,14 +74,14 @@ class ImageBuilds:
         errors: dict[str, TargetError] = {}
         for job in jobs:
             try:
-                one = job if job.environment is None else self._prepared(job, job.environment)
+                prepared = job if job.environment is None else self._prepared(job, job.environment)
             except TargetError as error:
                 errors[job.name] = error
                 if isinstance(error, LaunchRefused):
                     self._claims.withdraw(job.name)
                 continue
-            if one is not None:
-                ready.append(one)
+            if prepared is not None:
+                ready.append(prepared)
         return ready, errors
 
     def waiting(self, names: Collection[str]) -> dict[str, Observation]:

@@ -51,9 +51,9 @@ class ContainerSnapshots:
             self._errors.pop(snapshot, None)
         self._snapshots.fetch(snapshot)
         with self._changed:
-            there = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
+            is_fetched = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
             error = self._errors.get(snapshot)
-        if not there:
+        if not is_fetched:
             raise TargetUnavailable(f"snapshot {snapshot} was not fetched within {PATIENCE:g} s")
         if error is not None:
             raise LaunchRefused(f"snapshot {snapshot} cannot be fetched: {error}")

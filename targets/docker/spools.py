@@ -43,7 +43,7 @@ class ContainerSpools:
     def follow(self, name: str, entry: ClaimRecord, *, is_new: bool = False) -> None:
         """Ship a job's telemetry from now on; the service may have some unless the job is new."""
         if name not in self._ends:
-            self._shipper.follow(name, _facts(name, entry), known=is_new)
+            self._shipper.follow(name, _facts(name, entry), is_new=is_new)
 
     def ended(self, name: str, entry: ClaimRecord) -> bool:
         """Ship the rest of an ended job; returns whether its end may be published now."""
@@ -51,7 +51,7 @@ class ContainerSpools:
             is_first = name not in self._ends
             self._ends.setdefault(name, False)
         if is_first:
-            self._shipper.finish(name, _facts(name, entry), known=False)
+            self._shipper.finish(name, _facts(name, entry), is_new=False)
         with self._lock:
             may_be_told = self._ends.get(name, True)
             if not may_be_told:

@@ -54,7 +54,7 @@ class BridgeClient:
         env: The environment of the process.
         greeting: The first message to it.
         folder: The folder of its log.
-        hear: Called with observations; an empty list means that anything may have changed.
+        on_events: Called with observations; an empty list means that anything may have changed.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class BridgeClient:
         env: Mapping[str, str],
         greeting: Mapping[str, Any],
         folder: Path,
-        hear: Callable[[list[dict[str, Any]]], None],
+        on_events: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self._command, self._env, self._greeting = command, dict(env), dict(greeting)
-        self._log, self._on_events = folder / "bridge.log", hear
+        self._log, self._on_events = folder / "bridge.log", on_events
         self._client: RpcClient | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._problem = "the bridge is starting"
@@ -103,7 +103,7 @@ class BridgeClient:
         return None if self._process is None else self._process.pid
 
     def _end_if_hung(self) -> None:
-        """End a bridge without heartbeats; it sends one every second, whatever its cluster does."""
+        """End a bridge without heartbeats; a healthy one sends one every second."""
         if time.monotonic() - self._last_message_at > HUNG_AFTER:
             log.warning("the bridge hangs and is restarted")
             self._hang_up()
@@ -124,7 +124,7 @@ class BridgeClient:
             pause = min(LONGEST_PAUSE, pause * 3)
 
     def _serve(self) -> None:
-        """Start a bridge and receive its messages until it is gone."""
+        """Start a bridge and receive its messages until it ends."""
         ours, theirs = socket.socketpair()
         with ours, theirs, _opened(self._log) as output:
             process = self._process = subprocess.Popen(

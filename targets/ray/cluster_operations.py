@@ -84,31 +84,33 @@ class ClusterOperations:
 
     def observe(self, names: Names) -> Record:
         """The observation of each job; jobs of a node that does not answer are unknown."""
-        seen = self._lost(names)
-        rest = {name: node for name, node in names.items() if name not in seen}
-        answers = self._ask(rest, lambda node, asked: node.call("observe", asked))
+        observations = self._lost(names)
+        rest = {name: node for name, node in names.items() if name not in observations}
+        answers = self._ask(rest, lambda node, requested: node.call("observe", requested))
         for node, answer in answers.items():
             for name, record in (answer or {}).items():
-                seen[name] = _better(seen.get(name), {**record, "node": node})
+                observations[name] = _better(observations.get(name), {**record, "node": node})
         unreachable = (node for node, answer in answers.items() if answer is None)
         # After the calls, because a node may have died meanwhile.
         is_sure = self._cluster.are_all_known() and not any(
             map(self._cluster.may_have_jobs, unreachable)
         )
         for name, placed in rest.items():
-            known = seen.get(name)
+            known = observations.get(name)
             if known is None or (known["state"] == "absent" and not placed and not is_sure):
-                seen[name] = _record(name, "unknown")
-        return {"observations": seen}
+                observations[name] = _record(name, "unknown")
+        return {"observations": observations}
 
     def jobs(self) -> Record:
         """The observations of all jobs on the nodes that answer."""
-        seen: dict[str, Record] = {}
+        observations: dict[str, Record] = {}
         everywhere = self._cluster.nodes()
         for node, answer in zip(everywhere, self._pool.map(_all_of, everywhere), strict=True):
             for name, record in answer.items():
-                seen[name] = _better(seen.get(name), {**record, "node": node.description.name})
-        return {"observations": seen}
+                observations[name] = _better(
+                    observations.get(name), {**record, "node": node.description.name}
+                )
+        return {"observations": observations}
 
     def stop(self, names: Names, grace: float) -> None:
         """Stop or withdraw. Raises NodeUnavailable if a node that may have
@@ -121,17 +123,17 @@ class ClusterOperations:
 
     def _lost(self, names: Names) -> dict[str, Record]:
         """The observations of jobs on lost nodes."""
-        seen: dict[str, Record] = {}
-        for node, asked in _by_node(names).items():
-            found = self._cluster.node(node)
-            if isinstance(found, LostNode):
-                seen.update({name: _lost(name, node, found) for name in asked})
-        return seen
+        observations: dict[str, Record] = {}
+        for node, requested in _by_node(names).items():
+            lost_node = self._cluster.node(node)
+            if isinstance(lost_node, LostNode):
+                observations.update({name: _lost(name, node, lost_node) for name in requested})
+        return observations
 
     def _joined(self, gang: list[Record], deadline: float) -> list[Record]:
         """The jobs of one attempt with their addresses; empty if one of its nodes is lost."""
-        found = [self._cluster.node(job["node"]) for job in gang]
-        nodes = [node for node in found if isinstance(node, RemoteNode)]
+        members = [self._cluster.node(job["node"]) for job in gang]
+        nodes = [node for node in members if isinstance(node, RemoteNode)]
         if len(nodes) < len(gang):
             return []
         if self._placement_groups is not None:
@@ -164,28 +166,28 @@ class ClusterOperations:
 
     def _ask(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> dict[str, Any]:
         """Call each node that may have one of the jobs; None for one that does not answer."""
-        known = _by_node(names)
+        placed = _by_node(names)
         anywhere = [name for name, node in names.items() if not node]
         nodes = {node.description.name: node for node in self._cluster.nodes()}
-        asked = {name: [*known.get(name, ()), *anywhere] for name in nodes}
+        requested = {name: [*placed.get(name, ()), *anywhere] for name in nodes}
 
         def one(name: str) -> Any:
             try:
-                return call(nodes[name], asked[name])
+                return call(nodes[name], requested[name])
             except NodeUnavailable:
                 return None
 
-        concerned = [name for name in nodes if asked[name]]
+        concerned = [name for name in nodes if requested[name]]
         return dict(zip(concerned, self._pool.map(one, concerned), strict=True))
 
     def _must_reach(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> None:
-        def response(node: RemoteNode, asked: list[str]) -> bool:
-            call(node, asked)
+        def response(node: RemoteNode, requested: list[str]) -> bool:
+            call(node, requested)
             return True
 
         unreachable = [node for node, answer in self._ask(names, response).items() if not answer]
-        known = set(_by_node(names))
-        if any(node in known or self._cluster.may_have_jobs(node) for node in unreachable):
+        named = set(_by_node(names))
+        if any(node in named or self._cluster.may_have_jobs(node) for node in unreachable):
             raise NodeUnavailable(f"node {', '.join(unreachable)} does not answer")
 
 
@@ -212,24 +214,24 @@ def _gangs(jobs: Sequence[Record]) -> Iterable[list[Record]]:
 
 
 def _by_node(names: Names) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    names_of: dict[str, list[str]] = defaultdict(list)
     for name, node in names.items():
         if node:
-            found[node].append(name)
-    return found
+            names_of[node].append(name)
+    return names_of
 
 
-def _better(one: Record | None, other: Record) -> Record:
+def _better(known: Record | None, other: Record) -> Record:
     """The more informative of two records: a job withdrawn on one node may run on another."""
-    if one is None:
+    if known is None:
         return other
-    return min(one, other, key=lambda record: _NEWS.index(record["state"]))
+    return min(known, other, key=lambda record: _NEWS.index(record["state"]))
 
 
-def _lost(name: str, node: str, gone: LostNode) -> Record:
-    if not gone.is_over:
+def _lost(name: str, node: str, lost: LostNode) -> Record:
+    if not lost.is_over:
         return _record(name, "unknown")
-    evidence = {"reason": f"lost: node {node} is gone", "ended_at": gone.died_at}
+    evidence = {"reason": f"lost: node {node} is gone", "ended_at": lost.died_at}
     return {**_record(name, "exited"), "evidence": evidence, "node": node}
 
 

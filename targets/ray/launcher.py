@@ -80,8 +80,8 @@ class NodeLauncher:
         if life == self._life:
             self._heard = clock()
             self._renew(confirmed)
-        known = cursor if life == self._life else -1
-        events, cursor = self._feed.after(known, wait)
+        position = cursor if life == self._life else -1
+        events, cursor = self._feed.after(position, wait)
         return {
             "life": self._life,
             "clock": clock(),
@@ -103,8 +103,8 @@ class NodeLauncher:
         return True
 
     def observe(self, names: list[str] | None) -> dict[str, Any]:
-        found: dict[str, Any] = self._agent.observe(names)
-        return found
+        records: dict[str, Any] = self._agent.observe(names)
+        return records
 
     def stop(self, names: list[str], grace: float) -> None:
         self._agent.stop(names, grace)
@@ -129,7 +129,7 @@ class NodeLauncher:
             return port
 
     def _renew(self, since: float) -> None:
-        """Renew the lease as of a moment that the bridge knows, unless it is too long ago."""
+        """Renew the lease as of the time of the bridge's request, unless that is too long ago."""
         if self._lease is not None and clock() - since < self._lease["slack"]:
             self._agent.renew()
             self._renewed = since
@@ -146,11 +146,11 @@ class NodeLauncher:
         silent = clock() - self._heard
         if self._lease is None or silent < self._lease["patience"]:
             return
-        asked = clock()
+        requested_at = clock()
         if self._setting["node_id"] in alive_nodes():
-            self._renew(asked)
+            self._renew(requested_at)
         jobs = self._agent.observe().values()
-        if any(seen["state"] in ("alive", "created") for seen in jobs):
+        if any(record["state"] in ("alive", "created") for record in jobs):
             self._busy_at = clock()
         elif min(silent, clock() - self._busy_at) > self._setting["idle"]:
             me = ray.get_runtime_context().current_actor
@@ -194,5 +194,5 @@ class LauncherFeed:
 
 def visible_gpus() -> list[str]:
     """The devices that Ray has given to this actor, by CUDA's names."""
-    given = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
-    return [str(gpu) for gpu in given]
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    return [str(gpu) for gpu in gpus]

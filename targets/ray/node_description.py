@@ -89,6 +89,6 @@ class LeaseTerms:
         A launcher that had been out of contact for less than its patience when its node was
         declared dead had not asked the cluster yet, and cannot renew its lease afterwards.
         """
-        asked = dead_since - last_contact >= self.patience - self.beat
-        last = dead_since if asked or math.isinf(last_contact) else last_contact
+        may_have_renewed = dead_since - last_contact >= self.patience - self.beat
+        last = dead_since if may_have_renewed or math.isinf(last_contact) else last_contact
         return last + self.lease + MARGIN

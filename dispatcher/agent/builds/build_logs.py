@@ -56,11 +56,11 @@ class BuildLogs:
             shipper = self._shipper
         with open(path, "ab"):  # a log that an earlier agent began is continued
             pass
-        shipper.follow(name, job, known=False)
+        shipper.follow(name, job, is_new=False)
         return path
 
     def finish(self, name: str, then: Callable[[], None]) -> None:
-        """Call `then` when the service has the finished log, or does not take it in time."""
+        """Call `then` when the service has the finished log, or after a time limit."""
         with self._lock:
             job, shipper = self._jobs.get(name), self._shipper
             if job is not None:
@@ -71,10 +71,10 @@ class BuildLogs:
         timer = threading.Timer(TELL_AFTER + 0.1, shipper.tell_overdue)
         timer.daemon = True
         timer.start()
-        shipper.finish(name, job, known=False)
+        shipper.finish(name, job, is_new=False)
 
     def close(self) -> None:
-        """Stop. What is not shipped stays on disk."""
+        """Stop. Logs that are not shipped stay on disk."""
         if self._shipper is not None:
             self._shipper.close()
 
@@ -101,14 +101,14 @@ class _BuildLogSource(TelemetrySource):
         self._path = path
         self.files = PLAIN
 
-    def streams(self, name: str, job: Job, log_limit: int, known: bool) -> List[Stream]:
+    def streams(self, name: str, job: Job, log_limit: int, is_new: bool) -> List[Stream]:
         run, attempt = job.get("run_id"), job.get("attempt")
         if run is None or attempt is None:
             return []
         host = streams_host(job)
         below = f"azureml-logs/host_{host}" if host else "azureml-logs"
         key = (run, attempt, f"log:{below}/{LOG}")
-        return [LogStream(key, self._path(name), known, log_limit)]
+        return [LogStream(key, self._path(name), is_new, log_limit)]
 
     def outputs(self, *_: Any) -> Optional[JobOutputs]:
         return None

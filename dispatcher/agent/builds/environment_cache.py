@@ -1,7 +1,7 @@
-"""The node's environments: each is built once, and kept by the hash of its recipe.
+"""The node's environments: each is built once and stored under the hash of its recipe.
 
 A build may be killed at any line: an environment counts only once its record is written. All
-processes of a build inherit its lock, so a second build waits until none of them is alive.
+processes of a build inherit its lock, so a second build waits until all of them have ended.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class EnvironmentCache:
     def name_of(self, job: Job) -> str:
         """The name of a job's environment here: its key, and a hash of the interpreter's path."""
         base = interpreter_of(job.get("interpreter"), self._interpreter, job.get("env") or {})
-        own = hashlib.sha256(os.path.abspath(base).encode()).hexdigest()[:8]
-        return f"{os.path.basename(str(job['environment']['key']))}-{own}"
+        base_hash = hashlib.sha256(os.path.abspath(base).encode()).hexdigest()[:8]
+        return f"{os.path.basename(str(job['environment']['key']))}-{base_hash}"
 
     def python(self, name: str) -> Optional[str]:
         """The environment's interpreter, if the environment is built."""
@@ -233,10 +233,10 @@ def in_environment(job: Job, python: str, path: str) -> Dict[str, Any]:
         path: The PATH that jobs inherit from the agent.
     """
     binaries = os.path.dirname(python)
-    own = dict(job.get("env") or {})
-    own["PATH"] = os.pathsep.join([binaries, own.get("PATH") or path])
-    own["VIRTUAL_ENV"] = os.path.dirname(binaries)
-    return {**job, "interpreter": python, "env": own, "environment": None}
+    variables = dict(job.get("env") or {})
+    variables["PATH"] = os.pathsep.join([binaries, variables.get("PATH") or path])
+    variables["VIRTUAL_ENV"] = os.path.dirname(binaries)
+    return {**job, "interpreter": python, "env": variables, "environment": None}
 
 
 def _tail(path: str) -> str:

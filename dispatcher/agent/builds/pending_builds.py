@@ -55,7 +55,7 @@ class PendingBuilds:
         log = self._logs.begin(entry.name, entry.job)
         if not self._environments.want(environment, entry.job, log):
             others = (self._table.get(name) for name in waiting)
-            first = next((one for one in others if one is not None), entry)
+            first = next((other for other in others if other is not None), entry)
             if first is not entry:
                 with open(log, "a", encoding="utf-8") as file:
                     run = first.job.get("run_id")

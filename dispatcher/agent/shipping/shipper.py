@@ -45,7 +45,7 @@ class Shipper:
     Args:
         sources: Finds the streams and files of jobs.
         tell: Called with a job's name when its end may be published.
-        on_complete: Called with a job's name when the service has all of it.
+        on_complete: Called with a job's name when the service has all of its telemetry.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Shipper:
         self._is_asking = False  # a request has no answer yet
         self._is_failing = False  # an error on this side, not of the service
         self._closed = False
-        self._upload_pool = UploadPool(self._files_are_kept, self.tell_overdue)
+        self._upload_pool = UploadPool(self._on_files_uploaded, self.tell_overdue)
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
 
     def start(self) -> None:
@@ -91,33 +91,33 @@ class Shipper:
         """
         with self._lock:
             waiting = [job for job in self._jobs.values() if job.ended_at is not None]
-            again = [job.name for job in waiting if job.told]
+            again = [job.name for job in waiting if job.is_published]
             for job in waiting:
-                job.ended_at, job.told = time.monotonic(), False
+                job.ended_at, job.is_published = time.monotonic(), False
             self._wake()
         for job in waiting:
             self._keep_files(job)
         return again
 
-    def follow(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
+    def follow(self, name: str, job: Mapping[str, Any], is_new: bool = True) -> None:
         """Ship a job's telemetry from now on.
 
         Args:
             name: The job's name.
             job: The job.
-            known: False if an earlier agent may have shipped some of it.
+            is_new: False if an earlier agent may have shipped some of it.
         """
         with self._lock:
             if name not in self._jobs:
-                streams = self._sources.streams(name, job, self._log_limit, known)
-                outputs = self._sources.outputs(name, job, self._log_limit, known)
-                self._jobs[name] = TrackedJob(name, streams, outputs, known)
+                streams = self._sources.streams(name, job, self._log_limit, is_new)
+                outputs = self._sources.outputs(name, job, self._log_limit, is_new)
+                self._jobs[name] = TrackedJob(name, streams, outputs, is_new)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # there are files to read from now on
 
-    def finish(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
+    def finish(self, name: str, job: Mapping[str, Any], is_new: bool = True) -> None:
         """Ship the rest of an ended job, upload its files, then publish its end."""
-        self.follow(name, job, known)
+        self.follow(name, job, is_new)
         with self._lock:
             followed = self._jobs[name]
             followed.ended_at, followed.taken_at = time.monotonic(), None
@@ -156,11 +156,11 @@ class Shipper:
             late = [
                 job
                 for job in self._jobs.values()
-                if job.ended_at is not None and job.ended_at <= due and not job.told
+                if job.ended_at is not None and job.ended_at <= due and not job.is_published
                 if (is_silent if job.has_pending_files else not self._gets_on(job, due))
             ]
             for job in late:
-                job.told = True
+                job.is_published = True
         for job in late:
             self._tell(job.name)
 
@@ -178,10 +178,10 @@ class Shipper:
         end = time.monotonic() + patience
         with self._lock:
             while self._jobs and self._service is not None:
-                left = end - time.monotonic()
-                if left <= 0 and not self._takes_more():
+                remaining = end - time.monotonic()
+                if remaining <= 0 and not self._takes_more():
                     return False
-                self._fewer.wait(max(left, LOOK_EVERY))
+                self._fewer.wait(max(remaining, LOOK_EVERY))
         return True
 
     def _takes_more(self) -> bool:
@@ -192,7 +192,7 @@ class Shipper:
         )
 
     def close(self) -> None:
-        """Stop. The next agent ships what is left."""
+        """Stop. The next agent ships the rest."""
         with self._lock:
             self._closed = True
             self._wake()
@@ -275,17 +275,17 @@ class Shipper:
             answer = service.post_frames("/spool", body, timeout)
         finally:
             self._is_asking = False
-        held = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
+        offsets = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
         self._took_at = time.monotonic()
         for job, mine in batch:
             before = [stream.offset for stream, _, _ in mine]
             for stream, _, data in mine:
-                stream.acknowledged(held.get(stream.key, stream.offset), data)
+                stream.acknowledged(offsets.get(stream.key, stream.offset), data)
             if job.taken_at is None or before != [stream.offset for stream, _, _ in mine]:
                 job.taken_at = self._took_at
 
     def _send_singly(self, service: ServiceConnection, batch: Batch) -> None:
-        """Send each job by itself, because the service refuses one of them."""
+        """Send each job in a request of its own, because the service refuses one of them."""
         for job, pieces in batch:
             try:
                 self._send(service, [(job, pieces)])
@@ -307,7 +307,7 @@ class Shipper:
             job.had_files = True
             self._upload_pool.keep(job.outputs)
 
-    def _files_are_kept(self, name: str) -> None:
+    def _on_files_uploaded(self, name: str) -> None:
         with self._lock:
             job = self._jobs.get(name)
             if job is not None:
@@ -320,8 +320,8 @@ class Shipper:
             with self._lock:
                 self._jobs.pop(job.name, None)
                 self._fewer.notify_all()
-        if not job.told:
-            job.told = True
+        if not job.is_published:
+            job.is_published = True
             self._tell(job.name)
         if shipped:
             self._on_complete(job.name)

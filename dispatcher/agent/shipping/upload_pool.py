@@ -31,21 +31,23 @@ _LOOK_EVERY = 1.0
 
 
 class UploadPool:
-    """The threads.
+    """The threads that upload output files.
 
     Args:
-        kept: Called with a job's name when the service has all of its files.
-        silent: Called once a second while the service does not answer.
+        on_uploaded: Called with a job's name when the service has all of its files.
+        on_silent: Called once a second while the service does not answer.
     """
 
-    def __init__(self, kept: Callable[[str], None], silent: Callable[[], None]) -> None:
-        self._kept, self._silent = kept, silent
+    def __init__(self, on_uploaded: Callable[[str], None], on_silent: Callable[[], None]) -> None:
+        self._on_uploaded, self._on_silent = on_uploaded, on_silent
         self._lock = threading.Condition()
         self._due: Deque[JobOutputs] = collections.deque()
         self._names: Dict[str, JobOutputs] = {}
         self._address: Optional[Mapping[str, Any]] = None
         self._threads: List[threading.Thread] = []
-        self._asked_at: Optional[float] = None  # the time of the first request without an answer
+        self._unanswered_since: Optional[float] = (
+            None  # the time of the first request without an answer
+        )
         self._closed = False
 
     def configure(self, address: Optional[Mapping[str, Any]]) -> None:
@@ -69,11 +71,11 @@ class UploadPool:
     def is_silent(self, seconds: float) -> bool:
         """Whether the service has left requests without an answer for so many seconds."""
         with self._lock:
-            asked_at = self._asked_at
+            asked_at = self._unanswered_since
         return asked_at is not None and time.monotonic() - asked_at >= seconds
 
     def close(self) -> None:
-        """Stop. The next agent uploads what is left."""
+        """Stop. The next agent uploads the rest."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
@@ -108,7 +110,7 @@ class UploadPool:
         if not self._closed:
             with self._lock:
                 self._names.pop(outputs.name, None)
-            self._kept(outputs.name)
+            self._on_uploaded(outputs.name)
 
     def _service(self) -> ServiceConnection:
         with self._lock:
@@ -118,19 +120,19 @@ class UploadPool:
     def _rest(self, seconds: float) -> None:
         end = time.monotonic() + seconds * random.uniform(0.5, 1.5)
         while not self._closed:
-            self._silent()
-            left = end - time.monotonic()
-            if left <= 0:
+            self._on_silent()
+            remaining = end - time.monotonic()
+            if remaining <= 0:
                 return
             with self._lock:
-                self._lock.wait(min(left, _LOOK_EVERY))
+                self._lock.wait(min(remaining, _LOOK_EVERY))
 
     def _request_sent(self) -> None:
         with self._lock:
-            if self._asked_at is None:
-                self._asked_at = time.monotonic()
+            if self._unanswered_since is None:
+                self._unanswered_since = time.monotonic()
 
     def _answer_received(self, status: int) -> None:
         if status < 500:
             with self._lock:
-                self._asked_at = None
+                self._unanswered_since = None

@@ -4,7 +4,7 @@ It is started as `python -c CODE FD CONFIG`, never as the main module, because a
 replaces that module. It has one thread.
 The socket FD (SOCK_SEQPACKET) carries orders `{"name", "start", "note"}` to it. It sends one
 `{"ready", "error", "modules"}`, and then `{"dead": [names]}` for shims that have ended without
-reporting to the agent. When the agent is gone it ends, and the shims go on.
+reporting to the agent. When the agent has ended it ends, and the shims continue.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CODE = "from dispatcher.agent.starting.fork_server import main; main()"
 
 
 def main() -> None:
-    """Serve until the agent is gone. In a forked process: run the script, and do not return."""
+    """Serve until the agent has ended. In a forked process: run the script, and do not return."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     config = json.loads(sys.argv[2])
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
@@ -48,7 +48,7 @@ def main() -> None:
     try:
         sock.send(json.dumps(greeting).encode())
     except OSError:
-        return  # the agent is gone already
+        return  # the agent has ended already
     if error:
         return
     inherited = dict(os.environ)
@@ -124,7 +124,7 @@ class _ForkServerLoop:
         self._poll = select.poll()
 
     def serve(self) -> Optional[ForkedScript]:
-        """Start a job for each order. Returns when the agent is gone, and in each forked script."""
+        """Start a job for each order. Returns when the agent ends, and in each forked script."""
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._ended, select.POLLIN)
         while True:
@@ -176,7 +176,7 @@ class _ForkServerLoop:
         for worker in self._workers.values():
             worker.socket.close()
         group = self._context.group = ShimGroup(self._context.cgroups)
-        for left in reversed(range(_MOST_JOBS)):
+        for remaining in reversed(range(_MOST_JOBS)):
             shim = Shim(self._context, json.loads(order), private=[self._order_socket.fileno()])
             leader = _run(shim)
             if leader is not None:
@@ -185,7 +185,7 @@ class _ForkServerLoop:
             shim.release()
             os.chdir("/")
             # After its last job the shim asks for no order: it would not carry it out.
-            order = self._next(shim.has_notified) if left else b""
+            order = self._next(shim.has_notified) if remaining else b""
             if not order:
                 group.end()
                 os._exit(0)
@@ -197,7 +197,7 @@ class _ForkServerLoop:
             self._order_socket.send(b"1" if has_notified else b"0")
             return self._order_socket.recv(_LARGEST)
         except OSError:
-            return b""  # the fork server is gone, and with it the agent
+            return b""  # the fork server has ended, and with it the agent
 
     def _hear(self, worker: _Worker) -> None:
         """Apply a shim's report that its job has ended."""
@@ -244,7 +244,7 @@ class _ForkServerLoop:
         self._report_dead(dead)
 
     def _drain(self, worker: _Worker) -> None:
-        """Read what a shim reported before it ended: a job that it had finished is not dead."""
+        """Read a shim's reports after its end: a job that it had finished counts as finished."""
         with contextlib.suppress(OSError):
             if worker.socket.recv(16, socket.MSG_DONTWAIT) == b"1":
                 worker.name = None
@@ -255,7 +255,7 @@ class _ForkServerLoop:
             try:
                 self._socket.send(json.dumps({"dead": names[start : start + 100]}).encode())
             except OSError:
-                return  # the agent is gone: the next read says so
+                return  # the agent has ended: the next read reports it
 
 
 def _run(shim: Shim) -> Optional[ForkedScript]:
