@@ -29,7 +29,8 @@ def signing_key(data: Path, store: Store, configured: str) -> bytes:
     """Return the key, and make one at the first start.
 
     A key that an earlier release kept in the database is moved into the file: the tokens of live
-    runs stay valid. It is removed from the database once the file is on the disk.
+    runs stay valid. It is removed from the database once the file is on the disk. Until then no
+    other key is taken.
 
     Args:
         data: The data folder.
@@ -44,9 +45,16 @@ def signing_key(data: Path, store: Store, configured: str) -> bytes:
         text = configured
     else:
         text = _read(data / FILE) or _create(data / FILE, earlier or secrets.token_hex(32))
+    source = "DISPATCHER_SIGNING_KEY" if configured else str(data / FILE)
     if len(text) < MIN_CHARACTERS:
-        source = "DISPATCHER_SIGNING_KEY" if configured else str(data / FILE)
         raise WrongKey(f"{source}: {len(text)} characters; a key has at least {MIN_CHARACTERS}")
+    if earlier is not None and text != earlier:
+        raise WrongKey(
+            f"{source}: not the key that an earlier release keeps in this database; the tokens of "
+            "live runs would become invalid. First start one service without "
+            f"DISPATCHER_SIGNING_KEY and without {data / FILE}: it writes that key there. Then "
+            "give all services the text of that file"
+        )
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     def work(tx: Transaction) -> str:

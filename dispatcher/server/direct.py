@@ -4,7 +4,7 @@ The framework resolves each parameter of a handler anew for every call, changes 
 for it and looks through its tree of routers. That is more than the call itself costs where a script
 submits its children one by one. A route declared `direct` is described like any other, but
 `DirectCalls` finds it by its path, and its body is parsed, its handler called and its answer
-encoded in one visit to a thread.
+encoded in one go.
 """
 
 import inspect
@@ -64,7 +64,8 @@ def direct_handler(endpoint: Callable[..., Any], status: int) -> Handler:
     """Make the handler of a route.
 
     Args:
-        endpoint: Takes `body`, a model, `services` and `caller`, and returns a model.
+        endpoint: Takes `body`, a model, `services` and `caller`, and returns a model. If it is a
+            coroutine function, it waits for something and is called on the event loop.
         status: The HTTP status of its answer.
 
     Raises:
@@ -80,11 +81,19 @@ def direct_handler(endpoint: Callable[..., Any], status: int) -> Handler:
         body = _parsed(bodies, content)
         return answers.dump_json(endpoint(body=body, services=services, caller=caller))
 
+    async def in_a_thread(content: bytes, services: Services, caller: Grant) -> bytes:
+        return await run_in_threadpool(work, content, services, caller)
+
+    async def on_the_loop(content: bytes, services: Services, caller: Grant) -> bytes:
+        body = _parsed(bodies, content)
+        return answers.dump_json(await endpoint(body=body, services=services, caller=caller))
+
+    answer = on_the_loop if inspect.iscoroutinefunction(endpoint) else in_a_thread
+
     async def handle(request: Request) -> Response:
         content = await request.body()
-        services, caller = request.app.state.services, request.state.grant
-        answer = await run_in_threadpool(work, content, services, caller)
-        return Response(answer, status_code=status, media_type="application/json")
+        text = await answer(content, request.app.state.services, request.state.grant)
+        return Response(text, status_code=status, media_type="application/json")
 
     return handle
 

@@ -132,8 +132,9 @@ class SubmissionService:
 
         Raises NotAllowed for a run that is not below a run that the caller's grant covers.
         """
-        there = self._there(tx, specs, open_gpus)
-        parents = self._parents(tx, specs, caller)
+        found = _stored(tx, specs)
+        there = self._there(tx, specs, found, open_gpus)
+        parents = self._parents(specs, found, caller)
         now = self._clock() if now is None else now
         new: dict[str, Run] = {}
         for spec in specs:
@@ -142,7 +143,8 @@ class SubmissionService:
             parent = parents.get(spec.parent_id or "")
             submitter = _submitter(caller.principal, parent)
             new[spec.id] = first(spec, now=now, parent=parent, submitted_by=submitter)
-        for name in {run.spec.experiment for run in new.values()}:
+        known = {parent.spec.experiment for parent in parents.values()}
+        for name in {run.spec.experiment for run in new.values()} - known:
             tx.registry.experiment(name, now=now)
         stored = {run.id: run for run in tx.runs.add(list(new.values()))}
         tx.labels.label_all(
@@ -154,14 +156,21 @@ class SubmissionService:
         return [there.get(spec.id) or stored[spec.id] for spec in specs]
 
     def _there(
-        self, tx: Transaction, specs: Sequence[RunSpec], open_gpus: Collection[str]
+        self,
+        tx: Transaction,
+        specs: Sequence[RunSpec],
+        stored: Mapping[str, Run],
+        open_gpus: Collection[str],
     ) -> dict[str, Run]:
         """Runs that an earlier try of this call, or an earlier attempt of the parent, has made."""
-        found = tx.runs.get([spec.id for spec in specs])
+        found: dict[str, Run] = {}
         for spec in specs:
-            known = found.get(spec.id)
-            if known and not _is_same(known.spec, spec, spec.id in open_gpus):
+            known = stored.get(spec.id)
+            if known is None:
+                continue
+            if not _is_same(known.spec, spec, spec.id in open_gpus):
                 raise RunConflict(f"run {spec.id!r} is there already, with another content")
+            found[spec.id] = known
         keys: dict[str, list[str]] = {}
         for spec in specs:
             if spec.parent_id and spec.key:
@@ -177,12 +186,12 @@ class SubmissionService:
         return found
 
     def _parents(
-        self, tx: Transaction, specs: Sequence[RunSpec], caller: Grant
+        self, specs: Sequence[RunSpec], stored: Mapping[str, Run], caller: Grant
     ) -> Mapping[str, Run]:
         wanted = {spec.parent_id for spec in specs if spec.parent_id}
         if caller.tree and any(not spec.parent_id for spec in specs):
             raise NotAllowed("parent_id: a run may only submit runs below itself")
-        parents = tx.runs.get(wanted, lock=True) if wanted else {}
+        parents = {run_id: stored[run_id] for run_id in wanted if run_id in stored}
         for parent_id in wanted:
             parent = parents.get(parent_id)
             if parent is None:
@@ -195,6 +204,14 @@ class SubmissionService:
                     f"parent_id: {parent_id!r} is {len(parent.lineage)} deep; at most {MAX_DEPTH}"
                 )
         return parents
+
+
+def _stored(tx: Transaction, specs: Sequence[RunSpec]) -> dict[str, Run]:
+    """The runs and their parents, as far as they are stored; parents stay as they are until the
+    commit.
+    """
+    parents = {spec.parent_id for spec in specs if spec.parent_id}
+    return tx.runs.get(dict.fromkeys([*(s.id for s in specs), *parents]), lock=bool(parents))
 
 
 def _submitter(caller: Principal, parent: Run | None) -> str:

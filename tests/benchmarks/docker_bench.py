@@ -22,7 +22,7 @@ from docker.types import Mount
 from dispatcher.core.runs.jobs import Observation, State
 from dispatcher.wire.jobs import Job
 from targets.docker.target import WORKERS
-from tests.benchmarks.house import REPEAT, say
+from tests.benchmarks.measuring import REPEAT, say
 from tests.integration.docker_jobs import Rig, make_rig
 from tests.integration.docker_service import TOKEN, StubService, serving
 from tests.rigs.dockerd import IMAGE, Dockerd, host_python_image

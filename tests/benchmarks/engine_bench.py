@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from dispatcher.store.sql import SqlStore
-from tests.benchmarks.house import say
-from tests.unit.house import House, fakes
+from tests.benchmarks.measuring import say
+from tests.unit.installation import Installation, fakes
 
 OWED = int(os.environ.get("OWED", "20000"))
 QUEUED = int(os.environ.get("QUEUED", "80000"))
@@ -22,18 +22,18 @@ WATCHED = 30.0  # seconds
 def share(folder: Path, owed: int, queued: int) -> float:
     """The share of a core that the engine takes while all runs stand still."""
     store = SqlStore(f"sqlite:///{folder}/x.db")
-    house = House(store, fakes(cpus=max(1, owed)), str(folder), time.time).start()
-    target = house.kinds.targets["t"]
-    house.until(lambda: house.targets.capacity("t") is not None)
+    installation = Installation(store, fakes(cpus=max(1, owed)), str(folder), time.time).start()
+    target = installation.kinds.targets["t"]
+    installation.until(lambda: installation.targets.capacity("t") is not None)
     for start in range(0, owed + queued, BATCH):
         count = min(BATCH, owed + queued - start)
-        house.submit(*[f"r{start + k}" for k in range(count)])
-    house.until(lambda: len(target.launches) >= owed, seconds=1200)
+        installation.submit(*[f"r{start + k}" for k in range(count)])
+    installation.until(lambda: len(target.launches) >= owed, seconds=1200)
     time.sleep(10)
     used, began = time.process_time(), time.monotonic()
     time.sleep(WATCHED)
     share = (time.process_time() - used) / (time.monotonic() - began)
-    house.stop()
+    installation.stop()
     store.close()
     return share
 

@@ -14,7 +14,7 @@ from typing import Any
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.runs.waiting import wait_all
-from tests.benchmarks.house import REPEAT, Bench, bench, say
+from tests.benchmarks.measuring import REPEAT, Bench, bench, say
 
 WAITERS, READERS, RUNS = 1_000, 200, 300
 

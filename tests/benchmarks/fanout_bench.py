@@ -13,7 +13,7 @@ from pathlib import Path
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 from dispatcher.client.v1.runs.waiting import wait_all
-from tests.benchmarks.house import Bench, bench, floor, median, run, say
+from tests.benchmarks.measuring import Bench, bench, floor, median, run, say
 
 HYPERQUEUE = """
 import sys, time

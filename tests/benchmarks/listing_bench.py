@@ -14,7 +14,7 @@ from typing import Any
 
 from dispatcher.client.v1.runs.run_types import run_of
 from dispatcher.wire import encoding
-from tests.benchmarks.house import Bench, bench, median, percentile, say
+from tests.benchmarks.measuring import Bench, bench, median, percentile, say
 
 RUNS, AT_ONCE = 100_000, 10_000
 CHILDREN, POINTS = 300, 20

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.house import REPEAT, bench, say
+from tests.benchmarks.measuring import REPEAT, bench, say
 from tests.rigs.waiting import until
 
 POINTS, HISTORY, CALLS = 1000, 100_000, 40

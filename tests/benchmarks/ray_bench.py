@@ -18,7 +18,7 @@ from pathlib import Path
 from dispatcher.core.runs.jobs import Observation, State
 from dispatcher.wire.jobs import Job
 from targets.ray.target import RayTarget
-from tests.benchmarks.house import floor, median, say
+from tests.benchmarks.measuring import floor, median, say
 from tests.integration.ray_jobs import make_rig
 from tests.rigs.raycluster import Node, RayCluster
 

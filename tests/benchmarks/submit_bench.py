@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
-from tests.benchmarks.house import REPEAT, Bench, bench, floor, percentile, say
+from tests.benchmarks.measuring import REPEAT, Bench, bench, floor, percentile, say
 
 COUNT = 400
 PARENT = """

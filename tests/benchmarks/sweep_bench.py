@@ -17,7 +17,7 @@ from dispatcher.client.v1.runs.waiting import wait_all
 from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGoal
 from dispatcher.client.v1.sweeps.expressions import uniform
 from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling, RandomParameterSampling
-from tests.benchmarks.house import Bench, bench, median, say
+from tests.benchmarks.measuring import Bench, bench, median, say
 
 COUNT = int(os.environ.get("BENCH_COUNT", "200"))
 TUNE_COUNT = 24

@@ -30,7 +30,7 @@ from dispatcher.client.v1.sweeps.config import HyperDriveConfig, PrimaryMetricGo
 from dispatcher.client.v1.sweeps.expressions import choice, loguniform
 from dispatcher.client.v1.sweeps.policies import EarlyTerminationPolicy
 from dispatcher.client.v1.sweeps.sampling import HyperParameterSampling
-from tests.benchmarks.house import REPEAT, Bench, bench, say
+from tests.benchmarks.measuring import REPEAT, Bench, bench, say
 from tests.benchmarks.searches.space import ALPHA, BATCH, EPOCHS, HIDDEN, LEARNING_RATE, REDUCTION
 from tests.rigs.dockerd import Dockerd, host_python_image
 from tests.rigs.raycluster import RayCluster

@@ -71,7 +71,7 @@ class Visitor:
 
 
 @contextmanager
-def house(folder: Path) -> Iterator[Track]:
+def installation(folder: Path) -> Iterator[Track]:
     service = Service(folder, patches=NAMED)
     try:
         service.start()
@@ -124,7 +124,7 @@ def test_a_database_that_is_locked_for_long_costs_time_and_nothing_else(tmp_path
             time.sleep(LOCKED)  # the length of the fault itself
             other.execute("ROLLBACK")
 
-    with house(tmp_path) as made:
+    with installation(tmp_path) as made:
         visitors = visited(made, lock, f"locked for {LOCKED:g} s")
         check_kept(made, visitors)
 
@@ -134,7 +134,7 @@ def test_a_full_disk_is_refused_and_left_behind(tmp_path: Path) -> None:
         with tracing(made.service.pid, "store-writer", "inject=pwrite64:error=ENOSPC"):
             time.sleep(FULL)  # the length of the fault itself
 
-    with house(tmp_path) as made:
+    with installation(tmp_path) as made:
         visitors = visited(made, fill, f"no space for {FULL:g} s")
         assert sum(visitor.answers["507"] for visitor in visitors) > 0
         check_kept(made, visitors)

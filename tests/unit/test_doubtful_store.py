@@ -15,7 +15,7 @@ import pytest
 from dispatcher.core.errors import StoreUnavailable
 from dispatcher.core.runs.jobs import Evidence
 from dispatcher.store.sql import SqlStore
-from tests.unit.house import House, fakes
+from tests.unit.installation import Installation, fakes
 
 T = TypeVar("T")
 RUNS = 60
@@ -58,30 +58,30 @@ def stubborn(call: Callable[[], T]) -> T:
 def test_calls_that_succeed_and_are_answered_with_a_failure_lose_and_double_nothing(
     store: DoubtfulStore, tmp_path: Path
 ) -> None:
-    house = House(store, fakes(cpus=8), str(tmp_path), time.time).start()
-    target = house.kinds.targets["t"]
+    installation = Installation(store, fakes(cpus=8), str(tmp_path), time.time).start()
+    target = installation.kinds.targets["t"]
     store.share = 0.15
     ids = [f"r{k}" for k in range(RUNS)]
     canceled = set(ids[:: RUNS // 6])
     try:
         for run_id in ids:
-            stubborn(lambda run_id=run_id: house.submit(run_id))  # type: ignore[misc]
+            stubborn(lambda run_id=run_id: installation.submit(run_id))  # type: ignore[misc]
         for run_id in canceled:
-            stubborn(lambda run_id=run_id: house.status.cancel(run_id))  # type: ignore[misc]
+            stubborn(lambda run_id=run_id: installation.status.cancel(run_id))  # type: ignore[misc]
 
         def over() -> bool:
             for name in target.alive():
                 target.end(name, GOOD)
-            return all(house.status.get(run_id).terminal for run_id in ids)
+            return all(installation.status.get(run_id).terminal for run_id in ids)
 
-        house.until(over, seconds=50)
+        installation.until(over, seconds=50)
         store.share = 0.0
-        house.until(lambda: not store.read(lambda tx: tx.runs.owed()))
+        installation.until(lambda: not store.read(lambda tx: tx.runs.owed()))
     finally:
-        house.stop()
+        installation.stop()
     assert store.doubted > 0
     assert set(Counter(target.launches).values()) == {1}
     assert {name.rpartition("-")[2] for name in target.launches} == {"1"}, "a second attempt"
-    ends = {run_id: house.status_of(run_id) for run_id in ids}
+    ends = {run_id: installation.status_of(run_id) for run_id in ids}
     assert {ends[run_id] for run_id in ids if run_id not in canceled} == {"Completed"}
     assert {ends[run_id] for run_id in canceled} <= {"Completed", "Canceled"}

@@ -17,14 +17,14 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.orphan_jobs import orphan_jobs
 from dispatcher.store.sql import SqlStore
 from dispatcher.wire.jobs import Job
-from tests.unit.house import House, fakes
+from tests.unit.installation import Installation, fakes
 
 
 @pytest.fixture
-def house(store: SqlStore, tmp_path: Path) -> Iterator[House]:
-    house = House(store, fakes(), str(tmp_path), time.time)
-    yield house
-    house.stop()
+def installation(store: SqlStore, tmp_path: Path) -> Iterator[Installation]:
+    installation = Installation(store, fakes(), str(tmp_path), time.time)
+    yield installation
+    installation.stop()
 
 
 @given(st.from_regex(r"[a-z0-9_\-]{1,30}", fullmatch=True), st.integers(1, 99), st.integers(0, 9))
@@ -46,47 +46,54 @@ def test_a_job_is_an_orphan_if_its_run_is_not_there_or_has_not_come_to_it(store:
     assert found == ["gone-1", "gone-1.1", "known-3"]
 
 
-def test_an_orphan_is_told_of_and_ended_only_on_request(house: House) -> None:
-    target, catalog = house.kinds.targets["t"], Catalog(house.store, house.targets, time.time)
+def test_an_orphan_is_told_of_and_ended_only_on_request(installation: Installation) -> None:
+    target, catalog = (
+        installation.kinds.targets["t"],
+        Catalog(installation.store, installation.targets, time.time),
+    )
     target.launch([Job("lost-1", "lost", 1)])
-    house.start()
-    house.until(lambda: house.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
-    house.submit("a")
-    house.until(lambda: target.alive() == {"lost-1", "a-1"})
+    installation.start()
+    installation.until(lambda: installation.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
+    installation.submit("a")
+    installation.until(lambda: target.alive() == {"lost-1", "a-1"})
     assert catalog.ping("t")["orphan_jobs"] == {"lost-1": State.ALIVE}
     assert catalog.clear("t")["orphan_jobs"] == {"lost-1": State.ALIVE}
-    house.until(lambda: not house.targets.orphan_jobs("t"))
+    installation.until(lambda: not installation.targets.orphan_jobs("t"))
     assert target.seen["lost-1"].state is State.REMOVED
     assert target.alive() == {"a-1"}
     target.end("a-1", Evidence(exit_code=0))
-    house.until(lambda: house.status_of("a") == "Completed")
+    installation.until(lambda: installation.status_of("a") == "Completed")
 
 
 def test_an_orphan_that_comes_later_is_told_of_at_the_next_inventory(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inventory, "EVERY", 0.0)
-    house.start()
-    house.until(lambda: house.targets.answers("t"))
-    house.kinds.targets["t"].launch([Job("lost-1", "lost", 1)])
-    house.until(lambda: house.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
+    installation.start()
+    installation.until(lambda: installation.targets.answers("t"))
+    installation.kinds.targets["t"].launch([Job("lost-1", "lost", 1)])
+    installation.until(lambda: installation.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
 
 
-def test_a_target_that_does_not_answer_is_not_said_to_be_cleared(house: House) -> None:
-    target = house.kinds.targets["t"]
+def test_a_target_that_does_not_answer_is_not_said_to_be_cleared(
+    installation: Installation,
+) -> None:
+    target = installation.kinds.targets["t"]
     target.launch([Job("lost-1", "lost", 1)])
-    house.start()
-    house.until(lambda: house.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
+    installation.start()
+    installation.until(lambda: installation.targets.orphan_jobs("t") == {"lost-1": State.ALIVE})
     target.away = True
     with pytest.raises(Conflict, match="t does not answer"):
-        Catalog(house.store, house.targets, time.time).clear("t")
+        Catalog(installation.store, installation.targets, time.time).clear("t")
     assert target.alive() == {"lost-1"}
 
 
-def test_a_target_without_orphans_is_cleared_of_nothing(house: House) -> None:
-    house.start()
-    house.submit("a")
-    target = house.kinds.targets["t"]
-    house.until(lambda: target.alive() == {"a-1"})
-    assert Catalog(house.store, house.targets, time.time).clear("t")["orphan_jobs"] == {}
+def test_a_target_without_orphans_is_cleared_of_nothing(installation: Installation) -> None:
+    installation.start()
+    installation.submit("a")
+    target = installation.kinds.targets["t"]
+    installation.until(lambda: target.alive() == {"a-1"})
+    assert (
+        Catalog(installation.store, installation.targets, time.time).clear("t")["orphan_jobs"] == {}
+    )
     assert target.alive() == {"a-1"}

@@ -16,7 +16,7 @@ from dispatcher.core.scheduling.plan import Capacity, Node, Share
 from dispatcher.core.scheduling.requests import prefetched
 from dispatcher.services.explaining import ExplainService
 from dispatcher.store.sql import SqlStore
-from tests.unit.house import House, fakes
+from tests.unit.installation import Installation, fakes
 
 SHORT = Evidence(exit_code=0, started_at=1.0, ended_at=1.1)
 LONG = Evidence(exit_code=0, started_at=1.0, ended_at=100.0)
@@ -28,145 +28,157 @@ def queueing(cpus: float) -> Capacity:
 
 
 @pytest.fixture
-def house(store: SqlStore, tmp_path: Path) -> Iterator[House]:
+def installation(store: SqlStore, tmp_path: Path) -> Iterator[Installation]:
     kinds = fakes(t=queueing(2), one=queueing(1))
-    house = House(store, kinds, str(tmp_path), time.time).start()
-    yield house
-    house.stop()
+    installation = Installation(store, kinds, str(tmp_path), time.time).start()
+    yield installation
+    installation.stop()
 
 
-def end(house: House, *names: str, evidence: Evidence = SHORT, target: str = "t") -> None:
+def end(
+    installation: Installation, *names: str, evidence: Evidence = SHORT, target: str = "t"
+) -> None:
     for name in names:
-        house.kinds.targets[target].end(f"{name}-1", evidence)
+        installation.kinds.targets[target].end(f"{name}-1", evidence)
 
 
-def alive(house: House, target: str = "t") -> set[str]:
-    return {name.removesuffix("-1") for name in house.kinds.targets[target].alive()}
+def alive(installation: Installation, target: str = "t") -> set[str]:
+    return {name.removesuffix("-1") for name in installation.kinds.targets[target].alive()}
 
 
-def ahead(house: House, target: str = "t") -> set[str]:
-    jobs = house.kinds.targets[target].seen
+def ahead(installation: Installation, target: str = "t") -> set[str]:
+    jobs = installation.kinds.targets[target].seen
     return {name for name, seen in jobs.items() if seen.state is State.CREATED}
 
 
-def warmed(house: House, evidence: Evidence = SHORT) -> None:
+def warmed(installation: Installation, evidence: Evidence = SHORT) -> None:
     """Two runs of that length have ended at `t`, and the others wait their turn."""
-    house.submit(*NAMES)
-    house.until(lambda: alive(house) == {"r00", "r01"})
-    end(house, "r00", "r01", evidence=evidence)
-    house.until(lambda: alive(house) == {"r02", "r03"})
-    house.until(lambda: house.status_of("r01") == "Completed")
+    installation.submit(*NAMES)
+    installation.until(lambda: alive(installation) == {"r00", "r01"})
+    end(installation, "r00", "r01", evidence=evidence)
+    installation.until(lambda: alive(installation) == {"r02", "r03"})
+    installation.until(lambda: installation.status_of("r01") == "Completed")
 
 
-def test_short_runs_are_sent_ahead_and_start_without_the_engine(house: House) -> None:
-    warmed(house)
-    house.until(lambda: len(ahead(house)) >= 2)
-    house.engine.stop()
-    end(house, "r02", "r03")
-    assert alive(house) == {"r04", "r05"}
+def test_short_runs_are_sent_ahead_and_start_without_the_engine(installation: Installation) -> None:
+    warmed(installation)
+    installation.until(lambda: len(ahead(installation)) >= 2)
+    installation.engine.stop()
+    end(installation, "r02", "r03")
+    assert alive(installation) == {"r04", "r05"}
 
 
-def test_no_more_of_them_run_at_once_than_there_are_cpus_and_each_once(house: House) -> None:
-    warmed(house)
+def test_no_more_of_them_run_at_once_than_there_are_cpus_and_each_once(
+    installation: Installation,
+) -> None:
+    warmed(installation)
     for _ in range(len(NAMES)):
-        running = sorted(alive(house))
+        running = sorted(alive(installation))
         assert len(running) <= 2
         if running:
-            end(house, running[0])
-        house.until(lambda: bool(alive(house)) or house.status_of(NAMES[-1]) == "Completed")
-        if not alive(house):
+            end(installation, running[0])
+        installation.until(
+            lambda: bool(alive(installation)) or installation.status_of(NAMES[-1]) == "Completed"
+        )
+        if not alive(installation):
             break
-    house.until(lambda: all(house.status_of(name) == "Completed" for name in NAMES))
-    launched = house.kinds.targets["t"].launches
+    installation.until(lambda: all(installation.status_of(name) == "Completed" for name in NAMES))
+    launched = installation.kinds.targets["t"].launches
     assert launched == [f"{name}-1" for name in NAMES]
 
 
-def test_long_runs_are_not_sent_ahead(house: House) -> None:
-    warmed(house, evidence=LONG)
-    house.until(lambda: house.status_of("r03") == "Running")
-    assert not ahead(house)
-    assert house.status_of("r04") == "Queued"
+def test_long_runs_are_not_sent_ahead(installation: Installation) -> None:
+    warmed(installation, evidence=LONG)
+    installation.until(lambda: installation.status_of("r03") == "Running")
+    assert not ahead(installation)
+    assert installation.status_of("r04") == "Queued"
 
 
-def test_one_that_is_ahead_is_canceled_without_having_started(house: House) -> None:
-    warmed(house)
-    house.until(lambda: "r05-1" in ahead(house))
-    house.status.cancel("r05")
-    house.until(lambda: house.status_of("r05") == "Canceled")
-    assert "r05-1" not in house.kinds.targets["t"].launches
+def test_one_that_is_ahead_is_canceled_without_having_started(installation: Installation) -> None:
+    warmed(installation)
+    installation.until(lambda: "r05-1" in ahead(installation))
+    installation.status.cancel("r05")
+    installation.until(lambda: installation.status_of("r05") == "Canceled")
+    assert "r05-1" not in installation.kinds.targets["t"].launches
 
 
-def test_explain_says_that_a_run_is_in_line(house: House) -> None:
-    warmed(house)
-    house.until(lambda: "r05-1" in ahead(house))
-    said = ExplainService(house.store, house.targets).explain(house.status.get("r05"))
+def test_explain_says_that_a_run_is_in_line(installation: Installation) -> None:
+    warmed(installation)
+    installation.until(lambda: "r05-1" in ahead(installation))
+    said = ExplainService(installation.store, installation.targets).explain(
+        installation.status.get("r05")
+    )
     assert said is not None
     assert "prefetched to n" in said
 
 
 def test_a_parent_that_waits_lets_those_that_were_ahead_start_one_after_the_other(
-    monkeypatch: pytest.MonkeyPatch, house: House
+    monkeypatch: pytest.MonkeyPatch, installation: Installation
 ) -> None:
     monkeypatch.setattr("dispatcher.engine.loop.LOOK", 3600.0)  # what comes in has to be enough
-    house.submit("warm", "p", target="one")
-    house.until(lambda: alive(house, "one") == {"warm"})
-    end(house, "warm", target="one")
-    house.until(lambda: house.status_of("p") == "Running")
-    house.submit("c", "d", parent_id="p", target="one")
-    house.until(lambda: "c-1" in ahead(house, "one"))
+    installation.submit("warm", "p", target="one")
+    installation.until(lambda: alive(installation, "one") == {"warm"})
+    end(installation, "warm", target="one")
+    installation.until(lambda: installation.status_of("p") == "Running")
+    installation.submit("c", "d", parent_id="p", target="one")
+    installation.until(lambda: "c-1" in ahead(installation, "one"))
 
-    house.parking.park("p", ["c", "d"])
+    installation.parking.park("p", ["c", "d"])
 
-    house.until(lambda: alive(house, "one") == {"p", "c"})
-    end(house, "c", target="one")
-    house.until(lambda: alive(house, "one") == {"p", "d"})
-    end(house, "d", target="one")
-    house.until(lambda: house.status_of("d") == "Completed")
-    house.parking.unpark("p")
-    house.until(lambda: house.status.get("p").slot is Slot.HELD)
+    installation.until(lambda: alive(installation, "one") == {"p", "c"})
+    end(installation, "c", target="one")
+    installation.until(lambda: alive(installation, "one") == {"p", "d"})
+    end(installation, "d", target="one")
+    installation.until(lambda: installation.status_of("d") == "Completed")
+    installation.parking.unpark("p")
+    installation.until(lambda: installation.status.get("p").slot is Slot.HELD)
 
 
 def test_with_lending_off_a_wait_for_one_that_is_ahead_is_refused_with_its_cycle(
-    house: House,
+    installation: Installation,
 ) -> None:
     config = {"name": "one", "lend_slots": False}
-    house.store.write(lambda tx: tx.registry.put_target("one", config))
-    house.submit("warm", "p", target="one")
-    house.until(lambda: alive(house, "one") == {"warm"})
-    end(house, "warm", target="one")
-    house.until(lambda: house.status_of("p") == "Running")
-    house.submit("c", parent_id="p", target="one")
-    house.until(lambda: house.status_of("c") == "Provisioning")
+    installation.store.write(lambda tx: tx.registry.put_target("one", config))
+    installation.submit("warm", "p", target="one")
+    installation.until(lambda: alive(installation, "one") == {"warm"})
+    end(installation, "warm", target="one")
+    installation.until(lambda: installation.status_of("p") == "Running")
+    installation.submit("c", parent_id="p", target="one")
+    installation.until(lambda: installation.status_of("c") == "Provisioning")
     with pytest.raises(WaitCycle, match="p -> c"):
-        house.parking.park("p", ["c"])
+        installation.parking.park("p", ["c"])
 
 
-def test_a_parent_gets_its_slot_back_before_more_is_sent_ahead(house: House) -> None:
-    house.submit("warm", "p", target="one")
-    house.until(lambda: alive(house, "one") == {"warm"})
-    end(house, "warm", target="one")
-    house.until(lambda: house.status_of("p") == "Running")
-    house.submit("c", parent_id="p", target="one")
-    house.parking.park("p", ["c"])
-    house.until(lambda: "c" in alive(house, "one"))
-    house.submit(*NAMES, target="one")
-    house.parking.unpark("p")
-    house.submit("elsewhere")
-    house.until(lambda: house.status_of("elsewhere") == "Running")
-    assert house.status.get("p").slot is Slot.WANTED
-    assert alive(house, "one") == {"p", "c"}
-    assert not ahead(house, "one")
-    end(house, "c", target="one")
-    house.until(lambda: house.status.get("p").slot is Slot.HELD)
-    assert alive(house, "one") == {"p"}
+def test_a_parent_gets_its_slot_back_before_more_is_sent_ahead(installation: Installation) -> None:
+    installation.submit("warm", "p", target="one")
+    installation.until(lambda: alive(installation, "one") == {"warm"})
+    end(installation, "warm", target="one")
+    installation.until(lambda: installation.status_of("p") == "Running")
+    installation.submit("c", parent_id="p", target="one")
+    installation.parking.park("p", ["c"])
+    installation.until(lambda: "c" in alive(installation, "one"))
+    installation.submit(*NAMES, target="one")
+    installation.parking.unpark("p")
+    installation.submit("elsewhere")
+    installation.until(lambda: installation.status_of("elsewhere") == "Running")
+    assert installation.status.get("p").slot is Slot.WANTED
+    assert alive(installation, "one") == {"p", "c"}
+    assert not ahead(installation, "one")
+    end(installation, "c", target="one")
+    installation.until(lambda: installation.status.get("p").slot is Slot.HELD)
+    assert alive(installation, "one") == {"p"}
 
 
-def test_a_new_engine_goes_on_with_those_that_are_ahead(house: House, tmp_path: Path) -> None:
-    warmed(house)
-    house.until(lambda: len(ahead(house)) >= 2)
-    house.engine.stop()
-    end(house, "r02", "r03")
-    second = House(house.store, house.kinds, str(tmp_path), lambda: time.time() + 60).start()
+def test_a_new_engine_goes_on_with_those_that_are_ahead(
+    installation: Installation, tmp_path: Path
+) -> None:
+    warmed(installation)
+    installation.until(lambda: len(ahead(installation)) >= 2)
+    installation.engine.stop()
+    end(installation, "r02", "r03")
+    second = Installation(
+        installation.store, installation.kinds, str(tmp_path), lambda: time.time() + 60
+    ).start()
     try:
         second.until(lambda: second.status_of("r04") == "Running")
         assert len(alive(second)) == 2
@@ -176,7 +188,7 @@ def test_a_new_engine_goes_on_with_those_that_are_ahead(house: House, tmp_path: 
         second.until(lambda: all(second.status_of(name) == "Completed" for name in NAMES))
     finally:
         second.stop()
-    launched = house.kinds.targets["t"].launches
+    launched = installation.kinds.targets["t"].launches
     assert sorted(launched) == [f"{name}-1" for name in NAMES]
 
 

@@ -83,3 +83,16 @@ def test_a_token_under_another_key_is_refused(tmp_path: Path) -> None:
     forged = TokenService(store, b"x" * 32, "").run_token("r", 1)
     with pytest.raises(NotAllowed):
         tokens(tmp_path, store).identify(forged)
+
+
+def test_another_key_than_an_earlier_releases_is_refused_and_that_one_is_kept(
+    tmp_path: Path,
+) -> None:
+    store = MemoryStore()
+    earlier = "ab" * 32  # the tokens of live runs are signed with it
+    store.write(lambda tx: tx.registry.put_meta("secret", earlier))
+    with pytest.raises(WrongKey, match="start one service without"):
+        signing_key(tmp_path, store, "a key of the environment, 39 characters")
+    assert store.read(lambda tx: tx.registry.find_meta("secret")) == earlier
+    assert signing_key(tmp_path, store, earlier) == bytes.fromhex(earlier)
+    assert store.read(lambda tx: tx.registry.find_meta("secret")) is None

@@ -40,7 +40,9 @@ def read(connection: ApiConnection, run_id: str, logs: bool = False) -> RunRecor
     return record
 
 
-def read_changed(connection: ApiConnection, run_id: str, version: int, seconds: float) -> RunRecord:
+def read_changed(
+    connection: ApiConnection, run_id: str, version: int, seconds: float, ended: bool = False
+) -> RunRecord:
     """Read a run, with the names of its logs, once its version is above one that is known.
 
     Args:
@@ -48,8 +50,11 @@ def read_changed(connection: ApiConnection, run_id: str, version: int, seconds: 
         run_id: The run.
         version: The version that is known.
         seconds: After so long the run is answered as it is.
+        ended: Wait until the run has ended, and not for other changes.
     """
     query: Query = [("after", version), ("wait", round(seconds, 3)), ("logs", "true")]
+    if ended:
+        query = [*query, ("ended", "true")]
     record: RunRecord = connection.get(f"/runs/{run_id}", query, timeout=seconds + _ANSWER_SECONDS)
     return record
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Query, status
+from fastapi import Query, Response, status
 from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.access.permissions import Grant, Permission
@@ -103,7 +103,7 @@ def list_runs(
 
 
 @router.post("/wait")
-@allow(Permission.READ_RUNS, body=Body.BATCH)
+@allow(Permission.READ_RUNS, body=Body.BATCH, direct=True)
 async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> WaitAnswer:
     """Answer once all of the runs have ended, or after `wait` seconds."""
     runs = await services.waiters.until(body.ids, lambda run: run.terminal, body.wait, caller)
@@ -113,7 +113,7 @@ async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> WaitAnsw
     )
 
 
-@router.get("/{run_id}", response_model_exclude_unset=True)
+@router.get("/{run_id}", response_model=RunDetails, response_model_exclude_unset=True)
 @allow(Permission.READ_RUNS)
 async def read_run(
     run_id: str,
@@ -122,12 +122,22 @@ async def read_run(
     after: Annotated[int, Query(ge=-1)] = -1,
     wait: Seconds = 0,
     logs: bool = False,
-) -> RunDetails:
-    """Read a run. With `wait`, answers as soon as its version is above `after`; with `logs`, lists
-    the names of its logs.
+    ended: bool = False,
+) -> Response:
+    """Read a run. With `wait`, answers as soon as its version is above `after`, or with `ended`
+    once it has ended; with `logs`, lists the names of its logs.
     """
-    found = await services.waiters.until([run_id], lambda run: run.version > after, wait)
-    return await asyncio.to_thread(_shown, services, caller, found[run_id], logs)
+
+    def is_due(run: Run) -> bool:
+        return run.terminal if ended else run.version > after
+
+    found = await services.waiters.until([run_id], is_due, wait)
+
+    def encoded() -> str:  # in the thread that reads: the event loop has others to wake
+        details = _shown(services, caller, found[run_id], logs)
+        return details.model_dump_json(exclude_unset=True, by_alias=True)
+
+    return Response(await asyncio.to_thread(encoded), media_type="application/json")
 
 
 @router.patch("/{run_id}")

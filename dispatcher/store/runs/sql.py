@@ -1,7 +1,7 @@
 """Runs in SQL."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -35,6 +35,8 @@ _SAVE = (
 # Precompiled statements for the hot paths; compiling one costs as much as executing it.
 _BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
+_BY_IDS = select(RUNS).where(RUNS.c.id.in_(bindparam("wanted", expanding=True)))
+_BY_IDS_LOCKED = _BY_IDS.order_by(RUNS.c.seq).with_for_update()
 _OWED_STATES = (
     select(RUNS.c.seq, RUNS.c.id, RUNS.c.version, RUNS.c.state)
     .where(RUNS.c.bucket == "owed", RUNS.c.seq > bindparam("after"))
@@ -92,10 +94,8 @@ class SqlRuns:
             rows = self._connection.execute(statement, {"wanted": next(iter(ids))}).mappings()
             return {run.id: run for row in rows if (run := self._read(dict(row)))}
         for some in chunks(ids):
-            statement = select(RUNS).where(RUNS.c.id.in_(some))
-            if lock:
-                statement = statement.order_by(RUNS.c.seq).with_for_update()
-            found.update((run.id, run) for run in self._runs(statement))
+            statement = _BY_IDS_LOCKED if lock else _BY_IDS
+            found.update((run.id, run) for run in self._runs(statement, {"wanted": some}))
         return found
 
     def by_key(self, parent_id: str, keys: Collection[str]) -> dict[str, Run]:
@@ -185,8 +185,10 @@ class SqlRuns:
                 counts.setdefault(parent, {})[status] = number
         return counts
 
-    def _runs(self, statement: "Select[Any]") -> list[Run]:
-        rows = self._connection.execute(statement)
+    def _runs(
+        self, statement: "Select[Any]", parameters: Mapping[str, Any] | None = None
+    ) -> list[Run]:
+        rows = self._connection.execute(statement, parameters)
         names = tuple(rows.keys())
         return [run for row in rows if (run := self._read(dict(zip(names, row, strict=True))))]
 

@@ -58,7 +58,7 @@ class RunWaiting(RecordedRun):
                 stream(self, deadline)
         elif not self._is_over():
             with parked(self._service, [self.id]):
-                while not self._wait_for_change(deadline, POLL_SECONDS):
+                while not self._wait_for_change(deadline, POLL_SECONDS, ended=True):
                     pass
             was_told = True
         details = self._details() if was_told else self.get_details()
@@ -123,11 +123,17 @@ class RunWaiting(RecordedRun):
     def _is_over(self) -> bool:
         return bool((self._record if self._record.get("terminal") else self._refresh())["terminal"])
 
-    def _wait_for_change(self, deadline: Optional[float], poll: float) -> bool:
-        """Wait until the record changes, `poll` seconds at most; whether the run is over then."""
+    def _wait_for_change(
+        self, deadline: Optional[float], poll: float, ended: bool = False
+    ) -> bool:
+        """Wait until the record changes, `poll` seconds at most; whether the run is over then.
+
+        With `ended`, changes before the end are not answered: for a short run, the answer to one
+        would delay that to the next.
+        """
         seconds = _until(deadline, poll, f"run {self.id}")
         version = self._record["version"]
-        self._record = api_runs.read_changed(self._service, self.id, version, seconds)
+        self._record = api_runs.read_changed(self._service, self.id, version, seconds, ended)
         return bool(self._record["terminal"])
 
     def _tell_failure(self, facts: Dict[str, Any], show_output: bool, raise_on_error: bool) -> None:

@@ -41,7 +41,7 @@ class FakeKinds:
         return self.targets[config["name"]]
 
 
-class House:
+class Installation:
     """Engine and services over one store."""
 
     def __init__(
@@ -49,7 +49,7 @@ class House:
     ) -> None:
         self.store, self.kinds = store, kinds
         self.status = StatusService(store, clock)
-        holder = Holder(f"house-{time.monotonic_ns()}", "1")
+        holder = Holder(f"installation-{time.monotonic_ns()}", "1")
         self.engine = Engine(store, self.status, one_job, holder, clock)
         self.targets = LiveTargets(store, kinds, self.engine.post)
         self.catalog = Catalog(store, self.targets, clock)
@@ -61,7 +61,7 @@ class House:
         for name in kinds.targets:
             store.write(lambda tx, name=name: tx.registry.put_target(name, {"name": name}))  # type: ignore[misc]
 
-    def start(self) -> "House":
+    def start(self) -> "Installation":
         self.engine.start(self.targets)
         return self
 
