@@ -285,7 +285,7 @@ class NodeAgent:
             self._monitor.wake_shims()
         self._monitor.check_jobs(self._fork_servers.keys())
         self._starter.admit()
-        self._shipper.tell_overdue()
+        self._shipper.publish_overdue()
 
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
         self._loop.call(lambda: self._starter.snapshot_is_here(snapshot, error))
@@ -299,7 +299,7 @@ class NodeAgent:
         limit = DEFAULT_LOG_LIMIT if limit is None else int(limit)
         self._shipper.configure(service, limit)
         self._build_logs.configure(service, limit)
-        for name in self._shipper.start_over():
+        for name in self._shipper.withhold_ends():
             self._table.withhold(name)
         self._snapshots.configure(service)
         if self._lease.set(settings.get("lease")):

@@ -53,12 +53,12 @@ class DedicatedContainers:
 
     # Looking
 
-    def seen(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
+    def observe(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
         """The observation of a job; `summary` is the engine's list entry of its name."""
         if self._launcher.is_busy_with(name):
             return Observation(State.CREATED)
         entry = self._claims.get(name)
-        return self._published(name, self._look(name, summary, entry), entry)
+        return self._published(name, self._observe(name, summary, entry), entry)
 
     def has_ended(self, name: str) -> bool:
         """Whether the job's end is known, so that the engine need not be called."""
@@ -77,7 +77,7 @@ class DedicatedContainers:
         container = None if name in self._ended else self._engine.inspect(name)
         if container is not None and not self._launcher.is_ours(container):
             return {}
-        return {name: self.seen(name, container and {"Id": container["Id"]})}
+        return {name: self.observe(name, container and {"Id": container["Id"]})}
 
     def _published(
         self, name: str, observation: Observation, entry: ClaimRecord | None
@@ -93,7 +93,7 @@ class DedicatedContainers:
             return observation
         return Observation(State.ALIVE, observation.started_at)
 
-    def _look(
+    def _observe(
         self, name: str, summary: Mapping[str, Any] | None, entry: ClaimRecord | None
     ) -> Observation:
         if name in self._ended:
@@ -107,10 +107,10 @@ class DedicatedContainers:
             # Claims are created after containers: this container may be newer than the list.
             container = self._engine.inspect(name)
         if container is None or not self._launcher.is_ours(container):
-            return self._gone(name, entry)
-        return self._observed(name, container, entry)
+            return self._without_container(name, entry)
+        return self._of_container(name, container, entry)
 
-    def _observed(
+    def _of_container(
         self, name: str, container: Mapping[str, Any], entry: ClaimRecord | None
     ) -> Observation:
         record = self._directories.exit_record(name)
@@ -122,9 +122,9 @@ class DedicatedContainers:
             self._ended[name] = observation
         return observation
 
-    def _gone(self, name: str, entry: ClaimRecord | None) -> Observation:
+    def _without_container(self, name: str, entry: ClaimRecord | None) -> Observation:
         if entry is not None and entry.claim in _LIVE and self._directories.is_there(name):
-            return evidence.gone(self._directories.exit_record(name), time.time())
+            return evidence.removed_outside(self._directories.exit_record(name), time.time())
         return evidence.removed(entry, time.time())
 
     def _log_tail(self, container_id: str) -> str:

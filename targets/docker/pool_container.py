@@ -175,7 +175,7 @@ class PoolContainer:
             return Observation(State.EXITED, record.started_at, record)
         if not is_below(self.folder, "claims", job):
             return Observation(State.ABSENT)
-        return evidence.dead_with(self._dead or {}, time.time())
+        return evidence.ended_with_container(self._dead or {}, time.time())
 
 
 def make_folder(folder: Path, owner: tuple[int, int]) -> None:

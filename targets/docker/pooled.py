@@ -138,7 +138,7 @@ class PooledJobs:
                 else dict.fromkeys(mine, Observation(State.ABSENT))
             )
             observations |= {
-                name: self._seen(name, mine[name], observation)
+                name: self._checked_observation(name, mine[name], observation)
                 for name, observation in container_states.items()
             }
         return {**removed, **observations}
@@ -158,7 +158,9 @@ class PooledJobs:
             name for name, container, entry in entries if entry and entry.container == container
         ]
 
-    def _seen(self, name: str, entry: ClaimRecord, observation: Observation) -> Observation:
+    def _checked_observation(
+        self, name: str, entry: ClaimRecord, observation: Observation
+    ) -> Observation:
         if observation.state is State.ABSENT and entry.claim is ClaimState.STOPPED:
             return Observation(State.REMOVED)
         if observation.state is State.ALIVE:
@@ -181,7 +183,9 @@ class PooledJobs:
         for name, observation in events.items():
             entry = self._known.get(name)
             if entry is not None and entry.container == container.name:
-                observations[name] = self._seen(name, self._claims.get(name) or entry, observation)
+                observations[name] = self._checked_observation(
+                    name, self._claims.get(name) or entry, observation
+                )
         if observations or not events:
             self._report(observations)
 

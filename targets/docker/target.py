@@ -90,7 +90,7 @@ class DockerTarget:
         )
         self._images = images
         self._spools = spools = ContainerSpools(
-            state, service, tell=self._tell, complete=self._complete
+            state, service, publish=self._publish, complete=self._complete
         )
         self._launcher = ContainerLauncher(
             config, mounts, engine, self._directories, self._claims, snapshots, runtimes
@@ -131,7 +131,7 @@ class DockerTarget:
         pooled, dedicated = self._by_claim([name for name in names if name not in waiting])
         containers = self._containers_of(dedicated)
         observations = {
-            name: self._dedicated.seen(name, containers.get(name)) for name in dedicated
+            name: self._dedicated.observe(name, containers.get(name)) for name in dedicated
         }
         return (
             {**waiting, **observations, **self._pooled.poll(pooled)}
@@ -234,7 +234,7 @@ class DockerTarget:
         if self._report is not None:
             self._report(observations)
 
-    def _tell(self, name: str) -> None:
+    def _publish(self, name: str) -> None:
         """Report a job whose end may be published now."""
         if self._report is not None:
             with suppress(TargetUnavailable):

@@ -147,7 +147,7 @@ class Bridge:
 
     def _send_events(self, observations: Sequence[Mapping[str, Any]]) -> None:
         if self._placement_groups is not None:
-            self._placement_groups.nudge()
+            self._placement_groups.wake()
         with contextlib.suppress(OSError):
             self._rpc.send({"event": list(observations)})
 

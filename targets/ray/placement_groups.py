@@ -54,11 +54,11 @@ class PlacementGroups:
     def __init__(self, namespace: str, look: Look) -> None:
         self._namespace, self._observe = namespace, look
         self._prefix = f"{namespace}/"
-        self._nudged = threading.Event()
+        self._woken = threading.Event()
         self._lock = threading.Lock()
         self._held: dict[str, dict[str, str | None]] = {}  # attempt → job → node
         self._asked_at: dict[str, float] = {}
-        threading.Thread(target=self._sweep_for_ever, name="leases", daemon=True).start()
+        threading.Thread(target=self._sweep_loop, name="leases", daemon=True).start()
 
     def reserve(
         self, gang: Sequence[Record], nodes: Sequence[RemoteNode], deadline: float
@@ -119,19 +119,19 @@ class PlacementGroups:
         ranks = [{**rank, "gpus": [devices[gpu] for gpu in rank["gpus"]]} for rank in job["ranks"]]
         return {**job, "gpus": list(devices.values()), "ranks": ranks}
 
-    def _sweep_for_ever(self) -> None:
+    def _sweep_loop(self) -> None:
         while True:
             try:
                 self.sweep()
             except Exception:
                 log.exception("a check of the placement groups failed")
             time.sleep(PAUSE_SECONDS)
-            self._nudged.wait(SWEEP_SECONDS)
-            self._nudged.clear()
+            self._woken.wait(SWEEP_SECONDS)
+            self._woken.clear()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Check soon, because a job has ended."""
-        self._nudged.set()
+        self._woken.set()
 
     def sweep(self) -> None:
         """Release the groups of attempts of which no job is alive."""

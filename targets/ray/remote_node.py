@@ -103,7 +103,7 @@ class RemoteNode:
         while not self._gone:
             try:
                 if self._launcher is None:
-                    self._launcher = self._found()
+                    self._launcher = self._get_launcher()
                 self._take(self._beat())
             except ActorDiedError as error:
                 log.warning("launcher of %s: %s", self.description.name, _short(error))
@@ -113,7 +113,7 @@ class RemoteNode:
                 log.warning("launcher of %s: %s", self.description.name, _short(error))
                 time.sleep(0.5)
 
-    def _found(self) -> Any:
+    def _get_launcher(self) -> Any:
         """The node's launcher; created if there is none."""
         description, setting = self.description, self._setting
         pieces = [setting.code[at : at + _PIECE] for at in range(0, len(setting.code), _PIECE)]

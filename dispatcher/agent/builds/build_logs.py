@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 
-from dispatcher.agent.shipping.shipper import TELL_AFTER, Shipper
+from dispatcher.agent.shipping.shipper import PUBLISH_AFTER, Shipper
 from dispatcher.agent.shipping.streams import PLAIN, LogStream, streams_host
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 
@@ -68,7 +68,7 @@ class BuildLogs:
         if job is None or shipper is None:
             then()
             return
-        timer = threading.Timer(TELL_AFTER + 0.1, shipper.tell_overdue)
+        timer = threading.Timer(PUBLISH_AFTER + 0.1, shipper.publish_overdue)
         timer.daemon = True
         timer.start()
         shipper.finish(name, job, is_new=False)

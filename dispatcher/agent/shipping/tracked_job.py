@@ -30,7 +30,7 @@ class TrackedJob:
         had_files: Whether it had output files.
         ended_at: When its end was noticed, by the monotonic clock; None while it lives.
         is_published: Whether its end was published.
-        taken_at: When the service last accepted a part of it.
+        accepted_at: When the service last accepted a part of it.
         is_unreadable: Whether a stream could not be read just now, and is to be tried again.
     """
 
@@ -45,7 +45,7 @@ class TrackedJob:
         self.had_files = False
         self.ended_at: Optional[float] = None
         self.is_published = False
-        self.taken_at: Optional[float] = None
+        self.accepted_at: Optional[float] = None
         self.is_unreadable = False
 
     def pieces(self) -> List[Piece]:

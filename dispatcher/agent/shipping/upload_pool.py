@@ -56,7 +56,7 @@ class UploadPool:
             self._address = address
             self._lock.notify_all()
 
-    def keep(self, outputs: JobOutputs) -> None:
+    def add(self, outputs: JobOutputs) -> None:
         """Upload the files of an ended job. A repeated call has no effect."""
         with self._lock:
             if outputs.name in self._names or self._closed:
@@ -71,8 +71,8 @@ class UploadPool:
     def is_silent(self, seconds: float) -> bool:
         """Whether the service has left requests without an answer for so many seconds."""
         with self._lock:
-            asked_at = self._unanswered_since
-        return asked_at is not None and time.monotonic() - asked_at >= seconds
+            unanswered_since = self._unanswered_since
+        return unanswered_since is not None and time.monotonic() - unanswered_since >= seconds
 
     def close(self) -> None:
         """Stop. The next agent uploads the rest."""
@@ -85,7 +85,7 @@ class UploadPool:
             outputs = self._next()
             if outputs is None:
                 return
-            self._keep(outputs)
+            self._upload(outputs)
 
     def _next(self) -> Optional[JobOutputs]:
         with self._lock:
@@ -93,7 +93,7 @@ class UploadPool:
                 self._lock.wait()
             return None if self._closed else self._due.popleft()
 
-    def _keep(self, outputs: JobOutputs) -> None:
+    def _upload(self, outputs: JobOutputs) -> None:
         pause = 0.0
         while not self._closed:
             try:
@@ -103,7 +103,7 @@ class UploadPool:
                 if not pause:
                     log.warning("artifact upload paused, service unreachable: %s", error)
                 pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
-                self._rest(pause)
+                self._wait(pause)
             except Exception:  # an error with the files of one job must not stop the others
                 log.exception("output files cannot be uploaded", extra={"job": outputs.name})
                 break
@@ -117,7 +117,7 @@ class UploadPool:
             address = self._address or {}
         return connect(address, on_request=self._request_sent, on_answer=self._answer_received)
 
-    def _rest(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds * random.uniform(0.5, 1.5)
         while not self._closed:
             self._on_silent()

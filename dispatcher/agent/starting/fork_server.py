@@ -108,7 +108,7 @@ class _Worker:
 
 
 class _ForkServerLoop:
-    """Gives each order to an idle shim, or forks a new one.
+    """Sends each order to an idle shim, or forks a new one.
 
     A shim that takes the next job saves a fork and an exit, most of the cost of a short job. It has
     one job at a time, so killing it affects no other job.
@@ -132,12 +132,12 @@ class _ForkServerLoop:
                 if descriptor == self._ended:
                     self._reap()
                 elif descriptor in self._by_socket:
-                    self._hear(self._by_socket[descriptor])
+                    self._receive_report(self._by_socket[descriptor])
                 elif descriptor == self._socket.fileno():
                     order = self._receive()
                     if not order:
                         return None
-                    if not self._give(order):
+                    if not self._assign(order):
                         return self._fork(order)
 
     def _receive(self) -> bytes:
@@ -146,8 +146,8 @@ class _ForkServerLoop:
         except ConnectionResetError:  # the agent died before it had read everything
             return b""
 
-    def _give(self, order: bytes) -> bool:
-        """Give the order to an idle shim or to a new one; False in the new shim's process."""
+    def _assign(self, order: bytes) -> bool:
+        """Send the order to an idle shim or to a new one; False in the new shim's process."""
         name = json.loads(order)["name"]
         while self._idle:
             worker = self._idle.pop()
@@ -199,14 +199,14 @@ class _ForkServerLoop:
         except OSError:
             return b""  # the fork server has ended, and with it the agent
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive_report(self, worker: _Worker) -> None:
         """Apply a shim's report that its job has ended."""
         try:
             report = worker.socket.recv(16)
         except OSError:
             report = b""
         if not report:
-            self._forget(worker.socket)  # the shim is ending; reaping shows how
+            self._remove(worker.socket)  # the shim is ending; reaping shows how
             return
         name, worker.name = worker.name, None
         if report == b"0" and name is not None:
@@ -214,9 +214,9 @@ class _ForkServerLoop:
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(worker)
         else:
-            self._forget(worker.socket)
+            self._remove(worker.socket)
 
-    def _forget(self, sock: socket.socket) -> None:
+    def _remove(self, sock: socket.socket) -> None:
         worker = self._by_socket.pop(sock.fileno(), None)
         if worker is not None:
             self._poll.unregister(sock)
@@ -248,7 +248,7 @@ class _ForkServerLoop:
         with contextlib.suppress(OSError):
             if worker.socket.recv(16, socket.MSG_DONTWAIT) == b"1":
                 worker.name = None
-        self._forget(worker.socket)
+        self._remove(worker.socket)
 
     def _report_dead(self, names: List[str]) -> None:
         for start in range(0, len(names), 100):

@@ -123,9 +123,7 @@ class RunWaiting(RecordedRun):
     def _is_over(self) -> bool:
         return bool((self._record if self._record.get("terminal") else self._refresh())["terminal"])
 
-    def _wait_for_change(
-        self, deadline: Optional[float], poll: float, ended: bool = False
-    ) -> bool:
+    def _wait_for_change(self, deadline: Optional[float], poll: float, ended: bool = False) -> bool:
         """Wait until the record changes, `poll` seconds at most; whether the run is over then.
 
         With `ended`, changes before the end are not answered: for a short run, the answer to one
