@@ -112,7 +112,7 @@ class DockerTarget:
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         """Start each job unless its name was ever started; returns errors by name."""
-        jobs, refused = self._environments.sorted(jobs)
+        jobs, refused = self._environments.launchable(jobs)
         return {**refused, **self._launch(jobs)}
 
     def _launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:

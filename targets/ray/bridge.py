@@ -74,7 +74,7 @@ class Bridge:
         try:
             self._connect()
             assert self._cluster is not None
-            self._cluster.look()
+            self._cluster.refresh()
             self._connected.set()
             self._send_events([])
             self._cluster.follow()

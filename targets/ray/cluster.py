@@ -107,10 +107,10 @@ class Cluster:
     def follow(self) -> None:
         """Read the node table repeatedly. Raises ClusterChanged."""
         while True:
-            self.look()
+            self.refresh()
             time.sleep(LOOK_SECONDS)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the node table, and note new and lost nodes."""
         records = ray.nodes()  # type: ignore[no-untyped-call]
         alive = [record for record in records if record["Alive"]]

@@ -104,7 +104,7 @@ class RemoteNode:
             try:
                 if self._launcher is None:
                     self._launcher = self._get_launcher()
-                self._take(self._beat())
+                self._apply_answer(self._beat())
             except ActorDiedError as error:
                 log.warning("launcher of %s: %s", self.description.name, _short(error))
                 self._launcher = None
@@ -150,14 +150,13 @@ class RemoteNode:
                 return dict(ray.get(call))
         return {}
 
-    def _take(self, answer: Mapping[str, Any]) -> None:
+    def _apply_answer(self, answer: Mapping[str, Any]) -> None:
         if not answer:
             return
         if answer["version"] != self._setting.version:
             log.warning("launcher of %s is of another version", self.description.name)
-            ray.kill(
-                self._launcher, no_restart=True
-            )  # its jobs go on, and the next launcher finds them
+            # The launcher's jobs continue, and the next launcher finds them.
+            ray.kill(self._launcher, no_restart=True)
             self._launcher = None
             return
         is_new = answer["life"] != self._life

@@ -50,7 +50,9 @@ class BuildLogs:
         with self._lock:
             self._jobs[name] = job
             if self._shipper is None:
-                self._shipper = Shipper(_BuildLogSource(self._path), self._told, self._forget)
+                self._shipper = Shipper(
+                    _BuildLogSource(self._path), self._on_publishable, self._on_complete
+                )
                 self._shipper.configure(*self._settings)
                 self._shipper.start()
             shipper = self._shipper
@@ -81,13 +83,13 @@ class BuildLogs:
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}.txt"
 
-    def _told(self, name: str) -> None:
+    def _on_publishable(self, name: str) -> None:
         with self._lock:
             then = self._then.pop(name, None)
         if then is not None:
             then()
 
-    def _forget(self, name: str) -> None:
+    def _on_complete(self, name: str) -> None:
         with self._lock:
             self._jobs.pop(name, None)
         with contextlib.suppress(FileNotFoundError):
@@ -114,7 +116,7 @@ class _BuildLogSource(TelemetrySource):
         return None
 
     def mark_shipped(self, name: str) -> None:
-        """Has no effect: the log is deleted."""
+        """Do nothing: the log is deleted."""
 
     def was_shipped(self, name: str) -> bool:  # noqa: ARG002
         return False

@@ -53,7 +53,7 @@ class PendingBuilds:
             waiting.append(entry.name)
         self._table.mark_preparing(entry)
         log = self._logs.begin(entry.name, entry.job)
-        if not self._environments.want(environment, entry.job, log):
+        if not self._environments.request(environment, entry.job, log):
             others = (self._table.get(name) for name in waiting)
             first = next((other for other in others if other is not None), entry)
             if first is not entry:

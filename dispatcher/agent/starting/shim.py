@@ -118,7 +118,7 @@ class Shim:
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
         processes.become_subreaper()
-        if not self._take():
+        if not self._claim():
             return None
         job = read_json(f"{self._folder}/job.json")
         self._started_at = time.time()
@@ -147,7 +147,7 @@ class Shim:
         while self._descriptors:
             os.close(self._descriptors.pop())
 
-    def _take(self) -> bool:
+    def _claim(self) -> bool:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         lock = os.open(f"{self._folder}/lock", flags, 0o600)
         self._descriptors.append(lock)
@@ -157,10 +157,10 @@ class Shim:
             return False
         if not self._context.root.claim(self._name, f"{self._folder}/lock"):
             return False
-        self._write_down({"shim": self.pid})
+        self._write_lock({"shim": self.pid})
         return True
 
-    def _write_down(self, state: Dict[str, Any]) -> None:
+    def _write_lock(self, state: Dict[str, Any]) -> None:
         """Write into the lock file which shim has the job, and later which processes it started."""
         os.pwrite(self._descriptors[0], json.dumps(state).encode(), 0)
 
@@ -253,7 +253,7 @@ class Shim:
             "ticks": ticks,
             "shim": self.pid,
         }
-        self._write_down(state)
+        self._write_lock(state)
         report = {"name": self._name, "pid": first, "started_at": self._started_at}
         notify_agent(self._context.root, report)
 
