@@ -1,6 +1,6 @@
 """`az …` for scripts that were written for Azure ML's CLI v1.
 
-`az ml` is handled here. Commands that concern Azure alone (`az login`, `az account set`, …) succeed
+This program runs `az ml`. Commands for Azure itself (`az login`, `az account set`, …) succeed
 with a note, so that such scripts continue. Other commands are passed to an installed Azure CLI;
 without one they fail with an error that says so.
 """

@@ -70,10 +70,10 @@ def _faults(diagnostics: dict[str, Any], log: str) -> Iterator[Check]:
 def _orphans(name: str, orphans: dict[str, str]) -> Iterator[Check]:
     """A check for orphan jobs, which use resources that the scheduler counts as free."""
     if orphans:
-        some = ", ".join(sorted(orphans)[:3]) + (", …" if len(orphans) > 3 else "")
-        found = f"{len(orphans)} orphan jobs (no run accounts for them): {some}"
+        examples = ", ".join(sorted(orphans)[:3]) + (", …" if len(orphans) > 3 else "")
+        result = f"{len(orphans)} orphan jobs (no run accounts for them): {examples}"
         way_out = f"to end them: dispatcher computetarget clear {name}"
-        yield _check(f"target {name}: orphan jobs", False, found, way_out)
+        yield _check(f"target {name}: orphan jobs", False, result, way_out)
 
 
 def _cgroup() -> str | None:
@@ -82,5 +82,5 @@ def _cgroup() -> str | None:
     return next((p for p in mounted if os.access(p, os.W_OK)), None)
 
 
-def _check(what: str, ok: bool, found: str, way_out: str) -> Check:
-    return {"what": what, "ok": ok, "found": found, "way_out": "" if ok else way_out}
+def _check(name: str, ok: bool, result: str, way_out: str) -> Check:
+    return {"what": name, "ok": ok, "found": result, "way_out": "" if ok else way_out}

@@ -27,8 +27,8 @@ def print_log(run: Run, name: str | None, *, follow: bool) -> None:
         sys.stdout.buffer.write(answer.body)
         sys.stdout.buffer.flush()
         offset += len(answer.body)
-        done = answer.headers.get("X-Complete") or answer.headers.get("x-complete")
-        if done or (not follow and not answer.body):
+        is_complete = answer.headers.get("X-Complete") or answer.headers.get("x-complete")
+        if is_complete or (not follow and not answer.body):
             return
 
 

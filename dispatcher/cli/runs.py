@@ -141,7 +141,7 @@ def update(
     run_id: RunOption = None,
     experiment: ExperimentFilter = None,
     add_tag: Annotated[
-        list[str] | None, typer.Option("--add-tag", help="key=value, or key alone; repeatable.")
+        list[str] | None, typer.Option("--add-tag", help="key=value or key; repeatable.")
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tags", help="The same as --add-tag.")] = None,
     display_name: Annotated[str | None, typer.Option(help="Display name.")] = None,
@@ -262,7 +262,7 @@ def _require_run(
         raise UserErrorException(
             f"There are two runs, {argument!r} and {option!r}; name one."
             if ids
-            else "Which run? Give its id: --run/-r RUN, or RUN alone."
+            else "Which run? Give its id: --run/-r RUN, or RUN."
         )
     return scope.run(ids.pop(), experiment)
 

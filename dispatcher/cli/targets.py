@@ -55,7 +55,7 @@ def attach_local(
     gpus: Gpus = None,
     memory_mb: Memory = None,
     python: Annotated[str | None, typer.Option(help="Interpreter for `python`.")] = None,
-    preload: Annotated[str | None, typer.Option(help="Modules kept loaded: numpy,torch.")] = None,
+    preload: Annotated[str | None, typer.Option(help="Modules to preload: numpy,torch.")] = None,
     default_gpus: DefaultGpus = None,
     lend_slots: Lend = True,
     accepts: Accepts = None,
@@ -241,9 +241,9 @@ def _attach(kind: str, scope: CommandContext, name: str, **settings: Any) -> Com
     return CommandResult(scope.service.send("PUT", path, body=encoding.dumps(config)).json())
 
 
-def _remove(scope: CommandContext, name: str, done: str) -> None:
+def _remove(scope: CommandContext, name: str, action: str) -> None:
     targets.delete(scope.service, name)
-    typer.echo(f"{name} is {done}")
+    typer.echo(f"{name} is {action}")
 
 
 def _require_name(argument: str | None, option: str | None) -> str:

@@ -69,7 +69,7 @@ class DedicatedContainers:
         name, entry = event.name, self._claims.get(event.name)
         if entry is None or entry.claim not in _LIVE or not self._directories.is_there(name):
             return {}  # the event of a removal by this target
-        if event.what == "start" and name not in self._ended:
+        if event.action == "start" and name not in self._ended:
             return {name: Observation(State.ALIVE, event.at)}
         record = self._directories.exit_record(name) if event.exit_code == 0 else None
         if record is not None and record.ok:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class ContainerEvent:
     """An event (one of EVENTS) of a container, its time, and the exit code after `die`."""
 
-    what: str
+    action: str
     name: str
     at: float
     exit_code: int | None = None

@@ -118,10 +118,10 @@ class ClusterOperations:
         """Stop or withdraw. Raises NodeUnavailable if a node that may have
         one of them cannot be reached.
         """
-        self._must_reach(names, lambda node, asked: node.call("stop", asked, grace))
+        self._must_reach(names, lambda node, requested: node.call("stop", requested, grace))
 
     def remove(self, names: Names) -> None:
-        self._must_reach(names, lambda node, asked: node.call("remove", asked))
+        self._must_reach(names, lambda node, requested: node.call("remove", requested))
 
     def _lost(self, names: Names) -> dict[str, Record]:
         """The observations of jobs on lost nodes."""

@@ -47,7 +47,7 @@ class NodeLauncher:
         self._setting = setting
         self._life = uuid.uuid4().hex
         self._is_configured = False
-        self._renewed = self._heard = self._busy_at = clock()
+        self._renewed = self._heard_at = self._busy_at = clock()
         self._port_lock = threading.Lock()
         self._root = node_folder(setting["owner"], setting["node_id"])
         self._lease = stored_lease_terms(self._root)
@@ -69,7 +69,7 @@ class NodeLauncher:
             json.dump(dict(lease), file)
         os.rename(f"{self._root}/terms.new", f"{self._root}/terms")
         self._lease = lease
-        self._renewed = self._heard = clock()
+        self._renewed = self._heard_at = clock()
         self._is_configured = True
 
     def beat(self, life: str, confirmed: float, cursor: int, wait: float) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class NodeLauncher:
         `confirmed` is the launcher's clock in the last answer that the bridge received.
         """
         if life == self._life:
-            self._heard = clock()
+            self._heard_at = clock()
             self._renew(confirmed)
         position = cursor if life == self._life else -1
         events, cursor = self._feed.after(position, wait)
@@ -143,7 +143,7 @@ class NodeLauncher:
                 log.exception("a check of the launcher failed")
 
     def _look(self) -> None:
-        silent = clock() - self._heard
+        silent = clock() - self._heard_at
         if self._lease is None or silent < self._lease["patience"]:
             return
         requested_at = clock()

@@ -143,7 +143,7 @@ class EnvironmentCache:
 
     @contextlib.contextmanager
     def _build_lock(self, name: str) -> Any:
-        """Hold the lock of a build. Its processes inherit it, so it is free once they have ended."""
+        """Hold the lock of a build. Its processes inherit it, which frees it when they end."""
         os.makedirs(self._folder, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         lock = os.open(f"{self._path(name)}.lock", flags, 0o600)

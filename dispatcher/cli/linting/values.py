@@ -1,4 +1,4 @@
-"""The values of expressions, as far as the shim's API tells, and their attributes and results."""
+"""The values of expressions, as far as the shim's API shows, and their attributes and results."""
 
 import inspect
 from collections.abc import Callable

@@ -202,7 +202,7 @@ class SweepService:
 
     def suggester(self, tx: Transaction, spec: SweepSpec) -> Suggester:
         """The suggester of a sweep, with the trials of the sweeps that it resumes from."""
-        done: set[str] = set()
+        completed: set[str] = set()
         warm: list[TrialRecord] = []
         for parent in tx.sweeps.get(spec.resume_from).values():
             for trial in trials_of(tx, parent, all_trials(tx, parent.run_id)):
@@ -210,10 +210,10 @@ class SweepService:
                 if not spec.sampling.space.has(cell):
                     continue
                 if trial.run.status is Status.COMPLETED:
-                    done.add(config_hash(cell))
+                    completed.add(config_hash(cell))
                 if trial.scores:
                     warm.append(TrialRecord(-1 - len(warm), cell, trial.scores))
-        return Suggester(spec, done, warm)
+        return Suggester(spec, completed, warm)
 
     def _change(self, run_id: str, change: Callable[[Sweep], Sweep]) -> Sweep:
         def work(tx: Transaction) -> Sweep:

@@ -66,17 +66,17 @@ class Suggester:
 
     Args:
         spec: The sweep.
-        done: Hashes of cells that other sweeps have completed; a grid leaves them out.
+        completed: Hashes of cells that other sweeps have completed; a grid leaves them out.
         warm: Trials with scores of other sweeps, to learn from.
     """
 
     def __init__(
-        self, spec: SweepSpec, done: Collection[str] = (), warm: Sequence[TrialRecord] = ()
+        self, spec: SweepSpec, completed: Collection[str] = (), warm: Sequence[TrialRecord] = ()
     ) -> None:
         self._spec = spec
         self._space: Space = spec.sampling.space
         self._grid = Grid(self._space) if spec.sampling.name == "GRID" else None
-        self._done = frozenset(done) - {config_hash(cell) for cell in spec.first}
+        self._completed = frozenset(completed) - {config_hash(cell) for cell in spec.first}
         self._warm = tuple(warm)[-MAX_HISTORY:]
         self._next = 0  # the grid's cells before this one are taken
         self._sequence: tuple[int, Iterator[dict[str, Any]]] = (0, iter(()))
@@ -94,7 +94,7 @@ class Suggester:
         """
         if self._grid is None:
             return None
-        left = max(0, self._grid.size - len(self._done) - len(taken))
+        left = max(0, self._grid.size - len(self._completed) - len(taken))
         if left and self._space.constraints:
             self._skip(taken)
             return min(left, self._grid.size - self._next)
@@ -143,7 +143,7 @@ class Suggester:
             cell = self._grid.cell(self._next)
             if self._space.allows(cell):
                 digest = config_hash(cell)
-                if not any(digest in hashes for hashes in (taken, in_batch, self._done)):
+                if not any(digest in hashes for hashes in (taken, in_batch, self._completed)):
                     return
             else:
                 rejected += 1
@@ -245,8 +245,8 @@ def _guided_sampler(spec: SweepSpec, warm: Sequence[TrialRecord]) -> GuidedSampl
     return optuna_adapter.ModelSampler(spec, warm)
 
 
-def _unsatisfiable(count: int, what: str) -> InvalidSpec:
-    return InvalidSpec(f"constraints: they reject all of {count} {what}")
+def _unsatisfiable(count: int, kind: str) -> InvalidSpec:
+    return InvalidSpec(f"constraints: they reject all of {count} {kind}")
 
 
 def _number(seed: str) -> int:
