@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AGENT_IS_RUNNING = 3
 THREAD_DIED = 70  # "internal software error" of sysexits.h
-_LOOK_EVERY = 10.0
+_CHECK_EVERY = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -69,7 +69,7 @@ def _serve(
     threading.Thread(target=server.serve, name="server", daemon=True).start()
     relay.start()
     needed = time.monotonic()
-    while not stop.wait(_LOOK_EVERY):
+    while not stop.wait(_CHECK_EVERY):
         if not os.path.exists(agent.root.lock):
             break  # its root was deleted, and with it the socket
         if server.has_clients or agent.has_work:

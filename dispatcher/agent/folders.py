@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
-LONGEST_NAME = 250
+MAX_NAME_LENGTH = 250
 _READ = 1 << 16
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
@@ -93,9 +93,9 @@ def check_name(name: object) -> str:
     Raises:
         ValueError: It has other characters than letters, digits, `_`, `-` and `.`, or is too long.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
         raise ValueError(
-            f"name: {name!r} is not a job name: at most {LONGEST_NAME} of A-Z a-z 0-9 _ - ."
+            f"name: {name!r} is not a job name: at most {MAX_NAME_LENGTH} of A-Z a-z 0-9 _ - ."
         )
     return name
 

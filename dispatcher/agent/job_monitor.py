@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dispatcher.agent.starting.start_method import ForkServerKey
 
 log = logging.getLogger(__name__)
-_LOOK_AT_ALL_EVERY = 10
+_CHECK_ALL_EVERY = 10
 
 
 class JobMonitor:
@@ -134,7 +134,7 @@ class JobMonitor:
             fork_servers: The keys of the living fork servers.
         """
         self._looks += 1
-        thorough = self._looks % _LOOK_AT_ALL_EVERY == 0
+        thorough = self._looks % _CHECK_ALL_EVERY == 0
         for entry in self._table.entries():
             if entry.state == job_state.EXITED or (
                 entry.state == job_state.CREATED and not entry.key

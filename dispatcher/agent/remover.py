@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 KEEP_CLAIMS = 7 * 24 * 3600.0
 QUIET = 1.0  # seconds without a removal, until the deleting begins
-LONGEST_WAIT = 30.0  # however busy it is
+MAX_WAIT = 30.0  # however busy it is
 
 
 class Remover:
@@ -37,7 +37,7 @@ class Remover:
     def __init__(self, root: Root) -> None:
         self._root = root
         self._folders: queue.Queue[Optional[Tuple[float, str]]] = queue.Queue()
-        self._removed_at = -LONGEST_WAIT
+        self._removed_at = -MAX_WAIT
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="remover", daemon=True)
 
@@ -84,10 +84,10 @@ class Remover:
     def _is_quiet(self, since: float) -> bool:
         """Wait until a folder that was moved away at `since` is due; False once closed."""
         while True:
-            due = min(self._removed_at + QUIET, since + LONGEST_WAIT)
+            due = min(self._removed_at + QUIET, since + MAX_WAIT)
             if self._closed.wait(max(0.0, due - time.monotonic())):
                 return False
-            if time.monotonic() >= min(self._removed_at + QUIET, since + LONGEST_WAIT):
+            if time.monotonic() >= min(self._removed_at + QUIET, since + MAX_WAIT):
                 return True
 
     def _drop_old_claims(self) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dispatcher.wire.connection import ServiceConnection
 
 log = logging.getLogger(__name__)
-_LONGEST_PAUSE = 5.0
+_MAX_PAUSE = 5.0
 # Attempts that the service answered and that failed all the same: a full disk, a broken transfer.
 # With the pauses between them they take about half a minute.
 MAX_FAILURES = 10
@@ -65,7 +65,7 @@ class SnapshotCache:
         folder: str,
         on_done: Callable[[str, Optional[str]], None],
         max_failures: int = MAX_FAILURES,
-        longest_pause: float = _LONGEST_PAUSE,
+        longest_pause: float = _MAX_PAUSE,
     ) -> None:
         self._folder = folder
         self._on_done = on_done

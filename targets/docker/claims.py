@@ -27,7 +27,7 @@ from dispatcher.core.runs.jobs import attempt_of
 from dispatcher.wire.jobs import Job
 
 KEPT_SECONDS = 7 * 86400
-_LONGEST_LINK = 3000  # bytes; file systems take 4095 at most
+_MAX_LINK_BYTES = 3000  # bytes; file systems take 4095 at most
 _IN_DETAILS = "details"
 
 
@@ -142,7 +142,7 @@ class Claims:
     def _text(self, name: str, record: ClaimRecord) -> str:
         """The link's text; a long record is written to its file first."""
         text = _encoded(record)
-        if len(os.fsencode(text)) <= _LONGEST_LINK:
+        if len(os.fsencode(text)) <= _MAX_LINK_BYTES:
             return text
         write_bytes(str(self._details / name), text.encode())
         return _IN_DETAILS

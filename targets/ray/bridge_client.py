@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = 8.5
 HUNG_AFTER = 8.0
 SEND_SECONDS = 5.0
-_LARGEST_LOG = 1 << 20
-LONGEST_PAUSE = 10.0
+_MAX_LOG_BYTES = 1 << 20
+MAX_PAUSE = 10.0
 GOOD_AFTER = 20.0
 _PARTS = (
     "bridge",
@@ -121,7 +121,7 @@ class BridgeClient:
             if time.monotonic() - began > GOOD_AFTER:
                 pause = 0.1
             self._closed.wait(pause)
-            pause = min(LONGEST_PAUSE, pause * 3)
+            pause = min(MAX_PAUSE, pause * 3)
 
     def _serve(self) -> None:
         """Start a bridge and receive its messages until it ends."""
@@ -211,7 +211,7 @@ def _with_advice(trouble: str) -> str:
 
 def _opened(path: Path) -> BinaryIO:
     """Open the log to append to; a large one is truncated."""
-    is_large = path.exists() and path.stat().st_size > _LARGEST_LOG
+    is_large = path.exists() and path.stat().st_size > _MAX_LOG_BYTES
     return path.open("wb" if is_large else "ab")
 
 

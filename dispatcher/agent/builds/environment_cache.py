@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TAIL = 2048
-_LOOK_EVERY = 0.25
+_CHECK_EVERY = 0.25
 _AT_ONCE = 2  # builds; more at once would be slower, because they download and compile
 
 
@@ -154,7 +154,7 @@ class EnvironmentCache:
                     break
                 except BlockingIOError:
                     self._require_wanted(name)
-                    time.sleep(_LOOK_EVERY)
+                    time.sleep(_CHECK_EVERY)
             yield lock
         finally:
             os.close(lock)
@@ -199,7 +199,7 @@ class EnvironmentCache:
         )
         while True:
             try:
-                return process.wait(timeout=_LOOK_EVERY)
+                return process.wait(timeout=_CHECK_EVERY)
             except subprocess.TimeoutExpired:
                 try:
                     self._require_wanted(name)

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     OutputFile = Tuple[str, str]  # name at the run, path
 
 OUTPUTS = "outputs"
-LOOK_EVERY = 1.0
-LONGEST_NAME = 1024
-_MOST_LOGS = 200
-_DEEPEST = 32
-_CAREFULLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+READ_EVERY = 1.0
+MAX_NAME_LENGTH = 1024
+_MAX_LOGS = 200
+_MAX_DEPTH = 32
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]|(?<=^[A-Za-z]):")
 
 
@@ -70,7 +70,7 @@ class JobOutputs:
             now = time.monotonic()
             if not self._watch or (now < self._look_at and not final):
                 return []
-            self._look_at = now + LOOK_EVERY
+            self._look_at = now + READ_EVERY
             return self._discovered_logs()
 
     def _discovered_logs(self) -> List[Stream]:
@@ -79,7 +79,7 @@ class JobOutputs:
             name = self._of_host(name)
             if path in self._logs:
                 continue
-            if len(self._logs) >= _MOST_LOGS:
+            if len(self._logs) >= _MAX_LOGS:
                 self._are_too_many = True
                 break
             key: StreamKey = (self.run_id, self.attempt, f"log:{name}")
@@ -106,7 +106,7 @@ class JobOutputs:
 
     def open(self, path: str) -> int:
         """Open an output file. Raises OSError."""
-        descriptor = self._files.open(path, _CAREFULLY)
+        descriptor = self._files.open(path, _OPEN_FLAGS)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(f"{path} is not a regular file")
@@ -126,7 +126,7 @@ class JobOutputs:
         for name in folders:
             clean = "/".join(part for part in name.split("/") if part not in ("", "."))
             root = f"{self._work}/{clean}"
-            yield from self._walk(clean, root, root, _DEEPEST)
+            yield from self._walk(clean, root, root, _MAX_DEPTH)
 
     def _walk(self, name: str, path: str, root: str, depth: int) -> Iterator[OutputFile]:
         for entry, kind in sorted(self._files.entries(path)):

@@ -35,8 +35,8 @@ READ_EVERY = 0.2
 PUBLISH_AFTER = 5.0
 _REQUEST = 4 << 20
 _FRAMES = 2000
-_LONGEST_PAUSE = 5.0
-_LEAST_PACE = 1 << 19  # bytes a second that a busy service stores at least
+_MAX_PAUSE = 5.0
+_MIN_BYTES_PER_SECOND = 1 << 19  # bytes a second that a busy service stores at least
 
 
 class Shipper:
@@ -215,7 +215,7 @@ class Shipper:
             except ServiceUnavailable as error:
                 if not pause:
                     log.warning("shipping paused, service unreachable: %s", error)
-                pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
+                pause = min(_MAX_PAUSE, max(0.1, pause * 2))
                 self.publish_overdue()
             except Exception:  # an error with one job must not stop the others
                 log.exception("shipping failed and is retried")
@@ -270,7 +270,7 @@ class Shipper:
         self._awaits_answer = True
         try:
             body = encoding.frames((header, data) for _, header, data in pieces)
-            timeout = ANSWER_SECONDS + len(body) / _LEAST_PACE
+            timeout = ANSWER_SECONDS + len(body) / _MIN_BYTES_PER_SECOND
             answer = service.post_frames("/spool", body, timeout)
         finally:
             self._awaits_answer = False

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 THREADS = 3
-_LONGEST_PAUSE = 5.0
-_LOOK_EVERY = 1.0
+_MAX_PAUSE = 5.0
+_CHECK_EVERY = 1.0
 
 
 class UploadPool:
@@ -102,7 +102,7 @@ class UploadPool:
             except ServiceUnavailable as error:
                 if not pause:
                     log.warning("artifact upload paused, service unreachable: %s", error)
-                pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
+                pause = min(_MAX_PAUSE, max(0.1, pause * 2))
                 self._wait(pause)
             except Exception:  # an error with the files of one job must not stop the others
                 log.exception("output files cannot be uploaded", extra={"job": outputs.name})
@@ -125,7 +125,7 @@ class UploadPool:
             if remaining <= 0:
                 return
             with self._lock:
-                self._lock.wait(min(remaining, _LOOK_EVERY))
+                self._lock.wait(min(remaining, _CHECK_EVERY))
 
     def _request_sent(self) -> None:
         with self._lock:

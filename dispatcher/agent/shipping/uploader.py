@@ -1,9 +1,10 @@
-"""Uploads the files of ended jobs to the service. Repeating it changes nothing."""
+"""Uploads the files of ended jobs to the service. A repeated upload changes nothing."""
 
 from __future__ import annotations
 
 import logging
 
+from dispatcher.agent.shipping.outputs import MAX_NAME_LENGTH
 from dispatcher.wire import uploads
 from dispatcher.wire.errors import ContentUnreadable, RequestRefused
 from dispatcher.wire.uploads import FileContent
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 500
 _TAKEN = 409
 _REFUSED_RUN = (403, 404)
-_FINAL = frozenset({_TAKEN})  # a name that is taken stays taken
+_FINAL = frozenset({_TAKEN})  # a taken name stays taken
 
 
 class _File:
@@ -60,8 +61,8 @@ class OutputUploader:
 
     def _described(self, name: str, path: str) -> Iterator[_File]:
         """The file with its hash; nothing if it cannot be read."""
-        if len(name) > 1024:
-            self._log_loss(name, "its name is longer than 1024 characters")
+        if len(name) > MAX_NAME_LENGTH:
+            self._log_loss(name, f"its name is longer than {MAX_NAME_LENGTH} characters")
             return
         try:
             yield _File(name, FileContent.of(path, self._outputs.open))

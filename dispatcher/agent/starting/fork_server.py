@@ -32,9 +32,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
-_LARGEST = 1 << 16
-_MOST_IDLE = 16
-_MOST_JOBS = 200  # of one shim, so that its memory does not grow without bound
+_MAX_MESSAGE = 1 << 16
+_MAX_IDLE = 16
+_MAX_JOBS = 200  # of one shim, so that its memory does not grow without bound
 CODE = "from dispatcher.agent.starting.fork_server import main; main()"
 
 
@@ -142,7 +142,7 @@ class _ForkServerLoop:
 
     def _receive(self) -> bytes:
         try:
-            return self._socket.recv(_LARGEST)
+            return self._socket.recv(_MAX_MESSAGE)
         except ConnectionResetError:  # the agent died before it had read everything
             return b""
 
@@ -176,7 +176,7 @@ class _ForkServerLoop:
         for worker in self._workers.values():
             worker.socket.close()
         group = self._context.group = ShimGroup(self._context.cgroups)
-        for remaining in reversed(range(_MOST_JOBS)):
+        for remaining in reversed(range(_MAX_JOBS)):
             shim = Shim(self._context, json.loads(order), private=[self._order_socket.fileno()])
             leader = _run(shim)
             if leader is not None:
@@ -195,7 +195,7 @@ class _ForkServerLoop:
         """Report the end of the job, and wait for the next order; empty if none will come."""
         try:
             self._order_socket.send(b"1" if has_notified else b"0")
-            return self._order_socket.recv(_LARGEST)
+            return self._order_socket.recv(_MAX_MESSAGE)
         except OSError:
             return b""  # the fork server has ended, and with it the agent
 
@@ -211,7 +211,7 @@ class _ForkServerLoop:
         name, worker.name = worker.name, None
         if report == b"0" and name is not None:
             self._report_dead([name])
-        if len(self._idle) < _MOST_IDLE:
+        if len(self._idle) < _MAX_IDLE:
             self._idle.append(worker)
         else:
             self._remove(worker.socket)

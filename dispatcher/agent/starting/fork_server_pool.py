@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MAX_FORK_SERVERS = 8
 MAX_FAILED_STARTS = 5  # in a row; then the fork server counts as broken
-_LARGEST = 1 << 16
+_MAX_MESSAGE = 1 << 16
 
 
 class ForkServer:
@@ -96,7 +96,7 @@ class ForkServer:
         messages: List[Dict[str, Any]] = []
         while True:
             try:
-                data = self.socket.recv(_LARGEST)
+                data = self.socket.recv(_MAX_MESSAGE)
             except BlockingIOError:
                 return messages, True
             except OSError:
