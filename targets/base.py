@@ -89,4 +89,4 @@ class Target(Protocol):
         """
 
     def close(self) -> None:
-        """Close the connections. Jobs go on."""
+        """Close the connections. Jobs continue."""

@@ -1,8 +1,8 @@
-"""The contract that every target keeps: what jobs bring about.
+"""The contract of targets: the outcomes of jobs.
 
-It is shipped, as `targets.testing` is: subclass `OutcomeContract`, and give the fixture `bench`.
-Jobs here run scripts of a snapshot; what the service received of them is compared with what they
-did.
+It is part of the package, like `targets.testing`: subclass `OutcomeContract` and provide the fixture
+`bench`. Its jobs run scripts of a snapshot; the tests compare the data that the service received
+with the actions of the scripts.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class OutcomeBench(Protocol):
         """Have the service hold a snapshot; returns its id."""
 
     def log(self, job: Job, name: str) -> bytes:
-        """What the service received of a log; empty without such a log."""
+        """The part of a log that the service received; empty without such a log."""
 
     def files(self, job: Job) -> Mapping[str, bytes]:
         """The files that the service received of a job, by name."""
@@ -89,7 +89,7 @@ class OutcomeBench(Protocol):
 
 
 class OutcomeContract:
-    """What every target keeps. A subclass gives the fixture `bench`."""
+    """The contract of targets. A subclass provides the fixture `bench`."""
 
     def test_stdout_and_stderr_arrive_whole_and_in_order(self, bench: OutcomeBench) -> None:
         job = self.script(bench, _TALK)
@@ -153,7 +153,7 @@ class OutcomeContract:
 
     def test_a_job_beyond_its_memory_limit_is_out_of_memory(self, bench: OutcomeBench) -> None:
         if not bench.limits_memory:
-            return  # the target's capacity says that memory is not limited there
+            return  # the target does not limit memory, by its capacity
         evidence = self.run(bench, self.script(bench, _GREEDY, memory_mb=64))
         assert (evidence.oom, evidence.ok) == (True, False)
 
@@ -220,7 +220,7 @@ class OutcomeContract:
         return bench.new_job(script="main.py", snapshot=snapshot, **fields)
 
     def run(self, bench: OutcomeBench, job: Job) -> Evidence:
-        """Launch a job, and return its evidence once its end is told."""
+        """Launch a job, and return its evidence once its end is reported."""
         failures = bench.target.launch([job])
         assert not failures, failures
         observation = wait_until(

@@ -1,4 +1,4 @@
-"""The contract that every target keeps: the states of jobs.
+"""The contract of targets: the states of jobs.
 
 It is shipped: subclass `TargetContract` with a `target` fixture and a `make_job` fixture, and it
 checks your target too. The fake (`targets.fake`) passes the same suite as the real ones, so what is
@@ -44,9 +44,9 @@ def alive(observation: Observation) -> bool:
 
 
 class TargetContract:
-    """What every target keeps. A subclass gives the fixtures `target` and `make_job`.
+    """The contract of targets. A subclass provides the fixtures `target` and `make_job`.
 
-    `make_job(name)` makes a job that goes on until it is stopped.
+    `make_job(name)` creates a job that runs until it is stopped.
     """
 
     def test_a_job_that_was_never_launched_is_absent(self, target: Target) -> None:
@@ -169,9 +169,9 @@ class TargetContract:
 
 
 class AdmissionQueueContract(TargetContract):
-    """What a target keeps, beside all that, whose capacity says that its nodes queue.
+    """The further contract of targets whose nodes have admission queues.
 
-    It has one CPU, and what `make_job` makes takes that.
+    The target has one CPU, and each job of `make_job` uses it.
     """
 
     def test_a_job_ahead_of_its_turn_starts_when_the_one_before_it_ends(

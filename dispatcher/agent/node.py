@@ -195,7 +195,7 @@ class NodeAgent:
         self._lease.renew()
 
     def close(self) -> None:
-        """Stop the agent. Jobs go on, and the next agent on the root finds them."""
+        """Stop the agent. Jobs continue, and the next agent on the root adopts them."""
         if not self._closed.is_set():
             self._closed.set()
             self._loop.stop()

@@ -3,7 +3,7 @@
 A step depends only on the stored sweep, its trials and their metrics. The driver submits a trial as
 a child run, in one commit with the sweep's tags about it, under a key that is unique below the
 sweep. A service that is killed at any line has submitted the trial or has not, and the next one
-goes on from there.
+continues from there.
 """
 
 import logging
@@ -188,7 +188,7 @@ class SweepDriver:
         return f"the best value is {best[0].best} of {best[0].run.id}"
 
     def _fail(self, state: SweepState, code: str, error: Exception) -> None:
-        """End a sweep that cannot go on as Failed, for instance when its target was detached."""
+        """End a sweep as Failed that cannot continue, for instance without its target."""
         log.warning("a sweep has failed", extra={"run": state.run.id}, exc_info=error)
         self._log(state, f"the sweep has failed: {error}")
         self._flush(state)

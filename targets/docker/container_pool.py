@@ -135,7 +135,7 @@ class ContainerPool:
             container.close()
 
     def _start_for(self, key: str, job: Job, start: "Future[PoolContainer]") -> None:
-        """Start a container for the jobs of a key, and hand it to all that wait for one."""
+        """Start a container for the jobs of a key, and give it to all callers that wait for one."""
         name = f"{self._config.name}-{key}-w{secrets.token_hex(4)}"
         container = PoolContainer(name, self._folder / name, self._engine)
         with self._lock:

@@ -1,8 +1,8 @@
 """Jobs in dedicated containers: one container for each attempt, named as the job.
 
 While the container exists, the engine's unique name is the claim; from the start on, and after the
-container is gone, the target's own claim is (`claims.py`). A container without this service's label
-is never adopted, stopped or removed.
+container is removed, the target's own claim is (`claims.py`). A container without this service's
+label is never adopted, stopped or removed.
 """
 
 import logging
@@ -140,7 +140,7 @@ class DedicatedContainers:
 
         Args:
             name: The job.
-            summary: What the engine listed under the name; a launch may have gone on since.
+            summary: The engine's list entry with the name; a launch may have progressed since.
             grace: Seconds between SIGTERM and SIGKILL.
 
         Returns:
@@ -244,7 +244,7 @@ class DedicatedContainers:
 
 
 def later(seconds: float, act: Callable[[], None]) -> None:
-    """Call a function after so many seconds, unless this process has ended."""
+    """Call a function after some seconds, unless this process has ended."""
     timer = threading.Timer(seconds, act)
     timer.daemon = True
     timer.start()

@@ -31,7 +31,7 @@ class ContainerSnapshots:
         """Return the snapshot's folder, once it is here and every user may read it.
 
         Raises LaunchRefused if it cannot be fetched, TargetUnavailable if it takes too long; then
-        the fetch goes on.
+        the fetch continues.
         """
         path = Path(self._snapshots.path(snapshot))
         if not self._snapshots.has(snapshot):

@@ -181,7 +181,7 @@ class DockerTarget:
         self._watch = EngineEvents(self._engine, self._label, self._on_event)
 
     def close(self) -> None:
-        """Close the connections. Jobs go on."""
+        """Close the connections. Jobs continue."""
         self._closed.set()
         if self._watch is not None:
             self._watch.close()

@@ -92,7 +92,7 @@ class BridgeClient:
             raise TargetUnavailable(str(error)) from error
 
     def close(self) -> None:
-        """End the bridge. Launchers and jobs go on."""
+        """End the bridge. Launchers and jobs continue."""
         self._closed.set()
         self._hang_up()
         self._thread.join(5)

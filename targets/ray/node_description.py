@@ -55,7 +55,7 @@ def name_of(record: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class LeaseTerms:
-    """How long a node may go on without a bridge, and the times that follow from it. In seconds.
+    """The time that a node may run without a bridge, and the derived times, in seconds.
 
     A launcher counts its lease from the moment, by its own clock, that the bridge last confirmed,
     so a late message cannot extend it. After `patience` seconds without a bridge it may renew the

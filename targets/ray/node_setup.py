@@ -51,7 +51,7 @@ def node_folder(owner: str, node_id: str) -> str:
 def earlier_jobs_end_at(root: str, owner: str) -> float:
     """The time after which no job of an earlier Ray node on this machine holds a device.
 
-    A restarted Ray node has a new id and the same GPUs. The jobs of the earlier node go on until
+    A restarted Ray node has a new id and the same GPUs. The jobs of the earlier node continue until
     its lease has expired.
     """
     over = 0.0

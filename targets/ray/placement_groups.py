@@ -95,7 +95,7 @@ class PlacementGroups:
         return group
 
     def _placed(self, job: Record, group: PlacementGroup, index: int, seconds: float) -> Record:
-        """The job with the devices that Ray gave it in place of the planned ones."""
+        """The job with the devices that Ray assigned, instead of the planned ones."""
         if not job["gpus"]:
             return job
         strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)

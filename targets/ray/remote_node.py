@@ -1,4 +1,4 @@
-"""One node as the bridge sees it: the handle of its launcher, and whether it answers."""
+"""The bridge's view of one node: the handle of its launcher, and whether it answers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The service calls a bridge process (`bridge_client.py`), which calls a detached launcher on each
 node (`launcher.py`), which runs our node agent. Service and bridge may end and come back at any
-time: jobs go on, and their states are read from the launchers again. The nodes of jobs are
+time: jobs continue, and their states are read from the launchers again. The nodes of jobs are
 remembered here only to save asking all nodes.
 """
 

@@ -69,7 +69,7 @@ class UploadPool:
             self._lock.notify()
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether the service has left requests without an answer for so many seconds."""
+        """Whether the service has not answered for `seconds`, with a request pending."""
         with self._lock:
             unanswered_since = self._unanswered_since
         return unanswered_since is not None and time.monotonic() - unanswered_since >= seconds

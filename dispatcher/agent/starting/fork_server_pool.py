@@ -106,7 +106,7 @@ class ForkServer:
             messages.append(json.loads(data))
 
     def close(self) -> None:
-        """Close the connection, which ends the fork server; its shims go on."""
+        """Close the connection, which ends the fork server; its shims continue."""
         if self.socket.fileno() >= 0:
             self._selector.unregister(self.socket)
             self.socket.close()
