@@ -1,8 +1,8 @@
 """The contract of targets: the outcomes of jobs.
 
-It is part of the package, like `targets.testing`: subclass `OutcomeContract` and provide the fixture
-`bench`. Its jobs run scripts of a snapshot; the tests compare the data that the service received
-with the actions of the scripts.
+It is part of the package, like `targets.testing`: subclass `OutcomeContract` and provide the
+fixture `bench`. Its jobs run scripts of a snapshot; the tests compare the data that the service
+received with the actions of the scripts.
 """
 
 import hashlib
