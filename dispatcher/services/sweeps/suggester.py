@@ -246,7 +246,7 @@ def _guided_sampler(spec: SweepSpec, warm: Sequence[TrialRecord]) -> GuidedSampl
 
 
 def _unsatisfiable(count: int, kind: str) -> InvalidSpec:
-    return InvalidSpec(f"constraints: they reject all of {count} {kind}")
+    return InvalidSpec(f"constraints: they reject all {count} {kind}")
 
 
 def _number(seed: str) -> int:
