@@ -1,8 +1,8 @@
 """Compute targets: where jobs run. One protocol (`base.py`), a module or a package for each kind.
 
-`build()` makes a target from its configuration and imports `docker` only for a Docker target. The
-package uses `dispatcher.core`, `dispatcher.wire` and the node agent; it does not know the store or
-the service.
+`build()` creates a target from its configuration and imports `docker` only for a Docker target. The
+package uses `dispatcher.core`, `dispatcher.wire` and the node agent; it does not import the store
+or the service.
 """
 
 from targets.base import Target, TargetUnavailable
@@ -13,7 +13,7 @@ from targets.service_address import ServiceAddress
 def build(
     config: LocalConfig | DockerConfig | RayConfig, site: ServiceAddress, agent_token: str
 ) -> Target:
-    """Make the target of a configuration. Raises TargetUnavailable if its library is missing.
+    """Create the target of a configuration. Raises TargetUnavailable if its library is missing.
 
     `agent_token` is the token with which its agents call the service.
     """

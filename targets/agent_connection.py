@@ -26,14 +26,14 @@ class AgentConnection:
 
     Args:
         path: The agent's socket.
-        start: Called when nobody answers there; it returns once somebody does, or raises
+        start: Called when no agent answers; it returns once an agent does, or raises
             TargetUnavailable.
-        settings: What the agent is configured with on every connection.
+        settings: The settings that the agent gets on every connection.
         owner: The user who must listen at the socket, and own its folder alone; None: the caller
             checks that in another way.
 
     Attributes:
-        hello: What the agent said of itself last; empty before the first connection.
+        hello: The agent's last description of itself; empty before the first connection.
     """
 
     answer_seconds = ANSWER_SECONDS
@@ -49,7 +49,7 @@ class AgentConnection:
         self._path, self._start, self._settings = path, start, settings
         self._owner = owner
         self._report: Report | None = None
-        self._connecting = threading.Lock()  # one thread connects; who needs it waits for that
+        self._connecting = threading.Lock()  # one thread connects; the others wait for it
         self._client: RpcClient | None = None
         self.hello: Mapping[str, Any] = {}
 
@@ -60,7 +60,7 @@ class AgentConnection:
         return client is not None and not client.is_lost
 
     def watch(self, report: Report) -> None:
-        """Call `report` with what the agent tells from now on. Raises TargetUnavailable."""
+        """Call `report` with the agent's later observations. Raises TargetUnavailable."""
         self._report = report
         self.ask("subscribe")
 
@@ -69,7 +69,7 @@ class AgentConnection:
         self.ask("submit", jobs=[encode_job(job) for job in jobs])
 
     def observe(self, names: Collection[str] | None) -> dict[str, Observation]:
-        """The named jobs, or all that the agent knows. Raises TargetUnavailable."""
+        """The observations of the named jobs, or of all jobs. Raises TargetUnavailable."""
         answer = self.ask("observe", names=None if names is None else list(names))
         return {name: self._read(record) for name, record in answer["observations"].items()}
 
@@ -81,7 +81,7 @@ class AgentConnection:
         return self._call(client, op, fields)
 
     def close(self) -> None:
-        """Close the connection; a later call makes another one."""
+        """Close the connection; a later call opens another one."""
         client = self._client
         if client is not None:
             client.close()
@@ -130,7 +130,7 @@ class AgentConnection:
         return connection
 
     def _read(self, record: Mapping[str, Any]) -> Observation:
-        """Decode an observation. Raises ValueError if it makes no sense."""
+        """Decode an observation. Raises ValueError if it is malformed."""
         return Observation.of(record)
 
     def _call(self, client: RpcClient, op: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,13 +145,13 @@ class AgentConnection:
             self._report({event["name"]: self._read(event) for event in events})
 
     def _on_lost(self, client: RpcClient) -> None:
-        """Tell who watches that anything may have changed."""
+        """Notify the subscriber that anything may have changed."""
         if self._client is client and self._report is not None:
             self._report({})
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens at the socket."""
+    """Whether a process listens at the socket."""
     try:
         _dial(path).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""The protocol that every compute target keeps, and the errors of targets.
+"""The protocol of compute targets, and the errors of targets.
 
 `TargetContract` (targets/testing.py) and `OutcomeContract` (targets/outcome_contract.py) test what
 the docstrings promise on the fake, local, Docker and Ray. The calls take many jobs at once, because
@@ -27,7 +27,7 @@ class TargetUnavailable(TargetError):
 
 
 class LaunchRefused(TargetError):
-    """The job can never start on the target as it is; the text says why and what to do.
+    """The job can never start on the target as it is; the text names reason and remedy.
 
     Attributes:
         tail: The last lines of a log with details.
@@ -55,7 +55,7 @@ class Target(Protocol):
         """Start each job unless its name was ever started; returns errors by name.
 
         A job with LaunchRefused will never start. With TargetUnavailable it is unknown whether it
-        started; `poll` tells. Jobs without an error are accepted.
+        started; `poll` returns its state. Jobs without an error are accepted.
         """
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
@@ -80,7 +80,7 @@ class Target(Protocol):
         """
 
     def remove(self, names: Collection[str]) -> None:
-        """Forget ended jobs and delete their folders. An unknown job is no error."""
+        """Remove ended jobs and delete their folders. An unknown job is no error."""
 
     def watch(self, report: Report) -> None:
         """Call `report` from any thread with changed observations; changes may be missed.
@@ -89,4 +89,4 @@ class Target(Protocol):
         """
 
     def close(self) -> None:
-        """Close the connections. Jobs go on."""
+        """Close the connections. Jobs continue."""

@@ -1,8 +1,8 @@
 """The configuration of compute targets: one model for each kind, distinguished by `kind`.
 
-Every option but a Ray cluster's address has a default. `parse` reads what comes from HTTP, the
-command line and files; its errors name the field, the value and the limit. `show` is for people and
-hides secrets.
+Every option but a Ray cluster's address has a default. `parse` reads configurations from HTTP,
+the command line and files; its errors name the field, the value and the limit. `show` is for people
+and hides secrets.
 """
 
 import re
@@ -104,8 +104,8 @@ class _NamedGpus(TargetOptions):
     @model_validator(mode="after")
     def _default_is_there(self) -> "_NamedGpus":
         if self.default_gpus is not None and self.default_gpus > len(self.gpus):
-            there = f"the target has {len(self.gpus)} (gpus: {', '.join(self.gpus) or 'none'})"
-            raise ValueError(f"default_gpus: {self.default_gpus} is too many; {there}")
+            available = f"the target has {len(self.gpus)} (gpus: {', '.join(self.gpus) or 'none'})"
+            raise ValueError(f"default_gpus: {self.default_gpus} is too many; {available}")
         return self
 
 
@@ -125,16 +125,16 @@ class DockerConfig(_NamedGpus):
     kind: Literal["docker"] = "docker"
     docker_host: DockerHost | None = None  # None: by the environment, or the local socket
     gpu_mode: Literal["auto", "runtime", "cdi"] = "auto"
-    cpus: Cpus | None = None  # None: what the engine reports
-    memory_mb: Megabytes | None = None  # None: what the engine reports
+    cpus: Cpus | None = None  # None: as the engine reports
+    memory_mb: Megabytes | None = None  # None: as the engine reports
     image: Text = "python:3.11-slim"  # for runs that name none
     network: Literal["bridge", "none", "host"] = "bridge"
-    user: Account | None = None  # uid[:gid]; None: the service's own, or nobody where that is root
+    user: Account | None = None  # uid[:gid]; None: the service's own, or `nobody` if that is root
     pids_limit: int = Field(4096, ge=16, le=4_194_304)
     # Start scripts without limits in milliseconds, in shared pool containers. Off by default: runs
     # that share a container can read each other's files and tokens.
     warm: bool = False
-    warm_idle_seconds: Seconds = 600  # how long an unused pool container is kept
+    warm_idle_seconds: Seconds = 600  # lifetime of an unused pool container
 
 
 class RayConfig(TargetOptions):
@@ -167,13 +167,13 @@ def _sentence(error: Any) -> str:
     kind, message = error["type"], re.sub(r"^Value error, ", "", error["msg"])
     field = ".".join(str(part) for part in error["loc"][1:])
     if kind.startswith("union_tag"):
-        known = ", ".join(("local", "docker", "ray"))
-        return f"kind: {error['input'].get('kind')!r} is not a kind of target; there are {known}"
+        kinds = ", ".join(("local", "docker", "ray"))
+        return f"kind: {error['input'].get('kind')!r} is not a kind of target; there are {kinds}"
     if kind == "missing":
         return f"{field}: is needed for a target of kind {error['loc'][0]}"
     if kind == "extra_forbidden":
         return f"{field}: a target of kind {error['loc'][0]} has no such option"
     if not field:
         return message
-    given = HIDDEN if field == "token" else repr(error["input"])
-    return f"{field}: {given} cannot be: {message[0].lower()}{message[1:]}"
+    value = HIDDEN if field == "token" else repr(error["input"])
+    return f"{field}: {value} is not valid: {message[0].lower()}{message[1:]}"

@@ -28,7 +28,7 @@ class FakeTarget:
     """Jobs in a dict. A job lives until it is stopped, or until a test ends or loses it.
 
     Attributes:
-        seen: What is observed of each job.
+        observations: The observation of each job.
         launches: The names of the jobs that were started, in order.
         away: Whether every call raises TargetUnavailable.
         refuses: Run id → the text with which its launch is refused.
@@ -36,7 +36,7 @@ class FakeTarget:
 
     def __init__(self, capacity: Capacity | None = None) -> None:
         self._lock = threading.RLock()
-        self.seen: dict[str, Observation] = {}
+        self.observations: dict[str, Observation] = {}
         self.launches: list[str] = []
         self.away = False
         self.refuses: dict[str, str] = {}
@@ -57,7 +57,7 @@ class FakeTarget:
         for job in jobs:
             if job.run_id in self.refuses:
                 failures[job.name] = LaunchRefused(self.refuses[job.run_id])
-            elif job.name not in self.seen or (
+            elif job.name not in self.observations or (
                 job.name in self._admission_queue and job.cpu_budget is None
             ):
                 self._accept(job)
@@ -66,27 +66,31 @@ class FakeTarget:
     @_locked
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         self._require_reachable()
-        return {name: self.seen.get(name, ABSENT) for name in names}
+        return {name: self.observations.get(name, ABSENT) for name in names}
 
     @_locked
     def jobs(self) -> Mapping[str, Observation]:
         self._require_reachable()
-        there = {name: self.seen[name] for name in self._jobs}
-        return {name: one for name, one in there.items() if one.state is not State.REMOVED}
+        launched = {name: self.observations[name] for name in self._jobs}
+        return {name: each for name, each in launched.items() if each.state is not State.REMOVED}
 
     @_locked
     def stop(self, names: Collection[str], grace: float) -> None:  # noqa: ARG002
         self._require_reachable()
         for name in names:
-            if self.seen.get(name, ABSENT).state in (State.ALIVE, State.ABSENT, State.CREATED):
+            if self.observations.get(name, ABSENT).state in (
+                State.ALIVE,
+                State.ABSENT,
+                State.CREATED,
+            ):
                 self.end(name, Evidence(signal=15, reason="stopped"))
 
     @_locked
     def remove(self, names: Collection[str]) -> None:
         self._require_reachable()
         for name in names:
-            if self.seen.get(name, ABSENT).state is State.EXITED:
-                self.seen[name] = Observation(State.REMOVED)
+            if self.observations.get(name, ABSENT).state is State.EXITED:
+                self.observations[name] = Observation(State.REMOVED)
 
     def watch(self, report: Report) -> None:
         self._report = report
@@ -97,25 +101,29 @@ class FakeTarget:
     @_locked
     def end(self, name: str, evidence: Evidence) -> None:
         """The job ends so."""
-        started = self.seen.get(name, ABSENT).started_at
-        self.seen[name] = Observation(State.EXITED, started, evidence)
+        started = self.observations.get(name, ABSENT).started_at
+        self.observations[name] = Observation(State.EXITED, started, evidence)
         self._notify(name)
         while self._admission_queue and self._fits_budget(self._admission_queue[0]):
             self._start(self._admission_queue[0])
 
     @_locked
     def lose(self, name: str) -> None:
-        """The job and its record are gone; its durable claim is all that is left."""
-        self.seen[name] = Observation(State.REMOVED)
+        """Remove the job and its record; its durable claim stays."""
+        self.observations[name] = Observation(State.REMOVED)
 
     @_locked
     def alive(self) -> set[str]:
-        return {name for name, seen in self.seen.items() if seen.state is State.ALIVE}
+        return {
+            name
+            for name, observation in self.observations.items()
+            if observation.state is State.ALIVE
+        }
 
     def _accept(self, job: Job) -> None:
         self._jobs[job.name] = job
         if job.cpu_budget is not None and not self._fits_budget(job.name):
-            self.seen[job.name] = Observation(State.CREATED)
+            self.observations[job.name] = Observation(State.CREATED)
             self._admission_queue.append(job.name)
         else:
             self._start(job.name)
@@ -123,24 +131,24 @@ class FakeTarget:
     def _start(self, name: str) -> None:
         if name in self._admission_queue:
             self._admission_queue.remove(name)
-        if self.seen.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
+        if self.observations.get(name, ABSENT).state in (State.ABSENT, State.CREATED):
             self.launches.append(name)
-            self.seen[name] = Observation(State.ALIVE, started_at=1.0)
+            self.observations[name] = Observation(State.ALIVE, started_at=1.0)
             self._notify(name)
 
     def _fits_budget(self, name: str) -> bool:
         """Whether it can start; one that has ended in the line is let go."""
         job = self._jobs[name]
-        taken = sum(self._jobs[other].cpus for other in self.alive())
+        used = sum(self._jobs[other].cpus for other in self.alive())
         return (
-            self.seen.get(name, ABSENT).state is State.EXITED
+            self.observations.get(name, ABSENT).state is State.EXITED
             or job.cpu_budget is None
-            or (taken + job.cpus <= job.cpu_budget)
+            or (used + job.cpus <= job.cpu_budget)
         )
 
     def _notify(self, name: str) -> None:
         if self._report is not None:
-            self._report({name: self.seen[name]})
+            self._report({name: self.observations[name]})
 
     def _require_reachable(self) -> None:
         if self.away:

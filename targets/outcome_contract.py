@@ -1,8 +1,8 @@
-"""The contract that every target keeps: what jobs bring about.
+"""The contract of targets: the outcomes of jobs.
 
-It is shipped, as `targets.testing` is: subclass `OutcomeContract`, and give the fixture `bench`.
-Jobs here run scripts of a snapshot; what the service received of them is compared with what they
-did.
+It is part of the package, like `targets.testing`: subclass `OutcomeContract` and provide the
+fixture `bench`. Its jobs run scripts of a snapshot; the tests compare the data that the service
+received with the actions of the scripts.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class OutcomeBench(Protocol):
         """Have the service hold a snapshot; returns its id."""
 
     def log(self, job: Job, name: str) -> bytes:
-        """What the service received of a log; empty without such a log."""
+        """The part of a log that the service received; empty without such a log."""
 
     def files(self, job: Job) -> Mapping[str, bytes]:
         """The files that the service received of a job, by name."""
@@ -89,7 +89,7 @@ class OutcomeBench(Protocol):
 
 
 class OutcomeContract:
-    """What every target keeps. A subclass gives the fixture `bench`."""
+    """The contract of targets. A subclass provides the fixture `bench`."""
 
     def test_stdout_and_stderr_arrive_whole_and_in_order(self, bench: OutcomeBench) -> None:
         job = self.script(bench, _TALK)
@@ -100,10 +100,10 @@ class OutcomeContract:
     def test_a_job_has_its_variables_and_none_of_the_agents_secrets(
         self, bench: OutcomeBench
     ) -> None:
-        own = {"PLAIN": "1", "WITH_SPACES": " a  b ", "UNICODE": "ü→", "EMPTY": ""}
-        job = self.script(bench, _ENVIRONMENT, env=own)
+        variables = {"PLAIN": "1", "WITH_SPACES": " a  b ", "UNICODE": "ü→", "EMPTY": ""}
+        job = self.script(bench, _ENVIRONMENT, env=variables)
         environment = self.environment(bench, job)
-        assert {name: environment.get(name) for name in own} == own
+        assert {name: environment.get(name) for name in variables} == variables
         assert environment["DISPATCHER_JOB"] == job.name
         assert "DISPATCHER_TOKEN" not in environment
 
@@ -153,7 +153,7 @@ class OutcomeContract:
 
     def test_a_job_beyond_its_memory_limit_is_out_of_memory(self, bench: OutcomeBench) -> None:
         if not bench.limits_memory:
-            return  # the target's capacity says that memory is not limited there
+            return  # the target does not limit memory, by its capacity
         evidence = self.run(bench, self.script(bench, _GREEDY, memory_mb=64))
         assert (evidence.oom, evidence.ok) == (True, False)
 
@@ -210,8 +210,8 @@ class OutcomeContract:
         job = self.script(bench, "print('started')")
         bench.target.stop([job.name], grace=0)
         bench.target.launch([job])
-        seen = wait_until(bench.target, job.name, has_ended)
-        assert seen.started_at is None
+        observation = wait_until(bench.target, job.name, has_ended)
+        assert observation.started_at is None
         assert bench.log(job, LOG) == b""
 
     def script(self, bench: OutcomeBench, text: str, **fields: Any) -> Job:
@@ -220,27 +220,27 @@ class OutcomeContract:
         return bench.new_job(script="main.py", snapshot=snapshot, **fields)
 
     def run(self, bench: OutcomeBench, job: Job) -> Evidence:
-        """Launch a job, and return its evidence once its end is told."""
+        """Launch a job, and return its evidence once its end is reported."""
         failures = bench.target.launch([job])
         assert not failures, failures
-        seen = wait_until(
+        observation = wait_until(
             bench.target, job.name, lambda one: one.state is State.EXITED, seconds=SECONDS
         )
-        assert seen.evidence is not None
-        return seen.evidence
+        assert observation.evidence is not None
+        return observation.evidence
 
     def environment(self, bench: OutcomeBench, job: Job) -> Mapping[str, str]:
         """The variables that a job printed."""
         assert self.run(bench, job).ok
-        found: Mapping[str, str] = json.loads(bench.log(job, LOG))
-        return found
+        variables: Mapping[str, str] = json.loads(bench.log(job, LOG))
+        return variables
 
 
 def _check_ranks(distribution: str, environments: Sequence[Mapping[str, str]]) -> None:
     if distribution == "mpi":
         names = ("RANK", "SIZE", "LOCAL_RANK", "LOCAL_SIZE")
-        words = [[one[f"OMPI_COMM_WORLD_{name}"] for name in names] for one in environments]
-        assert words == [
+        values = [[each[f"OMPI_COMM_WORLD_{name}"] for name in names] for each in environments]
+        assert values == [
             ["0", "4", "0", "2"],
             ["1", "4", "1", "2"],
             ["2", "4", "0", "2"],
@@ -248,15 +248,15 @@ def _check_ranks(distribution: str, environments: Sequence[Mapping[str, str]]) -
         ]
     elif distribution == "pytorch":
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "NODE_RANK")
-        assert [[one[name] for name in names] for one in environments] == [
+        assert [[each[name] for name in names] for each in environments] == [
             ["0", "4", "0", "0"],
             ["1", "4", "1", "0"],
             ["2", "4", "0", "1"],
             ["3", "4", "1", "1"],
         ]
-        assert len({(one["MASTER_ADDR"], one["MASTER_PORT"]) for one in environments}) == 1
+        assert len({(each["MASTER_ADDR"], each["MASTER_PORT"]) for each in environments}) == 1
     else:
-        configs = [json.loads(one["TF_CONFIG"]) for one in environments]
+        configs = [json.loads(each["TF_CONFIG"]) for each in environments]
         assert [config["task"]["index"] for config in configs] == [0, 1, 2, 3]
         assert len({json.dumps(config["cluster"]) for config in configs}) == 1
         assert len(set(configs[0]["cluster"]["worker"])) == 4

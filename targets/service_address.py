@@ -1,4 +1,4 @@
-"""What a target is told of the service that it works for."""
+"""The addresses and folders that a service gives to its targets."""
 
 from dataclasses import dataclass
 from pathlib import Path

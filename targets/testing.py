@@ -1,4 +1,4 @@
-"""The contract that every target keeps: the states of jobs.
+"""The contract of targets: the states of jobs.
 
 It is shipped: subclass `TargetContract` with a `target` fixture and a `make_job` fixture, and it
 checks your target too. The fake (`targets.fake`) passes the same suite as the real ones, so what is
@@ -20,33 +20,33 @@ PATIENCE = 30.0  # seconds
 def wait_until(
     target: Target, name: str, enough: Callable[[Observation], bool], seconds: float = PATIENCE
 ) -> Observation:
-    """Poll until `enough` holds of the job; fails with what was seen last."""
+    """Poll until `enough` holds of the job; fails with the last observation."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = target.poll([name])[name]
-        if enough(seen):
-            return seen
-        assert time.monotonic() < deadline, f"{name} is still {seen}"
+        observation = target.poll([name])[name]
+        if enough(observation):
+            return observation
+        assert time.monotonic() < deadline, f"{name} is still {observation}"
         time.sleep(0.02)
 
 
-def exited(seen: Observation) -> bool:
-    return seen.state is State.EXITED
+def exited(observation: Observation) -> bool:
+    return observation.state is State.EXITED
 
 
-def has_ended(seen: Observation) -> bool:
+def has_ended(observation: Observation) -> bool:
     """It ended, or was withdrawn and will never start."""
-    return seen.state in (State.EXITED, State.REMOVED)
+    return observation.state in (State.EXITED, State.REMOVED)
 
 
-def alive(seen: Observation) -> bool:
-    return seen.state is State.ALIVE
+def alive(observation: Observation) -> bool:
+    return observation.state is State.ALIVE
 
 
 class TargetContract:
-    """What every target keeps. A subclass gives the fixtures `target` and `make_job`.
+    """The contract of targets. A subclass provides the fixtures `target` and `make_job`.
 
-    `make_job(name)` makes a job that goes on until it is stopped.
+    `make_job(name)` creates a job that runs until it is stopped.
     """
 
     def test_a_job_that_was_never_launched_is_absent(self, target: Target) -> None:
@@ -90,10 +90,10 @@ class TargetContract:
         job = make_job("withdrawn-1")
         target.stop([job.name], grace=0)
         target.launch([job])
-        seen = wait_until(
-            target, job.name, lambda seen: seen.state in (State.EXITED, State.REMOVED)
+        observation = wait_until(
+            target, job.name, lambda observation: observation.state in (State.EXITED, State.REMOVED)
         )
-        assert seen.started_at is None
+        assert observation.started_at is None
 
     def test_a_stopped_job_leaves_evidence_of_it(
         self, target: Target, make_job: Callable[[str], Job]
@@ -129,9 +129,9 @@ class TargetContract:
         target.stop(["withheld-1"], grace=0)
         target.launch([job])
         wait_until(target, job.name, alive)
-        told = target.jobs()
-        assert told[job.name].state is State.ALIVE
-        assert "withheld-1" not in told
+        observations = target.jobs()
+        assert observations[job.name].state is State.ALIVE
+        assert "withheld-1" not in observations
         target.stop([job.name], grace=0)
         wait_until(target, job.name, exited)
         assert target.jobs()[job.name].state is State.EXITED
@@ -144,7 +144,7 @@ class TargetContract:
     ) -> None:
         jobs = [make_job(f"busy{k}-1") for k in range(6)]
         names = [job.name for job in jobs]
-        stopped, kept = names[::2], names[1::2]
+        stopped, remaining = names[::2], names[1::2]
         with ThreadPoolExecutor(max_workers=1) as threads:
             launching = threads.submit(target.launch, jobs)
             is_done = False
@@ -155,10 +155,10 @@ class TargetContract:
         assert launching.result().keys() <= set(stopped)
         for name in stopped:
             wait_until(target, name, has_ended)
-        for name in kept:
+        for name in remaining:
             wait_until(target, name, alive)
-        target.stop(kept, grace=0)
-        for name in kept:
+        target.stop(remaining, grace=0)
+        for name in remaining:
             wait_until(target, name, exited)
         target.remove(names)
 
@@ -169,9 +169,9 @@ class TargetContract:
 
 
 class AdmissionQueueContract(TargetContract):
-    """What a target keeps, beside all that, whose capacity says that its nodes queue.
+    """The further contract of targets whose nodes have admission queues.
 
-    It has one CPU, and what `make_job` makes takes that.
+    The target has one CPU, and each job of `make_job` uses it.
     """
 
     def test_a_job_ahead_of_its_turn_starts_when_the_one_before_it_ends(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AGENT_IS_RUNNING = 3
 THREAD_DIED = 70  # "internal software error" of sysexits.h
-_LOOK_EVERY = 10.0
+_CHECK_EVERY = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -32,7 +32,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         "--idle-after",
         type=float,
         metavar="SECONDS",
-        help="end after so many seconds without a caller and a job",
+        help="seconds without a caller and a job until the agent ends",
     )
     run = commands.add_parser("run", help="run one job, and exit as its script does")
     run.add_argument("--root", required=True)
@@ -69,7 +69,7 @@ def _serve(
     threading.Thread(target=server.serve, name="server", daemon=True).start()
     relay.start()
     needed = time.monotonic()
-    while not stop.wait(_LOOK_EVERY):
+    while not stop.wait(_CHECK_EVERY):
         if not os.path.exists(agent.root.lock):
             break  # its root was deleted, and with it the socket
         if server.has_clients or agent.has_work:
@@ -84,7 +84,7 @@ def _serve(
 def _exit_on_thread_death(failure: Any) -> None:
     """End the agent when one of its threads dies of an error.
 
-    Without the thread some work would silently never be done again. Jobs go on; the next caller
+    Without the thread some of the work would stop unnoticed. Jobs continue; the next caller
     starts another agent, which finds them.
     """
     log.critical(

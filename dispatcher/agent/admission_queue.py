@@ -69,14 +69,14 @@ class AdmissionQueue:
         return is_known and entry.state == CREATED and entry.key is None
 
     def _fits_budget(self, entry: JobEntry) -> bool:
-        for name, one in list(self._running.items()):
-            if one.state == EXITED or self._table.get(name) is not one:
+        for name, job in list(self._running.items()):
+            if job.state == EXITED or self._table.get(name) is not job:
                 del self._running[name]
         budget = entry.job.get("cpu_budget")
         if budget is None or not self._running:  # None: it was sent again since it was queued
             return True
-        taken = sum(_cpus(one) for name, one in self._running.items() if name != entry.name)
-        return taken + _cpus(entry) <= float(budget)
+        used = sum(_cpus(job) for name, job in self._running.items() if name != entry.name)
+        return used + _cpus(entry) <= float(budget)
 
 
 def _cpus(entry: JobEntry) -> float:

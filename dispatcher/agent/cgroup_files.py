@@ -36,14 +36,14 @@ def oom_count(path: str) -> int:
 
 def mounted_hierarchies() -> Dict[str, str]:
     """Mount points: `cgroup2`, and `memory` for v1's memory controller."""
-    found: Dict[str, str] = {}
+    hierarchies: Dict[str, str] = {}
     for line in lines_of("/proc/self/mounts"):
         _, point, kind, options = line.split(" ")[:4]
         if kind == "cgroup2":
-            found.setdefault("cgroup2", point)
+            hierarchies.setdefault("cgroup2", point)
         elif kind == "cgroup" and "memory" in options.split(","):
-            found.setdefault("memory", point)
-    return found
+            hierarchies.setdefault("memory", point)
+    return hierarchies
 
 
 def own_group(mount: str, controller: str) -> str:
@@ -51,8 +51,8 @@ def own_group(mount: str, controller: str) -> str:
     for line in lines_of("/proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
-            own = os.path.normpath(mount + path)
-            return own if os.path.isdir(own) else mount
+            group = os.path.normpath(mount + path)
+            return group if os.path.isdir(group) else mount
     return mount
 
 

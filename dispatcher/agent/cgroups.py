@@ -1,4 +1,4 @@
-"""Control groups: one per job to end all of it at once, and one that holds its memory limit.
+"""Control groups: one per job to end all its processes at once, and one for its memory limit.
 
 The first is cgroup v2 (`cgroup.kill`), where it is mounted and writable; the second is the memory
 controller of v2 or v1. Without the first, jobs are ended by a walk over the process tree. Without
@@ -31,12 +31,12 @@ class Cgroups:
 
     Args:
         home: The v2 group of the agent's own processes, or None without v2.
-        kill: The v2 group that gets a child per job, or None where that cannot be.
+        kill: The v2 group that gets a child per job, or None if it cannot be created.
         memory: The v1 memory group that gets a child per limited job.
         memory_home: The v1 memory group of the agent's own processes.
         limits: Whether the groups below `kill` have v2's memory controller.
-        oom_file: Where the kernel counts what it killed for memory in the agent's own group, if
-            that has a limit.
+        oom_file: The file with the number of OOM kills in the agent's own group, if that has a
+            limit.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Cgroups:
         return dict(vars(self))
 
     def job(self, name: str, memory_mb: Optional[int]) -> JobGroup:
-        """Make the groups of one job; nothing is in them yet."""
-        made = JobGroup(self, name, memory_mb if self.can_limit_memory else None)
-        made.make()
-        return made
+        """Create the empty groups of one job."""
+        group = JobGroup(self, name, memory_mb if self.can_limit_memory else None)
+        group.make()
+        return group
 
     def close(self) -> None:
         """Remove the groups of ended jobs, and the groups that held them if they are empty."""
@@ -78,40 +78,40 @@ class Cgroups:
                 with contextlib.suppress(OSError):
                     os.rmdir(group)
 
-    def existing(self, name: str, told: Optional[str] = None) -> JobGroup:
-        """The groups that a job of that name may have left.
+    def existing(self, name: str, path: Optional[str] = None) -> JobGroup:
+        """The cgroups of a job that an earlier agent may have created.
 
         Args:
             name: The job.
-            told: The path in the job's lock; it counts only if it is the group of a job.
+            path: The path in the job's lock; it is used only if it is the group of a job.
         """
         group = JobGroup(self, name, None)
-        if self.kill and told and os.path.dirname(told) == self.kill:
-            group.path = told
+        if self.kill and path and os.path.dirname(path) == self.kill:
+            group.path = path
         return group
 
     def oom_kills(self) -> int:
-        """How many processes were killed for memory, of all that share the agent's group."""
+        """The number of OOM kills of all processes that share the agent's group."""
         return oom_count(self.oom_file) if self.oom_file else 0
 
 
 def detect(label: str) -> Cgroups:
-    """Detect what the machine offers, and make the groups named `label` that hold those of jobs."""
+    """Detect the machine's cgroups, and create the groups `label` above those of jobs."""
     mounts = mounted_hierarchies()
-    found = Cgroups(oom_file=own_oom_file(mounts))
+    cgroups = Cgroups(oom_file=own_oom_file(mounts))
     if "cgroup2" in mounts:
         home = own_group(mounts["cgroup2"], "")
         kill = _make(os.path.join(home, label))
         if kill and os.path.exists(f"{kill}/cgroup.kill"):
             _remove_below(kill)  # what an agent killed before this one has left empty
-            found.home, found.kill = home, kill
-            found.limits = _enable_memory(home) and _enable_memory(kill)
-    if not found.limits and "memory" in mounts:
+            cgroups.home, cgroups.kill = home, kill
+            cgroups.limits = _enable_memory(home) and _enable_memory(kill)
+    if not cgroups.limits and "memory" in mounts:
         memory_home = own_group(mounts["memory"], "memory")
         memory = _make(os.path.join(memory_home, label))
         if memory and os.access(f"{memory}/{_PROCS}", os.W_OK):
-            found.memory, found.memory_home = memory, memory_home
-    return found
+            cgroups.memory, cgroups.memory_home = memory, memory_home
+    return cgroups
 
 
 class JobGroup:
@@ -124,7 +124,7 @@ class JobGroup:
         self._memory = f"{cgroups.memory}/j-{name}" if cgroups.memory else None
 
     def make(self) -> None:
-        """Make them, with the limit set."""
+        """Create the groups and set the limit."""
         if self.path and not _make(self.path):
             self.path = None
         if self._limit is None:
@@ -140,35 +140,36 @@ class JobGroup:
 
     @property
     def is_limited(self) -> bool:
-        """Whether a limit is enforced by it: then nothing of the user's may run outside."""
+        """Whether the group enforces a limit; then all of the user's processes must be inside."""
         return self._limit is not None
 
     def add(self, pids: Iterable[int]) -> None:
-        """Put processes into it, and so what they start from now on.
+        """Move processes into the group; their later children start inside.
 
-        The kernel may take milliseconds for that; a job without limits need not wait for it. What
-        it has started before that is found by the walk over the process tree.
+        The kernel may take milliseconds for that, and a job without limits need not wait for it.
+        The walk over the process tree finds children that started before the move.
         """
         if self.path:
             for pid in pids:
                 _write(f"{self.path}/{_PROCS}", str(pid))
 
     def enter(self) -> bool:
-        """Put this process, and so what it starts from now on, into the job's groups; whether it is
-        in all of them now.
+        """Move this process into the job's groups; return whether it is in all of them.
+
+        Its later children start inside.
         """
         groups = [group for group in (self.path, self._memory) if group]
         return all(_write(f"{group}/{_PROCS}", "0") for group in groups)
 
     def leave(self) -> None:
-        """Take this process back out."""
+        """Move this process back to the agent's own groups."""
         if self.path:
             _write(f"{self._cgroups.home}/{_PROCS}", "0")
         if self._memory:
             _write(f"{self._cgroups.memory_home}/{_PROCS}", "0")
 
     def members(self) -> List[int]:
-        """The processes in it."""
+        """The processes in the groups."""
         groups = [group for group in (self.path, self._memory) if group]
         return sorted({pid for group in groups for pid in _pids_in(group)})
 
@@ -178,7 +179,7 @@ class JobGroup:
             _write(f"{self.path}/cgroup.kill", "1")
 
     def oom_kills(self) -> int:
-        """How many processes were killed for memory: of the job, or of all that share its group.
+        """The number of OOM kills: of the job, or of all processes that share its group.
 
         Compare with the count before the start.
         """
@@ -189,7 +190,7 @@ class JobGroup:
         return self._cgroups.oom_kills()
 
     def remove(self) -> None:
-        """Remove it; what it holds has to be dead."""
+        """Remove the groups. Their processes must have ended."""
         for group in (self.path, self._memory):
             if group:
                 _remove(group)
@@ -203,7 +204,7 @@ def _enable_memory(group: str) -> bool:
 
 
 def _make(path: str) -> Optional[str]:
-    """Make a group, and the one above it if somebody has removed that; None if it cannot be."""
+    """Create a group, and its parent if that was removed; None if the kernel refuses."""
     for missing in (path, os.path.dirname(path), path):
         try:
             os.mkdir(missing)
@@ -232,7 +233,7 @@ def _remove(path: str) -> None:
 
 
 def _remove_below(path: str) -> None:
-    """Remove the groups that the job made inside its own group."""
+    """Remove the groups that the job created inside its own group."""
     with contextlib.suppress(OSError), os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

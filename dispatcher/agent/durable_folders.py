@@ -25,7 +25,7 @@ _SYNC_ONE_BY_ONE = 32
 def publish_folder(part: str, folder: str) -> None:
     """Make a finished folder appear under its name, durably.
 
-    Another process may publish the same folder first; then its copy is kept and `part` is deleted.
+    Another process may publish the same folder first; then its copy stays and `part` is deleted.
 
     Args:
         part: The finished folder, beside `folder`.
@@ -79,26 +79,26 @@ def has_sizes(folder: str, sizes: Mapping[str, int]) -> bool:
     """
     for name, size in sizes.items():
         try:
-            found = os.lstat(os.path.join(folder, name))
+            status = os.lstat(os.path.join(folder, name))
         except OSError:
             return False
-        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
             return False
     return True
 
 
 def file_sizes(folder: str) -> Dict[str, int]:
     """Relative path → size in bytes, of all files below a folder but its inventory."""
-    found = {}
+    sizes = {}
     for path, is_folder in _walk(folder):
         name = os.path.relpath(path, folder)
         if not is_folder and name != INVENTORY:
-            found[name] = os.lstat(path).st_size
-    return found
+            sizes[name] = os.lstat(path).st_size
+    return sizes
 
 
 def _walk(folder: str) -> Iterator[Tuple[str, bool]]:
-    """Path, and whether it is a folder; what is in a folder comes before it. Links are left out."""
+    """Paths, and whether each is a folder; the content precedes its folder. Links are skipped."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dispatcher.agent.process_watch import ProcessWatch
 
 TAIL = 2048
-LARGEST_ERROR = 1 << 16
+MAX_ERROR_BYTES = 1 << 16
 
 
 def exit_record(
@@ -57,7 +57,7 @@ def exit_record(
 def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
     """Add the error that the script set with `run.fail()`, if it set one."""
     path = f"{folder}/error.json"
-    if os.path.exists(path) and os.path.getsize(path) <= LARGEST_ERROR:
+    if os.path.exists(path) and os.path.getsize(path) <= MAX_ERROR_BYTES:
         error = read_json(path)
         if error is not None:
             record["error"] = error
@@ -65,7 +65,7 @@ def with_error(record: Dict[str, Any], folder: str) -> Dict[str, Any]:
 
 
 def refusal(reason: str) -> Dict[str, Any]:
-    """The record of a job that never ran, or of which only its end is known.
+    """The record of a job that never ran, or that has no record of its shim.
 
     The exit code is null, also when the interpreter or the script is missing: no process exited.
     """

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
-LONGEST_NAME = 250
+MAX_NAME_LENGTH = 250
 _READ = 1 << 16
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
@@ -20,7 +20,7 @@ class Root:
     """The paths below one agent's root.
 
     Args:
-        path: The root; `prepare` makes it.
+        path: The root; `prepare` creates it.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,7 +38,7 @@ class Root:
         self.events = os.path.join(self.path, "events.sock")
 
     def prepare(self) -> None:
-        """Make the missing folders."""
+        """Create the missing folders."""
         for folder in (self.jobs, self.claims, self.snapshots, self.runtime, self.trash):
             os.makedirs(folder, exist_ok=True)
         for folder in (self.path, os.path.dirname(self.path)):  # durable files lie in them
@@ -74,7 +74,7 @@ class Root:
 
 
 def _linked(file: str, path: str) -> bool:
-    """Make a hard link to a file; False where that is impossible. Raises FileExistsError.
+    """Create a hard link to a file; False where that is impossible. Raises FileExistsError.
 
     A job's folder in a container is a mount of its own, and links cannot cross mounts.
     """
@@ -93,9 +93,9 @@ def check_name(name: object) -> str:
     Raises:
         ValueError: It has other characters than letters, digits, `_`, `-` and `.`, or is too long.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
         raise ValueError(
-            f"name: {name!r} is no job name: at most {LONGEST_NAME} of A-Z a-z 0-9 _ - ."
+            f"name: {name!r} is not a job name: at most {MAX_NAME_LENGTH} of A-Z a-z 0-9 _ - ."
         )
     return name
 
@@ -123,7 +123,7 @@ def write_json(path: str, value: Any, durable: bool = False) -> None:
 
 
 def make_durable(path: str) -> None:
-    """Make a file and its name outlive a power cut; no error if it was removed meanwhile."""
+    """Sync a file and its folder, so that it outlives a power cut; a missing file is no error."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -176,7 +176,7 @@ def read_file(path: str) -> bytes:
 
 
 def make_folder(path: str) -> None:
-    """Make one folder unless it exists."""
+    """Create one folder unless it exists."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
 

@@ -1,4 +1,4 @@
-"""The job monitor: follows jobs to their end, and cleans up what a dead shim has left.
+"""The job monitor: follows jobs to their end, and cleans up after dead shims.
 
 Notifications (datagrams of shims, reports of fork servers) only make it fast. Once a second it
 reads the state on disk of every job that no fork server reports on, every ten seconds of all jobs.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dispatcher.agent.starting.start_method import ForkServerKey
 
 log = logging.getLogger(__name__)
-_LOOK_AT_ALL_EVERY = 10
+_CHECK_ALL_EVERY = 10
 
 
 class JobMonitor:
@@ -62,17 +62,17 @@ class JobMonitor:
     def adopt(self) -> None:
         """Find the jobs that earlier agents started."""
         for name in sorted(os.listdir(self._root.jobs)):
-            seen = job_state.look(self._root, name)
-            if seen.state == job_state.ABSENT:
+            state = job_state.look(self._root, name)
+            if state.state == job_state.ABSENT:
                 continue
             job = read_json(f"{self._root.job(name)}/job.json") or {"name": name}
             entry = JobEntry(name, job)
             if os.path.exists(f"{self._root.job(name)}/removed"):
-                self._shipper.finish(name, job, known=False)
+                self._shipper.finish(name, job, is_new=False)
                 continue
             self._table.add(entry)
-            self._shipper.follow(name, job, known=False)
-            self._apply_state(entry, seen)
+            self._shipper.follow(name, job, is_new=False)
+            self._apply_state(entry, state)
 
     def listen(self) -> socket.socket:
         """Bind the socket to which shims report starts and ends; `receive_events` reads it."""
@@ -134,7 +134,7 @@ class JobMonitor:
             fork_servers: The keys of the living fork servers.
         """
         self._looks += 1
-        thorough = self._looks % _LOOK_AT_ALL_EVERY == 0
+        thorough = self._looks % _CHECK_ALL_EVERY == 0
         for entry in self._table.entries():
             if entry.state == job_state.EXITED or (
                 entry.state == job_state.CREATED and not entry.key
@@ -144,30 +144,32 @@ class JobMonitor:
                 self.examine(entry.name)
 
     def wake_shims(self) -> None:
-        """Make every shim read the lease again."""
+        """Make all shims read the lease again."""
         for entry in self._table.entries():
             if entry.state == job_state.ALIVE:
                 job_state.signal_shim(self._root.job(entry.name), signal.SIGUSR1)
 
-    def _apply_state(self, entry: JobEntry, seen: job_state.JobState) -> None:
-        if seen.state == job_state.ALIVE:
+    def _apply_state(self, entry: JobEntry, state: job_state.JobState) -> None:
+        if state.state == job_state.ALIVE:
             if entry.state == job_state.CREATED:
                 self._shipper.follow(entry.name, entry.job)
-            self._table.started(entry, seen.started.get("pid"), seen.started.get("started_at"))
-        elif seen.state == job_state.EXITED and seen.record is not None:
-            entry.pid = entry.pid or seen.started.get("pid")
-            if self._table.ended(entry, seen.record):
+            self._table.started(entry, state.started.get("pid"), state.started.get("started_at"))
+        elif state.state == job_state.EXITED and state.record is not None:
+            entry.pid = entry.pid or state.started.get("pid")
+            if self._table.ended(entry, state.record):
                 self._shipper.finish(entry.name, entry.job)
                 self._on_end()
-        elif seen.state == job_state.LOST and entry.name not in self._cleaning_up:
+        elif state.state == job_state.LOST and entry.name not in self._cleaning_up:
             self._cleaning_up.add(entry.name)
-            threading.Thread(target=self._clean_up, args=(entry, seen.started), daemon=True).start()
-        elif seen.state == job_state.REMOVED:
+            threading.Thread(
+                target=self._clean_up, args=(entry, state.started), daemon=True
+            ).start()
+        elif state.state == job_state.REMOVED:
             self._table.drop(entry.name)  # its folder was deleted from outside
             self._on_end()
 
     def _clean_up(self, entry: JobEntry, started: Dict[str, Any]) -> None:
-        """Kill what a dead shim has left alive, then write the exit record."""
+        """Kill the processes that a dead shim has left, then write the exit record."""
         log.warning("supervisor lost", extra={"job": entry.name})
         record = refusal("supervisor lost")
         record["started_at"] = started.get("started_at")

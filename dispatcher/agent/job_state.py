@@ -28,7 +28,7 @@ class JobState:
     Attributes:
         state: absent, alive, exited, removed or lost.
         record: The exit record, if there is one.
-        started: What the shim wrote into the lock when it had started the job.
+        started: The fields that the shim wrote into the lock when it started the job.
     """
 
     def __init__(
@@ -103,20 +103,20 @@ def signal_shim(folder: str, number: int) -> None:
 
 
 def end_leftovers(root: Root, name: str, cgroups: Cgroups) -> list[dict[str, Any]]:
-    """Kill what a dead shim has left alive; return the sent signals once all of it is gone."""
+    """Kill the processes that a dead shim has left; return the signals once all have ended."""
     receipt: Dict[int, Dict[str, Any]] = {}
     started = read_json(f"{root.job(name)}/lock") or {}
     group = cgroups.existing(name, started.get("cgroup"))
     pause = 0.005
     while True:
         group.kill()
-        left = _leftovers(root, name)
-        left.update(pid for pid in group.members() if processes.is_alive(pid))
-        if not left:
+        leftovers = _leftovers(root, name)
+        leftovers.update(pid for pid in group.members() if processes.is_alive(pid))
+        if not leftovers:
             group.remove()
             return list(receipt.values())
         at = time.time()
-        for pid in processes.send(left, signal.SIGKILL):
+        for pid in processes.send(leftovers, signal.SIGKILL):
             receipt.setdefault(pid, {"pid": pid, "signal": int(signal.SIGKILL), "at": at})
         time.sleep(pause)
         pause = min(1.0, pause * 2)
@@ -132,9 +132,9 @@ def _leftovers(root: Root, name: str) -> Set[int]:
             if processes.start_ticks(int(pid)) == ticks:
                 leaders.add(int(pid))
         leaders.update(processes.session_members({int(pid) for pid in started.get("pids", ())}))
-    found = set(leaders)
+    pids = set(leaders)
     for pid in leaders:
-        found.update(processes.descendants(pid))
-    found.update(processes.marked(f"DISPATCHER_JOB_DIR={folder}"))
-    found.discard(os.getpid())
-    return {pid for pid in found if processes.is_alive(pid)}
+        pids.update(processes.descendants(pid))
+    pids.update(processes.marked(f"DISPATCHER_JOB_DIR={folder}"))
+    pids.discard(os.getpid())
+    return {pid for pid in pids if processes.is_alive(pid)}

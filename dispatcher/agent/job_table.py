@@ -1,4 +1,4 @@
-"""The job table: what the agent knows of its jobs in memory, and its subscribers."""
+"""The job table: the agent's jobs in memory, and the subscribers to their states."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class JobEntry:
         """The job as the protocol shows it."""
         ended = self.state == EXITED and self.published
         state = ALIVE if self.state == EXITED and not ended else self.state
-        seen = _observation(
+        record = _observation(
             self.name, state, self.started_at, self.pid, self.record if ended else None
         )
         if self.preparing and state == CREATED:
-            seen["preparing"] = True
-        return seen
+            record["preparing"] = True
+        return record
 
 
 class JobTable:
@@ -94,7 +94,7 @@ class JobTable:
         return iter(self._entries)
 
     def get(self, name: str) -> Optional[JobEntry]:
-        """The job of a name, if it is known."""
+        """The job with a name; None if there is none."""
         return self._entries.get(name)
 
     def entries(self) -> List[JobEntry]:
@@ -138,7 +138,7 @@ class JobTable:
             self._notify(entry)
 
     def ended(self, entry: JobEntry, record: Dict[str, Any]) -> bool:
-        """Note how a job ended; False if its end was known. `publish` makes it visible."""
+        """Record how a job ended; False if its end was recorded. `publish` makes it visible."""
         with self._lock:
             if entry.state == EXITED:
                 return False
@@ -168,7 +168,7 @@ class JobTable:
         self._listeners = [*self._listeners, callback]
 
         def end() -> None:
-            self._listeners = [one for one in self._listeners if one is not callback]
+            self._listeners = [listener for listener in self._listeners if listener is not callback]
 
         return end
 

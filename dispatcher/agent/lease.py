@@ -35,7 +35,7 @@ class Lease:
         self._renewed = 0.0
 
     def set(self, seconds: Optional[float]) -> bool:
-        """Begin a lease of so many seconds; None ends it. Returns whether the length changed."""
+        """Begin a lease of some seconds; None ends it. Returns whether the length changed."""
         before, self._seconds = self._seconds, None if seconds is None else float(seconds)
         self.renew()
         if self._seconds is None:

@@ -57,7 +57,7 @@ class Loop:
             self._thread.join()
 
     def close(self) -> None:
-        """Close the descriptors, once the thread has ended and there are no more calls."""
+        """Close the descriptors. Call it after the thread has ended."""
         self.selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

@@ -51,7 +51,7 @@ class NodeAgent:
     Args:
         root: The agent's folder; a later agent on it finds all jobs again.
         interpreter: The interpreter that `python` means for jobs; default: the agent's own.
-        agent_id: The agent's id; default: made once and kept in the root.
+        agent_id: The agent's id; default: generated once and stored in the root.
         environ: The environment that jobs inherit; default: the agent's own.
     """
 
@@ -80,9 +80,9 @@ class NodeAgent:
         self.agent_id = self._given_id or identity_of(self.root)
         self.cgroups = cgroups.detect(self._label())
         self._build()
-        kept = read_json(f"{self.root.path}/service.json")
-        if kept is not None:
-            self._apply(kept)
+        address = read_json(f"{self.root.path}/service.json")
+        if address is not None:
+            self._apply(address)
         self._remover.start()
         self._monitor.adopt()
         self._listener = self._monitor.listen()
@@ -130,12 +130,12 @@ class NodeAgent:
         A job in the admission queue starts at once if it is sent again without `cpu_budget`.
 
         Raises:
-            ValueError: A job is malformed; the text names field and value. None of them is taken.
+            ValueError: A job is malformed; the text names field and value. No job is accepted.
         """
-        taken = [(check_name(job.get("name")), _checked(job)) for job in jobs]
+        accepted = [(check_name(job.get("name")), _checked(job)) for job in jobs]
         new = []
         with self._lock:
-            for name, job in taken:
+            for name, job in accepted:
                 known = self._table.get(name)
                 if known is None and not self.root.is_claimed(name):
                     self._table.add(JobEntry(name, job))
@@ -150,10 +150,10 @@ class NodeAgent:
         self._starter.launch(new)
 
     def observe(self, names: Optional[Iterable[str]] = None) -> Dict[str, Observation]:
-        """The observations of the named jobs, or of all known jobs."""
+        """The observations of the named jobs, or of all jobs."""
         with self._lock:
-            wanted = list(self._table) if names is None else names
-            return {name: self._table.observe(name) for name in wanted}
+            observed = list(self._table) if names is None else names
+            return {name: self._table.observe(name) for name in observed}
 
     def subscribe(self, callback: Callable[[Observation], None]) -> Callable[[], None]:
         """Call back with each new observation, from any thread; the callback must not block.
@@ -195,7 +195,7 @@ class NodeAgent:
         self._lease.renew()
 
     def close(self) -> None:
-        """Stop the agent. Jobs go on, and the next agent on the root finds them."""
+        """Stop the agent. Jobs continue, and the next agent on the root adopts them."""
         if not self._closed.is_set():
             self._closed.set()
             self._loop.stop()
@@ -285,7 +285,7 @@ class NodeAgent:
             self._monitor.wake_shims()
         self._monitor.check_jobs(self._fork_servers.keys())
         self._starter.admit()
-        self._shipper.tell_overdue()
+        self._shipper.publish_overdue()
 
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
         self._loop.call(lambda: self._starter.snapshot_is_here(snapshot, error))
@@ -299,7 +299,7 @@ class NodeAgent:
         limit = DEFAULT_LOG_LIMIT if limit is None else int(limit)
         self._shipper.configure(service, limit)
         self._build_logs.configure(service, limit)
-        for name in self._shipper.start_over():
+        for name in self._shipper.withhold_ends():
             self._table.withhold(name)
         self._snapshots.configure(service)
         if self._lease.set(settings.get("lease")):

@@ -13,8 +13,8 @@ def own_path() -> str:
 
 
 def is_runtime(path: str) -> bool:
-    """Whether a path was made by `runtime.materialise` or `build_zip`, so that jobs may import it.
+    """Whether `runtime.materialise` or `build_zip` wrote a path, so that jobs may import it.
 
-    In an installation the package lies beside others, and an `azureml` there may not be ours.
+    An installation has other packages beside it, and its `azureml` may be another one.
     """
     return not os.path.isdir(path) or not os.path.isdir(os.path.join(path, "dispatcher/core"))

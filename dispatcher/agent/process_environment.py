@@ -25,12 +25,12 @@ def inherited(environ: Mapping[str, str], own_path: str) -> Dict[str, str]:
         environ: The agent's environment.
         own_path: The path of the agent's code; jobs import it from the runtime folder instead.
     """
-    kept = {k: v for k, v in environ.items() if not k.startswith(_PRIVATE)}
-    known = kept.pop("PYTHONPATH", "").split(os.pathsep)
-    paths = [path for path in known if path and os.path.abspath(path) != own_path]
+    variables = {k: v for k, v in environ.items() if not k.startswith(_PRIVATE)}
+    entries = variables.pop("PYTHONPATH", "").split(os.pathsep)
+    paths = [path for path in entries if path and os.path.abspath(path) != own_path]
     if paths:
-        kept["PYTHONPATH"] = os.pathsep.join(paths)
-    return kept
+        variables["PYTHONPATH"] = os.pathsep.join(paths)
+    return variables
 
 
 def environments(
@@ -40,7 +40,7 @@ def environments(
 
     Args:
         job: The job.
-        base: The variables inherited from the agent; the job's own win.
+        base: The variables inherited from the agent; the job's own have priority.
         folder: The job's folder.
         runtime: The folder of the in-run code; it comes first on the import path.
     """
@@ -49,8 +49,8 @@ def environments(
     shared.setdefault("PYTHONUNBUFFERED", "1")
     shared["DISPATCHER_JOB"] = job["name"]
     shared["DISPATCHER_JOB_DIR"] = folder
-    own = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
-    paths = [path for path in (runtime, *own) if path]
+    import_paths = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
+    paths = [path for path in (runtime, *import_paths) if path]
     if paths:
         shared["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     ranks = job.get("ranks") or [{}]
@@ -79,17 +79,17 @@ def _devices(job: Job, rank: Mapping[str, Any], ranks: int) -> Dict[str, str]:
 def _of_rank(
     rank: Rank, world: Optional[Mapping[str, Any]], ranks: Sequence[Rank]
 ) -> Dict[str, str]:
-    """The variables of a rank. Its own `env` wins over what its framework is told."""
-    own = dict(rank.get("env") or {})
+    """The variables of a rank. Its own `env` has priority over the framework's."""
+    variables = dict(rank.get("env") or {})
     if world is None:
-        return own
+        return variables
     kind = world.get("distribution")
     counts = kind.get("tensorflow") if isinstance(kind, dict) else None
     if kind == "mpi":
-        return {**_mpi(rank, world, ranks), **own}
+        return {**_mpi(rank, world, ranks), **variables}
     if kind == "tensorflow" or counts is not None:
-        return {**_tensorflow(rank, world, counts or {}), **own}
-    return {**_pytorch(rank, world), **own}
+        return {**_tensorflow(rank, world, counts or {}), **variables}
+    return {**_pytorch(rank, world), **variables}
 
 
 def _pytorch(rank: Rank, world: Mapping[str, Any]) -> Dict[str, str]:
@@ -109,7 +109,7 @@ def _mpi(rank: Rank, world: Mapping[str, Any], ranks: Sequence[Rank]) -> Dict[st
     Two nodes of a request may share a machine; each has its own local ranks all the same.
     """
     address = str(world["master_addr"])
-    local = [one for one in ranks if one.get("node_rank", 0) == rank["node_rank"]]
+    local = [each for each in ranks if each.get("node_rank", 0) == rank["node_rank"]]
     return {
         "OMPI_COMM_WORLD_RANK": str(rank["rank"]),
         "OMPI_COMM_WORLD_SIZE": str(world["size"]),
@@ -158,11 +158,11 @@ def _complete_world(
 
 def _free_ports(count: int) -> List[int]:
     """Ports that are free now, all different."""
-    held = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in held:
-            one.bind(("", 0))
-        return [int(one.getsockname()[1]) for one in held]
+        for each in sockets:
+            each.bind(("", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
     finally:
-        for one in held:
-            one.close()
+        for each in sockets:
+            each.close()

@@ -103,9 +103,9 @@ class ProcessWatch:
             self._end(None, self._grace, now)
         if self._stop_asked:
             self._stop_asked = False
-            asked = read_json(f"{self._folder}/stop")
-            if asked is not None:
-                self._end("stopped", float(asked.get("grace", self._grace)), now)
+            request = read_json(f"{self._folder}/stop")
+            if request is not None:
+                self._end("stopped", float(request.get("grace", self._grace)), now)
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._end("time limit", self._grace, now)
@@ -131,12 +131,12 @@ class ProcessWatch:
 
     def _kill(self) -> None:
         """Send SIGKILL to all processes, repeatedly until a walk finds no new one."""
-        known = set()
+        signaled = set()
         for _ in range(50):
-            new = [pid for pid in self._living() if pid not in known]
+            new = [pid for pid in self._living() if pid not in signaled]
             if not new:
                 break
-            known.update(new)
+            signaled.update(new)
             self._signal(new, signal.SIGKILL)
             self._group.kill()
         self._kill_at = time.monotonic() + self._pause

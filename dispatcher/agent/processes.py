@@ -21,7 +21,7 @@ _prctl = _libc.prctl  # looked up once, before the forks
 
 
 def become_subreaper(yes: bool = True) -> None:
-    """Make every orphan below this process its child, also one that daemonised.
+    """Make this process the parent of all orphans below it, also of daemons.
 
     Without a child, no process below is alive; so the end of a job is detected.
     """
@@ -73,13 +73,13 @@ def start_ticks(pid: int) -> Optional[int]:
 
 def descendants(pid: int) -> List[int]:
     """All processes below one, zombies included, parents before children."""
-    found: List[int] = []
+    pids: List[int] = []
     waiting = [pid]
     while waiting:
         children = _children(waiting.pop())
-        found += children
+        pids += children
         waiting += children
-    return found
+    return pids
 
 
 def session_members(sessions: Set[int]) -> Iterator[int]:
@@ -91,11 +91,11 @@ def session_members(sessions: Set[int]) -> Iterator[int]:
 
 def marked(mark: str) -> Iterator[int]:
     """The processes that started with `NAME=value` in their environment."""
-    wanted = mark.encode()
+    needle = mark.encode()
     for pid in _pids():
         try:
             with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-                if wanted in file.read(1 << 21).split(b"\0"):
+                if needle in file.read(1 << 21).split(b"\0"):
                     yield pid
         except OSError:
             continue

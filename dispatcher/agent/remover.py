@@ -1,7 +1,7 @@
 """Deletes the folders of removed jobs in a thread of its own, because they may be large.
 
 It waits until no job was removed for a second: deleting slows a burst of short jobs down more than
-starting them does, because file systems are slow to make files where many were just deleted.
+starting them does, because file systems create files slowly after many deletions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 KEEP_CLAIMS = 7 * 24 * 3600.0
 QUIET = 1.0  # seconds without a removal, until the deleting begins
-LONGEST_WAIT = 30.0  # however busy it is
+MAX_WAIT = 30.0  # however busy it is
 
 
 class Remover:
@@ -37,14 +37,14 @@ class Remover:
     def __init__(self, root: Root) -> None:
         self._root = root
         self._folders: queue.Queue[Optional[Tuple[float, str]]] = queue.Queue()
-        self._removed_at = -LONGEST_WAIT
+        self._removed_at = -MAX_WAIT
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="remover", daemon=True)
 
     def start(self) -> None:
         """Begin with the folders that an earlier agent has left."""
-        for left in os.listdir(self._root.trash):
-            self._put(os.path.join(self._root.trash, left))
+        for name in os.listdir(self._root.trash):
+            self._put(os.path.join(self._root.trash, name))
         self._thread.start()
 
     def remove(self, name: str) -> None:
@@ -53,12 +53,12 @@ class Remover:
         with contextlib.suppress(FileNotFoundError):
             os.utime(
                 os.path.join(self._root.claims, name)
-            )  # the claim is kept for seven days from now
+            )  # the claim stays for seven days from now
             os.rename(self._root.job(name), away)
             self._put(away)
 
     def close(self) -> None:
-        """Stop. The next agent deletes what is left."""
+        """Stop. The next agent deletes the rest."""
         self._closed.set()
         self._folders.put(None)
 
@@ -82,12 +82,12 @@ class Remover:
                 log.exception("a removed job's folder cannot be deleted", extra={"folder": due[1]})
 
     def _is_quiet(self, since: float) -> bool:
-        """Wait for the moment to delete what was moved away at `since`; False once closed."""
+        """Wait until a folder that was moved away at `since` is due; False once closed."""
         while True:
-            due = min(self._removed_at + QUIET, since + LONGEST_WAIT)
+            due = min(self._removed_at + QUIET, since + MAX_WAIT)
             if self._closed.wait(max(0.0, due - time.monotonic())):
                 return False
-            if time.monotonic() >= min(self._removed_at + QUIET, since + LONGEST_WAIT):
+            if time.monotonic() >= min(self._removed_at + QUIET, since + MAX_WAIT):
                 return True
 
     def _drop_old_claims(self) -> None:

@@ -29,10 +29,10 @@ def lock_root(root: Root) -> int:
 
 
 def identity_of(root: Root) -> str:
-    """The agent's id; it is made once and kept in the root."""
+    """The agent's id; it is generated once and stored in the root."""
     path = f"{root.path}/agent.json"
-    kept = read_json(path)
-    if kept is None:
-        kept = {"agent_id": uuid.uuid4().hex}
-        write_json(path, kept)
-    return str(kept["agent_id"])
+    identity = read_json(path)
+    if identity is None:
+        identity = {"agent_id": uuid.uuid4().hex}
+        write_json(path, identity)
+    return str(identity["agent_id"])

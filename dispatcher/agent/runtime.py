@@ -33,7 +33,7 @@ _COMPILED_AT_A_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def materialise(root: str, interpreter: str) -> str:
-    """Return the folder with the in-run code, compiled for the interpreter; make it if need be.
+    """Return the folder with the in-run code, compiled for the interpreter; create it if missing.
 
     Args:
         root: Where such folders lie, one per content.
@@ -72,8 +72,8 @@ def build_zip() -> bytes:
 def _sources() -> Dict[str, bytes]:
     """Path in the runtime → content, of all that belongs to it."""
     path = own_path()
-    found = _in_folder(path) if os.path.isdir(path) else _in_zip(path)
-    return {name.replace(_SHIM, "", 1): data for name, data in found.items()}
+    sources = _in_folder(path) if os.path.isdir(path) else _in_zip(path)
+    return {name.replace(_SHIM, "", 1): data for name, data in sources.items()}
 
 
 def _is_part(name: str) -> bool:
@@ -85,25 +85,25 @@ def _is_part(name: str) -> bool:
 
 
 def _in_folder(path: str) -> Dict[str, bytes]:
-    found = {}
+    sources = {}
     azureml = "azureml" if is_runtime(path) else "dispatcher/azureml_shim/azureml"
     for part in (*_PACKAGES, _LIBRARY_FOLDER, azureml):
-        found.update(_modules(path, part))
-    found["dispatcher/__init__.py"] = _read(os.path.join(path, "dispatcher/__init__.py"))
+        sources.update(_modules(path, part))
+    sources["dispatcher/__init__.py"] = _read(os.path.join(path, "dispatcher/__init__.py"))
     if not is_runtime(path):
-        found.update(_installed_libraries())
-    return found
+        sources.update(_installed_libraries())
+    return sources
 
 
 def _modules(path: str, part: str) -> Dict[str, bytes]:
     """The modules below a folder, by their path from `path`."""
-    found = {}
+    sources = {}
     for folder, _, files in os.walk(os.path.join(path, part)):
         for file in files:
             name = os.path.relpath(os.path.join(folder, file), path)
             if _is_part(name):
-                found[name] = _read(os.path.join(path, name))
-    return found
+                sources[name] = _read(os.path.join(path, name))
+    return sources
 
 
 def _installed_libraries() -> Dict[str, bytes]:
@@ -112,7 +112,7 @@ def _installed_libraries() -> Dict[str, bytes]:
     Raises:
         ModuleNotFoundError: A library is not installed.
     """
-    found = {f"{_LIBRARY_FOLDER}__init__.py": b""}
+    sources = {f"{_LIBRARY_FOLDER}__init__.py": b""}
     for library in _LIBRARIES:
         spec = importlib.util.find_spec(library)
         if spec is None or not spec.submodule_search_locations:
@@ -123,8 +123,8 @@ def _installed_libraries() -> Dict[str, bytes]:
                 path = os.path.join(folder, file)
                 name = os.path.relpath(path, os.path.dirname(source))
                 if file.endswith(".py") and name not in _LEFT_OUT:
-                    found[_LIBRARY_FOLDER + name] = _read(path)
-    return found
+                    sources[_LIBRARY_FOLDER + name] = _read(path)
+    return sources
 
 
 def _in_zip(path: str) -> Dict[str, bytes]:

@@ -28,7 +28,7 @@ class AgentServer:
 
     Args:
         agent: The agent.
-        path: The socket; made with mode 0600, in place of an old one.
+        path: The socket; created with mode 0600, in place of an old one.
     """
 
     def __init__(self, agent: NodeAgent, path: str) -> None:
@@ -44,7 +44,7 @@ class AgentServer:
         finally:
             os.umask(before)
         self._listener.listen(64)
-        os.rename(making, path)  # the socket accepts connections as soon as it is seen
+        os.rename(making, path)  # the socket accepts connections as soon as it has its name
 
     def serve(self) -> None:
         """Accept connections until `close`."""

@@ -21,7 +21,7 @@ def connect(
     on_request: Optional[Callable[[], None]] = None,
     on_answer: Optional[Callable[[int], None]] = None,
 ) -> ServiceConnection:
-    """Make the connection of an address.
+    """Create the connection of an address.
 
     Args:
         address: `socket` or `url`; and `token`.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, Dict, List
 
 _CHUNK = 1 << 20
-# What a file system answers to names that it cannot hold beside the others.
+# Errors of file systems for names that they cannot store beside the others.
 _NAME_ERRORS = frozenset(
     {
         errno.EEXIST,
@@ -133,7 +133,7 @@ def _write(data: IO[bytes], folder: str, name: str, expected: ManifestFile) -> N
         if error.errno in _NAME_ERRORS:
             raise UnusableSnapshot(
                 f"{name!r} clashes with another name of the snapshot on this file system, or is "
-                f"no name there ({error.strerror}). Names that differ in case alone clash on some "
+                f"no name there ({error.strerror}). Names that differ only in case clash on some "
                 "file systems; rename one of them."
             ) from error
         raise

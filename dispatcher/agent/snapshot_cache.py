@@ -1,4 +1,4 @@
-"""The node's snapshots: each is fetched once, checked file by file, and kept by its id.
+"""The node's snapshots: each is fetched once, checked file by file, and stored under its id.
 
     <snapshots>/<id>/          the files
     <snapshots>/<id>.json      the manifest, written before the files appear under their name
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from dispatcher.wire.connection import ServiceConnection
 
 log = logging.getLogger(__name__)
-_LONGEST_PAUSE = 5.0
+_MAX_PAUSE = 5.0
 # Attempts that the service answered and that failed all the same: a full disk, a broken transfer.
 # With the pauses between them they take about half a minute.
 MAX_FAILURES = 10
 
-# A transfer that breaks off, data that is not the snapshot, and a disk that does not take it.
+# An interrupted transfer, data of another hash, and an error of the disk.
 _FAILURES = (BadSnapshot, OSError, EOFError, tarfile.TarError, http.client.HTTPException)
 
 
@@ -52,7 +52,7 @@ class SnapshotCache:
     """The snapshots that this node has, and those that are being fetched. Threads may share it.
 
     Args:
-        folder: Where they are kept.
+        folder: The folder of the snapshots.
         on_done: Called from a thread of the cache with a snapshot's id when the snapshot is here,
             or with the reason why it cannot be fetched.
         max_failures: After how many failed attempts a fetch is given up. Attempts that do not
@@ -65,7 +65,7 @@ class SnapshotCache:
         folder: str,
         on_done: Callable[[str, Optional[str]], None],
         max_failures: int = MAX_FAILURES,
-        longest_pause: float = _LONGEST_PAUSE,
+        longest_pause: float = _MAX_PAUSE,
     ) -> None:
         self._folder = folder
         self._on_done = on_done

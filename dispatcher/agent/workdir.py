@@ -12,10 +12,10 @@ _CHUNK = 1 << 24
 
 
 def fill(work: str, snapshot: Optional[str]) -> None:
-    """Make the directory with the snapshot's files, `outputs` and `logs`; an old one is deleted.
+    """Create the directory with the snapshot's files, `outputs` and `logs`; an old one is deleted.
 
     Args:
-        work: The directory to make.
+        work: The directory to create.
         snapshot: The node's copy of the snapshot, or None for an empty directory.
     """
     try:

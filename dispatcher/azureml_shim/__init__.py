@@ -1,6 +1,6 @@
-"""The `azureml` package as scripts know it: names alone, each from `dispatcher.client`.
+"""The `azureml` package for scripts: its modules contain only names from `dispatcher.client`.
 
-The folder `azureml` in here is put on the import path inside runs (by the node agent), and at the
-desk for those who ask for it. It is never installed as a top-level package: a dozen Azure packages
-share that namespace, and a real one wins. Standard library only.
+The node agent puts the folder `azureml` in here on the import path of runs; `dispatcher shim` does
+so outside of runs. It is not installed as a top-level package, because many Azure packages share
+that namespace, and an installed one has priority. Standard library only.
 """

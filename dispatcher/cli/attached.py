@@ -23,7 +23,7 @@ __pycache__
 outputs
 """
 CONDA = f"""\
-# What a run installs whose configuration has userManagedDependencies: false.
+# The packages of runs whose configuration has userManagedDependencies: false.
 name: project_environment
 dependencies:
   - python={sys.version_info.major}.{sys.version_info.minor}
@@ -34,7 +34,7 @@ _EXPERIMENT = "experiment_name"
 
 
 def experiment_of(path: Path) -> str | None:
-    """The experiment that the folder was attached with, or None if none was named."""
+    """The experiment that the folder was attached with; None without one."""
     try:
         config_path = workspace_config.find(str(path))
         fields = json.loads(Path(config_path).read_text(encoding="utf-8"))
@@ -45,17 +45,17 @@ def experiment_of(path: Path) -> str | None:
 
 
 def remember_experiment(folder: Path, name: str) -> None:
-    """Have `experiment_of` answer this name."""
+    """Store the experiment of an attached folder."""
     file = folder / ".azureml" / "config.json"
     fields = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**fields, _EXPERIMENT: name}, indent=4) + "\n", encoding="utf-8")
 
 
 def write_samples(folder: Path, targets: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Write what is not there yet: .amlignore, conda_dependencies.yml, run configurations.
+    """Write the missing files: .amlignore, conda_dependencies.yml, run configurations.
 
-    `local` and `sklearn` use the packages of the interpreter as they are, `docker` a container;
-    each target gets one of its name.
+    `local` and `sklearn` use the interpreter's packages, `docker` uses a container. Each target
+    gets a configuration with its name.
 
     Returns:
         The files that were written, relative to the folder.

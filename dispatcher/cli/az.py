@@ -1,6 +1,6 @@
 """`az …` for scripts that were written for Azure ML's CLI v1.
 
-`az ml` is handled here. Commands that concern Azure alone (`az login`, `az account set`, …) succeed
+This program runs `az ml`. Commands for Azure itself (`az login`, `az account set`, …) succeed
 with a note, so that such scripts continue. Other commands are passed to an installed Azure CLI;
 without one they fail with an error that says so.
 """
@@ -16,10 +16,10 @@ import typer
 
 from dispatcher import __version__
 from dispatcher.cli import unsupported
-from dispatcher.cli.command import OUTPUT_VARIABLE, Shown, command
+from dispatcher.cli.command import OUTPUT_VARIABLE, CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.main import GROUPS, HELP, print_whatever_comes
+from dispatcher.cli.main import GROUPS, HELP, escape_unprintable_output
 
 app = typer.Typer(
     name="az",
@@ -42,9 +42,9 @@ _HERE = "dispatcher runs on compute you own"
 _ACCEPTED = {
     "login": f"there is nothing to log in to: {_HERE}",
     "logout": f"there is nothing to log out of: {_HERE}",
-    "configure": "defaults have no effect: `az ml folder attach -w NAME` says which workspace a "
-    "folder belongs to",
-    "extension": "`az ml` is there already, no extension is needed",
+    "configure": "defaults have no effect: `az ml folder attach -w NAME` sets the workspace of a "
+    "folder",
+    "extension": "`az ml` is built in, no extension is needed",
 }
 
 
@@ -62,43 +62,43 @@ _accept(account, "clear", f"there is no account: {_HERE}")
 
 
 @command(account, "show")
-def show_account(_scope: CommandContext) -> Shown:
+def show_account(_scope: CommandContext) -> CommandResult:
     """An account in az's shape, for scripts that call `az account show`."""
-    return Shown(_account())
+    return CommandResult(_account())
 
 
 @command(account, "list", with_query=True)
-def list_accounts(_scope: CommandContext) -> Shown:
+def list_accounts(_scope: CommandContext) -> CommandResult:
     """The one account."""
-    return Shown([_account()])
+    return CommandResult([_account()])
 
 
 def main() -> None:
-    print_whatever_comes()
-    word = next((each for each in sys.argv[1:] if not each.startswith("-")), None)
+    escape_unprintable_output()
+    subcommand = next((each for each in sys.argv[1:] if not each.startswith("-")), None)
     if "--version" in sys.argv[1:2]:
         typer.echo(f"azure-cli-ml answered by dispatcher {__version__}")
         return
-    known = {"ml", "account", *_ACCEPTED}
-    if word is not None and word not in known:
-        _hand_over(word)
+    handled = {"ml", "account", *_ACCEPTED}
+    if subcommand is not None and subcommand not in handled:
+        _exec_azure_cli(subcommand)
     os.environ.setdefault(OUTPUT_VARIABLE, "json")
     app(prog_name="az")
 
 
-def _hand_over(word: str) -> None:
-    """Become the Azure CLI, if there is one besides this."""
-    here = {os.path.realpath(folder) for folder in _own_folders()}
+def _exec_azure_cli(subcommand: str) -> None:
+    """Replace this process by an installed Azure CLI, or exit with an error without one."""
+    own = {os.path.realpath(folder) for folder in _own_folders()}
     others = [
         folder
         for folder in os.environ.get("PATH", "").split(os.pathsep)
-        if os.path.realpath(folder) not in here
+        if os.path.realpath(folder) not in own
     ]
-    real = shutil.which("az", path=os.pathsep.join(others))
-    if real is not None:
-        os.execv(real, [real, *sys.argv[1:]])
+    azure_cli = shutil.which("az", path=os.pathsep.join(others))
+    if azure_cli is not None:
+        os.execv(azure_cli, [azure_cli, *sys.argv[1:]])
     typer.echo(
-        f"error: az {word}: dispatcher answers `az ml` alone, and no Azure CLI is installed here.",
+        f"error: az {subcommand}: dispatcher supports `az ml` only, and no Azure CLI is installed.",
         err=True,
     )
     sys.exit(Exit.USAGE)

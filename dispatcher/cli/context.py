@@ -29,7 +29,7 @@ HERE = Path()
 
 @dataclass
 class CommandContext:
-    """What every command can be told."""
+    """The common options of a command, and the workspace that they name."""
 
     path: Path = HERE
     workspace_name: str | None = None
@@ -42,23 +42,26 @@ class CommandContext:
 
     @cached_property
     def workspace(self) -> Workspace:
-        """The workspace that is meant: by name, else of the folder or one above, else made here.
+        """The workspace of the command: by name, else that of the folder or of a parent folder.
 
-        A folder that belongs to no workspace becomes one of its own, so that the first command
-        works.
+        A folder without a workspace gets a new one, so that the first command works.
         """
-        workspace = self._named() if self.workspace_name else self._of_folder()
+        workspace = (
+            self._workspace_by_name() if self.workspace_name else self._workspace_of_folder()
+        )
         self.note_address(workspace)
         return workspace
 
     def note_address(self, workspace: Workspace) -> None:
-        """Say if the workspace's v1 address is another than the one that was given."""
-        for word, asked, real in (
+        """Print a note if the workspace's v1 address differs from the given one."""
+        for kind, requested, actual in (
             ("resource group", self.resource_group, workspace.resource_group),
             ("subscription", self.subscription_id, workspace.subscription_id),
         ):
-            if asked not in (None, real):
-                self.note(f"workspace {workspace.name} is of {word} {real!r}; {asked!r} is ignored")
+            if requested not in (None, actual):
+                self.note(
+                    f"workspace {workspace.name} has {kind} {actual!r}; {requested!r} is ignored"
+                )
 
     @property
     def service(self) -> ApiConnection:
@@ -67,67 +70,67 @@ class CommandContext:
 
     @property
     def wants_result(self) -> bool:
-        """Whether the result was asked for in so many words."""
+        """Whether `-o` or `--query` asks for the result."""
         return self.output is not None or bool(self.query)
 
     def run(self, run_id: str, experiment: str | None = None) -> Run:
-        """The run of that id; of that experiment, if one is named.
+        """The run with an id.
 
         Raises:
-            ServiceException: There is none (404).
+            ServiceException: There is none, or it is not of `experiment` (404).
         """
-        odd = set(run_id) & set("/?#%\\ ") or not (run_id.isascii() and run_id.isprintable())
-        if not run_id or odd:
+        is_invalid = set(run_id) & set("/?#%\\ ") or not (run_id.isascii() and run_id.isprintable())
+        if not run_id or is_invalid:
             raise ServiceException(f"there is no run {run_id!r}", 404, "RunNotFound")
         run = self.workspace.get_run(run_id)
         if experiment not in (None, run.experiment.name):
             raise ServiceException(
-                f"run {run_id} is of experiment {run.experiment.name!r}, not of {experiment!r}",
+                f"run {run_id} belongs to experiment {run.experiment.name!r}, not {experiment!r}",
                 404,
                 "RunNotFound",
             )
         return run
 
     def note(self, text: str) -> None:
-        """Say something on stderr that is no error."""
+        """Print a note on stderr."""
         if not self.quiet:
             typer.echo(f"note: {text}", err=True)
 
     def note_ignored(self, **flags: object) -> None:
-        """Say of each flag of v1 that was given that it has no meaning here."""
+        """Print a note for each given v1 flag that has no meaning here."""
         for name, value in flags.items():
             if value not in (None, False):
                 self.note(f"--{name.replace('_', '-')} has no meaning here and is ignored")
 
-    def _named(self) -> Workspace:
+    def _workspace_by_name(self) -> Workspace:
         assert self.workspace_name
         if set(self.workspace_name) & set("/\\\0"):
-            raise UserErrorException(f"{self.workspace_name!r} is not a workspace's name.")
+            raise UserErrorException(f"{self.workspace_name!r} is not a valid workspace name.")
         try:
             return Workspace.get(self.workspace_name)
         except WorkspaceException:
-            # It may be known by the folder's config.json alone: Azure's own, or a copied one.
+            # The folder's config.json may name it, for instance a copied one.
             if _has_config(self.path):
-                here = Workspace.from_config(str(self.path))
-                if here.name == self.workspace_name:
-                    return here
+                workspace = Workspace.from_config(str(self.path))
+                if workspace.name == self.workspace_name:
+                    return workspace
             raise
 
-    def _of_folder(self) -> Workspace:
+    def _workspace_of_folder(self) -> Workspace:
         if not self.path.exists():
-            raise UserErrorException(f"--path {self.path}: there is no such folder.")
+            raise UserErrorException(f"--path {self.path}: the folder does not exist.")
         try:
             return Workspace.from_config(str(self.path))
         except UserErrorException:
             if _has_config(self.path):
                 raise
         folder = self.path.resolve()
-        self.note(f"{folder} is a workspace from now on ({folder}/.azureml)")
-        return Workspace.create(own_name(folder), path=str(folder), exist_ok=True)
+        self.note(f"created a workspace for {folder} ({folder}/.azureml)")
+        return Workspace.create(name_for_folder(folder), path=str(folder), exist_ok=True)
 
 
-def own_name(folder: Path) -> str:
-    """The folder's name and a few letters of its path's hash: two folders `train` are two."""
+def name_for_folder(folder: Path) -> str:
+    """A workspace name for a folder: its name and six digits of its path's hash."""
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in folder.name) or "workspace"
     return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}"
 
@@ -142,7 +145,7 @@ def _has_config(path: Path) -> bool:
 
 @contextmanager
 def errors_reported() -> Iterator[None]:
-    """Turn what the client raises into one line on stderr and an exit code."""
+    """Turn errors of the client into one line on stderr and an exit code."""
     try:
         yield
     except WaitTimeoutError as error:
@@ -150,8 +153,8 @@ def errors_reported() -> Iterator[None]:
     except ServerUnreachable as error:
         raise _exit(Exit.UNREACHABLE, error) from error
     except ServiceException as error:
-        missing = getattr(error, "status_code", None) == 404
-        raise _exit(Exit.NOT_FOUND if missing else Exit.USAGE, error) from error
+        is_missing = getattr(error, "status_code", None) == 404
+        raise _exit(Exit.NOT_FOUND if is_missing else Exit.USAGE, error) from error
     except (AzureMLException, OSError) as error:
         raise _exit(Exit.USAGE, error) from error
 

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
-from dispatcher.cli.submitting import streamed
+from dispatcher.cli.submitting import stream_log
 from dispatcher.client.api import environments
 from dispatcher.client.v1.environments import registry
 from dispatcher.client.v1.environments.builds import build
 from dispatcher.client.v1.environments.environment import Environment
 
-app = typer.Typer(help="Environments: what runs are given to run in.", no_args_is_help=True)
+app = typer.Typer(help="Environments of runs: packages, interpreter, image.", no_args_is_help=True)
 Name = Annotated[str, typer.Option("--name", "-n", help="The environment.")]
 Version = Annotated[
     str | None, typer.Option("--version", "-v", help="Its version; default: the latest.")
@@ -23,23 +23,25 @@ Directory = Annotated[Path, typer.Option("--directory", "-d", help="The folder o
 
 
 @command(app, "list", with_query=True)
-def list_environments(scope: CommandContext) -> Shown:
+def list_environments(scope: CommandContext) -> CommandResult:
     """The latest version of each registered environment."""
     records = environments.read_all(scope.service)
-    return Shown([_record(each) for each in records], ("name", "version", "createdAt"))
+    return CommandResult([_record(each) for each in records], ("name", "version", "createdAt"))
 
 
 @command(app, "show", with_query=True)
-def show_environment(scope: CommandContext, name: Name, version: Version = None) -> Shown:
-    """All that a registered environment says."""
-    return Shown(_record(registry.view(scope.workspace, name, version)))
+def show_environment(scope: CommandContext, name: Name, version: Version = None) -> CommandResult:
+    """Show a registered environment."""
+    return CommandResult(_record(registry.view(scope.workspace, name, version)))
 
 
 @command(app, "register")
-def register_environment(scope: CommandContext, directory: Directory) -> Shown:
-    """Register the environment of a folder; unchanged, it keeps its version."""
+def register_environment(scope: CommandContext, directory: Directory) -> CommandResult:
+    """Register the environment of a folder; without a change it keeps its version."""
     registered = Environment.load_from_directory(str(directory)).register(scope.workspace)
-    return Shown(_record(registry.view(scope.workspace, registered.name, registered.version)))
+    return CommandResult(
+        _record(registry.view(scope.workspace, registered.name, registered.version))
+    )
 
 
 @command(app, "download")
@@ -49,7 +51,7 @@ def download_environment(
     directory: Directory,
     version: Version = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Also into a folder that is there.")
+        bool, typer.Option("--overwrite", help="Replace the files of an existing folder.")
     ] = False,
 ) -> None:
     """Write a registered environment as a folder of files."""
@@ -60,7 +62,7 @@ def download_environment(
 
 @command(app, "scaffold")
 def scaffold_environment(scope: CommandContext, name: Name, directory: Directory) -> None:
-    """Write the files of a new environment, to be changed and registered."""
+    """Write the files of a new environment, to edit and register."""
     Environment(name).save_to_directory(str(directory))
     scope.note(f"the files of {name} are in {directory}")
 
@@ -71,15 +73,15 @@ def build_environment(
     name: Name,
     version: Version = None,
     target: Annotated[
-        str, typer.Option("--target", help="The target that builds it, for its own runs.")
+        str, typer.Option("--target", help="The target that builds it for its runs.")
     ] = "local",
-) -> Shown:
-    """Have a target build a registered environment now, and show its log."""
+) -> CommandResult:
+    """Build a registered environment on a target now, and show the log."""
     environment = Environment.get(scope.workspace, name, version)
-    return streamed(build(environment, scope.workspace, target).run)
+    return stream_log(build(environment, scope.workspace, target).run)
 
 
 def _record(view: Mapping[str, Any]) -> dict[str, Any]:
     """An environment in v1's shape: its definition, under its name and version."""
-    named = {"name": view["name"], "version": view["version"], "createdAt": view["created_at"]}
-    return {**view["definition"], **named}
+    identity = {"name": view["name"], "version": view["version"], "createdAt": view["created_at"]}
+    return {**view["definition"], **identity}

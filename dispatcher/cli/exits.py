@@ -6,11 +6,11 @@ from enum import IntEnum
 class Exit(IntEnum):
     OK = 0
     FAILED = 1  # the run failed
-    USAGE = 2  # what was asked for cannot be
+    USAGE = 2  # the command or its arguments are not valid
     CANCELED = 3  # the run was canceled
     NOT_FOUND = 4
     UNREACHABLE = 5  # no service answers
-    TIMEOUT = 6  # --timeout ran out; the run goes on
+    TIMEOUT = 6  # --timeout has expired; the run continues
 
 
 BY_STATUS = {"Completed": Exit.OK, "Failed": Exit.FAILED, "Canceled": Exit.CANCELED}

@@ -1,4 +1,4 @@
-"""Files of YAML or JSON that a command is given."""
+"""YAML and JSON files that are arguments of commands."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,12 @@ from dispatcher.client.v1.configs import text
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """The mapping that a YAML or JSON file holds.
+    """The mapping in a YAML or JSON file.
 
     Raises:
-        UserErrorException: It is not there, too large or too deep, or holds no mapping.
+        UserErrorException: The file is missing, too large, too deeply nested, or no mapping.
     """
     fields = text.read(str(file))
     if not isinstance(fields, dict):
-        raise UserErrorException(f"{file} holds no mapping (key: value).")
+        raise UserErrorException(f"{file} contains no mapping (key: value).")
     return fields

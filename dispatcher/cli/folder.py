@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from dispatcher.cli import attached
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.client.api import targets
 from dispatcher.client.errors import UserErrorException, WorkspaceException
@@ -15,7 +15,7 @@ from dispatcher.client.v1.workspaces import registry
 from dispatcher.client.v1.workspaces.experiment import check_experiment_name
 from dispatcher.client.v1.workspaces.workspace import Workspace
 
-app = typer.Typer(help="Folders and the workspace that they belong to.", no_args_is_help=True)
+app = typer.Typer(help="Folders and their workspaces.", no_args_is_help=True)
 
 
 @command(app)
@@ -23,14 +23,14 @@ def attach(
     scope: CommandContext,
     experiment: Annotated[
         str | None,
-        typer.Option("--experiment-name", "-e", help="What its runs belong to; default: its name."),
+        typer.Option("--experiment-name", "-e", help="Experiment of its runs; default: its name."),
     ] = None,
     service_url: Annotated[str | None, typer.Option(help="Use a running service.")] = None,
-) -> Shown:
-    """Make a folder part of a workspace, with sample files; the workspace is made if need be.
+) -> CommandResult:
+    """Attach a folder to a workspace and write sample files; create a missing workspace.
 
     It writes .azureml/config.json, the run configurations `local`, `docker`, `sklearn` and one a
-    compute target, conda_dependencies.yml and .amlignore. What is there already stays.
+    compute target, conda_dependencies.yml and .amlignore. Existing files stay as they are.
     """
     folder = scope.path.resolve()
     if folder.exists() and not folder.is_dir():
@@ -38,7 +38,7 @@ def attach(
     folder.mkdir(parents=True, exist_ok=True)
     name = scope.workspace_name or folder.name
     if not name or set(name) & set("/\\\0") or name in (".", ".."):
-        raise UserErrorException(f"--workspace-name {name!r} cannot be a name.")
+        raise UserErrorException(f"--workspace-name {name!r} is not a valid name.")
     if experiment is not None:
         check_experiment_name(experiment)
     workspace, targets = _known_workspace(scope, name, service_url) or (
@@ -51,7 +51,7 @@ def attach(
     written = attached.write_samples(folder, targets)
     if written:
         scope.note(f"wrote {', '.join(written)}")
-    return Shown(
+    return CommandResult(
         {
             "Experiment name": experiment or folder.name,
             "Subscription id": workspace.subscription_id,
@@ -62,8 +62,8 @@ def attach(
 
 
 @command(app)
-def detach(scope: CommandContext) -> Shown:
-    """Take a folder out of its workspace: its config.json goes, everything else stays."""
+def detach(scope: CommandContext) -> CommandResult:
+    """Detach a folder from its workspace: delete its config.json and nothing else."""
     folder = scope.path.resolve()
     file = folder / ".azureml" / "config.json"
     if not file.is_file():
@@ -71,13 +71,13 @@ def detach(scope: CommandContext) -> Shown:
     config = workspace_config.read(str(file))
     registry.keep_without(config, str(folder))
     file.unlink()
-    return Shown({"Folder": str(folder), "Workspace name": config.name})
+    return CommandResult({"Folder": str(folder), "Workspace name": config.name})
 
 
 def _known_workspace(
     scope: CommandContext, name: str, service_url: str | None
 ) -> tuple[Workspace, Sequence[Mapping[str, Any]]] | None:
-    """The workspace that is named, and its targets; None if it has yet to be made."""
+    """The existing workspace with the name, and its targets; None if there is none."""
     if not scope.workspace_name:
         return None
     try:
@@ -87,7 +87,7 @@ def _known_workspace(
     if service_url not in (None, workspace.location):
         raise UserErrorException(
             f"Workspace {name!r} is served by {workspace.location}, not by {service_url}; "
-            "choose another name, or leave --service-url out."
+            "choose another name, or omit --service-url."
         )
     scope.note_address(workspace)
     return workspace, targets.read_all(workspace.service)

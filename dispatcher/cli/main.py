@@ -1,4 +1,4 @@
-"""`dispatcher …`: joins the command groups."""
+"""`dispatcher …`: the program and its command groups."""
 
 import sys
 from typing import Annotated
@@ -51,8 +51,8 @@ app.add_typer(migrate.app, name="migrate")
 command(app, "doctor")(doctor.doctor)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -60,19 +60,22 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Run training scripts and their child runs on compute you own."""
 
 
 def main() -> None:
-    print_whatever_comes()
+    escape_unprintable_output()
     app()
 
 
-def print_whatever_comes() -> None:
-    """Names and tags may hold what the terminal's encoding cannot write; print it escaped."""
+def escape_unprintable_output() -> None:
+    """Escape characters on output that the terminal's encoding lacks, as in names and tags."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

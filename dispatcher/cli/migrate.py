@@ -1,25 +1,31 @@
-"""`dispatcher migrate …`: what to change before code of Azure ML v1 runs here."""
+"""`dispatcher migrate …`: checks code that was written for Azure ML v1."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.linting.findings import BAD, Finding, SupportLevel, in_order, summary
-from dispatcher.cli.linting.reading import read, unreadable
-from dispatcher.cli.linting.sources import Unreadable, sources
+from dispatcher.cli.linting.analyzer import analyze, unreadable_finding
+from dispatcher.cli.linting.findings import (
+    FAILING,
+    Finding,
+    SupportLevel,
+    in_reading_order,
+    summary,
+)
+from dispatcher.cli.linting.sources import UnreadableFile, sources
 from dispatcher.client.errors import UserErrorException
 
-app = typer.Typer(help="Bring code of Azure ML v1 here.", no_args_is_help=True)
+app = typer.Typer(help="Check code that was written for Azure ML v1.", no_args_is_help=True)
 COLUMNS = ("place", "verdict", "call", "fix")
 
 
 @app.callback()
 def group() -> None:
-    """Bring code of Azure ML v1 here."""
+    """Check code that was written for Azure ML v1."""
 
 
 @command(app)
@@ -27,19 +33,19 @@ def lint(
     scope: CommandContext,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, or one file.")],
     only: Annotated[
-        list[SupportLevel] | None, typer.Option("--only", help="Show these verdicts alone.")
+        list[SupportLevel] | None, typer.Option("--only", help="Show only these verdicts.")
     ] = None,
-) -> Shown:
-    """Say of every use of `azureml` in DIR whether it works here, and what to do if not.
+) -> CommandResult:
+    """Check every use of `azureml` in DIR: whether it is supported, and what to change if not.
 
-    Reads .py and .ipynb files; nothing of them is executed. Exit code 1 if something is unsupported
+    Reads .py and .ipynb files; no code is executed. Exit code 1 if something is unsupported
     or a file cannot be read, else 0.
     """
     if not folder.exists():
-        raise UserErrorException(f"DIR {folder}: there is no such file or folder.")
-    findings = look_through(folder)
+        raise UserErrorException(f"DIR {folder}: does not exist.")
+    findings = lint_folder(folder)
     scope.note(summary(findings))
-    shown = [
+    rows = [
         {
             "place": each.place,
             "file": each.file,
@@ -52,13 +58,16 @@ def lint(
         for each in findings
         if not only or each.verdict in only
     ]
-    bad = any(each.verdict in BAD for each in findings)
-    return Shown(shown, COLUMNS, Exit.FAILED if bad else Exit.OK)
+    failing = any(each.verdict in FAILING for each in findings)
+    return CommandResult(rows, COLUMNS, Exit.FAILED if failing else Exit.OK)
 
 
-def look_through(folder: Path) -> list[Finding]:
-    """All findings of a folder, in order."""
+def lint_folder(folder: Path) -> list[Finding]:
+    """All findings of a folder, by file and line."""
     findings: list[Finding] = []
-    for each in sources(folder):
-        findings += [unreadable(each)] if isinstance(each, Unreadable) else read(each)
-    return in_order(findings)
+    for source in sources(folder):
+        if isinstance(source, UnreadableFile):
+            findings.append(unreadable_finding(source))
+        else:
+            findings += analyze(source)
+    return in_reading_order(findings)

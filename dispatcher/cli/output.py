@@ -18,11 +18,11 @@ from rich.text import Text
 from dispatcher.cli.exits import Exit
 
 MAX_CELL = 60
-WIDE = 4096  # a table that goes into a pipe is not cut to a terminal's width
+PIPE_WIDTH = 4096  # characters of a table in a pipe, so that it is not cut
 
 
 class Format(StrEnum):
-    """az's words; the ones that end in `c` are coloured at a terminal."""
+    """az's output formats; those that end in `c` are coloured at a terminal."""
 
     JSON = "json"
     JSONC = "jsonc"
@@ -36,10 +36,10 @@ class Format(StrEnum):
 def show(
     result: Any, output: Format | None, query: str | None, columns: Sequence[str] = ()
 ) -> None:
-    """Print a result to stdout. `columns` are what a table shows if nothing was picked."""
+    """Print a result to stdout. `columns` are a table's columns without a query."""
     picked = pick(result, query) if query else result
-    shown = () if query else columns
-    match output or _usual():
+    shown_columns = () if query else columns
+    match output or _default_format():
         case Format.JSON:
             typer.echo(as_json(picked))
         case Format.JSONC:
@@ -49,27 +49,27 @@ def show(
         case Format.YAMLC:
             _console().print(Syntax(_as_yaml(picked), "yaml", background_color="default"))
         case Format.TSV:
-            _tsv(picked, shown)
+            _tsv(picked, shown_columns)
         case Format.TABLE:
-            _console().print(_table(picked, shown))
+            _console().print(_table(picked, shown_columns))
         case Format.NONE:
             pass
 
 
 def as_json(value: Any) -> str:
-    """JSON for people and for programs; times and paths as texts."""
+    """Indented JSON; times and paths as texts."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def pick(result: Any, query: str) -> Any:
-    """What a JMESPath query finds; it ends the command with a usage error if it is none."""
+    """The result of a JMESPath query; an invalid query ends the command with a usage error."""
     try:
         return jmespath.search(query, result)
     except JMESPathError as error:
         reason = " ".join(str(error).split())
         typer.echo(
-            f"error: the query {query!r} does not work: {reason}\n"
-            "  Texts in a query need quotes that the shell leaves alone: "
+            f"error: the query {query!r} is not valid: {reason}\n"
+            "  Texts in a query need quotes that the shell keeps: "
             "--query \"[?status=='Completed'].run_id\"",
             err=True,
         )
@@ -77,18 +77,18 @@ def pick(result: Any, query: str) -> Any:
 
 
 def write_metadata(result: Any, file: Path) -> None:
-    """Write a result to a file that is not there yet."""
+    """Write a result to a new file. Raises FileExistsError."""
     with file.open("x", encoding="utf-8") as opened:
         opened.write(as_json(result) + "\n")
 
 
-def _usual() -> Format:
+def _default_format() -> Format:
     return Format.TABLE if Console().is_terminal else Format.JSON
 
 
 def _console() -> Console:
     console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def _as_yaml(picked: Any) -> str:
@@ -127,7 +127,7 @@ def _table(picked: Any, columns: Sequence[str]) -> Table:
     table = Table(*names, box=None, pad_edge=False)
     for record in records:
         cells = [_cell(record.get(name)) for name in names]
-        # The last column may take lines of its own.
+        # The last column may wrap, so it is not shortened.
         table.add_row(*[Text(_short(cell)) for cell in cells[:-1]], *map(Text, cells[-1:]))
     return table
 

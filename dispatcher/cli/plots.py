@@ -18,45 +18,48 @@ def draw(
     trials: Sequence[Mapping[str, Any]],
     folder: Path | None = None,
 ) -> list[str]:
-    """Draw them into a folder, or by default among the run's artifacts, under `plots/`.
+    """Write the plots into a folder, or by default to the run's artifacts under `plots/`.
 
-    A picture that needs more trials than there are is left out.
+    A plot that needs more trials than exist is left out.
+
+    Returns:
+        The files, or the names of the artifacts.
 
     Raises:
         UserErrorException: plotly is missing, or no trial has a value.
     """
     study = study_of(spec, trials)
-    made: list[str] = []
+    written: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
-        place = folder or Path(scratch)
-        place.mkdir(parents=True, exist_ok=True)
+        target = folder or Path(scratch)
+        target.mkdir(parents=True, exist_ok=True)
         for name, figure in _figures(study, str(spec["primary_metric"]["name"])):
-            file = place / f"{name}.html"
+            file = target / f"{name}.html"
             figure.write_html(str(file), include_plotlyjs=True)
             if folder is None:
-                # A picture of so many trials is another file than one of fewer: none is changed.
-                stored = f"plots/{len(study.trials)}_trials/{name}.html"
-                run.upload_file(stored, str(file))
-                made.append(stored)
+                # Artifacts are write-once, so the name contains the number of trials.
+                artifact = f"plots/{len(study.trials)}_trials/{name}.html"
+                run.upload_file(artifact, str(file))
+                written.append(artifact)
             else:
-                made.append(str(file))
-    return made
+                written.append(str(file))
+    return written
 
 
 def study_of(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Any:
-    """The sweep as a study of Optuna's. Raises UserErrorException: no trial has a value."""
+    """The sweep as an Optuna study. Raises UserErrorException if no trial has a value."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows = [row for row in trials if row["best_primary_metric"] is not None]
     if not rows:
         raise UserErrorException(
-            "No trial has logged the primary metric: there is nothing to draw."
+            "No trial has logged the primary metric, so there is nothing to plot."
         )
     cells = [json.loads(row["hyperparameters"]) for row in rows]
-    ranges = {
-        name: _range(told, [cell[name] for cell in cells if name in cell], optuna)
-        for name, told in spec["sampling"]["parameter_space"].items()
+    distributions = {
+        name: _distribution(expression, [cell[name] for cell in cells if name in cell], optuna)
+        for name, expression in spec["sampling"]["parameter_space"].items()
         if any(name in cell for cell in cells)
     }
     study = optuna.create_study(direction=spec["primary_metric"]["goal"])
@@ -74,7 +77,7 @@ def study_of(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> An
         study.add_trial(
             optuna.trial.create_trial(
                 params=params,
-                distributions={name: ranges[name] for name in params},
+                distributions={name: distributions[name] for name in params},
                 value=row["best_primary_metric"],
             )
         )
@@ -85,10 +88,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _range(expression: Any, values: Sequence[Any], optuna: Any) -> Any:
+def _distribution(expression: Any, values: Sequence[Any], optuna: Any) -> Any:
     kind, arguments = expression[:2]
     if kind == "choice":
-        options = dict.fromkeys(_text(_shown(option)) for option in arguments[0])
+        options = dict.fromkeys(_text(_plain(option)) for option in arguments[0])
         return optuna.distributions.CategoricalDistribution(list(options))
     if kind == "randint":
         return optuna.distributions.IntDistribution(0, arguments[0] - 1)
@@ -97,7 +100,7 @@ def _range(expression: Any, values: Sequence[Any], optuna: Any) -> Any:
     return optuna.distributions.FloatDistribution(low, max(high, low * (1 + 1e-9)), log=log)
 
 
-def _shown(option: Any) -> Any:
+def _plain(option: Any) -> Any:
     return option if isinstance(option, int | float) else json.dumps(option)
 
 
@@ -106,7 +109,7 @@ def _figures(study: Any, metric: str) -> Any:
         import plotly  # noqa: F401
     except ImportError as error:
         raise UserErrorException(
-            "Pictures need plotly: pip install 'compute-target-dispatcher[plots]'."
+            "Plots need plotly: pip install 'compute-target-dispatcher[plots]'."
         ) from error
     from optuna import visualization
     from optuna.importance import PedAnovaImportanceEvaluator

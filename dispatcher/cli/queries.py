@@ -1,9 +1,9 @@
-"""A JMESPath query that stands after the command without `--query`, as the shell hands it over.
+"""A JMESPath query that is given as arguments, without `--query`.
 
-`az ml run list -e exp [?properties.author=='me']` is how Azure's documentation printed it. A shell
-takes such a word apart before any program sees it: the quotes are gone, `[…]` may have become file
-names, and `&&` ends the command. What can be told is mended; the rest is refused with the reason,
-because a query that is half there would find the wrong runs. `--query` is never changed.
+Azure's documentation shows `az ml run list -e exp [?properties.author=='me']`. A shell changes such
+an argument: it removes the quotes, may expand `[…]` to file names, and ends the command at `&&`.
+This module restores the quotes where that is unambiguous and refuses other queries, because an
+incomplete query would select the wrong runs. It never changes the value of `--query`.
 """
 
 import re
@@ -14,55 +14,54 @@ from dispatcher.client.errors import UserErrorException
 _QUOTES = re.compile(r"['\"`]")
 _FIELD = re.compile(r"[\w.\-]+")
 _COMPARED = re.compile(
-    r"(?P<before>[=!]=)\s*(?P<word>[^\s'\"`\[\](){}&|,@?<>=!][^\[\](){}&|,]*?)\s*"
+    r"(?P<before>[=!]=)\s*(?P<operand>[^\s'\"`\[\](){}&|,@?<>=!][^\[\](){}&|,]*?)\s*"
     r"(?=&&|\|\||[\])},|]|$)"
 )
 _SEARCHED = re.compile(
     r"(?P<call>\b(?:starts_with|ends_with|contains)\(\s*[^,()]+,\s*)"
-    r"(?P<word>[^\s'\"`@&()][^()]*?)\s*\)"
+    r"(?P<operand>[^\s'\"`@&()][^()]*?)\s*\)"
 )
 _CLOSING = {"]": "[", ")": "(", "}": "{"}
-_WAY_OUT = "Put the whole query into double quotes: --query \"[?properties.author=='me']\""
+_ADVICE = "Put the whole query into double quotes: --query \"[?properties.author=='me']\""
 
 
-def joined(words: Sequence[str], query: str | None) -> str | None:
-    """The query that is meant by `--query` and by the words after the command.
+def join_query(arguments: Sequence[str], query: str | None) -> str | None:
+    """The query of a command.
 
     Args:
-        words: The arguments that were left over.
-        query: What `--query` says.
+        arguments: The arguments that are no other parameters of the command.
+        query: The value of `--query`.
 
     Raises:
-        UserErrorException: Both are given, or the words are no whole query.
+        UserErrorException: Both are given, or the arguments are not a complete query.
     """
-    if not words:
+    if not arguments:
         return query
     if query:
-        raise UserErrorException(f"There are two queries, {query!r} and {' '.join(words)!r}.")
-    text = " ".join(words)
+        raise UserErrorException(f"There are two queries, {query!r} and {' '.join(arguments)!r}.")
+    text = " ".join(arguments)
     if not _is_balanced(text):
         raise UserErrorException(
-            f"The query {text!r} is not whole: the shell cut it, as it does at && and at |. "
-            + _WAY_OUT
+            f"The query {text!r} is not complete: the shell cuts it at && and at |. " + _ADVICE
         )
-    if all(_FIELD.fullmatch(word) for word in words):
+    if all(_FIELD.fullmatch(argument) for argument in arguments):
         raise UserErrorException(
-            f"{text!r} is no query for a list. If you wrote [?…], the shell has put file names of "
-            f"this folder in its place. {_WAY_OUT}"
+            f"{text!r} is not a query for a list. If you wrote [?…], the shell has replaced it by "
+            f"file names of this folder. {_ADVICE}"
         )
     return text if _QUOTES.search(text) else _with_quotes(text)
 
 
 def _with_quotes(text: str) -> str:
-    """Give back the quotes that the shell took: around what is compared or searched for."""
-    text = _SEARCHED.sub(lambda m: f"{m['call']}'{m['word']}')", text)
-    return _COMPARED.sub(lambda m: f"{m['before']}'{m['word']}'", text)
+    """The query with the quotes that the shell removed, around operands and search texts."""
+    text = _SEARCHED.sub(lambda m: f"{m['call']}'{m['operand']}')", text)
+    return _COMPARED.sub(lambda m: f"{m['before']}'{m['operand']}'", text)
 
 
 def _is_balanced(text: str) -> bool:
     opened: list[str] = []
     quote = ""
-    for char in re.sub(r"\\.", "", text):  # what is escaped closes nothing
+    for char in re.sub(r"\\.", "", text):  # escaped characters are text
         if quote:
             quote = "" if char == quote else quote
         elif _QUOTES.match(char):

@@ -28,11 +28,11 @@ COLUMNS = ("run_id", "status", "target", "display_name", "start_time_utc", "end_
 
 
 def record(view: Mapping[str, Any]) -> dict[str, Any]:
-    """The service's view of a run under v1's keys, and under its own."""
-    named = {key: view[own] for key, own in V1.items()}
+    """The service's view of a run, under v1's keys and the service's own."""
+    v1_fields = {key: view[own] for key, own in V1.items()}
     script = (view["definition"] or {}).get("script")
     return {
-        **named,
+        **v1_fields,
         "script_name": script,
         "hidden": False,
         **{key: value for key, value in view.items() if key != "definition"},
@@ -40,5 +40,5 @@ def record(view: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def minimal(view: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run list --minimal` shows of a run."""
+    """The fields of a run in `run list --minimal`."""
     return {key: view[own] for key, own in MINIMAL.items()}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.files import to_dict
@@ -17,23 +17,23 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Without .runconfig, o
 
 
 @command(app, "list", with_query=True)
-def list_configurations(scope: CommandContext) -> Shown:
+def list_configurations(scope: CommandContext) -> CommandResult:
     """The run configurations of the folder: name, file, target, script."""
     files = [
         file for folder in FOLDERS for file in sorted((scope.path / folder).glob("*.runconfig"))
     ]
     configs = [(file, RunConfiguration.load(str(file))) for file in files]
-    shown = [
+    rows = [
         {"name": file.stem, "file": str(file), "target": config.target, "script": config.script}
         for file, config in configs
     ]
-    return Shown(shown, ("name", "target", "script", "file"))
+    return CommandResult(rows, ("name", "target", "script", "file"))
 
 
 @command(app, "show")
-def show_configuration(scope: CommandContext, name: Name) -> Shown:
-    """What a run configuration says, with what it leaves out; exit code 2 if it is broken."""
-    return Shown(to_dict(_load(scope.path, name)))
+def show_configuration(scope: CommandContext, name: Name) -> CommandResult:
+    """Show a run configuration with all defaults; exit code 2 if it is not valid."""
+    return CommandResult(to_dict(_load(scope.path, name)))
 
 
 @command(app, "delete")
@@ -48,5 +48,5 @@ def _load(folder: Path, name: str) -> RunConfiguration:
     if file.suffix == ".runconfig" and file.is_file():
         return RunConfiguration.load(str(file))
     if not folder.is_dir():
-        raise UserErrorException(f"--path {folder} is no folder.")
+        raise UserErrorException(f"--path {folder} is not a folder.")
     return RunConfiguration.load(str(folder), name)

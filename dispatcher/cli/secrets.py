@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.wire import encoding
 
@@ -15,20 +15,20 @@ Name = Annotated[str, typer.Argument(help="The secret's name.")]
 
 @command(app, "set")
 def set_secret(scope: CommandContext, name: Name) -> None:
-    """Keep a secret; its value is asked for, or read from standard input."""
+    """Store a secret; the value is prompted for, or read from standard input."""
     value = typer.prompt("Value", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     body = encoding.dumps({"value": value.rstrip("\n")})
     scope.service.send("PUT", f"/secrets/{name}", (), body)
 
 
 @command(app, "list", with_query=True)
-def list_secrets(scope: CommandContext) -> Shown:
-    """The names of the secrets; values are never shown."""
+def list_secrets(scope: CommandContext) -> CommandResult:
+    """The names of the secrets; values are not shown."""
     names = scope.service.get("/secrets")["secrets"]
-    return Shown([{"name": name} for name in names], ("name",))
+    return CommandResult([{"name": name} for name in names], ("name",))
 
 
 @command(app, "remove")
 def remove_secret(scope: CommandContext, name: Name) -> None:
-    """Forget a secret; runs that refer to it fail when they start."""
+    """Delete a secret; runs that refer to it fail when they start."""
     scope.service.delete(f"/secrets/{name}")

@@ -1,4 +1,4 @@
-"""`dispatcher server …`: the service of a workspace. The embedded one needs none of these."""
+"""`dispatcher server …`: the service of a workspace. The embedded service starts by itself."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
 from dispatcher.client.api import health, service, stopping
@@ -16,7 +16,7 @@ app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
 
 @app.command()
 def run(
-    data_dir: Annotated[Path, typer.Option(help="Where the service keeps everything.")],
+    data_dir: Annotated[Path, typer.Option(help="The folder of the service's data.")],
 ) -> None:
     """Run the service in the foreground until SIGTERM or SIGINT."""
     from dispatcher.core.errors import DispatcherError
@@ -31,29 +31,29 @@ def run(
 
 
 @command(app)
-def start(scope: CommandContext) -> Shown:
+def start(scope: CommandContext) -> CommandResult:
     """Start the workspace's service in the background, if it is not running."""
     health.read(scope.service)
-    return Shown(_facts(Path(scope.workspace.data_folder)))
+    return CommandResult(_facts(Path(scope.workspace.data_folder)))
 
 
 @command(app)
-def status(scope: CommandContext) -> Shown:
-    """Say whether the service runs, and where; exit code 5 if it does not."""
+def status(scope: CommandContext) -> CommandResult:
+    """Show whether the service is running, and its address; exit code 5 if it is not."""
     data = Path(scope.workspace.data_folder)
     if service.find(str(data)) is None:
-        return Shown({"running": False, "data": str(data)}, code=Exit.UNREACHABLE)
-    return Shown(_facts(data))
+        return CommandResult({"running": False, "data": str(data)}, code=Exit.UNREACHABLE)
+    return CommandResult(_facts(data))
 
 
 @command(app)
 def stop(scope: CommandContext) -> None:
-    """Stop the service. Runs that are going go on; the next service finds them."""
+    """Stop the service. Running jobs continue, and the next service finds them."""
     stopped = stopping.stop_service(scope.workspace.data_folder)
     typer.echo("the service has stopped" if stopped else "no service is running")
 
 
 def _facts(data: Path) -> dict[str, Any]:
     facts = json.loads((data / "service.json").read_text())
-    shown = {key: value for key, value in facts.items() if key != "token"}
-    return {"running": True, **shown, "data": str(data)}
+    public = {key: value for key, value in facts.items() if key != "token"}
+    return {"running": True, **public, "data": str(data)}

@@ -1,7 +1,7 @@
-"""`dispatcher shim …`: `azureml` and `az` at the desk, for scripts that were written for Azure ML.
+"""`dispatcher shim …`: `azureml` and `az` outside of runs, for scripts for Azure ML.
 
-Nothing is installed: `env` prints what a shell is to evaluate, `run` sets it for one script. Where
-azureml-core is really installed it is left alone, unless `--force` says otherwise.
+Nothing is installed: `env` prints variables for a shell, `run` sets them for one script. An
+installed azureml-core keeps precedence unless `--force` is given.
 """
 
 import hashlib
@@ -24,17 +24,17 @@ from dispatcher.client.api.service import SERVICE_PYTHON
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.workspaces import registry as workspace_registry
 
-app = typer.Typer(help="`azureml` and `az`, answered by dispatcher.", no_args_is_help=True)
+app = typer.Typer(help="dispatcher's `azureml` and `az`, outside of runs.", no_args_is_help=True)
 
 Python = Annotated[
     str | None, typer.Option(help="The interpreter of the scripts; default: see below.")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Win even over an azureml-core that is installed.")
+    bool, typer.Option("--force", help="Take precedence over an installed azureml-core.")
 ]
 PACKAGES = str(Path(azureml_shim.__file__).resolve().parent)
 _CODE = Path(dispatcher.__file__).resolve().parent
-_LOOK = """
+_INSPECT_SCRIPT = """
 import importlib.metadata as m, importlib.util as u
 try: print("azureml=" + m.version("azureml-core"))
 except m.PackageNotFoundError: print("azureml=")
@@ -42,7 +42,7 @@ print("dispatcher=" + ("yes" if u.find_spec("dispatcher") else ""))
 """
 _AZ = """\
 #!/bin/sh
-# Made by `dispatcher shim`: `az ml …`, answered by dispatcher.
+# Written by `dispatcher shim`: `az ml …` of dispatcher.
 export PYTHONPATH={code}"${{PYTHONPATH:+:$PYTHONPATH}}"
 DISPATCHER_AZ="$0" exec {python} -P -m dispatcher.cli.az "$@"
 """
@@ -50,12 +50,12 @@ DISPATCHER_AZ="$0" exec {python} -P -m dispatcher.cli.az "$@"
 
 @command(app)
 def env(scope: CommandContext, python: Python = None, force: Force = False) -> None:
-    """Print what a shell is to evaluate: eval "$(dispatcher shim env)".
+    """Print variables for a shell: eval "$(dispatcher shim env)".
 
-    PYTHONPATH then has `azureml`, and the PATH an `az` that answers `az ml …`. The scripts'
+    PYTHONPATH then contains `azureml`, and PATH an `az` with `az ml …`. The scripts'
     interpreter is `python` on the PATH, else `python3`, else the one that dispatcher runs with.
     """
-    interpreter = python or _usual_python()
+    interpreter = python or _default_python()
     folders = _import_path(scope, interpreter, force)
     if folders:
         joined = shlex.quote(os.pathsep.join(folders))
@@ -68,11 +68,11 @@ def env(scope: CommandContext, python: Python = None, force: Force = False) -> N
 def run(
     scope: CommandContext,
     script: Annotated[str, typer.Argument(help="The script, or -m MODULE after --.")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="What it is given.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="The script's arguments.")] = None,
     python: Python = None,
     force: Force = False,
 ) -> None:
-    """Run SCRIPT with `azureml` and `az` in place; ends as the script does.
+    """Run SCRIPT with `azureml` and `az` in place; the exit code is the script's.
 
     The interpreter is the one that dispatcher runs with.
     """
@@ -92,32 +92,32 @@ def run(
         raise UserErrorException(f"--python {interpreter} cannot be run: {error}") from error
 
 
-def _usual_python() -> str:
-    """What scripts are usually started with."""
+def _default_python() -> str:
+    """The interpreter that scripts are usually started with."""
     return shutil.which("python") or shutil.which("python3") or sys.executable
 
 
 def _import_path(scope: CommandContext, interpreter: str, force: bool) -> list[str]:
-    """What the interpreter needs on its path to import `azureml` from here."""
-    installed, has_dispatcher = _look(interpreter)
+    """The folders that the interpreter needs on PYTHONPATH to import the shim's `azureml`."""
+    installed, has_dispatcher = _inspect(interpreter)
     if installed and not force:
         scope.note(
             f"azureml-core {installed} is installed for {interpreter} and stays in place; "
-            "--force puts dispatcher's before it"
+            "--force gives dispatcher's precedence"
         )
         return []
     return [PACKAGES] if has_dispatcher else [PACKAGES, str(_code_folder())]
 
 
-def _look(interpreter: str) -> tuple[str, bool]:
-    """The version of the azureml-core that is installed there, and whether dispatcher is."""
-    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+def _inspect(interpreter: str) -> tuple[str, bool]:
+    """The version of azureml-core that the interpreter has, and whether it has dispatcher."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     others = os.pathsep.join(
-        path for path in known if path and path not in (PACKAGES, str(_code_folder()))
+        path for path in entries if path and path not in (PACKAGES, str(_code_folder()))
     )
     try:
         output = subprocess.run(
-            [interpreter, "-c", _LOOK],
+            [interpreter, "-c", _INSPECT_SCRIPT],
             env={**os.environ, "PYTHONPATH": others},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -127,13 +127,15 @@ def _look(interpreter: str) -> tuple[str, bool]:
             timeout=60,
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        raise UserErrorException(f"{interpreter} is no Python that can be run: {error}") from error
+        raise UserErrorException(
+            f"{interpreter} is not a Python that can be run: {error}"
+        ) from error
     values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     return values.get("azureml", ""), bool(values.get("dispatcher"))
 
 
 def _code_folder() -> Path:
-    """A folder with dispatcher's own packages and nothing else of where it is installed."""
+    """A folder with links to dispatcher's packages, and to no others of its environment."""
     folder = _own_folder() / "lib"
     folder.mkdir(parents=True, exist_ok=True)
     for package in (_CODE, _CODE.parent / "targets"):
@@ -146,7 +148,7 @@ def _code_folder() -> Path:
 
 
 def _az_folder() -> Path:
-    """The folder whose `az` is ours."""
+    """The folder with dispatcher's `az`."""
     folder = _own_folder() / "bin"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "az"
@@ -160,7 +162,7 @@ def _az_folder() -> Path:
 
 
 def _own_folder() -> Path:
-    """Below DISPATCHER_HOME, one for each place where dispatcher is installed."""
+    """The folder of this installation below DISPATCHER_HOME."""
     name = hashlib.sha256(f"{sys.executable} {_CODE}".encode()).hexdigest()[:12]
     home = Path(workspace_registry.workspaces_folder()).parent.resolve()
     return home / "shim" / name

@@ -8,7 +8,7 @@ import typer
 
 from dispatcher.cli import unsupported
 from dispatcher.cli.attached import experiment_of
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import HERE, CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
@@ -27,26 +27,27 @@ DEFAULT_CONFIGURATION = "local"
 Script = Annotated[
     str | None, typer.Argument(help="The script, below the source directory.", show_default=False)
 ]
-Arguments = Annotated[list[str] | None, typer.Argument(help="What the script is given.")]
+Arguments = Annotated[list[str] | None, typer.Argument(help="The script's arguments.")]
 ConfigurationName = Annotated[
     str | None,
-    typer.Option("--run-configuration-name", "-c", help="A .runconfig by its name."),
+    typer.Option("--run-configuration-name", "-c", help="Name of a .runconfig."),
 ]
 ExperimentName = Annotated[
     str | None, typer.Option("--experiment-name", "-e", help="Default: the attached one.")
 ]
 SourceDirectory = Annotated[
-    Path | None, typer.Option(help="The folder that the run gets a copy of; default: --path.")
+    Path | None, typer.Option(help="Folder that is copied for the run; default: --path.")
 ]
 CondaFile = Annotated[
-    Path | None, typer.Option("--conda-dependencies", "-d", help="Instead of the configuration's.")
+    Path | None,
+    typer.Option("--conda-dependencies", "-d", help="Replaces that of the configuration."),
 ]
 TargetName = Annotated[
     str | None, typer.Option("--target", "--ct", help="Compute target; default: local.")
 ]
 Gpus = Annotated[int | None, typer.Option(help="GPUs of the run.", min=0)]
 Cpus = Annotated[float | None, typer.Option(help="CPUs of the run.")]
-GoOn = Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")]
+NoWait = Annotated[bool, typer.Option("--async", help="Print the run without waiting for it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -67,17 +68,17 @@ def submit_script(
     target: TargetName = None,
     gpus: Gpus = None,
     cpus: Cpus = None,
-    go_on: GoOn = False,
-) -> Shown:
-    """Submit SCRIPT, stream its output, and exit as it did."""
+    no_wait: NoWait = False,
+) -> CommandResult:
+    """Submit SCRIPT and stream its output; the exit code follows its status."""
     source = _source(scope, source_directory)
-    config = configuration_of(configuration, (scope.path, source))
-    adapt(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus)
+    config = load_configuration(configuration, (scope.path, source))
+    override(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus)
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
     submission.check()
-    return submitted(scope, submission, experiment or usual_experiment(scope, source), go_on)
+    return submit_run(scope, submission, experiment or default_experiment(scope, source), no_wait)
 
 
 def submit_hyperdrive(
@@ -93,39 +94,41 @@ def submit_hyperdrive(
     source_directory: SourceDirectory = None,
     conda_dependencies: CondaFile = None,
     target: TargetName = None,
-    go_on: GoOn = False,
-) -> Shown:
-    """Submit a sweep over SCRIPT's arguments, as a file describes it."""
+    no_wait: NoWait = False,
+) -> CommandResult:
+    """Submit a sweep over SCRIPT's arguments, defined by a file."""
     source = _source(scope, source_directory)
-    config = configuration_of(configuration, (scope.path, source))
-    adapt(config, conda_dependencies, target=target)
+    config = load_configuration(configuration, (scope.path, source))
+    override(config, conda_dependencies, target=target)
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
     submission.check()
     file = _sweep_file(sweep_file, (scope.path, source))
     sweep = config_of(read_yaml(file), file, submission)
-    return submitted(scope, sweep, experiment or usual_experiment(scope, source), go_on)
+    return submit_run(scope, sweep, experiment or default_experiment(scope, source), no_wait)
 
 
-def streamed(run: Run) -> Shown:
-    """The run's log to stdout until it has ended; the command ends as the run did."""
+def stream_log(run: Run) -> CommandResult:
+    """Print the run's log until the run has ended; the exit code follows its status."""
     run.wait_for_completion(show_output=True, raise_on_error=False)
     code = BY_STATUS.get(run.get_status(), Exit.FAILED)
-    return Shown(_view(run), code=code, if_asked=True)
+    return CommandResult(_view(run), code=code, only_on_request=True)
 
 
-def submitted(scope: CommandContext, config: Any, experiment: str, go_on: bool) -> Shown:
+def submit_run(scope: CommandContext, config: Any, experiment: str, no_wait: bool) -> CommandResult:
+    """Submit a run or a sweep; stream its log unless `no_wait`."""
     run = Experiment(scope.workspace, experiment).submit(config)
-    return Shown(_view(run)) if go_on else streamed(run)
+    return CommandResult(_view(run)) if no_wait else stream_log(run)
 
 
-def usual_experiment(scope: CommandContext, source: Path) -> str:
+def default_experiment(scope: CommandContext, source: Path) -> str:
+    """The experiment that the folder is attached with, else the source directory's name."""
     return experiment_of(scope.path) or source.resolve().name
 
 
-def adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> None:
-    """Set what the command line says over what the configuration's file says."""
+def override(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> None:
+    """Override fields of a run configuration by the command line's."""
     for field, value in fields.items():
         if value is not None:
             setattr(config, field, value)
@@ -135,40 +138,40 @@ def adapt(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> N
         config.environment.python.user_managed_dependencies = False
 
 
-def _source(scope: CommandContext, given: Path | None) -> Path:
-    """The source directory. Without `--path` it also says which workspace is meant."""
-    source = given or scope.path
+def _source(scope: CommandContext, directory: Path | None) -> Path:
+    """The source directory. Without `--path` it also selects the workspace."""
+    source = directory or scope.path
     if not source.is_dir():
-        raise UserErrorException(f"The source directory {source} is no folder.")
-    if given is not None and scope.path == HERE and not Path(".azureml").exists():
-        scope.path = given
+        raise UserErrorException(f"The source directory {source} is not a folder.")
+    if directory is not None and scope.path == HERE and not Path(".azureml").exists():
+        scope.path = directory
     return source
 
 
-def configuration_of(name: str | None, folders: Iterable[Path]) -> RunConfiguration:
-    """The configuration of that name in the first folder that has it; else v1's `local`."""
-    tried: list[UserErrorException] = []
+def load_configuration(name: str | None, folders: Iterable[Path]) -> RunConfiguration:
+    """The configuration with a name in the first folder that has it; without a name, `local`."""
+    errors: list[UserErrorException] = []
     for folder in dict.fromkeys(folders):
         try:
             return RunConfiguration.load(str(folder), name or DEFAULT_CONFIGURATION)
         except UserErrorException as error:
             if not str(error.message).startswith("No run configuration"):
                 raise
-            tried.append(error)
+            errors.append(error)
     if name is None:
         return RunConfiguration()
-    raise tried[0]
+    raise errors[0]
 
 
 def _sweep_file(name: str, folders: Iterable[Path]) -> Path:
-    places = [Path(name)]
+    candidates = [Path(name)]
     for folder in folders:
-        for stem in (folder, folder / ".azureml"):
-            places += [stem / name, stem / f"{name}.yml", stem / f"{name}.yaml"]
-    for place in places:
-        if place.is_file():
-            return place
-    raise UserErrorException(f"No sweep {name!r}: there is no file of that name.")
+        for parent in (folder, folder / ".azureml"):
+            candidates += [parent / name, parent / f"{name}.yml", parent / f"{name}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise UserErrorException(f"No sweep {name!r}: the file does not exist.")
 
 
 def _view(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`dispatcher sweep …`: submits, shows and steers sweeps."""
+"""`dispatcher sweep …`: submit, show and control sweeps."""
 
 import csv
 import json
@@ -9,10 +9,15 @@ import typer
 from pydantic import ValidationError
 
 from dispatcher.cli import plots
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.files import read_yaml
-from dispatcher.cli.submitting import adapt, configuration_of, submitted, usual_experiment
+from dispatcher.cli.submitting import (
+    default_experiment,
+    load_configuration,
+    override,
+    submit_run,
+)
 from dispatcher.cli.sweeps import config_of_file, file_of
 from dispatcher.client.api import sweeps
 from dispatcher.client.errors import UserErrorException
@@ -43,17 +48,21 @@ def submit(
     experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
     target: Annotated[str | None, typer.Option("--target", "--ct")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first cells.")] = False,
-    cells: Annotated[int, typer.Option(help="With --dry-run: how many.", min=1, max=10000)] = 10,
-    go_on: Annotated[bool, typer.Option("--async", help="Do not wait, print the run.")] = False,
-) -> Shown:
-    """Submit the sweep of FILE, stream its log, and exit as it did."""
+    cells: Annotated[
+        int, typer.Option(help="With --dry-run: number of cells.", min=1, max=10000)
+    ] = 10,
+    no_wait: Annotated[
+        bool, typer.Option("--async", help="Print the run without waiting for it.")
+    ] = False,
+) -> CommandResult:
+    """Submit the sweep of FILE and stream its log; the exit code follows its status."""
     sweep_file = file_of(read_yaml(file), file)
     source = Path(sweep_file.source_directory or ".")
     source = source if source.is_absolute() else file.parent / source
     if not source.is_dir():
-        raise UserErrorException(f"source_directory: {source} is no folder.")
-    run_config = configuration_of(sweep_file.run_configuration, (file.parent, source))
-    adapt(
+        raise UserErrorException(f"source_directory: {source} is not a folder.")
+    run_config = load_configuration(sweep_file.run_configuration, (file.parent, source))
+    override(
         run_config,
         None,
         target=target or sweep_file.target,
@@ -70,19 +79,19 @@ def submit(
     script.check()
     config = config_of_file(sweep_file, file, script)
     if dry_run:
-        return Shown(_first_cells(config, cells))
+        return CommandResult(_first_cells(config, cells))
     config._targets = [] if target else list(sweep_file.targets)
     config._resume_from = [_sweep(scope, run_id) for run_id in sweep_file.resume_from]
-    name = experiment or sweep_file.experiment or usual_experiment(scope, source)
-    return submitted(scope, config, name, go_on)
+    name = experiment or sweep_file.experiment or default_experiment(scope, source)
+    return submit_run(scope, config, name, no_wait)
 
 
 @command(app)
 def show(
     scope: CommandContext,
     run_id: Id,
-    top: Annotated[int, typer.Option(help="How many trials, best first; 0: all.", min=0)] = 10,
-) -> Shown:
+    top: Annotated[int, typer.Option(help="Number of trials, best first; 0: all.", min=0)] = 10,
+) -> CommandResult:
     """Show RUN: its best trial, its table, its progress."""
     run = _sweep(scope, run_id)
     progress = run.progress()
@@ -95,9 +104,9 @@ def show(
         f"{progress['status']}{paused}: {submitted_count} of {total} trials, {progress['trials']}"
     )
     if not scope.wants_result:
-        return Shown(trials, COLUMNS)
+        return CommandResult(trials, COLUMNS)
     if progress["spec"]["further_metrics"]:
-        return Shown(
+        return CommandResult(
             {
                 **progress,
                 "front": sweeps.read_part(scope.service, run.id, "front", [])["trials"],
@@ -105,76 +114,78 @@ def show(
             }
         )
     best = trials[0] if trials and trials[0]["best_primary_metric"] is not None else None
-    return Shown({**progress, "best": best, "table": trials})
+    return CommandResult({**progress, "best": best, "table": trials})
 
 
 @command(app)
-def pause(scope: CommandContext, run_id: Id) -> Shown:
-    """Start no further trials of RUN; those that run go on."""
+def pause(scope: CommandContext, run_id: Id) -> CommandResult:
+    """Start no further trials of RUN; open trials continue."""
     run = _sweep(scope, run_id)
     run.pause()
-    return Shown(run.progress(), if_asked=True)
+    return CommandResult(run.progress(), only_on_request=True)
 
 
 @command(app)
-def resume(scope: CommandContext, run_id: Id) -> Shown:
-    """Go on with RUN."""
+def resume(scope: CommandContext, run_id: Id) -> CommandResult:
+    """Resume RUN after a pause."""
     run = _sweep(scope, run_id)
     run.resume()
-    return Shown(run.progress(), if_asked=True)
+    return CommandResult(run.progress(), only_on_request=True)
 
 
 @command(app)
 def extend(
     scope: CommandContext,
     run_id: Id,
-    add: Annotated[int, typer.Option("--add", help="How many trials more.", min=1)],
-) -> Shown:
-    """Let RUN make more trials."""
+    add: Annotated[int, typer.Option("--add", help="Number of additional trials.", min=1)],
+) -> CommandResult:
+    """Raise the number of trials of RUN."""
     run = _sweep(scope, run_id)
     run.extend(add)
-    return Shown(run.progress(), if_asked=True)
+    return CommandResult(run.progress(), only_on_request=True)
 
 
 @command(app)
 def retry(
     scope: CommandContext,
     run_id: Id,
-    failed: Annotated[bool, typer.Option("--failed", help="The failed ones; say so.")] = False,
-) -> Shown:
-    """Try the failed trials of RUN once more; if it is over, as a sweep of its own."""
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Required: retry the failed trials.")
+    ] = False,
+) -> CommandResult:
+    """Retry the failed trials of RUN; for an ended sweep in a new sweep."""
     if not failed:
-        raise UserErrorException("--failed: say what is to be tried again.")
-    again = _sweep(scope, run_id).retry_failed()
-    scope.note(f"they are tried by sweep {again.id}")
-    return Shown(again.progress())
+        raise UserErrorException("--failed is required: it selects the trials that are retried.")
+    retrying = _sweep(scope, run_id).retry_failed()
+    scope.note(f"sweep {retrying.id} retries them")
+    return CommandResult(retrying.progress())
 
 
 @command(app)
-def cancel(scope: CommandContext, run_id: Id) -> Shown:
+def cancel(scope: CommandContext, run_id: Id) -> CommandResult:
     """Cancel RUN and its trials."""
     run = _sweep(scope, run_id)
     run.cancel()
     scope.note(f"sweep {run_id} is {run.get_status()}")
-    return Shown(run.progress(), if_asked=True)
+    return CommandResult(run.progress(), only_on_request=True)
 
 
 @command(app)
-def best(scope: CommandContext, run_id: Id) -> Shown:
-    """The best trial of RUN; where it goes by several metrics, those that none is better than."""
+def best(scope: CommandContext, run_id: Id) -> CommandResult:
+    """The best trial of RUN; with several metrics, its Pareto front."""
     run = _sweep(scope, run_id)
     if run.progress()["spec"]["further_metrics"]:
         trials = sweeps.read_part(scope.service, run.id, "front", [])["trials"]
         if not trials:
             raise UserErrorException(f"No trial of {run_id} has logged all of its metrics.")
-        return Shown(trials, ("run_id", "status", "metrics", "hyperparameters"))
+        return CommandResult(trials, ("run_id", "status", "metrics", "hyperparameters"))
     trials = sweeps.read_part(
         scope.service, run.id, "ranking", [("top", 1), ("discard_no_metric", 1)]
     )["trials"]
     if not trials:
         raise UserErrorException(f"No trial of {run_id} has logged its primary metric.")
     values = json.loads(trials[0]["hyperparameters"])
-    return Shown({**trials[0], "hyperparameters": values})
+    return CommandResult({**trials[0], "hyperparameters": values})
 
 
 @command(app)
@@ -182,9 +193,9 @@ def export(
     scope: CommandContext,
     run_id: Id,
     file: Annotated[Path, typer.Argument(help="A .csv file, or .parquet with pyarrow.")],
-) -> Shown:
+) -> CommandResult:
     """Write the table of RUN's trials to FILE."""
-    rows = [flat(row) for row in all_trials(_sweep(scope, run_id))]
+    rows = [flatten(row) for row in all_trials(_sweep(scope, run_id))]
     names = list(dict.fromkeys(name for row in rows for name in row))
     if file.suffix == ".parquet":
         _write_parquet(file, rows, names)
@@ -194,9 +205,9 @@ def export(
             writer.writeheader()
             writer.writerows(rows)
     else:
-        raise UserErrorException(f"{file}: the name of a .csv or .parquet file is needed.")
+        raise UserErrorException(f"{file}: the file name must end in .csv or .parquet.")
     scope.note(f"{len(rows)} trials written to {file}")
-    return Shown({"file": str(file), "trials": len(rows)}, if_asked=True)
+    return CommandResult({"file": str(file), "trials": len(rows)}, only_on_request=True)
 
 
 @command(app)
@@ -204,16 +215,18 @@ def plot(
     scope: CommandContext,
     run_id: Id,
     folder: Annotated[
-        Path | None, typer.Option("--output-dir", "-d", help="Write them there instead.")
+        Path | None, typer.Option("--output-dir", "-d", help="Write them to this folder instead.")
     ] = None,
-) -> Shown:
-    """Draw RUN's history, parallel coordinates and importances: HTML among its artifacts."""
+) -> CommandResult:
+    """Plot RUN's history, parallel coordinates and importances as HTML artifacts."""
     run = _sweep(scope, run_id)
-    return Shown({"plots": plots.draw(run, run.progress()["spec"], all_trials(run), folder)})
+    return CommandResult(
+        {"plots": plots.draw(run, run.progress()["spec"], all_trials(run), folder)}
+    )
 
 
 def all_trials(run: HyperDriveRun) -> list[dict[str, Any]]:
-    """All rows of a sweep's table, page by page."""
+    """All rows of a sweep's table, read page by page."""
     service = run.experiment.workspace.service
     rows: list[dict[str, Any]] = []
     after: int | None = -1
@@ -225,15 +238,15 @@ def all_trials(run: HyperDriveRun) -> list[dict[str, Any]]:
     return rows
 
 
-def flat(row: dict[str, Any]) -> dict[str, Any]:
+def flatten(row: dict[str, Any]) -> dict[str, Any]:
     """A row with a column for each hyperparameter, `param.NAME`, and each of several metrics."""
     values = json.loads(row["hyperparameters"])
     nested = ("hyperparameters", "metrics")
-    rest = {name: value for name, value in row.items() if name not in nested}
-    several = row["metrics"] if len(row["metrics"]) > 1 else {}
+    plain = {name: value for name, value in row.items() if name not in nested}
+    metrics = row["metrics"] if len(row["metrics"]) > 1 else {}
     return {
-        **rest,
-        **{f"metric.{name}": value for name, value in several.items()},
+        **plain,
+        **{f"metric.{name}": value for name, value in metrics.items()},
         **{
             f"param.{name}": json.dumps(value) if isinstance(value, list | dict) else value
             for name, value in values.items()
@@ -244,17 +257,17 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
 def _sweep(scope: CommandContext, run_id: str) -> HyperDriveRun:
     run = scope.run(run_id)
     if not isinstance(run, HyperDriveRun):
-        raise UserErrorException(f"Run {run_id} is no sweep.")
+        raise UserErrorException(f"Run {run_id} is not a sweep.")
     return run
 
 
 def _first_cells(config: HyperDriveConfig, count: int) -> list[dict[str, Any]]:
-    """What would be tried first. Of a sampler that learns it is the random start."""
+    """The first cells of a sweep; of a guided sampler, its random start."""
     try:
         sampling = Sampling.model_validate(config._sampling.to_json())
     except ValidationError as error:
-        wrong = "; ".join(each["msg"] for each in error.errors())
-        raise UserErrorException(wrong) from error
+        messages = "; ".join(each["msg"] for each in error.errors())
+        raise UserErrorException(messages) from error
     spec = SweepSpec(
         id="dry-run",
         experiment="dry-run",
@@ -278,14 +291,14 @@ def _write_parquet(file: Path, rows: list[dict[str, Any]], names: list[str]) -> 
         import pyarrow.parquet
     except ImportError as error:
         raise UserErrorException(
-            f"{file}: Parquet needs pyarrow (pip install pyarrow); CSV needs nothing."
+            f"{file}: Parquet needs pyarrow (pip install pyarrow); CSV needs no extra package."
         ) from error
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     pyarrow.parquet.write_table(pyarrow.table(columns), file)
 
 
 def _column(values: list[Any]) -> list[Any]:
-    """Parquet has one type a column: options of several kinds go as text."""
+    """The values as one type, as Parquet needs; values of several types become texts."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1 or kinds <= {int, float}:
         return values

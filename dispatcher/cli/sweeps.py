@@ -68,7 +68,7 @@ class _Part(BaseModel):
 
 
 class Parameter(_Part):
-    """One hyperparameter: its name, how it is drawn, and of what."""
+    """One hyperparameter: its name, expression and values."""
 
     name: Annotated[str, Field(min_length=1)]
     expression: Annotated[
@@ -89,13 +89,13 @@ class Parameter(_Part):
     values: list[Any]
     when: dict[str, Any] | None = None
 
-    def drawn(self) -> Any:
+    def sdk_expression(self) -> Any:
         """The SDK's expression. Raises HyperDriveConfigException or TypeError."""
         if self.when is not None:
-            return expressions.only_where(self._plain(), **self.when)
-        return self._plain()
+            return expressions.only_where(self._unconditional(), **self.when)
+        return self._unconditional()
 
-    def _plain(self) -> Any:
+    def _unconditional(self) -> Any:
         if self.expression == "choice":
             nested = len(self.values) == 1 and isinstance(self.values[0], list)
             return expressions.choice(self.values[0] if nested else self.values)
@@ -103,7 +103,7 @@ class Parameter(_Part):
 
 
 class SamplingSection(_Part):
-    """How values are found."""
+    """The sampling section of a sweep file."""
 
     type: Annotated[
         Literal["random", "grid", "bayesian", "tpe", "cmaes", "gp", "nsgaii", "qmc"],
@@ -118,7 +118,7 @@ class SamplingSection(_Part):
 
 
 class Policy(BaseModel):
-    """When a child is ended early; what else it may say is its class's business."""
+    """The early termination policy; its class checks the other fields."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     type: Annotated[
@@ -146,7 +146,7 @@ class SweepSection(_Part):
 
 
 class SweepFile(SweepSection):
-    """A file for `sweep submit`: v1's, and what it runs."""
+    """A file for `sweep submit`: v1's fields, and the script and its run configuration."""
 
     script: str | None = None
     command: str | None = None
@@ -162,42 +162,44 @@ class SweepFile(SweepSection):
 
 
 def config_of(fields: dict[str, Any], file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
-    """The sweep that a file describes.
+    """The configuration of a sweep file.
 
     Raises:
-        UserErrorException: The file is wrong; the text names field and limit.
+        UserErrorException: The file is not valid; the text names field and limit.
     """
-    with _mistakes_of(file):
+    with _errors_of(file):
         return _config(SweepSection.model_validate(fields), script)
 
 
 def file_of(fields: dict[str, Any], file: Path) -> SweepFile:
-    """A file of `sweep submit`. Raises UserErrorException, which names field and limit."""
-    with _mistakes_of(file):
+    """Parse a file of `sweep submit`. Raises UserErrorException, which names field and limit."""
+    with _errors_of(file):
         return SweepFile.model_validate(fields)
 
 
 def config_of_file(sweep: SweepFile, file: Path, script: ScriptRunConfig) -> HyperDriveConfig:
-    """The sweep of a file of `sweep submit`. Raises UserErrorException."""
-    with _mistakes_of(file):
+    """The configuration of a file of `sweep submit`. Raises UserErrorException."""
+    with _errors_of(file):
         return _config(sweep, script)
 
 
 @contextmanager
-def _mistakes_of(file: Path) -> Iterator[None]:
+def _errors_of(file: Path) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        wrong = dict.fromkeys(f"{_place(each['loc'])}: {each['msg']}" for each in error.errors())
-        raise UserErrorException(f"{file}: {'; '.join(wrong)}") from error
+        messages = dict.fromkeys(
+            f"{_location(each['loc'])}: {each['msg']}" for each in error.errors()
+        )
+        raise UserErrorException(f"{file}: {'; '.join(messages)}") from error
     except HyperDriveConfigException as error:
         raise UserErrorException(f"{file}: {error.message}") from error
     except TypeError as error:
         raise UserErrorException(f"{file}: {error}") from error
 
 
-def _place(parts: Sequence[Any]) -> str:
-    """Where in the file it is: without pydantic's words for the alternatives of a field."""
+def _location(parts: Sequence[Any]) -> str:
+    """The path of a field in the file, without pydantic's names of a field's alternatives."""
     fields = [str(part) for part in parts]
     return ".".join(
         part for part in fields if "[" not in part and not part.startswith("constrained")
@@ -205,9 +207,9 @@ def _place(parts: Sequence[Any]) -> str:
 
 
 def _config(sweep: SweepSection, script: ScriptRunConfig) -> HyperDriveConfig:
-    space = {each.name: each.drawn() for each in sweep.sampling.parameter_space}
+    space = {each.name: each.sdk_expression() for each in sweep.sampling.parameter_space}
     if len(space) != len(sweep.sampling.parameter_space):
-        raise HyperDriveConfigException("sampling.parameter_space names a parameter twice.")
+        raise HyperDriveConfigException("sampling.parameter_space contains a parameter twice.")
     policy, goals = sweep.policy, sweep.primary_metric_goal
     properties = sweep.sampling.model_dump(
         include={"seed", "constraints", "population_size"}, exclude_none=True

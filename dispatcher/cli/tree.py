@@ -13,7 +13,7 @@ from dispatcher.client.v1.runs.run import Run
 
 COLOURS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan"}
 MAX_SHOWN = 200
-OF_THE_TARGET = "docker"  # a warning that is the same for all runs on a target: told once, below
+TARGET_WARNING = "docker"  # source of warnings that all runs on a target share; printed once
 
 
 def print_tree(run: Run) -> None:
@@ -22,7 +22,7 @@ def print_tree(run: Run) -> None:
 
 
 def follow(run: Run, timeout: float | None = None) -> None:
-    """Draw the tree on stderr until the run has ended; where that is no terminal, nothing."""
+    """Draw the tree on stderr until the run has ended; do nothing if stderr is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         return
@@ -50,19 +50,21 @@ def _tree(run: Run) -> Group:
     for record in reversed(records[1:]):
         children.setdefault(record["parent_id"], []).append(record)
     root = Tree(_line(records[0]))
-    _grow(root, records[0]["id"], children)
+    _add_children(root, records[0]["id"], children)
     notes = [
         warning["message"]
         for record in records
         for warning in record["warnings"]
-        if warning["source"] == OF_THE_TARGET
+        if warning["source"] == TARGET_WARNING
     ]
     return Group(root, *(Text(note, style="dim") for note in dict.fromkeys(notes)))
 
 
-def _grow(tree: Tree, run_id: str, children: dict[str | None, list[dict[str, Any]]]) -> None:
+def _add_children(
+    tree: Tree, run_id: str, children: dict[str | None, list[dict[str, Any]]]
+) -> None:
     for record in children.get(run_id, ()):
-        _grow(tree.add(_line(record)), record["id"], children)
+        _add_children(tree.add(_line(record)), record["id"], children)
 
 
 def _line(record: dict[str, Any]) -> Text:
@@ -70,7 +72,7 @@ def _line(record: dict[str, Any]) -> Text:
     line = Text(f"{record['display_name'] or record['id']}  ")
     line.append(status, style=COLOURS.get(status, "white"))
     for warning in record["warnings"]:
-        if warning["source"] != OF_THE_TARGET:
+        if warning["source"] != TARGET_WARNING:
             line.append(f" ({warning['message']})", style="red")
     line.append(f"  on {record['target']}")
     if record["gpus"]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from dispatcher.cli import unsupported
-from dispatcher.cli.command import Shown, command
+from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.workspaces.workspace import Workspace
@@ -20,39 +20,43 @@ COLUMNS = ("name", "resourceGroup", "location", "folder")
 def create(
     scope: CommandContext,
     service_url: Annotated[str | None, typer.Option(help="Use a running service.")] = None,
-    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Fine if it is there.")] = False,
+    exist_ok: Annotated[
+        bool, typer.Option("--exist-ok", help="Accept an existing workspace.")
+    ] = False,
     location: Annotated[str | None, typer.Option("--location", "-l", hidden=True)] = None,
     friendly_name: Annotated[str | None, typer.Option("--friendly-name", "-f", hidden=True)] = None,
     sku: Annotated[str | None, typer.Option("--sku", hidden=True)] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", hidden=True)] = False,
-) -> Shown:
-    """Make a workspace; `folder attach` puts a folder into it."""
+) -> CommandResult:
+    """Create a workspace; `folder attach` attaches a folder to it."""
     if not scope.workspace_name:
         raise UserErrorException("Which name? Give --workspace-name/-w.")
     if set(scope.workspace_name) & set("/\\\0") or scope.workspace_name in (".", ".."):
-        raise UserErrorException(f"--workspace-name {scope.workspace_name!r} cannot be a name.")
+        raise UserErrorException(f"--workspace-name {scope.workspace_name!r} is not a valid name.")
     scope.note_ignored(location=location, friendly_name=friendly_name, sku=sku)
-    made = Workspace.create(
+    workspace = Workspace.create(
         scope.workspace_name,
         subscription_id=scope.subscription_id,
         resource_group=scope.resource_group,
         service_url=service_url,
         exist_ok=exist_ok,
     )
-    return Shown(_facts(made))
+    return CommandResult(_facts(workspace))
 
 
 @command(app, "show")
-def show_workspace(scope: CommandContext) -> Shown:
+def show_workspace(scope: CommandContext) -> CommandResult:
     """The workspace of the folder, or the one that -w names."""
-    return Shown({**_facts(scope.workspace), **scope.workspace.get_details()})
+    return CommandResult({**_facts(scope.workspace), **scope.workspace.get_details()})
 
 
 @command(app, "list", with_query=True)
-def list_workspaces(scope: CommandContext) -> Shown:
-    """All workspaces that were made on this machine."""
+def list_workspaces(scope: CommandContext) -> CommandResult:
+    """All workspaces of this machine."""
     workspaces = Workspace.list(scope.subscription_id, resource_group=scope.resource_group)
-    return Shown([_facts(each) for same in workspaces.values() for each in same], COLUMNS)
+    return CommandResult(
+        [_facts(each) for namesakes in workspaces.values() for each in namesakes], COLUMNS
+    )
 
 
 @command(app)
@@ -64,7 +68,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", hidden=True)] = False,
 ) -> None:
-    """Forget the workspace that -w names; its data stays unless --all-resources is given."""
+    """Unregister the workspace of -w; with --all-resources delete its data, too."""
     if not scope.workspace_name:
         raise UserErrorException("Which name? Give --workspace-name/-w.")
     workspace = scope.workspace

@@ -1,8 +1,8 @@
-"""What the sweeper holds of one sweep: its trials, few words each, and how they stand.
+"""The state of one sweep in memory: its trials, their scores, and the log lines not yet written.
 
-It is made from the store and follows commits; nothing in it is needed after a crash. A trial is
-kept as its cell and a few numbers, never as its run or its metrics, so ten thousand of them fit
-into some megabytes.
+The state is built from the store and follows commits; a crash loses nothing of it. A trial is held
+as its cell and a few numbers, without its run and its metrics: ten thousand trials take a few
+megabytes.
 """
 
 from bisect import bisect_left, insort
@@ -25,14 +25,24 @@ from dispatcher.core.sweeps.pruners import (
 from dispatcher.core.sweeps.search_space import config_hash
 from dispatcher.core.sweeps.sweep import Cell, Counts, Sweep, key_of, retry_key, tries_of
 from dispatcher.services.sweeps.suggester import Suggester
-from dispatcher.services.sweeps.trial_history import SEEN, TrialRecord
+from dispatcher.services.sweeps.trial_history import MAX_HISTORY, TrialRecord
 from dispatcher.services.sweeps.trials import cell_of, final_scores, generation_of, number_of
 from dispatcher.store.metrics.contract import Sample
 
 
 @dataclass
 class TrialState:
-    """One trial."""
+    """One trial.
+
+    Attributes:
+        ordinal: Its position among the trials that are no retries.
+        scores: A value for each metric; empty while one is missing.
+        last_values: With several metrics, the last value of each.
+        positions: By metric, the position up to which it is read.
+        note: Generation and parents, as the trial's property has them.
+        record: The trial for a sampler; created when a sampler asks for it.
+        due: The last interval at which the policy is applied.
+    """
 
     number: int
     id: str
@@ -44,15 +54,15 @@ class TrialState:
     status: Status = Status.QUEUED
     open: bool = True
     history: History = field(default_factory=History)
-    scores: tuple[float, ...] = ()  # a value for each metric; none while one is missing
-    lasts: dict[str, float] = field(default_factory=dict)  # of several metrics, the last of each
-    places: dict[str, int] = field(default_factory=dict)  # by metric, up to where it is read
+    scores: tuple[float, ...] = ()
+    last_values: dict[str, float] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
     generation: int | None = None
     parents: tuple[int, ...] = ()
-    note: str | None = None  # the two as the trial has them
-    seen: TrialRecord | None = None  # as a sampler sees it, made when it is asked for
+    note: str | None = None
+    record: TrialRecord | None = None
     marks: dict[int, Mark] = field(default_factory=dict)
-    due: int = 0  # the last interval at which the policy is applied to it
+    due: int = 0
 
     @property
     def digest(self) -> str:
@@ -60,23 +70,31 @@ class TrialState:
 
 
 class SweepState:
-    """The trials of one sweep."""
+    """The trials of one sweep.
+
+    Attributes:
+        open: The trials that have not ended, by run id.
+        unread: The trials that may have new metrics, by run id.
+        stopped: Run ids of the trials that the policy has ended.
+        log_lines: Lines of the sweep's log that are not written yet.
+        flushed: Monotonic seconds of the last write to the log.
+    """
 
     def __init__(self, sweep: Sweep, run: Run, suggester: Suggester) -> None:
         self.sweep, self.run = sweep, run
         self.suggester = suggester
         self.trials: dict[str, TrialState] = {}
         self.open: dict[str, TrialState] = {}
-        self.unread: dict[str, TrialState] = {}  # these may have logged something new
+        self.unread: dict[str, TrialState] = {}
         self.stopped: set[str] = set()
-        self.lines: list[str] = []  # of its log, not written yet
+        self.log_lines: list[str] = []
         self.flushed = 0.0
         self._replicas: dict[str, int] = {}
-        self._failed: dict[str, TrialState] = {}  # by key; those that may be tried again
+        self._failed: dict[str, TrialState] = {}  # by key, without a later try
         self._standings: dict[int, Standings] = {}
         self._ordinals = 0
         self._keys: set[str] = set()
-        self._scored: list[list[tuple[float, int, str]]] = []  # by metric, the worst trial first
+        self._scored: list[list[tuple[float, int, str]]] = []  # by metric, worst first
         self._numbers: list[tuple[int, str]] = []  # of the trials with scores
         self._generations: dict[int, list[TrialState]] = {}
 
@@ -85,23 +103,23 @@ class SweepState:
         return self.sweep.spec.deadline(self.run.created_at)
 
     @property
-    def watches(self) -> bool:
-        """Whether what is done next depends on metrics."""
+    def uses_metrics(self) -> bool:
+        """Whether the sampler or the policy depends on metrics."""
         return self.suggester.is_guided or not isinstance(self.sweep.spec.policy, NoTermination)
 
     def put(self, run: Run) -> bool:
-        """Take a trial as it is; whether that was news."""
+        """Update a trial from its run; return whether anything changed."""
         trial = self.trials.get(run.id)
         if trial is None:
-            trial = self._new(run)
+            trial = self._add(run)
             if trial is None:
                 return False
         elif trial.version >= run.version:
             return False
         if trial.attempt != run.attempt:
-            self._start_over(trial, run.attempt)
+            self._reset(trial, run.attempt)
         trial.version, trial.status, trial.open = run.version, run.status, not run.terminal
-        trial.seen = None
+        trial.record = None
         if trial.open:
             self.open[run.id] = trial
             self._failed.pop(trial.key, None)
@@ -109,13 +127,13 @@ class SweepState:
             self._note_end(trial)
         return True
 
-    def heard(self, run_id: str) -> bool:
-        """A trial has logged something; whether that concerns anybody."""
+    def mark_unread(self, run_id: str) -> bool:
+        """Mark a trial that has logged metrics as unread; return whether they are needed now."""
         trial = self.trials.get(run_id)
-        if trial is None or not self.watches:
+        if trial is None or not self.uses_metrics:
             return False
         if trial.open and isinstance(self.sweep.spec.policy, NoTermination):
-            return False  # a sampler learns from those that have ended, and then it is read
+            return False  # a sampler needs ended trials only; their metrics are read at their end
         self.unread[run_id] = trial
         return True
 
@@ -128,14 +146,14 @@ class SweepState:
         )
 
     def to_retry(self) -> list[TrialState]:
-        """Failed trials that are to be tried again, in their order."""
+        """Failed trials that are to be retried, by number."""
         if not self.sweep.retries:
             return []
         due = [each for each in self._failed.values() if tries_of(each.key) < self.sweep.retries]
         return sorted(due, key=lambda each: each.number)
 
     def cells(self, start: int, retry: int) -> list[Cell]:
-        """The next trials: so many retries, so many new ones."""
+        """The cells of the next trials: `retry` retries, then up to `start` new ones."""
         number = len(self.trials)
         cells = [
             Cell(number + k, retry_key(trial.key), trial.values, trial.note)
@@ -144,28 +162,34 @@ class SweepState:
         if not start:
             return cells
         ordinals = range(self._ordinals, self._ordinals + start)
-        found = self.suggester.suggest(ordinals, self._replicas, self)
+        suggestions = self.suggester.suggest(ordinals, self._replicas, self)
         replicas: dict[str, int] = {}
-        for each in found:
-            digest = config_hash(each.values)
+        for suggestion in suggestions:
+            digest = config_hash(suggestion.values)
             replica = self._replicas.get(digest, 0) + replicas.get(digest, 0)
             replicas[digest] = replicas.get(digest, 0) + 1
             key = key_of(digest, replica)
-            cells.append(Cell(number + len(cells), key, each.values, each.generation))
+            cells.append(Cell(number + len(cells), key, suggestion.values, suggestion.generation))
         return cells
 
     def read(self, trial: TrialState, samples: Sequence[Sample], metric: str | None = None) -> None:
-        """Take what a trial has logged since, of the primary metric or of another."""
+        """Add new samples of a trial's metric.
+
+        Args:
+            trial: The trial.
+            samples: The samples after `trial.positions`, in logging order.
+            metric: The metric's name; None means the primary metric.
+        """
         spec = self.sweep.spec
         name = metric or spec.primary_metric.name
         if spec.further_metrics:
-            for place, value, _t, _step in samples:
-                trial.places[name], trial.lasts[name] = place, value
-            self._score(trial, final_scores(trial.lasts, spec.metrics))
+            for position, value, _t, _step in samples:
+                trial.positions[name], trial.last_values[name] = position, value
+            self._score(trial, final_scores(trial.last_values, spec.metrics))
             return
-        for place, value, _t, _step in samples:
+        for position, value, _t, _step in samples:
             mark = trial.history.log(value, spec.primary_metric.goal)
-            trial.places[name] = place
+            trial.positions[name] = position
             if is_due(spec.policy, trial.history.count, trial.number):
                 interval = trial.history.count
                 trial.due, trial.marks[interval] = interval, mark
@@ -173,10 +197,10 @@ class SweepState:
         best = trial.history.best
         self._score(trial, () if best == WORST else (orient(best, spec.primary_metric.goal),))
 
-    def judge(self) -> list[tuple[TrialState, int]]:
-        """The open trials that the policy ends now, each with the interval at which it stands."""
+    def trials_to_stop(self) -> list[tuple[TrialState, int]]:
+        """The open trials that the policy ends now, each with its interval; none is given twice."""
         spec = self.sweep.spec
-        found = [
+        to_stop = [
             (trial, trial.due)
             for trial in self.open.values()
             if trial.due
@@ -187,107 +211,107 @@ class SweepState:
                 self._standings[trial.due],
             )
         ]
-        self.stopped.update(trial.id for trial, _ in found)
-        return found
+        self.stopped.update(trial.id for trial, _ in to_stop)
+        return to_stop
 
-    def _new(self, run: Run) -> TrialState | None:
+    def _add(self, run: Run) -> TrialState | None:
         number = number_of(run)
         if number is None or run.spec.key is None:
             return None
         is_retry = tries_of(run.spec.key) > 0
         trial = TrialState(number, run.id, run.spec.key, self._ordinals, cell_of(run))
         self.trials[run.id] = trial
-        noted = generation_of(run)
-        if noted is not None:
-            trial.generation, trial.parents, trial.note = noted
+        generation = generation_of(run)
+        if generation is not None:
+            trial.generation, trial.parents, trial.note = generation
             self._generations.setdefault(trial.generation, []).append(trial)
         self._keys.add(trial.key)
         if is_retry:
-            self._failed.pop(_tried(run.spec.key), None)
+            self._failed.pop(_previous_key(run.spec.key), None)
         else:
             self._ordinals += 1
             self._replicas[trial.digest] = self._replicas.get(trial.digest, 0) + 1
-        if self.watches:
+        if self.uses_metrics:
             self.unread[run.id] = trial
         return trial
 
-    def _start_over(self, trial: TrialState, attempt: int) -> None:
-        """Another attempt logs from the start: what the one before logged counts no more."""
+    def _reset(self, trial: TrialState, attempt: int) -> None:
+        """Drop the metrics of the previous attempt; the new attempt logs from the start."""
         for interval, mark in trial.marks.items():
             self._standings[interval].remove(mark)
         self._score(trial, ())
-        trial.history, trial.lasts, trial.places = History(), {}, {}
+        trial.history, trial.last_values, trial.positions = History(), {}, {}
         trial.attempt, trial.marks, trial.due = attempt, {}, 0
 
     def _score(self, trial: TrialState, scores: tuple[float, ...]) -> None:
-        """Keep the order of the trials by each metric, and by number."""
+        """Set a trial's scores and keep the trials sorted by each metric and by number."""
         if scores == trial.scores:
             return
         metrics = self.sweep.spec.metrics
         self._scored = self._scored or [[] for _ in metrics]
         for ranked, metric, value in zip(self._scored, metrics, trial.scores, strict=False):
-            place = (orient(value, metric.goal), trial.number, trial.id)
-            del ranked[bisect_left(ranked, place)]
+            entry = (orient(value, metric.goal), trial.number, trial.id)
+            del ranked[bisect_left(ranked, entry)]
         for ranked, metric, value in zip(self._scored, metrics, scores, strict=False):
             insort(ranked, (orient(value, metric.goal), trial.number, trial.id))
         if not trial.scores:
             insort(self._numbers, (trial.number, trial.id))
         elif not scores:
             del self._numbers[bisect_left(self._numbers, (trial.number, trial.id))]
-        trial.scores, trial.seen = scores, None
+        trial.scores, trial.record = scores, None
 
     def _note_end(self, trial: TrialState) -> None:
         if trial.status is Status.FAILED and not self._has_later_try(trial):
             self._failed[trial.key] = trial
-        if self.watches:
+        if self.uses_metrics:
             self.unread[trial.id] = trial
 
     def _has_later_try(self, trial: TrialState) -> bool:
         return retry_key(trial.key) in self._keys
 
     def known(self) -> list[TrialRecord]:
-        """The trials that a sampler learns from: the best, the latest, and those that go on."""
-        best = SEEN // 4 // max(1, len(self._scored))
+        """The trials that a sampler learns from: the best, the latest, and the open ones."""
+        best = MAX_HISTORY // 4 // max(1, len(self._scored))
         ids: set[str] = set()
         for ranked in self._scored:
             ended = (run_id for _, _, run_id in reversed(ranked) if run_id not in self.open)
             ids.update(islice(ended, best))
         for _, run_id in reversed(self._numbers):
-            if len(ids) >= SEEN:
+            if len(ids) >= MAX_HISTORY:
                 break
             if run_id not in self.open:
                 ids.add(run_id)
         trials = [self.trials[run_id] for run_id in ids.union(self.open)]
-        return [_known(trial) for trial in sorted(trials, key=lambda each: each.number)]
+        return [_record_of(trial) for trial in sorted(trials, key=lambda each: each.number)]
 
-    def numbered(self, number: int) -> TrialRecord | None:
-        """The trial of that number."""
+    def by_number(self, number: int) -> TrialRecord | None:
+        """The trial with that number; None if there is none."""
         trial = self.trials.get(f"{self.run.id}_{number}")
-        return None if trial is None else _known(trial)
+        return None if trial is None else _record_of(trial)
 
     def generation(self, generation: int) -> list[TrialRecord]:
-        """All trials of a generation, by number."""
+        """All trials of a generation, sorted by number."""
         trials = self._generations.get(generation, ())
-        return [_known(trial) for trial in sorted(trials, key=lambda each: each.number)]
+        return [_record_of(trial) for trial in sorted(trials, key=lambda each: each.number)]
 
 
 def load(sweep: Sweep, run: Run, suggester: Suggester, trials: Iterable[Run]) -> SweepState:
-    """The state of a sweep whose trials are these."""
+    """The state of a sweep with these trials."""
     state = SweepState(sweep, run, suggester)
     for trial in trials:
         state.put(trial)
     return state
 
 
-def _known(trial: TrialState) -> TrialRecord:
-    if trial.seen is None:
-        trial.seen = TrialRecord(
+def _record_of(trial: TrialState) -> TrialRecord:
+    if trial.record is None:
+        trial.record = TrialRecord(
             trial.number, trial.values, trial.scores, trial.open, trial.generation, trial.parents
         )
-    return trial.seen
+    return trial.record
 
 
-def _tried(key: str) -> str:
-    """The key that a retry's key follows on."""
+def _previous_key(key: str) -> str:
+    """The key of the try before a retry."""
     stem, _, tries = key.partition(".")
     return stem if tries == "1" else f"{stem}.{int(tries) - 1}"

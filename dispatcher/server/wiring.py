@@ -18,7 +18,8 @@ from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
 from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.loop import Engine
-from dispatcher.engine.sweeper import Parts, Sweeper
+from dispatcher.engine.sweep_driver import SweepServices
+from dispatcher.engine.sweeper import Sweeper
 from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.server.calls import CallStore
 from dispatcher.server.idempotency import Idempotency
@@ -131,11 +132,11 @@ def build(settings: Settings, url: str, token: str) -> Application:
         sweeper,
         service_id,
     )
-    services.tracking.on_metrics(sweeper.heard)
-    services.mlflow.runs.on_metrics(sweeper.heard)
+    services.tracking.on_metrics(sweeper.notify_metrics)
+    services.mlflow.runs.on_metrics(sweeper.notify_metrics)
     engine.start(live_targets)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
-    sweeper.start(Parts(*parts), lambda: engine.fence)
+    sweeper.start(SweepServices(*parts), lambda: engine.fence)
     return Application(services, engine, sweeper, live_targets, store)
 
 

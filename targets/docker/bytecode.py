@@ -58,8 +58,8 @@ class RuntimeFolders:
         """Find or build the folder for the image's id, and use it from now on."""
         try:
             with self._engine.calls() as api:
-                found: Mapping[str, Any] = api.inspect_image(image)  # type: ignore[no-untyped-call]
-            number = str(found["Id"]).rpartition(":")[2][:16]
+                description: Mapping[str, Any] = api.inspect_image(image)  # type: ignore[no-untyped-call]
+            number = str(description["Id"]).rpartition(":")[2][:16]
             folder = self._plain.with_name(f"{self._plain.name}-{number}")
             with self._building:
                 self._sweep()

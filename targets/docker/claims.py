@@ -1,7 +1,7 @@
 """The claims of a Docker target: what became of every name that was ever launched or withdrawn.
 
 A claim is why a name never starts twice. It is on disk before anything starts under it, outlives
-container and folders, and is kept for seven days. It also records what nothing else tells later:
+container and folders, and stays for seven days. It also records facts that nothing else has later:
 the job's pool container, its ranks, whether its outputs are kept, and which folders are watched.
 
     <state>/claims/<job name>            a symbolic link to nowhere, whose text is the claim
@@ -27,7 +27,7 @@ from dispatcher.core.runs.jobs import attempt_of
 from dispatcher.wire.jobs import Job
 
 KEPT_SECONDS = 7 * 86400
-_LONGEST_LINK = 3000  # bytes; file systems take 4095 at most
+_MAX_LINK_BYTES = 3000  # bytes; file systems take 4095 at most
 _IN_DETAILS = "details"
 
 
@@ -79,7 +79,7 @@ class Claims:
     """
 
     def __init__(self, state: Path, is_kept: Callable[[str], bool]) -> None:
-        """`is_kept` says of a name whether its claim is needed, however old it is."""
+        """`is_kept` returns whether the claim of a name is needed, however old it is."""
         self._folder = state / "claims"
         self._details = state / "claim-details"
         for folder in (self._folder, self._details):
@@ -126,7 +126,7 @@ class Claims:
             self.sync()
 
     def withdraw(self, name: str) -> None:
-        """Make sure that the name will not be launched any more."""
+        """Prevent later launches of the name."""
         self.put(name, ClaimRecord(ClaimState.WITHDRAWN))
 
     def give_back(self, name: str) -> None:
@@ -142,7 +142,7 @@ class Claims:
     def _text(self, name: str, record: ClaimRecord) -> str:
         """The link's text; a long record is written to its file first."""
         text = _encoded(record)
-        if len(os.fsencode(text)) <= _LONGEST_LINK:
+        if len(os.fsencode(text)) <= _MAX_LINK_BYTES:
             return text
         write_bytes(str(self._details / name), text.encode())
         return _IN_DETAILS
@@ -171,7 +171,7 @@ def _encoded(record: ClaimRecord) -> str:
 def _decoded(text: str) -> ClaimRecord:
     """Read a claim; claims of version 0.1 end after `alone`.
 
-    A text that is no claim still means that the name is claimed.
+    A malformed text still means that the name is claimed.
     """
     with suppress(ValueError, TypeError):
         claim, container, ranks, alone, *rest = json.loads(text)

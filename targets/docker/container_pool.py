@@ -70,17 +70,17 @@ class ContainerPool:
                 self._generation += 1
 
     def watch(self, on_event: OnEvent) -> None:
-        """Report what the agents tell, of the containers that are used from now on."""
+        """Report the observations of the agents, for containers that are used later."""
         self._on_event = on_event
 
     def get(self, name: str) -> PoolContainer | None:
-        """A container by its name, also one of an earlier service; None if it is gone."""
+        """A container by its name, also of an earlier service; None if it does not exist."""
         with self._lock:
             if name in self._hidden:
                 return None
-            known = self._containers.get(name)
-            if known is not None or not (self._folder / name).is_dir():
-                return known
+            pooled = self._containers.get(name)
+            if pooled is not None or not (self._folder / name).is_dir():
+                return pooled
             container = PoolContainer(name, self._folder / name, self._engine)
             container.used_at = float("-inf")
             self._containers[name] = container
@@ -93,7 +93,7 @@ class ContainerPool:
         return [container for container in map(self.get, names) if container is not None]
 
     def ready(self, job: Job) -> PoolContainer:
-        """A container that takes such jobs and answers; started if there is none.
+        """A container that accepts such jobs and answers; started if there is none.
 
         Call it within `launching`. Raises TargetError.
         """
@@ -110,9 +110,9 @@ class ContainerPool:
         return start.result()
 
     def retire(self, is_needed: Callable[[PoolContainer], bool]) -> None:
-        """End the containers that are not needed, and delete what they have left.
+        """End the containers that are not needed, and delete their folders.
 
-        Raises TargetUnavailable; what was not ended is ended by a later call.
+        Raises TargetUnavailable; a later call ends the remaining containers.
         """
         for container in self.everyone():
             generation = self._generation
@@ -135,7 +135,7 @@ class ContainerPool:
             container.close()
 
     def _start_for(self, key: str, job: Job, start: "Future[PoolContainer]") -> None:
-        """Start a container for the jobs of a key, and hand it to all that wait for one."""
+        """Start a container for the jobs of a key, and give it to all callers that wait for one."""
         name = f"{self._config.name}-{key}-w{secrets.token_hex(4)}"
         container = PoolContainer(name, self._folder / name, self._engine)
         with self._lock:
@@ -145,7 +145,7 @@ class ContainerPool:
             self._start(container, job)
         except BaseException as error:
             failure = error
-            with suppress(TargetUnavailable):  # what is left of it is swept later
+            with suppress(TargetUnavailable):  # `sweep` removes the rest later
                 self._delete(container)
         with self._lock:
             self._hidden.discard(name)

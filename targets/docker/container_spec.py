@@ -51,7 +51,7 @@ NO_FOLDER = (
     "user: this service may not give a folder to {}:{}; leave the target's user out, or run the "
     "service as root"
 )
-# Arguments that change the container alone. Devices, mounts, networks, privileges and namespaces
+# Arguments that change only the container. Devices, mounts, networks, privileges and namespaces
 # are decided by the target, or by fields of the run (gpus, memory_mb, cpus).
 ALLOWED_ARGUMENTS = ("--shm-size", "--ulimit", "--hostname", "--env", "--add-host", "--tmpfs")
 _SHORT = {"-e": "--env", "-h": "--hostname"}
@@ -64,7 +64,7 @@ class ContainerMounts:
     service_id: str
     state: Path  # a folder of the target's own
     runtime: Path  # the folder that `python3 -m dispatcher.agent` runs from
-    socket: Path  # the service's Unix socket, alone in its folder
+    socket: Path  # the service's Unix socket, the only file of its folder
     url: str = ""  # where the service listens
 
 
@@ -92,7 +92,7 @@ def inside(job: Job, socket: Path) -> Job:
 
 
 def labels(job: Job, mounts: ContainerMounts) -> dict[str, str]:
-    """The labels by which the containers of this service are found."""
+    """The labels that identify the containers of this service."""
     return {
         SERVICE_LABEL: mounts.service_id,
         RUN_LABEL: job.run_id,
@@ -105,7 +105,7 @@ def container(
 ) -> dict[str, Any]:
     """The arguments of `create_container` without the host's part.
 
-    `compiled` says whether the runtime has bytecode for the image.
+    `compiled` is whether the runtime has bytecode for the image.
     """
     chosen = dict(_arguments(job))
     shim = [*PYTHON, *(CACHED if compiled else ()), "-c", CODE, ROOT]
@@ -220,14 +220,14 @@ def _hardened(config: DockerConfig) -> dict[str, Any]:
 
 def _environment(config: DockerConfig, mounts: ContainerMounts, *, gpus: bool) -> dict[str, str]:
     env = {"PYTHONUNBUFFERED": "1"}
-    place = urlsplit(mounts.url)
-    if place.hostname == "127.0.0.1" and config.network != "host":
-        env[relay.VARIABLE] = f"{place.port}:{SERVICE}/{mounts.socket.name}"
+    address = urlsplit(mounts.url)
+    if address.hostname == "127.0.0.1" and config.network != "host":
+        env[relay.VARIABLE] = f"{address.port}:{SERVICE}/{mounts.socket.name}"
     if not gpus:
         # An image may request all devices by this variable; a device request overrides it.
         env["NVIDIA_VISIBLE_DEVICES"] = "void"
     if owner(config)[0] != 0:
-        env["HOME"] = ROOT  # libraries keep caches in the home, which user `nobody` does not have
+        env["HOME"] = ROOT  # libraries write caches into the home, which user `nobody` lacks
     return env
 
 
@@ -243,17 +243,17 @@ def _binds(job: Job, mounts: ContainerMounts) -> Iterator[Mount]:
 
 def _shared_binds(mounts: ContainerMounts) -> Iterator[Mount]:
     yield Mount(RUNTIME, str(mounts.runtime), type="bind", read_only=True)
-    # The folder of the socket, because a restarted service makes a new socket in it.
+    # The folder of the socket, because a restarted service creates a new socket in it.
     yield Mount(SERVICE, str(mounts.socket.parent), type="bind", read_only=True)
 
 
 def _arguments(job: Job) -> Iterator[tuple[str, str]]:
     """The run's extra Docker arguments as pairs. Raises LaunchRefused for others."""
     log_tail: list[str] = []
-    for word in job.docker_arguments:
-        log_tail += word.split("=", 1) if word.startswith("--") else [word]
-    for word, value in zip(log_tail[::2], [*log_tail[1::2], ""], strict=False):
-        option = _SHORT.get(word, word)
+    for argument in job.docker_arguments:
+        log_tail += argument.split("=", 1) if argument.startswith("--") else [argument]
+    for argument, value in zip(log_tail[::2], [*log_tail[1::2], ""], strict=False):
+        option = _SHORT.get(argument, argument)
         if option not in ALLOWED_ARGUMENTS:
             allowed = ", ".join(ALLOWED_ARGUMENTS)
             raise LaunchRefused(f"docker argument {option!r} is not allowed; these are: {allowed}")

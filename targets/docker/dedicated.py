@@ -1,8 +1,8 @@
 """Jobs in dedicated containers: one container for each attempt, named as the job.
 
 While the container exists, the engine's unique name is the claim; from the start on, and after the
-container is gone, the target's own claim is (`claims.py`). A container without this service's label
-is never adopted, stopped or removed.
+container is removed, the target's own claim is (`claims.py`). A container without this service's
+label is never adopted, stopped or removed.
 """
 
 import logging
@@ -53,12 +53,12 @@ class DedicatedContainers:
 
     # Looking
 
-    def seen(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
+    def observe(self, name: str, summary: Mapping[str, Any] | None) -> Observation:
         """The observation of a job; `summary` is the engine's list entry of its name."""
         if self._launcher.is_busy_with(name):
             return Observation(State.CREATED)
         entry = self._claims.get(name)
-        return self._published(name, self._look(name, summary, entry), entry)
+        return self._published(name, self._observe(name, summary, entry), entry)
 
     def has_ended(self, name: str) -> bool:
         """Whether the job's end is known, so that the engine need not be called."""
@@ -69,7 +69,7 @@ class DedicatedContainers:
         name, entry = event.name, self._claims.get(event.name)
         if entry is None or entry.claim not in _LIVE or not self._directories.is_there(name):
             return {}  # the event of a removal by this target
-        if event.what == "start" and name not in self._ended:
+        if event.action == "start" and name not in self._ended:
             return {name: Observation(State.ALIVE, event.at)}
         record = self._directories.exit_record(name) if event.exit_code == 0 else None
         if record is not None and record.ok:
@@ -77,17 +77,23 @@ class DedicatedContainers:
         container = None if name in self._ended else self._engine.inspect(name)
         if container is not None and not self._launcher.is_ours(container):
             return {}
-        return {name: self.seen(name, container and {"Id": container["Id"]})}
+        return {name: self.observe(name, container and {"Id": container["Id"]})}
 
-    def _published(self, name: str, seen: Observation, entry: ClaimRecord | None) -> Observation:
+    def _published(
+        self, name: str, observation: Observation, entry: ClaimRecord | None
+    ) -> Observation:
         """Hide an end until the job's telemetry was shipped."""
-        if entry is not None and seen.state is State.ALIVE:
+        if entry is not None and observation.state is State.ALIVE:
             self._spools.follow(name, entry)
-        if entry is None or seen.state is not State.EXITED or self._spools.ended(name, entry):
-            return seen
-        return Observation(State.ALIVE, seen.started_at)
+        if (
+            entry is None
+            or observation.state is not State.EXITED
+            or self._spools.ended(name, entry)
+        ):
+            return observation
+        return Observation(State.ALIVE, observation.started_at)
 
-    def _look(
+    def _observe(
         self, name: str, summary: Mapping[str, Any] | None, entry: ClaimRecord | None
     ) -> Observation:
         if name in self._ended:
@@ -98,27 +104,27 @@ class DedicatedContainers:
         elif entry is None:
             return ABSENT
         elif self._directories.is_there(name):
-            # Claims are made after containers: this container may be newer than the list.
+            # Claims are created after containers: this container may be newer than the list.
             container = self._engine.inspect(name)
         if container is None or not self._launcher.is_ours(container):
-            return self._gone(name, entry)
-        return self._observed(name, container, entry)
+            return self._without_container(name, entry)
+        return self._of_container(name, container, entry)
 
-    def _observed(
+    def _of_container(
         self, name: str, container: Mapping[str, Any], entry: ClaimRecord | None
     ) -> Observation:
         record = self._directories.exit_record(name)
         ended = evidence.STATES[container["State"]["Status"]] is State.EXITED
         tail = self._log_tail(container["Id"]) if ended and record is None else ""
         stopped = entry is not None and entry.claim is ClaimState.STOPPED
-        seen = evidence.observe(container, record, stopped=stopped, tail=tail)
+        observation = evidence.observe(container, record, stopped=stopped, tail=tail)
         if ended:
-            self._ended[name] = seen
-        return seen
+            self._ended[name] = observation
+        return observation
 
-    def _gone(self, name: str, entry: ClaimRecord | None) -> Observation:
+    def _without_container(self, name: str, entry: ClaimRecord | None) -> Observation:
         if entry is not None and entry.claim in _LIVE and self._directories.is_there(name):
-            return evidence.gone(self._directories.exit_record(name), time.time())
+            return evidence.removed_outside(self._directories.exit_record(name), time.time())
         return evidence.removed(entry, time.time())
 
     def _log_tail(self, container_id: str) -> str:
@@ -134,7 +140,7 @@ class DedicatedContainers:
 
         Args:
             name: The job.
-            summary: What the engine listed under the name; a launch may have gone on since.
+            summary: The engine's list entry with the name; a launch may have progressed since.
             grace: Seconds between SIGTERM and SIGKILL.
 
         Returns:
@@ -154,14 +160,14 @@ class DedicatedContainers:
         return False
 
     def _state_of(self, name: str) -> State | None:
-        """The state of a container that may have been made after the engine listed all of them."""
+        """The state of a container that may be newer than the engine's list."""
         container = self._engine.inspect(name) if self._directories.is_there(name) else None
         if container is None or not self._launcher.is_ours(container):
             return None
         return evidence.STATES[container["State"]["Status"]]
 
     def _discard(self, name: str) -> None:
-        """Remove the container of a withdrawn job, whatever it does."""
+        """Remove the container of a withdrawn job, in any state."""
         self._engine.discard(name)
         if not self._launcher.is_busy_with(name):
             self._directories.delete(name)
@@ -198,7 +204,10 @@ class DedicatedContainers:
                 log.warning("cannot kill %s: %s", name, error)
 
     def _signal(self, name: str, signal: str) -> None:
-        with self._engine.calls() as api, suppress(APIError):  # the container has ended or is gone
+        with (
+            self._engine.calls() as api,
+            suppress(APIError),
+        ):  # the container has ended or is removed
             api.kill(name, signal=signal)
 
     # Forgetting
@@ -235,7 +244,7 @@ class DedicatedContainers:
 
 
 def later(seconds: float, act: Callable[[], None]) -> None:
-    """Call a function after so many seconds, unless this process has ended."""
+    """Call a function after some seconds, unless this process has ended."""
     timer = threading.Timer(seconds, act)
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""The connection to a Docker engine: made when first needed, with a time limit for each call.
+"""The connection to a Docker engine: opened on first use, with a time limit for each call.
 
 If the engine does not answer, TargetUnavailable is raised. An error in its answer remains Docker's
 own APIError, for the caller to judge.
@@ -68,8 +68,8 @@ class DockerEngine:
     def containers(self, label: str) -> Mapping[str, Mapping[str, Any]]:
         """All containers with the label, running or not, by name."""
         with self.calls() as api:
-            found = api.containers(all=True, filters={"label": label})
-        return {names[0].lstrip("/"): one for one in found if (names := one.get("Names"))}
+            summaries = api.containers(all=True, filters={"label": label})
+        return {names[0].lstrip("/"): each for each in summaries if (names := each.get("Names"))}
 
     def inspect(self, name: str) -> Mapping[str, Any] | None:
         """The inspection of one container; None if there is none of that name or id."""
@@ -87,7 +87,7 @@ class DockerEngine:
                     raise  # a conflict: it is being removed already
 
     def close(self) -> None:
-        """Close the connections; a later call makes new ones."""
+        """Close the connections; a later call opens new ones."""
         with self._lock:
             if self._api is not None:
                 self._api.close()

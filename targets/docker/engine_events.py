@@ -1,4 +1,4 @@
-"""Docker's event stream: reports changes at once, so that they are seen before the next poll.
+"""Docker's event stream: reports changes before the next poll.
 
 The engine keeps few past events, and none over a restart. So after each connection a report without
 an event says that anything may have changed.
@@ -17,7 +17,7 @@ from targets.base import TargetUnavailable
 from targets.docker.engine import DockerEngine
 
 EVENTS = ["start", "die", "destroy"]
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_PAUSE, MAX_PAUSE = 0.2, 5.0
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class ContainerEvent:
     """An event (one of EVENTS) of a container, its time, and the exit code after `die`."""
 
-    what: str
+    action: str
     name: str
     at: float
     exit_code: int | None = None
@@ -66,10 +66,10 @@ class EngineEvents:
                 pause = FIRST_PAUSE
             except (TargetUnavailable, APIError) as error:
                 log.debug("no events from %s: %s", self._engine.url, error)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, MAX_PAUSE)
             except Exception:
                 log.exception("events from %s", self._engine.url)
-                pause = LONGEST_PAUSE
+                pause = MAX_PAUSE
             self._closed.wait(pause)
 
     def _follow(self) -> None:

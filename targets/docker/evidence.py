@@ -47,22 +47,22 @@ def observe(
         stopped: Whether the job was stopped on request.
         tail: The last output of the agent, used without a record.
     """
-    shown = inspected["State"]
-    state = STATES[shown["Status"]]
-    started = moment(shown.get("StartedAt"))
+    engine_state = inspected["State"]
+    state = STATES[engine_state["Status"]]
+    started = moment(engine_state.get("StartedAt"))
     if state is not State.EXITED:
         return Observation(state, started)
     if record is None:
-        return Observation(state, started, _by_engine(shown, stopped, tail))
+        return Observation(state, started, _by_engine(engine_state, stopped, tail))
     # The engine reports the kill of any process; the script may have survived it.
-    oom = record.oom or (bool(shown.get("OOMKilled")) and record.exit_code != 0)
+    oom = record.oom or (bool(engine_state.get("OOMKilled")) and record.exit_code != 0)
     # A SIGTERM that this service did not send came from the engine or from a person.
     reason = RESTARTED if record.reason == "stopped" and not stopped else record.reason
     evidence = replace(record, oom=oom, reason=reason)
     return Observation(state, record.started_at or started, evidence)
 
 
-def gone(record: Evidence | None, now: float) -> Observation:
+def removed_outside(record: Evidence | None, now: float) -> Observation:
     """The observation of a launched job whose container was removed from outside."""
     lost = Evidence(reason=REMOVED_BY_HAND, ended_at=now)
     return Observation(State.EXITED, None, record or lost)
@@ -75,16 +75,16 @@ def removed(entry: ClaimRecord | None, now: float) -> Observation:
     return Observation(State.REMOVED, None, Evidence(reason=RECORD_REMOVED, ended_at=now))
 
 
-def dead_with(inspected: Mapping[str, Any], now: float) -> Observation:
-    """The observation of a job without a record whose pool container has ended or is gone.
+def ended_with_container(inspected: Mapping[str, Any], now: float) -> Observation:
+    """The observation of a job without a record whose pool container has ended or is removed.
 
     The job was killed with its container, so the container's exit code is not the job's.
     """
     if not inspected:
-        return gone(None, now)
-    shown = inspected["State"]
-    ended = moment(shown.get("FinishedAt")) or now
-    oom = bool(shown.get("OOMKilled"))
+        return removed_outside(None, now)
+    engine_state = inspected["State"]
+    ended = moment(engine_state.get("FinishedAt")) or now
+    oom = bool(engine_state.get("OOMKilled"))
     reason = "signaled" if oom else RESTARTED
     return Observation(State.EXITED, None, Evidence(None, 9, reason, oom, ended_at=ended))
 
@@ -96,22 +96,22 @@ def moment(text: str | None) -> float | None:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _by_engine(shown: Mapping[str, Any], stopped: bool, tail: str) -> Evidence:
-    code = int(shown["ExitCode"])
+def _by_engine(engine_state: Mapping[str, Any], stopped: bool, tail: str) -> Evidence:
+    code = int(engine_state["ExitCode"])
     number = code - SIGNALED if SIGNALED < code < SIGNALED + 65 else None
     return Evidence(
         exit_code=None if number else code,
         signal=number,
-        reason=_reason(shown, code, stopped, tail),
-        oom=bool(shown.get("OOMKilled")),
-        started_at=moment(shown.get("StartedAt")),
-        ended_at=moment(shown.get("FinishedAt")),
+        reason=_reason(engine_state, code, stopped, tail),
+        oom=bool(engine_state.get("OOMKilled")),
+        started_at=moment(engine_state.get("StartedAt")),
+        ended_at=moment(engine_state.get("FinishedAt")),
         tail=tail,
     )
 
 
-def _reason(shown: Mapping[str, Any], code: int, stopped: bool, tail: str) -> str:
-    if shown.get("OOMKilled"):
+def _reason(engine_state: Mapping[str, Any], code: int, stopped: bool, tail: str) -> str:
+    if engine_state.get("OOMKilled"):
         return "signaled"
     if stopped:
         return "stopped"

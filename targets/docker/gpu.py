@@ -30,14 +30,16 @@ def request(gpus: Sequence[str], mode: Mode) -> DeviceRequest | None:
     return DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])
 
 
-def modes(wanted: str, info: Mapping[str, Any]) -> tuple[Mode, ...]:
+def modes(requested: str, info: Mapping[str, Any]) -> tuple[Mode, ...]:
     """The ways to request devices from this engine, the likelier first."""
-    if wanted == "cdi":
+    if requested == "cdi":
         return ("cdi",)
-    if wanted == "runtime" or not info.get("CDISpecDirs"):
+    if requested == "runtime" or not info.get("CDISpecDirs"):
         return ("runtime",)
-    found = [device.get("ID", "") for device in info.get("DiscoveredDevices") or ()]
-    return ("cdi", "runtime") if any(CDI_KIND in name for name in found) else ("runtime", "cdi")
+    device_ids = [device.get("ID", "") for device in info.get("DiscoveredDevices") or ()]
+    return (
+        ("cdi", "runtime") if any(CDI_KIND in name for name in device_ids) else ("runtime", "cdi")
+    )
 
 
 def is_about_gpus(error: APIError) -> bool:
@@ -80,7 +82,7 @@ def _no_driver(url: str, _image: str, _text: str) -> str:
 
 def _no_device(url: str, _image: str, text: str) -> str:
     return (
-        f"the Docker engine at {url} does not know a GPU that the target names: {text}; "
+        f"the Docker engine at {url} does not have a GPU that the target names: {text}; "
         "correct the target's gpus (for CDI, list them with: nvidia-ctk cdi list)"
     )
 

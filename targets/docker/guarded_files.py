@@ -76,7 +76,9 @@ def write_below(folder: Path, *parts: str, text: str) -> None:
     with _opened(folder, *parts[:-1]) as parent:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CAUTION
         with os.fdopen(os.open(part, flags, 0o644, dir_fd=parent), "w") as file:
-            os.fchmod(file.fileno(), 0o644)  # the container's user reads it, whatever the umask is
+            os.fchmod(
+                file.fileno(), 0o644
+            )  # the container's user reads it, independent of the umask
             file.write(text)
         os.rename(part, parts[-1], src_dir_fd=parent, dst_dir_fd=parent)
 
@@ -113,17 +115,17 @@ def socket_below(folder: Path, *parts: str) -> socket.socket:
     may be longer than the kernel's limit for sockets.
     """
     with _opened(folder, *parts[:-1]) as parent:
-        found = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        descriptor = os.open(parts[-1], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     connection = socket.socket(socket.AF_UNIX)
     try:
-        if not stat.S_ISSOCK(os.fstat(found).st_mode):
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             raise OSError(f"{'/'.join(parts)} is not a socket")
-        connection.connect(f"/proc/self/fd/{found}")
+        connection.connect(f"/proc/self/fd/{descriptor}")
     except OSError:
         connection.close()
         raise
     finally:
-        os.close(found)
+        os.close(descriptor)
     return connection
 
 

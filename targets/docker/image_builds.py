@@ -63,25 +63,25 @@ class ImageBuilds:
         self._logs = BuildLogs(str(state / "builds"))
         self._logs.configure(service, DEFAULT_LOG_LIMIT)
         self._lock = threading.Lock()
-        self._turns = threading.Semaphore(AT_ONCE)
+        self._build_slots = threading.Semaphore(AT_ONCE)
         self._builds: dict[str, _Build] = {}
         self._failed: dict[str, LaunchRefused] = {}
         self._waiting: dict[str, str] = {}
 
-    def sorted(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, TargetError]]:
+    def launchable(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, TargetError]]:
         """The jobs that can be launched now, and the errors of others; the rest waits."""
         ready: list[Job] = []
         errors: dict[str, TargetError] = {}
         for job in jobs:
             try:
-                one = job if job.environment is None else self._prepared(job, job.environment)
+                prepared = job if job.environment is None else self._prepared(job, job.environment)
             except TargetError as error:
                 errors[job.name] = error
                 if isinstance(error, LaunchRefused):
                     self._claims.withdraw(job.name)
                 continue
-            if one is not None:
-                ready.append(one)
+            if prepared is not None:
+                ready.append(prepared)
         return ready, errors
 
     def waiting(self, names: Collection[str]) -> dict[str, Observation]:
@@ -127,10 +127,10 @@ class ImageBuilds:
         plan = self._images.plan(recipe, job.image or self._image, context)
         if self._images.has(plan.tag):
             return replace(job, image=plan.tag, environment=None)
-        self._wait(job, plan)
+        self._enqueue(job, plan)
         return None
 
-    def _wait(self, job: Job, plan: ImagePlan) -> None:
+    def _enqueue(self, job: Job, plan: ImagePlan) -> None:
         facts = {"name": job.name, "run_id": job.run_id, "attempt": job.attempt}
         path = Path(self._logs.begin(job.name, facts))
         with self._lock:
@@ -143,7 +143,7 @@ class ImageBuilds:
             self._waiting[job.name] = plan.tag
         if is_new:
             name = f"build-{plan.tag[-12:]}"
-            threading.Thread(target=self._have, args=(build,), name=name, daemon=True).start()
+            threading.Thread(target=self._run_build, args=(build,), name=name, daemon=True).start()
         elif first is not job:
             with path.open("a") as file:
                 file.write(
@@ -151,24 +151,24 @@ class ImageBuilds:
                 )
         self._report({job.name: PREPARING})
 
-    def _have(self, build: _Build) -> None:
+    def _run_build(self, build: _Build) -> None:
         plan, failure = build.plan, None
         with build.path.open("a", buffering=1, errors="replace") as file:
 
-            def say(line: str) -> None:
+            def write_line(line: str) -> None:
                 file.write(f"{line}\n")
 
             try:
-                with self._turns:
+                with self._build_slots:
                     if build.jobs and not self._images.has(plan.tag):
-                        say(f"Building environment {plan.recipe.get('name')} ({plan.tag})")
-                        self._images.build(plan, build.container, say)
-                        say("The environment is ready.")
+                        write_line(f"Building environment {plan.recipe.get('name')} ({plan.tag})")
+                        self._images.build(plan, build.container, write_line)
+                        write_line("The environment is ready.")
             except ImageBuildFailed as error:
-                say(f"The environment {error}.")
+                write_line(f"The environment {error}.")
                 failure = refusal(plan.recipe, error, _tail(build.path))
             except TargetUnavailable as error:
-                say(f"The build was interrupted and begins again: {error}.")
+                write_line(f"The build was interrupted and is started again: {error}.")
             except Exception as error:
                 log.exception("image build failed", extra={"environment": plan.tag})
                 failure = refusal(plan.recipe, error, _tail(build.path))
@@ -177,10 +177,10 @@ class ImageBuilds:
                 del self._builds[plan.tag]
             names = list(build.jobs)
         for name in names:
-            self._logs.finish(name, lambda name=name: self._over(name, failure))  # type: ignore[misc]
+            self._logs.finish(name, lambda name=name: self._on_build_ended(name, failure))  # type: ignore[misc]
 
-    def _over(self, name: str, failure: LaunchRefused | None) -> None:
-        """A job's build has ended: report it absent, so that it is launched again."""
+    def _on_build_ended(self, name: str, failure: LaunchRefused | None) -> None:
+        """Report a job absent after its build, so that the service launches it again."""
         with self._lock:
             if self._waiting.pop(name, None) is None:
                 return

@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 
 
 class ImageBuildFailed(Exception):
-    """The image cannot be built from its recipe; the text says why."""
+    """The image cannot be built from its recipe; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class EnvironmentImages:
             return ImagePlan(f"{REPOSITORY}:{key}", recipe, None, context)
         try:
             with self._engine.calls(judged=True) as api:
-                found = api.inspect_image(image)  # type: ignore[no-untyped-call]
+                description = api.inspect_image(image)  # type: ignore[no-untyped-call]
         except APIError as error:
             raise gpu.explain(error, image=image, url=self._engine.url) from error
-        number = str(found["Id"]).rpartition(":")[2][:12]
+        number = str(description["Id"]).rpartition(":")[2][:12]
         return ImagePlan(f"{REPOSITORY}:{key}-{number}", recipe, image)
 
     def has(self, tag: str) -> bool:
-        """Whether the image exists. The engine makes images atomically."""
+        """Whether the image exists. The engine creates images atomically."""
         with self._engine.calls() as api, suppress(ImageNotFound):
             api.inspect_image(tag)  # type: ignore[no-untyped-call]
             return True
@@ -124,9 +124,9 @@ class EnvironmentImages:
         self._builds.close()
 
     def _by_dockerfile(self, plan: ImagePlan, tag: str, say: Say) -> None:
-        told = plan.recipe["dockerfile"]
+        dockerfile = plan.recipe["dockerfile"]
         with tempfile.TemporaryFile() as file, self._builds.calls(judged=True) as api:
-            _pack(file, told, plan.context)
+            _pack(file, dockerfile, plan.context)
             file.seek(0)
             for step in api.build(
                 fileobj=file,
@@ -151,8 +151,8 @@ class EnvironmentImages:
         try:
             _build_parts(folder, plan.recipe)
             with self._builds.calls(judged=True) as api:
-                own = api.inspect_image(base)["Config"]  # type: ignore[no-untyped-call]
-                whole, host = self._container(base, own, folder)
+                config = api.inspect_image(base)["Config"]  # type: ignore[no-untyped-call]
+                whole, host = self._container(base, config, folder)
                 api.create_container(name=name, host_config=api.create_host_config(**host), **whole)
                 api.start(name)
                 for chunk in api.logs(name, stream=True, follow=True):
@@ -163,7 +163,7 @@ class EnvironmentImages:
                     raise ImageBuildFailed("cannot be built: its packages cannot be installed")
                 say("Keeping the image")
                 repository, _, tag = plan.tag.partition(":")
-                api.commit(name, repository, tag, changes=_changes(own, plan))
+                api.commit(name, repository, tag, changes=_changes(config, plan))
         finally:
             self._engine.discard(name)
             shutil.rmtree(folder, ignore_errors=True)
@@ -172,10 +172,10 @@ class EnvironmentImages:
         self, base: str, config: Mapping[str, Any], folder: Path
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         # An entry point that the base does not have would stay in the image.
-        place = "entrypoint" if config.get("Entrypoint") else "command"
+        kind = "entrypoint" if config.get("Entrypoint") else "command"
         whole = {
             "image": base,
-            place: ["python3", "-c", CODE, RUNTIME, ROOT],
+            kind: ["python3", "-c", CODE, RUNTIME, ROOT],
             "user": "0:0",
             "working_dir": "/",
             "labels": dict([self._label.split("=")]),
@@ -239,14 +239,16 @@ def _build_parts(folder: Path, recipe: Recipe) -> None:
 
 def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables with which pip reaches its index, without those that name local files."""
-    told = {k: v for k, v in environ.items() if k.startswith("PIP_") or k.lower() in _NAMES}
+    pip_settings = {k: v for k, v in environ.items() if k.startswith("PIP_") or k.lower() in _NAMES}
     for option in ("index-url", "extra-index-url", "trusted-host"):
         value = " ".join(pip_option(option, environ))
         if value:
-            told["PIP_" + option.upper().replace("-", "_")] = value
-    kept = {name: " ".join(filter(_is_elsewhere, text.split())) for name, text in told.items()}
+            pip_settings["PIP_" + option.upper().replace("-", "_")] = value
+    variables = {
+        name: " ".join(filter(_is_elsewhere, text.split())) for name, text in pip_settings.items()
+    }
     return {
-        **{name: text for name, text in kept.items() if text},
+        **{name: text for name, text in variables.items() if text},
         "PIP_BREAK_SYSTEM_PACKAGES": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_CACHE_DIR": "1",

@@ -36,18 +36,18 @@ class JobDirectories:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def fill(self, name: str, job: Mapping[str, Any], owner: tuple[int, int]) -> None:
-        """Make the folders with the job's file in them, owned by `owner`.
+        """Create the folders with the job's file in them, owned by `owner`.
 
         It may be repeated before the container runs. A power cut may undo it, so a launcher that
         finds an existing container fills its folders again.
         """
         folder, agent_root = self._jobs / name, self._agent_roots / name
-        # Without these mount points the engine would make them for root.
-        places = [
+        # Without these mount points the engine would create them for root.
+        folders = [
             agent_root / "jobs" / name,
             agent_root / "snapshots" / (job.get("snapshot") or ""),
         ]
-        for path in (folder, *places):
+        for path in (folder, *folders):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(folder / "job.json", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(file, "w") as text:

@@ -101,8 +101,8 @@ class ContainerLauncher:
         if not job.gpus:
             return ("runtime",)
         gpu.refuse_podman(self._engine.version(), self._engine.url)
-        known = self._mode
-        return (known,) if known else gpu.modes(self._config.gpu_mode, self._engine.known())
+        mode = self._mode
+        return (mode,) if mode else gpu.modes(self._config.gpu_mode, self._engine.known())
 
     def _create_and_begin(self, job: Job, mode: gpu.Mode) -> None:
         if self._create(job, mode):
@@ -126,17 +126,17 @@ class ContainerLauncher:
         except APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:
                 raise self._explained(error, job) from error
-            there = self._ours(job.name)  # an interrupted call has created it
-            if there is None:
+            existing = self._ours(job.name)  # an interrupted call has created it
+            if existing is None:
                 raise TargetUnavailable(f"{job.name} is being created or removed") from error
-            return bool(there["State"]["Status"] == "created")
+            return bool(existing["State"]["Status"] == "created")
         return True
 
     def _fill_directory(self, job: Job) -> None:
         owner = container_spec.owner(self._config)
         try:
-            seen = container_spec.inside(job, self._mounts.socket)
-            self._directories.fill(job.name, encode_job(seen), owner)
+            inner_job = container_spec.inside(job, self._mounts.socket)
+            self._directories.fill(job.name, encode_job(inner_job), owner)
         except PermissionError as error:
             raise LaunchRefused(container_spec.NO_FOLDER.format(*owner)) from error
 
@@ -149,7 +149,7 @@ class ContainerLauncher:
                 api.start(job.name)
         except APIError as error:
             if self._claims.claim(job.name) is not ClaimState.LAUNCHED:
-                return  # stopped meanwhile: its container is gone
+                return  # stopped meanwhile: its container is removed
             explained = self._explained(error, job)
             if isinstance(explained, LaunchRefused):
                 self._engine.discard(
@@ -167,7 +167,7 @@ class ContainerLauncher:
         if container is not None and not self.is_ours(container):
             raise LaunchRefused(
                 f"the Docker engine at {self._engine.url} has a container {name!r} that this "
-                f"service did not make; remove it there: docker rm {name}"
+                f"service did not create; remove it there: docker rm {name}"
             )
         return container
 
@@ -177,6 +177,6 @@ class ContainerLauncher:
             return name in self._busy
 
     def is_ours(self, container: Mapping[str, Any]) -> bool:
-        """Whether this service made the container."""
+        """Whether this service created the container."""
         labels = container["Config"].get("Labels") or {}
         return bool(labels.get(SERVICE_LABEL) == self._mounts.service_id)

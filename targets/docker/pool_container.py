@@ -55,7 +55,7 @@ class _ContainerAgentConnection(AgentConnection):
 
 
 class PoolContainer:
-    """A pool container, running or not. `key` tells which jobs it takes."""
+    """A pool container, running or not. `key` determines which jobs it accepts."""
 
     def __init__(self, name: str, folder: Path, engine: DockerEngine) -> None:
         self.name, self.folder = name, folder
@@ -82,7 +82,7 @@ class PoolContainer:
                 )
 
     def watch(self, report: Callable[["PoolContainer", Mapping[str, Observation]], None]) -> None:
-        """Report what the agent sends."""
+        """Report the agent's observations."""
         on_event: Report = lambda seen: report(self, seen)  # noqa: E731
         self._agent.watch(on_event)
 
@@ -93,21 +93,23 @@ class PoolContainer:
 
     def observe(self, names: Collection[str]) -> Mapping[str, Observation]:
         """The observations of jobs that were given to the container, also after its end."""
-        asked, seen = list(names), dict[str, Observation]()
+        requested, observations = list(names), dict[str, Observation]()
         try:
             if self._dead is None:
-                for first in range(0, len(asked), AT_ONCE):
-                    seen |= self._agent.observe(asked[first : first + AT_ONCE])
+                for first in range(0, len(requested), AT_ONCE):
+                    observations |= self._agent.observe(requested[first : first + AT_ONCE])
                 self.silent_since = None
-                return {name: seen.get(name, Observation(State.UNKNOWN)) for name in asked}
+                return {
+                    name: observations.get(name, Observation(State.UNKNOWN)) for name in requested
+                }
         except (TargetUnavailable, ValueError, LookupError, TypeError):
             if self.ended() is None:
                 self.silent_since = self.silent_since or time.monotonic()
-                return dict.fromkeys(asked, Observation(State.UNKNOWN))
-        return {name: self._left(name) for name in asked}
+                return dict.fromkeys(requested, Observation(State.UNKNOWN))
+        return {name: self._left(name) for name in requested}
 
     def answers(self) -> bool:
-        """Whether its agent takes jobs."""
+        """Whether its agent accepts jobs."""
         if self._dead is not None or self.silent_since is not None:
             return False
         if self._agent.is_connected:
@@ -131,7 +133,7 @@ class PoolContainer:
         return is_below(self.folder, "jobs", job)
 
     def jobs(self) -> list[str]:
-        """The names of the job folders; processes of the container may have made some."""
+        """The names of the job folders; processes of the container may have created some."""
         return names_below(self.folder, "jobs")
 
     def delete(self, job: str) -> None:
@@ -173,11 +175,11 @@ class PoolContainer:
             return Observation(State.EXITED, record.started_at, record)
         if not is_below(self.folder, "claims", job):
             return Observation(State.ABSENT)
-        return evidence.dead_with(self._dead or {}, time.time())
+        return evidence.ended_with_container(self._dead or {}, time.time())
 
 
 def make_folder(folder: Path, owner: tuple[int, int]) -> None:
-    """Make the folder of a new container, with the mount point in it."""
+    """Create the folder of a new container, with the mount point in it."""
     for path in (folder, folder / "snapshots"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (os.geteuid(), os.getegid()) != owner:

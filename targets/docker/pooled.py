@@ -65,18 +65,18 @@ class PooledJobs:
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         """Give each job to a container unless it was ever started; returns errors by name."""
         errors: dict[str, TargetError] = {}
-        given: dict[str, list[Job]] = defaultdict(list)
+        by_container: dict[str, list[Job]] = defaultdict(list)
         with self._pool.launching():
             for job in jobs:
                 try:
                     container = self._container_for(job)
                     if container is not None:
-                        given[container.name].append(job)
+                        by_container[container.name].append(job)
                 except TargetError as error:
                     errors[job.name] = error
-            if given:
+            if by_container:
                 self._claims.sync()  # one for all of them, before anything starts
-            for name, mine in given.items():
+            for name, mine in by_container.items():
                 errors |= self._submit(name, mine)
         for name, failed in errors.items():
             if isinstance(failed, LaunchRefused) and self._claims.get(name) is None:
@@ -85,10 +85,10 @@ class PooledJobs:
 
     def _submit(self, name: str, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         container = self._pool.get(name)
-        seen = [encode_job(container_spec.inside(job, self._mounts.socket)) for job in jobs]
+        records = [encode_job(container_spec.inside(job, self._mounts.socket)) for job in jobs]
         try:
             if container is not None:
-                container.ask("submit", jobs=seen)
+                container.ask("submit", jobs=records)
         except TargetUnavailable as error:
             return {job.name: error for job in jobs}
         return {}
@@ -126,66 +126,73 @@ class PooledJobs:
     def poll(self, entries: ClaimRecords) -> Mapping[str, Observation]:
         """The observations of jobs in pool containers."""
         over = {n: e for n, e in entries.items() if e.claim not in _LIVE}
-        gone = {n: evidence.removed(e, time.time()) for n, e in over.items()}
-        seen = dict[str, Observation]()
+        removed = {n: evidence.removed(e, time.time()) for n, e in over.items()}
+        observations = dict[str, Observation]()
         for container, mine in self._by_container(
-            {n: e for n, e in entries.items() if n not in gone}
+            {n: e for n, e in entries.items() if n not in removed}
         ):
             self._known |= mine
-            found = (
+            container_states = (
                 container.observe(mine)
                 if container
                 else dict.fromkeys(mine, Observation(State.ABSENT))
             )
-            seen |= {name: self._seen(name, mine[name], one) for name, one in found.items()}
-        return {**gone, **seen}
+            observations |= {
+                name: self._checked_observation(name, mine[name], observation)
+                for name, observation in container_states.items()
+            }
+        return {**removed, **observations}
 
     def names(self) -> list[str]:
         """The names of jobs that have folders in the container of their claim.
 
-        Processes in a container may make other folders, which do not count.
+        Processes in a container may create other folders, which do not count.
         """
-        found = [
+        names = [
             (name, container.name)
             for container in self._pool.everyone()
             for name in container.jobs()
         ]
-        entries = ((name, container, self._claims.get(name)) for name, container in found)
+        entries = ((name, container, self._claims.get(name)) for name, container in names)
         return [
             name for name, container, entry in entries if entry and entry.container == container
         ]
 
-    def _seen(self, name: str, entry: ClaimRecord, seen: Observation) -> Observation:
-        if seen.state is State.ABSENT and entry.claim is ClaimState.STOPPED:
+    def _checked_observation(
+        self, name: str, entry: ClaimRecord, observation: Observation
+    ) -> Observation:
+        if observation.state is State.ABSENT and entry.claim is ClaimState.STOPPED:
             return Observation(State.REMOVED)
-        if seen.state is State.ALIVE:
+        if observation.state is State.ALIVE:
             self._spools.follow(name, entry)
-        if seen.state is not State.EXITED:
-            return seen
+        if observation.state is not State.EXITED:
+            return observation
         if not self._spools.ended(name, entry):
-            return Observation(State.ALIVE, seen.started_at)
+            return Observation(State.ALIVE, observation.started_at)
         self._over.add(name)
-        ending, was_stopped = seen.evidence, entry.claim is ClaimState.STOPPED
+        ending, was_stopped = observation.evidence, entry.claim is ClaimState.STOPPED
         if ending and was_stopped and ending.reason in evidence.LOSSES:
-            return replace(seen, evidence=replace(ending, reason="stopped"))
-        return seen
+            return replace(observation, evidence=replace(ending, reason="stopped"))
+        return observation
 
-    def _on_event(self, container: PoolContainer, told: Mapping[str, Observation]) -> None:
-        """Report what an agent sends about its own jobs; reports about others are dropped."""
+    def _on_event(self, container: PoolContainer, events: Mapping[str, Observation]) -> None:
+        """Report an agent's observations of its own jobs; drop those of others."""
         if self._report is None:
             return
-        seen = dict[str, Observation]()
-        for name, one in told.items():
-            known = self._known.get(name)
-            if known is not None and known.container == container.name:
-                seen[name] = self._seen(name, self._claims.get(name) or known, one)
-        if seen or not told:
-            self._report(seen)
+        observations = dict[str, Observation]()
+        for name, observation in events.items():
+            entry = self._known.get(name)
+            if entry is not None and entry.container == container.name:
+                observations[name] = self._checked_observation(
+                    name, self._claims.get(name) or entry, observation
+                )
+        if observations or not events:
+            self._report(observations)
 
     # Ending
 
     def stop(self, entries: ClaimRecords, grace: float) -> None:
-        """Send SIGTERM now, SIGKILL after the grace; withdraw what has not started."""
+        """Send SIGTERM now, SIGKILL after the grace; withdraw jobs that have not started."""
         new = [name for name, entry in entries.items() if entry.claim is ClaimState.LAUNCHED]
         for name in new:
             self._claims.put(name, replace(entries[name], claim=ClaimState.STOPPED), durable=False)
@@ -206,7 +213,7 @@ class PooledJobs:
 
         def kill() -> None:
             try:
-                if {one.state for one in container.observe(names).values()} - _OVER:
+                if {each.state for each in container.observe(names).values()} - _OVER:
                     log.warning(
                         "pool container %s is ended: a job in it does not stop", container.name
                     )
@@ -222,13 +229,13 @@ class PooledJobs:
     def remove(self, entries: ClaimRecords) -> None:
         """Delete the folders of ended jobs, once their telemetry is shipped."""
         for container, mine in self._by_container(entries):
-            asked = [name for name in mine if name not in self._over]
-            seen = container.observe(asked) if container and asked else {}
-            if any(one.state is State.UNKNOWN for one in seen.values()):
+            requested = [name for name in mine if name not in self._over]
+            observations = container.observe(requested) if container and requested else {}
+            if any(observation.state is State.UNKNOWN for observation in observations.values()):
                 raise TargetUnavailable(
                     f"the agent of {container and container.name} does not answer"
                 )
-            over = [n for n in mine if n not in seen or seen[n].state in _OVER]
+            over = [n for n in mine if n not in observations or observations[n].state in _OVER]
             for name in over:
                 self._claims.put(name, replace(mine[name], claim=ClaimState.REMOVED), durable=False)
                 self._spools.ended(name, mine[name])  # also if the job was never polled
@@ -260,10 +267,11 @@ class PooledJobs:
         self._pool.retire(self._is_needed)
 
     def _is_needed(self, container: PoolContainer) -> bool:
-        given = [
+        submitted = [
             name for name, entry in list(self._known.items()) if entry.container == container.name
         ]
-        for name in {*container.jobs(), *given}:  # a job that still waits there has no folder yet
+        # A submitted job that still waits in the container has no folder yet.
+        for name in {*container.jobs(), *submitted}:
             entry = self._claims.get(name)
             if entry is None or entry.container != container.name:
                 continue

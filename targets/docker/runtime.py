@@ -21,6 +21,6 @@ def unpack(folder: Path) -> Path:
 
 
 def open_to_all(folder: Path) -> None:
-    """Let any user of a container read the folder, whatever the umask is."""
+    """Let any user of a container read the folder, independent of the umask."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -31,7 +31,7 @@ class ContainerSnapshots:
         """Return the snapshot's folder, once it is here and every user may read it.
 
         Raises LaunchRefused if it cannot be fetched, TargetUnavailable if it takes too long; then
-        the fetch goes on.
+        the fetch continues.
         """
         path = Path(self._snapshots.path(snapshot))
         if not self._snapshots.has(snapshot):
@@ -51,9 +51,9 @@ class ContainerSnapshots:
             self._errors.pop(snapshot, None)
         self._snapshots.fetch(snapshot)
         with self._changed:
-            there = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
+            is_fetched = self._changed.wait_for(lambda: snapshot in self._errors, PATIENCE)
             error = self._errors.get(snapshot)
-        if not there:
+        if not is_fetched:
             raise TargetUnavailable(f"snapshot {snapshot} was not fetched within {PATIENCE:g} s")
         if error is not None:
             raise LaunchRefused(f"snapshot {snapshot} cannot be fetched: {error}")

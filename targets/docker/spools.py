@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, TELL_AFTER, Shipper
+from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, PUBLISH_AFTER, Shipper
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from targets.docker.claims import ClaimRecord
 from targets.docker.guarded_files import GuardedFiles
@@ -26,24 +26,24 @@ class ContainerSpools:
         state: Path,
         service: Mapping[str, Any],
         *,
-        tell: Callable[[str], None],
+        publish: Callable[[str], None],
         complete: Callable[[str], None],
     ) -> None:
-        """`tell` is called with a job's name when an end that was held back may be published,
+        """`publish` is called with a job's name when a withheld end may be published,
         `complete` when the service has all telemetry of an ended job.
         """
-        self._shipper = Shipper(_GuardedTelemetry(state), self._may_be_told, complete)
+        self._shipper = Shipper(_GuardedTelemetry(state), self._on_publishable, complete)
         self._shipper.configure(service, DEFAULT_LOG_LIMIT)
         self._shipper.start()
-        self._tell = tell
+        self._publish = publish
         self._lock = threading.Lock()
         self._ends: dict[str, bool] = {}  # job name → whether its end may be published
-        self._held: set[str] = set()  # jobs whose end was requested too early
+        self._withheld: set[str] = set()  # jobs whose end was requested too early
 
     def follow(self, name: str, entry: ClaimRecord, *, is_new: bool = False) -> None:
         """Ship a job's telemetry from now on; the service may have some unless the job is new."""
         if name not in self._ends:
-            self._shipper.follow(name, _facts(name, entry), known=is_new)
+            self._shipper.follow(name, _facts(name, entry), is_new=is_new)
 
     def ended(self, name: str, entry: ClaimRecord) -> bool:
         """Ship the rest of an ended job; returns whether its end may be published now."""
@@ -51,16 +51,16 @@ class ContainerSpools:
             is_first = name not in self._ends
             self._ends.setdefault(name, False)
         if is_first:
-            self._shipper.finish(name, _facts(name, entry), known=False)
+            self._shipper.finish(name, _facts(name, entry), is_new=False)
         with self._lock:
-            may_be_told = self._ends.get(name, True)
-            if not may_be_told:
-                self._held.add(name)
-        if is_first and not may_be_told:
-            timer = threading.Timer(TELL_AFTER + 0.1, self._shipper.tell_overdue)
+            is_publishable = self._ends.get(name, True)
+            if not is_publishable:
+                self._withheld.add(name)
+        if is_first and not is_publishable:
+            timer = threading.Timer(PUBLISH_AFTER + 0.1, self._shipper.publish_overdue)
             timer.daemon = True
             timer.start()
-        return may_be_told
+        return is_publishable
 
     def has_pending(self, name: str) -> bool:
         """Whether telemetry of an ended job is not with the service yet."""
@@ -70,20 +70,20 @@ class ContainerSpools:
         """Forget a job."""
         with self._lock:
             self._ends.pop(name, None)
-            self._held.discard(name)
+            self._withheld.discard(name)
 
     def close(self) -> None:
         """Stop. The next target on the same folder ships the rest."""
         self._shipper.close()
 
-    def _may_be_told(self, name: str) -> None:
+    def _on_publishable(self, name: str) -> None:
         with self._lock:
             if name in self._ends:
                 self._ends[name] = True
-            was_held = name in self._held
-            self._held.discard(name)
-        if was_held:
-            self._tell(name)
+            was_withheld = name in self._withheld
+            self._withheld.discard(name)
+        if was_withheld:
+            self._publish(name)
 
 
 class _GuardedTelemetry(TelemetrySource):
@@ -99,7 +99,7 @@ class _GuardedTelemetry(TelemetrySource):
         return f"{self._state}/{below}/{name}"
 
     def mark_shipped(self, name: str) -> None:
-        """Has no effect: the service is asked instead."""
+        """Do nothing: the shipper asks the service instead."""
 
     def was_shipped(self, name: str) -> bool:  # noqa: ARG002
         return False

@@ -90,7 +90,7 @@ class DockerTarget:
         )
         self._images = images
         self._spools = spools = ContainerSpools(
-            state, service, tell=self._tell, complete=self._complete
+            state, service, publish=self._publish, complete=self._complete
         )
         self._launcher = ContainerLauncher(
             config, mounts, engine, self._directories, self._claims, snapshots, runtimes
@@ -112,14 +112,14 @@ class DockerTarget:
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         """Start each job unless its name was ever started; returns errors by name."""
-        jobs, refused = self._environments.sorted(jobs)
+        jobs, refused = self._environments.launchable(jobs)
         return {**refused, **self._launch(jobs)}
 
     def _launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
         pooled = [job for job in jobs if self._goes_to_pool(job)]
         errors = dict(self._pooled.launch(pooled)) if pooled else {}
-        taken = {job.name for job in pooled}
-        dedicated = [job for job in jobs if job.name not in taken]
+        pooled_names = {job.name for job in pooled}
+        dedicated = [job for job in jobs if job.name not in pooled_names]
         answers = _each(self._launch_dedicated, dedicated, self._launch_threads)
         return errors | {
             job.name: error for job, error in zip(dedicated, answers, strict=True) if error
@@ -129,17 +129,23 @@ class DockerTarget:
         """The observation of each named job. Raises TargetUnavailable."""
         waiting = self._environments.waiting(names)
         pooled, dedicated = self._by_claim([name for name in names if name not in waiting])
-        found = self._containers_of(dedicated)
-        seen = {name: self._dedicated.seen(name, found.get(name)) for name in dedicated}
-        return {**waiting, **seen, **self._pooled.poll(pooled)} if pooled else {**waiting, **seen}
+        containers = self._containers_of(dedicated)
+        observations = {
+            name: self._dedicated.observe(name, containers.get(name)) for name in dedicated
+        }
+        return (
+            {**waiting, **observations, **self._pooled.poll(pooled)}
+            if pooled
+            else {**waiting, **observations}
+        )
 
     def jobs(self) -> Mapping[str, Observation]:
         """The observations of all jobs that have folders here."""
-        seen = self.poll({*self._directories.names(), *self._pooled.names()})
-        return {name: one for name, one in seen.items() if one.state not in _NOT_THERE}
+        observations = self.poll({*self._directories.names(), *self._pooled.names()})
+        return {name: each for name, each in observations.items() if each.state not in _NOT_THERE}
 
     def stop(self, names: Collection[str], grace: float) -> None:
-        """Send SIGTERM now, SIGKILL after `grace` seconds; withdraw what has not started."""
+        """Send SIGTERM now, SIGKILL after `grace` seconds; withdraw jobs that have not started."""
         self._environments.forget(names)
         for name in names:  # a launch that is under way finds the claim taken
             self._claims.take(name, ClaimRecord(ClaimState.WITHDRAWN), durable=False)
@@ -147,9 +153,9 @@ class DockerTarget:
         pooled, dedicated = self._by_claim(names)
         if pooled:
             self._pooled.stop(pooled, grace)
-        found = self._engine.containers(self._label) if dedicated else {}
+        containers = self._engine.containers(self._label) if dedicated else {}
         is_sooner = _each(
-            lambda name: self._dedicated.stop(name, found.get(name), grace),
+            lambda name: self._dedicated.stop(name, containers.get(name), grace),
             dedicated,
             self._end_threads,
         )
@@ -161,9 +167,9 @@ class DockerTarget:
         pooled, dedicated = self._by_claim(names)
         if pooled:
             self._pooled.remove(pooled)
-        found = self._containers_of(dedicated)
+        containers = self._containers_of(dedicated)
         _each(
-            lambda name: self._dedicated.remove(name, found.get(name)),
+            lambda name: self._dedicated.remove(name, containers.get(name)),
             dedicated,
             self._end_threads,
         )
@@ -175,7 +181,7 @@ class DockerTarget:
         self._watch = EngineEvents(self._engine, self._label, self._on_event)
 
     def close(self) -> None:
-        """Close the connections. Jobs go on."""
+        """Close the connections. Jobs continue."""
         self._closed.set()
         if self._watch is not None:
             self._watch.close()
@@ -220,15 +226,15 @@ class DockerTarget:
             self._report({})
             return
         with suppress(TargetUnavailable):
-            seen = self._dedicated.on_event(event)
-            if seen:
-                self._report(seen)
+            observations = self._dedicated.on_event(event)
+            if observations:
+                self._report(observations)
 
-    def _report_states(self, seen: Mapping[str, Observation]) -> None:
+    def _report_states(self, observations: Mapping[str, Observation]) -> None:
         if self._report is not None:
-            self._report(seen)
+            self._report(observations)
 
-    def _tell(self, name: str) -> None:
+    def _publish(self, name: str) -> None:
         """Report a job whose end may be published now."""
         if self._report is not None:
             with suppress(TargetUnavailable):

@@ -2,9 +2,9 @@
 
 A driver dies with its cluster, can connect to one cluster only, and needs the cluster's Python and
 Ray. So the service never imports Ray. Service and bridge use JSON-line RPC over a socket: the first
-line says what to connect to, then come requests. The bridge sends `{"event": [observations]}` when
-jobs change; an empty list means that anything may have changed. When the service is gone the bridge
-ends; launchers and jobs go on.
+line names the cluster, then come requests. The bridge sends `{"event": [observations]}` when jobs
+change; an empty list means that anything may have changed. When the service ends the bridge ends;
+launchers and jobs continue.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Bridge:
         self._rpc = RpcSession(connection, self._perform, (NodeUnavailable,), pool.submit)
 
     def serve(self, lines: Any) -> None:
-        """Answer until the service is gone."""
+        """Answer until the service has ended."""
         threading.Thread(target=self._live, name="cluster", daemon=True).start()
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         self._rpc.serve(lines)
@@ -74,7 +74,7 @@ class Bridge:
         try:
             self._connect()
             assert self._cluster is not None
-            self._cluster.look()
+            self._cluster.refresh()
             self._connected.set()
             self._send_events([])
             self._cluster.follow()
@@ -135,19 +135,19 @@ class Bridge:
             raise NodeUnavailable(
                 f"the cluster's head at {self._greeting['address']} does not answer"
             )
-        arguments = {name: given for name, given in request.items() if name not in ("id", "op")}
+        arguments = {name: value for name, value in request.items() if name not in ("id", "op")}
         answer: Mapping[str, Any] | None = getattr(self._operations, request["op"])(**arguments)
         return answer
 
     def _observe(self, names: Names) -> Mapping[str, Record]:
         if self._operations is None or not self._connected.is_set():
             return {name: {"state": "unknown"} for name in names}
-        seen: Mapping[str, Record] = self._operations.observe(names)["observations"]
-        return seen
+        observations: Mapping[str, Record] = self._operations.observe(names)["observations"]
+        return observations
 
     def _send_events(self, observations: Sequence[Mapping[str, Any]]) -> None:
         if self._placement_groups is not None:
-            self._placement_groups.nudge()
+            self._placement_groups.wake()
         with contextlib.suppress(OSError):
             self._rpc.send({"event": list(observations)})
 
@@ -158,7 +158,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     with connection.makefile("rb") as lines:
         Bridge(connection, json.loads(lines.readline())).serve(lines)
-    os._exit(0)  # without Ray's shutdown, which waits for a cluster that may be gone
+    os._exit(0)  # without Ray's shutdown, which waits for a cluster that may not answer
 
 
 def _setting(greeting: Mapping[str, Any]) -> LauncherSettings:

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 TIMEOUT = 8.5
 HUNG_AFTER = 8.0
 SEND_SECONDS = 5.0
-_LARGEST_LOG = 1 << 20
-LONGEST_PAUSE = 10.0
+_MAX_LOG_BYTES = 1 << 20
+MAX_PAUSE = 10.0
 GOOD_AFTER = 20.0
 _PARTS = (
     "bridge",
@@ -54,7 +54,7 @@ class BridgeClient:
         env: The environment of the process.
         greeting: The first message to it.
         folder: The folder of its log.
-        hear: Called with observations; an empty list means that anything may have changed.
+        on_events: Called with observations; an empty list means that anything may have changed.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class BridgeClient:
         env: Mapping[str, str],
         greeting: Mapping[str, Any],
         folder: Path,
-        hear: Callable[[list[dict[str, Any]]], None],
+        on_events: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self._command, self._env, self._greeting = command, dict(env), dict(greeting)
-        self._log, self._on_events = folder / "bridge.log", hear
+        self._log, self._on_events = folder / "bridge.log", on_events
         self._client: RpcClient | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._problem = "the bridge is starting"
@@ -92,7 +92,7 @@ class BridgeClient:
             raise TargetUnavailable(str(error)) from error
 
     def close(self) -> None:
-        """End the bridge. Launchers and jobs go on."""
+        """End the bridge. Launchers and jobs continue."""
         self._closed.set()
         self._hang_up()
         self._thread.join(5)
@@ -103,7 +103,7 @@ class BridgeClient:
         return None if self._process is None else self._process.pid
 
     def _end_if_hung(self) -> None:
-        """End a bridge without heartbeats; it sends one every second, whatever its cluster does."""
+        """End a bridge without heartbeats; a healthy one sends one every second."""
         if time.monotonic() - self._last_message_at > HUNG_AFTER:
             log.warning("the bridge hangs and is restarted")
             self._hang_up()
@@ -121,10 +121,10 @@ class BridgeClient:
             if time.monotonic() - began > GOOD_AFTER:
                 pause = 0.1
             self._closed.wait(pause)
-            pause = min(LONGEST_PAUSE, pause * 3)
+            pause = min(MAX_PAUSE, pause * 3)
 
     def _serve(self) -> None:
-        """Start a bridge and receive its messages until it is gone."""
+        """Start a bridge and receive its messages until it ends."""
         ours, theirs = socket.socketpair()
         with ours, theirs, _opened(self._log) as output:
             process = self._process = subprocess.Popen(
@@ -211,7 +211,7 @@ def _with_advice(trouble: str) -> str:
 
 def _opened(path: Path) -> BinaryIO:
     """Open the log to append to; a large one is truncated."""
-    is_large = path.exists() and path.stat().st_size > _LARGEST_LOG
+    is_large = path.exists() and path.stat().st_size > _MAX_LOG_BYTES
     return path.open("wb" if is_large else "ab")
 
 

@@ -26,11 +26,11 @@ GATHER_SECONDS = 6.0
 
 
 class ClusterChanged(Exception):
-    """Another cluster answers at the address; this driver is no part of it."""
+    """Another cluster answers at the address than the one of this driver."""
 
 
 class LostNode:
-    """A node that is gone. None of its jobs is alive after `over_at`, by the bridge's clock."""
+    """A node that has died. None of its jobs is alive after `over_at`, by the bridge's clock."""
 
     def __init__(self, over_at: float) -> None:
         self.over_at = over_at
@@ -71,10 +71,10 @@ class Cluster:
     def node(self, name: str) -> RemoteNode | LostNode:
         """The node of a name. A missing node is lost and does not come back under its name."""
         with self._lock:
-            found = self._nodes.get(name) or self._gone.get(name)
-            if found is None:
-                found = self._gone[name] = self._dead(None)
-            return found
+            node = self._nodes.get(name) or self._gone.get(name)
+            if node is None:
+                node = self._gone[name] = self._dead(None)
+            return node
 
     def nodes(self) -> list[RemoteNode]:
         """All present nodes, whether they answer or not."""
@@ -84,9 +84,9 @@ class Cluster:
     def are_all_known(self) -> bool:
         """Whether every node that may have jobs answers, or is lost and its jobs have ended."""
         with self._lock:
-            nodes, gone = list(self._nodes.values()), list(self._gone.values())
+            nodes, lost = list(self._nodes.values()), list(self._gone.values())
         silent = {node.description.name for node in nodes if node.is_silent}
-        return self._began and all(one.is_over for one in gone) and not silent & self._marked
+        return self._began and all(each.is_over for each in lost) and not silent & self._marked
 
     def may_have_jobs(self, name: str) -> bool:
         """Whether this bridge or an earlier one may have launched jobs there."""
@@ -107,37 +107,41 @@ class Cluster:
     def follow(self) -> None:
         """Read the node table repeatedly. Raises ClusterChanged."""
         while True:
-            self.look()
+            self.refresh()
             time.sleep(LOOK_SECONDS)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the node table, and note new and lost nodes."""
         records = ray.nodes()  # type: ignore[no-untyped-call]
         alive = [record for record in records if record["Alive"]]
         if self._driver_node not in {record["NodeID"] for record in alive}:
             raise ClusterChanged("the node of this driver is not part of the cluster")
-        known = {own.name: own for own in map(describe, alive) if own is not None}
+        described = {
+            description.name: description
+            for description in map(describe, alive)
+            if description is not None
+        }
         with self._lock:
-            left = [self._nodes.pop(name) for name in self._nodes.keys() - known.keys()]
-            for node in left:
+            departed = [self._nodes.pop(name) for name in self._nodes.keys() - described.keys()]
+            for node in departed:
                 node.leave()
                 self._gone[node.description.name] = self._dead(node)
         if not self._began:
             self._marked, self._began = self._read_marks(), True
-            for name in self._marked - known.keys():
+            for name in self._marked - described.keys():
                 self.node(name)
-        for own in known.values():
-            self._add_node(own)
+        for description in described.values():
+            self._add_node(description)
         self._seen_at = time.monotonic()
-        self._send_events(bool(left))
+        self._send_events(bool(departed))
 
-    def _add_node(self, own: NodeDescription) -> None:
-        if own.name in self._nodes:
+    def _add_node(self, description: NodeDescription) -> None:
+        if description.name in self._nodes:
             return
-        node = RemoteNode(own, self._setting, self._report, self._mark)
+        node = RemoteNode(description, self._setting, self._report, self._mark)
         with self._lock:
-            self._nodes[own.name] = node
-            self._gone.pop(own.name, None)
+            self._nodes[description.name] = node
+            self._gone.pop(description.name, None)
 
     def _mark(self, name: str) -> None:
         """Record in the cluster that the node may have jobs, for later bridges."""
@@ -155,8 +159,8 @@ class Cluster:
     def _send_events(self, is_changed: bool) -> None:
         with self._lock:
             over = [(n, g) for n, g in self._gone.items() if g.is_over and not g.is_reported]
-        for name, gone in over:
-            gone.is_reported = True
+        for name, lost in over:
+            lost.is_reported = True
             internal_kv._internal_kv_del(self._marks + name)
         if over or is_changed:
             self._report([])

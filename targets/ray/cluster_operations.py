@@ -37,13 +37,13 @@ class ClusterOperations:
             {
                 "name": node.description.name,
                 "cpus": node.description.cpus,
-                "gpus": node.gpus if self._placement_groups is None else _counted(node),
+                "gpus": node.gpus if self._placement_groups is None else _placeholder_devices(node),
                 "memory_mb": node.description.memory_mb,
             }
             for node in self._cluster.gather()
         ]
         if not nodes:
-            raise NodeUnavailable("no node of the cluster can take jobs now")
+            raise NodeUnavailable("no node of the cluster accepts jobs now")
         return {"nodes": nodes}
 
     def launch(self, jobs: Sequence[Record]) -> Record:
@@ -53,85 +53,89 @@ class ClusterOperations:
 
         def prepare(gang: list[Record]) -> list[Record]:
             try:
-                ready = self._joined(gang, deadline)
+                ready = self._prepare_gang(gang, deadline)
             except NodeUnavailable as error:
                 failures.update({job["name"]: str(error) for job in gang})
                 return []
             if self._placement_groups is None:
                 return ready
-            self._give(ready, failures)  # at once, without waiting for other reservations
+            self._submit_all(ready, failures)  # at once, without waiting for other reservations
             return []
 
         gangs = list(_gangs(jobs))
         alone = self._placement_groups is None and all(len(gang) == 1 for gang in gangs)
         each: Callable[..., Iterable[list[Record]]] = map if alone else self._outer_pool.map
-        self._give([job for gang in each(prepare, gangs) for job in gang], failures)
+        self._submit_all([job for gang in each(prepare, gangs) for job in gang], failures)
         return {"failures": failures}
 
-    def _give(self, jobs: Sequence[Record], failures: dict[str, str]) -> None:
+    def _submit_all(self, jobs: Sequence[Record], failures: dict[str, str]) -> None:
         """Submit each job to its node, all nodes at once."""
         by_node: dict[str, list[Record]] = defaultdict(list)
         for job in jobs:
             by_node[job["node"]].append(job)
 
-        def give(node: str) -> None:
+        def submit(node: str) -> None:
             try:
                 self._submit(node, by_node[node])
             except NodeUnavailable as error:
                 failures.update({job["name"]: str(error) for job in by_node[node]})
 
-        list(self._pool.map(give, by_node))
+        list(self._pool.map(submit, by_node))
 
     def observe(self, names: Names) -> Record:
         """The observation of each job; jobs of a node that does not answer are unknown."""
-        seen = self._lost(names)
-        rest = {name: node for name, node in names.items() if name not in seen}
-        answers = self._ask(rest, lambda node, asked: node.call("observe", asked))
+        observations = self._lost(names)
+        rest = {name: node for name, node in names.items() if name not in observations}
+        answers = self._ask(rest, lambda node, requested: node.call("observe", requested))
         for node, answer in answers.items():
             for name, record in (answer or {}).items():
-                seen[name] = _better(seen.get(name), {**record, "node": node})
+                observations[name] = _more_informative(
+                    observations.get(name), {**record, "node": node}
+                )
         unreachable = (node for node, answer in answers.items() if answer is None)
         # After the calls, because a node may have died meanwhile.
         is_sure = self._cluster.are_all_known() and not any(
             map(self._cluster.may_have_jobs, unreachable)
         )
         for name, placed in rest.items():
-            known = seen.get(name)
+            known = observations.get(name)
             if known is None or (known["state"] == "absent" and not placed and not is_sure):
-                seen[name] = _record(name, "unknown")
-        return {"observations": seen}
+                observations[name] = _record(name, "unknown")
+        return {"observations": observations}
 
     def jobs(self) -> Record:
         """The observations of all jobs on the nodes that answer."""
-        seen: dict[str, Record] = {}
+        observations: dict[str, Record] = {}
         everywhere = self._cluster.nodes()
         for node, answer in zip(everywhere, self._pool.map(_all_of, everywhere), strict=True):
             for name, record in answer.items():
-                seen[name] = _better(seen.get(name), {**record, "node": node.description.name})
-        return {"observations": seen}
+                observations[name] = _more_informative(
+                    observations.get(name), {**record, "node": node.description.name}
+                )
+        return {"observations": observations}
 
     def stop(self, names: Names, grace: float) -> None:
         """Stop or withdraw. Raises NodeUnavailable if a node that may have
         one of them cannot be reached.
         """
-        self._must_reach(names, lambda node, asked: node.call("stop", asked, grace))
+        self._must_reach(names, lambda node, requested: node.call("stop", requested, grace))
 
     def remove(self, names: Names) -> None:
-        self._must_reach(names, lambda node, asked: node.call("remove", asked))
+        self._must_reach(names, lambda node, requested: node.call("remove", requested))
 
     def _lost(self, names: Names) -> dict[str, Record]:
         """The observations of jobs on lost nodes."""
-        seen: dict[str, Record] = {}
-        for node, asked in _by_node(names).items():
-            found = self._cluster.node(node)
-            if isinstance(found, LostNode):
-                seen.update({name: _lost(name, node, found) for name in asked})
-        return seen
+        observations: dict[str, Record] = {}
+        for node, requested in _by_node(names).items():
+            lost_node = self._cluster.node(node)
+            if isinstance(lost_node, LostNode):
+                observations.update({name: _lost(name, node, lost_node) for name in requested})
+        return observations
 
-    def _joined(self, gang: list[Record], deadline: float) -> list[Record]:
+    def _prepare_gang(self, gang: list[Record], deadline: float) -> list[Record]:
         """The jobs of one attempt with their addresses; empty if one of its nodes is lost."""
-        found = [self._cluster.node(job["node"]) for job in gang]
-        nodes = [node for node in found if isinstance(node, RemoteNode)]
+        members = [self._cluster.node(job["node"]) for job in gang]
+        nodes = [node for node in members if isinstance(node, RemoteNode)]
         if len(nodes) < len(gang):
             return []
         if self._placement_groups is not None:
@@ -160,32 +164,32 @@ class ClusterOperations:
     def _submit(self, name: str, jobs: Sequence[Record]) -> None:
         node = self._cluster.node(name)
         if isinstance(node, RemoteNode) and not node.call("submit", json.dumps(jobs)):
-            raise NodeUnavailable(f"node {name} does not take jobs at the moment")
+            raise NodeUnavailable(f"node {name} does not accept jobs at the moment")
 
     def _ask(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> dict[str, Any]:
         """Call each node that may have one of the jobs; None for one that does not answer."""
-        known = _by_node(names)
+        placed = _by_node(names)
         anywhere = [name for name, node in names.items() if not node]
         nodes = {node.description.name: node for node in self._cluster.nodes()}
-        asked = {name: [*known.get(name, ()), *anywhere] for name in nodes}
+        requested = {name: [*placed.get(name, ()), *anywhere] for name in nodes}
 
-        def one(name: str) -> Any:
+        def call_node(name: str) -> Any:
             try:
-                return call(nodes[name], asked[name])
+                return call(nodes[name], requested[name])
             except NodeUnavailable:
                 return None
 
-        concerned = [name for name in nodes if asked[name]]
-        return dict(zip(concerned, self._pool.map(one, concerned), strict=True))
+        concerned = [name for name in nodes if requested[name]]
+        return dict(zip(concerned, self._pool.map(call_node, concerned), strict=True))
 
     def _must_reach(self, names: Names, call: Callable[[RemoteNode, list[str]], Any]) -> None:
-        def response(node: RemoteNode, asked: list[str]) -> bool:
-            call(node, asked)
+        def response(node: RemoteNode, requested: list[str]) -> bool:
+            call(node, requested)
             return True
 
         unreachable = [node for node, answer in self._ask(names, response).items() if not answer]
-        known = set(_by_node(names))
-        if any(node in known or self._cluster.may_have_jobs(node) for node in unreachable):
+        named = set(_by_node(names))
+        if any(node in named or self._cluster.may_have_jobs(node) for node in unreachable):
             raise NodeUnavailable(f"node {', '.join(unreachable)} does not answer")
 
 
@@ -197,7 +201,7 @@ def _all_of(node: RemoteNode) -> Mapping[str, Record]:
     return response
 
 
-def _counted(node: RemoteNode) -> list[str]:
+def _placeholder_devices(node: RemoteNode) -> list[str]:
     """Placeholder names for devices that Ray assigns when a job starts."""
     return [str(k) for k in range(node.description.gpus)]
 
@@ -212,24 +216,24 @@ def _gangs(jobs: Sequence[Record]) -> Iterable[list[Record]]:
 
 
 def _by_node(names: Names) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    names_of: dict[str, list[str]] = defaultdict(list)
     for name, node in names.items():
         if node:
-            found[node].append(name)
-    return found
+            names_of[node].append(name)
+    return names_of
 
 
-def _better(one: Record | None, other: Record) -> Record:
+def _more_informative(known: Record | None, other: Record) -> Record:
     """The more informative of two records: a job withdrawn on one node may run on another."""
-    if one is None:
+    if known is None:
         return other
-    return min(one, other, key=lambda record: _NEWS.index(record["state"]))
+    return min(known, other, key=lambda record: _NEWS.index(record["state"]))
 
 
-def _lost(name: str, node: str, gone: LostNode) -> Record:
-    if not gone.is_over:
+def _lost(name: str, node: str, lost: LostNode) -> Record:
+    if not lost.is_over:
         return _record(name, "unknown")
-    evidence = {"reason": f"lost: node {node} is gone", "ended_at": gone.died_at}
+    evidence = {"reason": f"lost: node {node} is gone", "ended_at": lost.died_at}
     return {**_record(name, "exited"), "evidence": evidence, "node": node}
 
 

@@ -47,7 +47,7 @@ class NodeLauncher:
         self._setting = setting
         self._life = uuid.uuid4().hex
         self._is_configured = False
-        self._renewed = self._heard = self._busy_at = clock()
+        self._renewed = self._heard_at = self._busy_at = clock()
         self._port_lock = threading.Lock()
         self._root = node_folder(setting["owner"], setting["node_id"])
         self._lease = stored_lease_terms(self._root)
@@ -69,7 +69,7 @@ class NodeLauncher:
             json.dump(dict(lease), file)
         os.rename(f"{self._root}/terms.new", f"{self._root}/terms")
         self._lease = lease
-        self._renewed = self._heard = clock()
+        self._renewed = self._heard_at = clock()
         self._is_configured = True
 
     def beat(self, life: str, confirmed: float, cursor: int, wait: float) -> dict[str, Any]:
@@ -78,10 +78,10 @@ class NodeLauncher:
         `confirmed` is the launcher's clock in the last answer that the bridge received.
         """
         if life == self._life:
-            self._heard = clock()
+            self._heard_at = clock()
             self._renew(confirmed)
-        known = cursor if life == self._life else -1
-        events, cursor = self._feed.after(known, wait)
+        position = cursor if life == self._life else -1
+        events, cursor = self._feed.after(position, wait)
         return {
             "life": self._life,
             "clock": clock(),
@@ -103,8 +103,8 @@ class NodeLauncher:
         return True
 
     def observe(self, names: list[str] | None) -> dict[str, Any]:
-        found: dict[str, Any] = self._agent.observe(names)
-        return found
+        records: dict[str, Any] = self._agent.observe(names)
+        return records
 
     def stop(self, names: list[str], grace: float) -> None:
         self._agent.stop(names, grace)
@@ -129,7 +129,7 @@ class NodeLauncher:
             return port
 
     def _renew(self, since: float) -> None:
-        """Renew the lease as of a moment that the bridge knows, unless it is too long ago."""
+        """Renew the lease as of the time of the bridge's request, unless that is too long ago."""
         if self._lease is not None and clock() - since < self._lease["slack"]:
             self._agent.renew()
             self._renewed = since
@@ -143,14 +143,14 @@ class NodeLauncher:
                 log.exception("a check of the launcher failed")
 
     def _look(self) -> None:
-        silent = clock() - self._heard
+        silent = clock() - self._heard_at
         if self._lease is None or silent < self._lease["patience"]:
             return
-        asked = clock()
+        requested_at = clock()
         if self._setting["node_id"] in alive_nodes():
-            self._renew(asked)
+            self._renew(requested_at)
         jobs = self._agent.observe().values()
-        if any(seen["state"] in ("alive", "created") for seen in jobs):
+        if any(record["state"] in ("alive", "created") for record in jobs):
             self._busy_at = clock()
         elif min(silent, clock() - self._busy_at) > self._setting["idle"]:
             me = ray.get_runtime_context().current_actor
@@ -194,5 +194,5 @@ class LauncherFeed:
 
 def visible_gpus() -> list[str]:
     """The devices that Ray has given to this actor, by CUDA's names."""
-    given = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
-    return [str(gpu) for gpu in given]
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    return [str(gpu) for gpu in gpus]

@@ -55,7 +55,7 @@ def name_of(record: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class LeaseTerms:
-    """How long a node may go on without a bridge, and the times that follow from it. In seconds.
+    """The time that a node may run without a bridge, and the derived times, in seconds.
 
     A launcher counts its lease from the moment, by its own clock, that the bridge last confirmed,
     so a late message cannot extend it. After `patience` seconds without a bridge it may renew the
@@ -89,6 +89,6 @@ class LeaseTerms:
         A launcher that had been out of contact for less than its patience when its node was
         declared dead had not asked the cluster yet, and cannot renew its lease afterwards.
         """
-        asked = dead_since - last_contact >= self.patience - self.beat
-        last = dead_since if asked or math.isinf(last_contact) else last_contact
+        may_have_renewed = dead_since - last_contact >= self.patience - self.beat
+        last = dead_since if may_have_renewed or math.isinf(last_contact) else last_contact
         return last + self.lease + MARGIN

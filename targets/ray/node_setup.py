@@ -1,4 +1,4 @@
-"""What a launcher needs on its node: its folder, the agent's code, and the node's environment.
+"""The setup of a launcher's node: its folder, the agent's code, and the node's environment.
 
 It is sent to the cluster by value, as `launcher.py` is.
 """
@@ -42,8 +42,8 @@ def node_folder(owner: str, node_id: str) -> str:
     path = os.path.join(tempfile.gettempdir(), f"dispatcher-{owner}-{node_id[:12]}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
-    found = os.lstat(path)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise PermissionError(f"{path} is not a private folder of this user")
     return path
 
@@ -51,7 +51,7 @@ def node_folder(owner: str, node_id: str) -> str:
 def earlier_jobs_end_at(root: str, owner: str) -> float:
     """The time after which no job of an earlier Ray node on this machine holds a device.
 
-    A restarted Ray node has a new id and the same GPUs. The jobs of the earlier node go on until
+    A restarted Ray node has a new id and the same GPUs. The jobs of the earlier node continue until
     its lease has expired.
     """
     over = 0.0
@@ -76,13 +76,13 @@ def earlier_folders(root: str, owner: str) -> list[str]:
     prefix = f"dispatcher-{owner}-"
     folder = os.path.dirname(root)
     alive = {node_id[:12] for node_id in alive_nodes()}
-    found = []
+    folders = []
     for name in os.listdir(folder):
         other, node = os.path.join(folder, name), name[len(prefix) :]
         is_one = name.startswith(prefix) and len(name) == len(os.path.basename(root))
         if is_one and other != root and not (node in alive and is_served(other)):
-            found.append(other)
-    return found
+            folders.append(other)
+    return folders
 
 
 def is_served(root: str) -> bool:
@@ -101,14 +101,14 @@ def stored_lease_terms(root: str) -> Mapping[str, float] | None:
     """The lease terms of the previous launcher."""
     try:
         with open(f"{root}/terms") as file:
-            kept: Mapping[str, float] = json.load(file)
-            return kept
+            terms: Mapping[str, float] = json.load(file)
+            return terms
     except FileNotFoundError:
         return None
 
 
 def code_folder(root: str, code: bytes) -> str:
-    """The folder with the unpacked code; it is written anew if a file of it is damaged.
+    """The folder with the unpacked code; it is written again if a file of it is damaged.
 
     A power cut may leave empty files in a folder that was renamed without a sync.
     """
@@ -160,13 +160,13 @@ def environment() -> dict[str, str]:
     try:
         with open(f"/proc/{os.getppid()}/environ", "rb") as file:
             pairs = os.fsdecode(file.read()).split("\0")
-        found = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        variables = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     except OSError:
-        found = dict(os.environ)
-        found.pop("OMP_NUM_THREADS", None)
-    if "/ray/core/" in found.get("LD_PRELOAD", ""):
-        del found["LD_PRELOAD"]
-    return {name: value for name, value in found.items() if not name.startswith("RAY_")}
+        variables = dict(os.environ)
+        variables.pop("OMP_NUM_THREADS", None)
+    if "/ray/core/" in variables.get("LD_PRELOAD", ""):
+        del variables["LD_PRELOAD"]
+    return {name: value for name, value in variables.items() if not name.startswith("RAY_")}
 
 
 def free_ports(count: int) -> int:

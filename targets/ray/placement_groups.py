@@ -1,8 +1,8 @@
 """Allocation `per-run`: each run reserves its resources with Ray, for clusters with other users.
 
 An attempt has one placement group, reserved on all of its nodes or on none. If it has devices, a
-small actor in the group holds them and tells their ids. Both are detached and found again by their
-names. They are released once no job of the attempt is alive.
+small actor in the group holds them and returns their ids. Both are detached and identified by
+their names. They are released once no job of the attempt is alive.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Look = Callable[[Mapping[str, "str | None"]], Mapping[str, Record]]
 
 
 class DeviceHolder:
-    """Holds the devices of one job, and tells their ids."""
+    """Holds the devices of one job, and returns their ids."""
 
     def devices(self) -> list[str]:
-        given = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
-        return [str(gpu) for gpu in given]
+        gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+        return [str(gpu) for gpu in gpus]
 
 
 class PlacementGroups:
@@ -54,11 +54,11 @@ class PlacementGroups:
     def __init__(self, namespace: str, look: Look) -> None:
         self._namespace, self._observe = namespace, look
         self._prefix = f"{namespace}/"
-        self._nudged = threading.Event()
+        self._woken = threading.Event()
         self._lock = threading.Lock()
         self._held: dict[str, dict[str, str | None]] = {}  # attempt → job → node
         self._asked_at: dict[str, float] = {}
-        threading.Thread(target=self._sweep_for_ever, name="leases", daemon=True).start()
+        threading.Thread(target=self._sweep_loop, name="leases", daemon=True).start()
 
     def reserve(
         self, gang: Sequence[Record], nodes: Sequence[RemoteNode], deadline: float
@@ -87,18 +87,18 @@ class PlacementGroups:
         self, attempt: str, gang: Sequence[Record], nodes: Sequence[RemoteNode]
     ) -> PlacementGroup:
         with suppress(ValueError):
-            found: PlacementGroup = get_placement_group(self._prefix + attempt)
-            return found
+            existing: PlacementGroup = get_placement_group(self._prefix + attempt)
+            return existing
         bundles = [_bundle(job, node) for job, node in zip(gang, nodes, strict=True)]
         name = self._prefix + attempt
-        made: PlacementGroup = placement_group(bundles, "PACK", name=name, lifetime="detached")
-        return made
+        group: PlacementGroup = placement_group(bundles, "PACK", name=name, lifetime="detached")
+        return group
 
     def _placed(self, job: Record, group: PlacementGroup, index: int, seconds: float) -> Record:
-        """The job with the devices that Ray gave it in place of the planned ones."""
+        """The job with the devices that Ray assigned, instead of the planned ones."""
         if not job["gpus"]:
             return job
-        place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
+        strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)
         holder: Any = (
             ray.remote(DeviceHolder)
             .options(
@@ -109,29 +109,29 @@ class PlacementGroups:
                 max_restarts=-1,
                 num_cpus=0,
                 num_gpus=len(job["gpus"]),
-                scheduling_strategy=place,
+                scheduling_strategy=strategy,
             )
             .remote()
         )
-        given = dict(
+        devices = dict(
             zip(job["gpus"], ray.get(holder.devices.remote(), timeout=seconds), strict=True)
         )
-        ranks = [{**rank, "gpus": [given[gpu] for gpu in rank["gpus"]]} for rank in job["ranks"]]
-        return {**job, "gpus": list(given.values()), "ranks": ranks}
+        ranks = [{**rank, "gpus": [devices[gpu] for gpu in rank["gpus"]]} for rank in job["ranks"]]
+        return {**job, "gpus": list(devices.values()), "ranks": ranks}
 
-    def _sweep_for_ever(self) -> None:
+    def _sweep_loop(self) -> None:
         while True:
             try:
                 self.sweep()
             except Exception:
                 log.exception("a check of the placement groups failed")
             time.sleep(PAUSE_SECONDS)
-            self._nudged.wait(SWEEP_SECONDS)
-            self._nudged.clear()
+            self._woken.wait(SWEEP_SECONDS)
+            self._woken.clear()
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Check soon, because a job has ended."""
-        self._nudged.set()
+        self._woken.set()
 
     def sweep(self) -> None:
         """Release the groups of attempts of which no job is alive."""
@@ -161,9 +161,9 @@ class PlacementGroups:
 
 def _bundle(job: Record, node: RemoteNode) -> dict[str, float]:
     """The bundle of a job, pinned to the node of its placement."""
-    held = {"CPU": float(job["cpus"]), "GPU": float(len(job["gpus"]))}
-    held = {name: amount for name, amount in held.items() if amount}
-    return {**held, f"node:{node.description.address}": _PIN}
+    resources = {"CPU": float(job["cpus"]), "GPU": float(len(job["gpus"]))}
+    resources = {name: amount for name, amount in resources.items() if amount}
+    return {**resources, f"node:{node.description.address}": _PIN}
 
 
 def _names(attempt: str, count: int) -> list[str]:

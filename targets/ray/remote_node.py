@@ -1,4 +1,4 @@
-"""One node as the bridge sees it: the handle of its launcher, and whether it answers."""
+"""The bridge's view of one node: the handle of its launcher, and whether it answers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RemoteNode:
     """A node that the cluster considers alive.
 
     Args:
-        description: The cluster's description of it.
+        description: The cluster's description of the node.
         setting: The settings of its launcher.
         report: Called with observations; an empty list means that anything may have changed.
         before_use: Called with its name before it first takes jobs.
@@ -99,12 +99,12 @@ class RemoteNode:
         raise NodeUnavailable(f"node {self.description.name} does not answer")
 
     def _follow(self) -> None:
-        """Exchange heartbeats until the node is gone."""
+        """Exchange heartbeats until the node has died."""
         while not self._gone:
             try:
                 if self._launcher is None:
-                    self._launcher = self._found()
-                self._take(self._beat())
+                    self._launcher = self._get_launcher()
+                self._apply_answer(self._beat())
             except ActorDiedError as error:
                 log.warning("launcher of %s: %s", self.description.name, _short(error))
                 self._launcher = None
@@ -113,20 +113,20 @@ class RemoteNode:
                 log.warning("launcher of %s: %s", self.description.name, _short(error))
                 time.sleep(0.5)
 
-    def _found(self) -> Any:
-        """The node's launcher; it is made if there is none."""
-        own, setting = self.description, self._setting
+    def _get_launcher(self) -> Any:
+        """The node's launcher; created if there is none."""
+        description, setting = self.description, self._setting
         pieces = [setting.code[at : at + _PIECE] for at in range(0, len(setting.code), _PIECE)]
         launcher_settings = {
             "owner": setting.owner,
-            "node_id": own.node_id,
+            "node_id": description.node_id,
             "version": setting.version,
             "idle": setting.idle,
         }
         return (
             ray.remote(NodeLauncher)
             .options(
-                name=f"launcher-{own.node_id}",
+                name=f"launcher-{description.node_id}",
                 namespace=setting.namespace,
                 lifetime="detached",
                 get_if_exists=True,
@@ -134,8 +134,8 @@ class RemoteNode:
                 max_task_retries=0,
                 max_concurrency=_AT_ONCE,
                 num_cpus=0,
-                num_gpus=own.gpus if setting.exclusive else 0,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(own.node_id, soft=False),
+                num_gpus=description.gpus if setting.exclusive else 0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(description.node_id, soft=False),
             )
             .remote(launcher_settings, *pieces)
         )
@@ -145,19 +145,18 @@ class RemoteNode:
         wait = self._setting.terms.beat
         call = self._launcher.beat.remote(self._life, self._clock, self._cursor, wait)
         while not self._gone:
-            done, _ = ray.wait([call], timeout=1)
-            if done:
+            finished, _ = ray.wait([call], timeout=1)
+            if finished:
                 return dict(ray.get(call))
         return {}
 
-    def _take(self, answer: Mapping[str, Any]) -> None:
+    def _apply_answer(self, answer: Mapping[str, Any]) -> None:
         if not answer:
             return
         if answer["version"] != self._setting.version:
             log.warning("launcher of %s is of another version", self.description.name)
-            ray.kill(
-                self._launcher, no_restart=True
-            )  # its jobs go on, and the next launcher finds them
+            # The launcher's jobs continue, and the next launcher finds them.
+            ray.kill(self._launcher, no_restart=True)
             self._launcher = None
             return
         is_new = answer["life"] != self._life

@@ -2,7 +2,7 @@
 
 The service calls a bridge process (`bridge_client.py`), which calls a detached launcher on each
 node (`launcher.py`), which runs our node agent. Service and bridge may end and come back at any
-time: jobs go on, and their states are read from the launchers again. The nodes of jobs are
+time: jobs continue, and their states are read from the launchers again. The nodes of jobs are
 remembered here only to save asking all nodes.
 """
 
@@ -95,17 +95,17 @@ class RayTarget:
 
     def _on_events(self, events: list[dict[str, Any]]) -> None:
         if self._report is not None:
-            self._report({seen["name"]: Observation.of(seen) for seen in events})
+            self._report({record["name"]: Observation.of(record) for record in events})
 
     def _observations(self, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Observation]:
-        seen = {name: Observation.of(record) for name, record in records.items()}
-        for name, one in seen.items():
+        observations = {name: Observation.of(record) for name, record in records.items()}
+        for name, observation in observations.items():
             node = records[name].get("node")
-            if one.state in (State.ALIVE, State.CREATED, State.EXITED) and node:
+            if observation.state in (State.ALIVE, State.CREATED, State.EXITED) and node:
                 self._nodes_of[name] = node
-            elif one.state is State.REMOVED:
+            elif observation.state is State.REMOVED:
                 self._nodes_of.pop(name, None)
-        return seen
+        return observations
 
 
 def _adapted(job: Job) -> Job:
@@ -118,11 +118,15 @@ def _environment(config: RayConfig) -> dict[str, str]:
 
     Token authentication is set explicitly, because Ray's own choice depends on files.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTHON"))}
-    kept["RAY_USAGE_STATS_ENABLED"] = "0"
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "PYTHON"))}
+    variables["RAY_USAGE_STATS_ENABLED"] = "0"
     if config.token is None:
-        return {**kept, "RAY_AUTH_MODE": "disabled"}
-    return {**kept, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": config.token.get_secret_value()}
+        return {**variables, "RAY_AUTH_MODE": "disabled"}
+    return {
+        **variables,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": config.token.get_secret_value(),
+    }
 
 
 def _greeting(config: RayConfig, site: ServiceAddress, token: str, runtime: Path) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_a_python_that_is_not_there_is_named_with_the_way_out(shared: Desk) -> N
     assert wanted.python.conda_dependencies is not None
     wanted.python.conda_dependencies.set_python_version("3.5")
     run = shared.submit(shared.source("where", main=WHERE), environment=wanted)
-    with pytest.raises(ActivityFailedException, match=r"asks for Python 3.5.*install it"):
+    with pytest.raises(ActivityFailedException, match=r"needs Python 3.5.*install it"):
         run.wait_for_completion()
 
 

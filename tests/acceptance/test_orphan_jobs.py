@@ -63,7 +63,7 @@ def test_what_runs_and_is_not_in_the_database_is_shown_and_can_be_ended(
     until(lambda: not process.exists(), "it is ended", 30)
     until(lambda: not _shown("box")["orphan_jobs"], "nothing of it is left", 60)
     assert not (own.data / "nodes" / "box" / "jobs" / f"{run.id}-1").exists()
-    assert "nothing to clear" in _cli("computetarget", "clear", "box").err
+    assert "no orphan jobs" in _cli("computetarget", "clear", "box").err
     assert _cli("doctor").code == Exit.OK
 
 

@@ -61,7 +61,7 @@ def test_a_sweep_of_conditions_constraints_and_two_metrics_finds_its_front(
     assert all(("momentum" in cell) == (cell["optimizer"] == "sgd") for cell in first)
     answer = cli("submit", file)
     assert answer.code == 0, answer.err
-    assert "are on the front" in answer.out
+    assert "are on the Pareto front" in answer.out
     [record] = shared.workspace.service.get("/runs", [("experiment", "fronts")])["runs"]
     run: Any = shared.workspace.get_run(record["id"])
     assert isinstance(run, HyperDriveRun)

@@ -265,7 +265,7 @@ def test_a_failed_trial_is_tried_again_when_asked_and_never_by_itself(
     tried = {key: json.loads(value)["number"] for key, value in told}
     assert [tried[f"HD_fragile_{n}"] for n in range(9)] == [0, 1, 2, 3, 4, 1, 3, 1, 3]
     assert run.progress()["trials"] == {"Completed": 5, "Failed": 4}
-    with pytest.raises(UserErrorException, match="Completed, and what has ended stays so"):
+    with pytest.raises(UserErrorException, match="Completed and cannot be changed"):
         run.extend(1)
 
 

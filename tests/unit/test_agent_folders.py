@@ -24,7 +24,7 @@ def test_no_name_leaves_the_folder(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a" * 251, "é", "a b", None, 7])
 def test_what_is_no_name(name: object) -> None:
-    with pytest.raises(ValueError, match="is no job name"):
+    with pytest.raises(ValueError, match="is not a job name"):
         check_name(name)
 
 

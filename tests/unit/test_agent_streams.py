@@ -26,12 +26,12 @@ def pump(stream: Stream, held: bytes, chance: random.Random, final: bool) -> byt
 
 
 @settings(max_examples=200, deadline=None)
-@given(parts=st.lists(st.binary(max_size=200)), seed=st.integers(), known=st.booleans())
-def test_a_log_arrives_once_and_in_order(parts: list[bytes], seed: int, known: bool) -> None:
+@given(parts=st.lists(st.binary(max_size=200)), seed=st.integers(), is_new=st.booleans())
+def test_a_log_arrives_once_and_in_order(parts: list[bytes], seed: int, is_new: bool) -> None:
     chance, held = random.Random(seed), b""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
-        stream = LogStream(KEY, str(path), known, limit=10**6)
+        stream = LogStream(KEY, str(path), is_new, limit=10**6)
         for part in parts:
             with path.open("ab") as file:
                 file.write(part)
@@ -47,7 +47,7 @@ def test_metrics_are_sent_in_whole_lines(lines: list[bytes], half: bytes) -> Non
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metrics"
         path.write_bytes(whole + half.replace(b"\n", b""))
-        stream = Stream(KEY, str(path), known=True)
+        stream = Stream(KEY, str(path), is_new=True)
         sent = b""
         while (chunk := stream.chunk(final=True)) is not None:
             sent += chunk[1]
@@ -58,7 +58,7 @@ def test_metrics_are_sent_in_whole_lines(lines: list[bytes], half: bytes) -> Non
 def test_another_may_have_sent_it_already(tmp_path: Path) -> None:
     path = tmp_path / "metrics"
     path.write_bytes(b"a\nb\nc\n")
-    stream = Stream(KEY, str(path), known=False)
+    stream = Stream(KEY, str(path), is_new=False)
     first = stream.chunk(final=False)
     assert first is not None
     assert first[1] == b""  # it asks
@@ -71,7 +71,7 @@ def test_another_may_have_sent_it_already(tmp_path: Path) -> None:
 def test_a_service_that_lost_some_gets_it_again(tmp_path: Path) -> None:
     path = tmp_path / "metrics"
     path.write_bytes(b"a\nb\nc\n")
-    stream = Stream(KEY, str(path), known=True)
+    stream = Stream(KEY, str(path), is_new=True)
     stream.acknowledged(6, b"a\nb\nc\n")
     with path.open("ab") as file:
         file.write(b"d\n")
@@ -85,7 +85,7 @@ def test_a_service_that_lost_some_gets_it_again(tmp_path: Path) -> None:
 def test_a_stream_that_is_never_taken_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "metrics"
     path.write_bytes(b"a\n")
-    stream = Stream(KEY, str(path), known=True)
+    stream = Stream(KEY, str(path), is_new=True)
     tries = 0
     while stream.chunk(final=True) is not None:
         stream.acknowledged(0, b"a\n")
@@ -96,12 +96,12 @@ def test_a_stream_that_is_never_taken_is_given_up(tmp_path: Path) -> None:
 def test_a_log_just_beyond_the_limit_is_sent_whole(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"x" * (1000 + TAIL))
-    stream = LogStream(KEY, str(path), known=True, limit=1000)
+    stream = LogStream(KEY, str(path), is_new=True, limit=1000)
     assert len(pump(stream, b"", random.Random(1), final=False)) == 1000
     assert len(pump(stream, b"x" * 1000, random.Random(1), final=True)) == 1000 + TAIL
 
 
 def test_files_that_never_come_have_nothing_to_say(tmp_path: Path) -> None:
-    assert Stream(KEY, str(tmp_path / "none"), known=False).chunk(final=True) is None
+    assert Stream(KEY, str(tmp_path / "none"), is_new=False).chunk(final=True) is None
     (tmp_path / "empty").touch()
-    assert Stream(KEY, str(tmp_path / "empty"), known=False).chunk(final=True) is None
+    assert Stream(KEY, str(tmp_path / "empty"), is_new=False).chunk(final=True) is None

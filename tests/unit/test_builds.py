@@ -25,7 +25,7 @@ def test_what_is_canceled_between_two_commands_of_a_build_begins_no_other(tmp_pa
         lambda name, failure: done.put((name, failure)),
     )
     job = {"environment": {"key": "k" * 8, "name": "e", "pip": ["six"]}, "env": {}}
-    made.want("k", job, str(tmp_path / "log"))
+    made.request("k", job, str(tmp_path / "log"))
     _name, failure = done.get(timeout=30)
     assert (tmp_path / "venv").exists()
     assert not (tmp_path / "pip").exists()

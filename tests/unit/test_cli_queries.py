@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.cli.queries import joined
+from dispatcher.cli.queries import join_query
 from dispatcher.client.errors import UserErrorException
 
 
@@ -31,31 +31,31 @@ from dispatcher.client.errors import UserErrorException
     ],
 )
 def test_the_quotes_that_the_shell_took_are_given_back(words: list[str], meant: str) -> None:
-    assert joined(words, None) == meant
+    assert join_query(words, None) == meant
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["[?a==b"], "not whole"),
-        (["a]"], "not whole"),
-        (["[?a=='b]"], "not whole"),
-        (["(]"], "not whole"),
+        (["[?a==b"], "not complete"),
+        (["a]"], "not complete"),
+        (["[?a=='b]"], "not complete"),
+        (["(]"], "not complete"),
         (["a"], "file names"),
         (["a", "r", "train.py"], "file names"),
     ],
 )
 def test_what_is_no_whole_query_is_refused_with_the_way_out(words: list[str], reason: str) -> None:
     with pytest.raises(UserErrorException, match=reason) as refused:
-        joined(words, None)
+        join_query(words, None)
     assert "--query" in refused.value.message
 
 
 def test_a_query_behind_its_option_is_never_changed() -> None:
-    assert joined([], "[?a==b") == "[?a==b"
-    assert joined([], None) is None
+    assert join_query([], "[?a==b") == "[?a==b"
+    assert join_query([], None) is None
     with pytest.raises(UserErrorException, match="two queries"):
-        joined(["[0]"], "[1]")
+        join_query(["[0]"], "[1]")
 
 
 TEXTS = (
@@ -71,7 +71,7 @@ TEXTS = (
 @given(TEXTS)
 def test_any_text_that_is_compared_with_is_found_again(text: str) -> None:
     words = f"[?name=={text}]".split(" ")
-    query = joined(words, None)
+    query = join_query(words, None)
     assert query is not None
     assert jmespath.search(query, [{"name": text}, {"name": f"not {text}"}]) == [{"name": text}]
 
@@ -79,4 +79,4 @@ def test_any_text_that_is_compared_with_is_found_again(text: str) -> None:
 @given(st.lists(st.text(), max_size=5))
 def test_whatever_is_typed_it_is_a_query_or_refused(words: list[str]) -> None:
     with suppress(UserErrorException):
-        joined(words, None)
+        join_query(words, None)

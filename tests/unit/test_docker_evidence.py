@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.core.runs.jobs import Evidence, State
 from dispatcher.core.runs.verdicts import judge
-from targets.docker.evidence import gone, moment, observe
+from targets.docker.evidence import moment, observe, removed_outside
 
 AT = "2026-01-02T03:04:05.123456789Z"
 NEVER = "0001-01-01T00:00:00Z"
@@ -64,7 +64,10 @@ def test_an_end_is_laid_at_the_right_door(
 
 
 def test_a_container_removed_by_hand_is_a_loss_unless_its_record_says_how_it_ended() -> None:
-    lost, told = gone(None, 1.0).evidence, gone(Evidence(exit_code=0), 1.0).evidence
+    lost, told = (
+        removed_outside(None, 1.0).evidence,
+        removed_outside(Evidence(exit_code=0), 1.0).evidence,
+    )
 
     assert lost is not None
     assert told is not None

@@ -10,7 +10,7 @@ import pytest
 from dispatcher.cli import main
 from dispatcher.cli.linting import remarks, surface, values
 from dispatcher.cli.linting.findings import Finding, SupportLevel
-from dispatcher.cli.migrate import look_through
+from dispatcher.cli.migrate import lint_folder
 from tests.rigs.terminal import command
 
 HEAD = """\
@@ -24,7 +24,7 @@ YES, ALMOST, NO = SupportLevel.SUPPORTED, SupportLevel.APPROXIMATED, SupportLeve
 
 def lint(folder: Path, code: str, name: str = "code.py") -> list[Finding]:
     (folder / name).write_text(code)
-    return look_through(folder)
+    return lint_folder(folder)
 
 
 def said(findings: list[Finding], line: int) -> dict[str, SupportLevel]:
@@ -210,13 +210,15 @@ def test_the_code_is_never_executed(tmp_path: Path) -> None:
 
 
 def test_each_remark_is_about_something_that_is_there_or_not_as_it_says() -> None:
-    for name in remarks.DIFFERENT:
+    for name in remarks.DIFFERENCES:
         owner, _, member = name.partition(".")
         cls = surface.classes()[owner]
         found = surface.member(cls, member) if member else cls
         assert found is not None, name
-        assert surface.refusal(found) is None, f"{name} is refused: the remark belongs to INSTEAD"
-    for name in remarks.INSTEAD:
+        assert surface.refusal(found) is None, (
+            f"{name} is refused: the remark belongs to ALTERNATIVES"
+        )
+    for name in remarks.ALTERNATIVES:
         home, _, member = name.rpartition(".")
         owner_value = (
             values.module(home)
@@ -224,7 +226,7 @@ def test_each_remark_is_about_something_that_is_there_or_not_as_it_says() -> Non
             else values.Object(surface.classes()[home])
         )
         found_value = values.attribute(owner_value, member)
-        assert isinstance(found_value, values.Nothing), f"{name} is there: take the remark out"
+        assert isinstance(found_value, values.Unsupported), f"{name} is there: take the remark out"
 
 
 def test_every_method_of_the_shim_is_judged_as_the_shim_has_it(tmp_path: Path) -> None:
@@ -234,7 +236,10 @@ def test_every_method_of_the_shim_is_judged_as_the_shim_has_it(tmp_path: Path) -
                 continue
             found = values.attribute(values.Object(cls), method)
             refused = surface.refusal(function) is not None
-            assert isinstance(found, values.Nothing if refused else values.Function), (name, method)
+            assert isinstance(found, values.Unsupported if refused else values.Function), (
+                name,
+                method,
+            )
 
 
 def test_the_command_prints_findings_and_ends_with_1_if_something_is_unsupported(

@@ -59,7 +59,7 @@ def test_an_orphan_is_told_of_and_ended_only_on_request(installation: Installati
     assert catalog.ping("t")["orphan_jobs"] == {"lost-1": State.ALIVE}
     assert catalog.clear("t")["orphan_jobs"] == {"lost-1": State.ALIVE}
     installation.until(lambda: not installation.targets.orphan_jobs("t"))
-    assert target.seen["lost-1"].state is State.REMOVED
+    assert target.observations["lost-1"].state is State.REMOVED
     assert target.alive() == {"a-1"}
     target.end("a-1", Evidence(exit_code=0))
     installation.until(lambda: installation.status_of("a") == "Completed")

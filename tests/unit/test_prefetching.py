@@ -47,7 +47,7 @@ def alive(installation: Installation, target: str = "t") -> set[str]:
 
 
 def ahead(installation: Installation, target: str = "t") -> set[str]:
-    jobs = installation.kinds.targets[target].seen
+    jobs = installation.kinds.targets[target].observations
     return {name for name, seen in jobs.items() if seen.state is State.CREATED}
 
 

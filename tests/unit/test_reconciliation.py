@@ -93,7 +93,7 @@ def test_a_planted_fault_is_caught_by_that_property() -> None:
     run = turn(run, target)
     run = turn(run, target)
     assert run.status is Status.RUNNING
-    del target.seen["r-1"]  # the planted fault: its claim is lost with it
+    del target.observations["r-1"]  # the planted fault: its claim is lost with it
     target.launch([Job("r-1", "r", 1)])
     assert len(target.launches) != len(set(target.launches))
 

@@ -17,8 +17,8 @@ from dispatcher.core.runs.lifecycle import Status
 from dispatcher.core.sweeps.sweep import Metric, Sweep
 from dispatcher.engine.sweep_state import SweepState
 from dispatcher.services.sweeps.suggester import Suggester, check_installed
-from dispatcher.services.sweeps.trial_history import SEEN, EmptyHistory
-from dispatcher.services.sweeps.trials import Trial, front
+from dispatcher.services.sweeps.trial_history import MAX_HISTORY, EmptyHistory
+from dispatcher.services.sweeps.trials import Trial, pareto_front
 from tests.unit.driven import ALL, FURTHER, LEARN, NONE, Drive, hill, sampled, valley
 from tests.unit.test_sweeps import PARENT, made
 
@@ -164,7 +164,7 @@ def test_the_front_is_whom_nobody_is_better_than(told: list[tuple[int, int]], go
             for other in told
         )
 
-    found = front(trials, metrics)
+    found = pareto_front(trials, metrics)
     assert {trial.number for trial in found} == {k for k, one in enumerate(told) if not beaten(one)}
 
 
@@ -206,7 +206,7 @@ def test_what_is_looked_at_does_not_grow_with_the_sweep(name: str) -> None:
         state.put(replace(run, status=Status.COMPLETED, version=2))
         state.read(state.trials[run.id], [(1, float(number % 97), None, 0)])
     known = state.known()
-    assert len(known) == SEEN
+    assert len(known) == MAX_HISTORY
     assert sum(each.scores == (96.0,) for each in known) >= 3_000 // 97
     assert {each.number for each in known} >= set(range(2_900, 3_000))
     assert len(state.generation(7)) == (0 if name == "TPE" else 10)

@@ -205,7 +205,7 @@ def test_the_book_ends_whom_the_pure_rule_ends(told: list[list[float]], name: st
     whole = dict(enumerate(told))
     due = {n for n, values in whole.items() if state.trials[f"HD_{n}"].due == len(values)}
     expected = {n for n in due if stopped(rule, "maximize", whole, n)}
-    assert {trial.number for trial, _ in state.judge() if trial.number in due} == expected
+    assert {trial.number for trial, _ in state.trials_to_stop() if trial.number in due} == expected
 
 
 def test_another_attempt_starts_its_history_anew() -> None:
@@ -217,7 +217,7 @@ def test_another_attempt_starts_its_history_anew() -> None:
     state.put(replace(runs[0], attempt=2, version=5))
     rising(state, runs[0], [1.0])
     rising(state, runs[1], [0.5])
-    assert state.judge() == []
+    assert state.trials_to_stop() == []
 
 
 class Told(EmptyHistory):

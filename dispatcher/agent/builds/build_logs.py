@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 
-from dispatcher.agent.shipping.shipper import TELL_AFTER, Shipper
+from dispatcher.agent.shipping.shipper import PUBLISH_AFTER, Shipper
 from dispatcher.agent.shipping.streams import PLAIN, LogStream, streams_host
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 
@@ -50,17 +50,19 @@ class BuildLogs:
         with self._lock:
             self._jobs[name] = job
             if self._shipper is None:
-                self._shipper = Shipper(_BuildLogSource(self._path), self._told, self._forget)
+                self._shipper = Shipper(
+                    _BuildLogSource(self._path), self._on_publishable, self._on_complete
+                )
                 self._shipper.configure(*self._settings)
                 self._shipper.start()
             shipper = self._shipper
         with open(path, "ab"):  # a log that an earlier agent began is continued
             pass
-        shipper.follow(name, job, known=False)
+        shipper.follow(name, job, is_new=False)
         return path
 
     def finish(self, name: str, then: Callable[[], None]) -> None:
-        """Call `then` when the service has the finished log, or does not take it in time."""
+        """Call `then` when the service has the finished log, or after a time limit."""
         with self._lock:
             job, shipper = self._jobs.get(name), self._shipper
             if job is not None:
@@ -68,26 +70,26 @@ class BuildLogs:
         if job is None or shipper is None:
             then()
             return
-        timer = threading.Timer(TELL_AFTER + 0.1, shipper.tell_overdue)
+        timer = threading.Timer(PUBLISH_AFTER + 0.1, shipper.publish_overdue)
         timer.daemon = True
         timer.start()
-        shipper.finish(name, job, known=False)
+        shipper.finish(name, job, is_new=False)
 
     def close(self) -> None:
-        """Stop. What is not shipped stays on disk."""
+        """Stop. Logs that are not shipped stay on disk."""
         if self._shipper is not None:
             self._shipper.close()
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}.txt"
 
-    def _told(self, name: str) -> None:
+    def _on_publishable(self, name: str) -> None:
         with self._lock:
             then = self._then.pop(name, None)
         if then is not None:
             then()
 
-    def _forget(self, name: str) -> None:
+    def _on_complete(self, name: str) -> None:
         with self._lock:
             self._jobs.pop(name, None)
         with contextlib.suppress(FileNotFoundError):
@@ -101,20 +103,20 @@ class _BuildLogSource(TelemetrySource):
         self._path = path
         self.files = PLAIN
 
-    def streams(self, name: str, job: Job, log_limit: int, known: bool) -> List[Stream]:
+    def streams(self, name: str, job: Job, log_limit: int, is_new: bool) -> List[Stream]:
         run, attempt = job.get("run_id"), job.get("attempt")
         if run is None or attempt is None:
             return []
         host = streams_host(job)
         below = f"azureml-logs/host_{host}" if host else "azureml-logs"
         key = (run, attempt, f"log:{below}/{LOG}")
-        return [LogStream(key, self._path(name), known, log_limit)]
+        return [LogStream(key, self._path(name), is_new, log_limit)]
 
     def outputs(self, *_: Any) -> Optional[JobOutputs]:
         return None
 
     def mark_shipped(self, name: str) -> None:
-        """Has no effect: the log is deleted."""
+        """Do nothing: the log is deleted."""
 
     def was_shipped(self, name: str) -> bool:  # noqa: ARG002
         return False

@@ -30,7 +30,7 @@ _SETTINGS = {
 
 
 class BuildFailed(Exception):
-    """The environment cannot be built from its recipe; the text says why."""
+    """The environment cannot be built from its recipe; the text is the reason."""
 
 
 class EnvironmentBuilder:
@@ -39,7 +39,7 @@ class EnvironmentBuilder:
     Args:
         recipe: What the environment contains.
         interpreter: The Python to use if the recipe names none.
-        folder: The environment's folder; it is made.
+        folder: The environment's folder; the builder creates it.
         environ: The agent's variables.
         run: Runs a command with its output going to the log; returns its exit code.
         say: Writes a line to the log.
@@ -88,8 +88,10 @@ class EnvironmentBuilder:
         path = f"{self._folder}/environment.yml"
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"channels": recipe.get("channels") or [], "dependencies": packages}, file)
-        made = f"{self._folder}/venv"
-        self._do([conda, "env", "create", "--yes", "--prefix", made, "--file", path], self._environ)
+        prefix = f"{self._folder}/venv"
+        self._do(
+            [conda, "env", "create", "--yes", "--prefix", prefix, "--file", path], self._environ
+        )
 
     def _by_pip(self) -> None:
         requirements = [*(self._recipe.get("pip") or ()), *self._from_conda()]
@@ -108,21 +110,21 @@ class EnvironmentBuilder:
         if not packages:
             return []
         try:
-            found = mapped(packages)
+            mapping = mapped(packages)
         except ValueError as error:
             raise BuildFailed(f"asks for {error}") from error
         self._say("conda is not installed on this node: pip installs its packages.")
-        for note in found.notes:
+        for note in mapping.notes:
             self._say(f"  {note}")
-        return found.pip
+        return mapping.pip
 
     def _by_uv(self, uv: str, requirements: str, has_packages: bool) -> None:
-        made, environ = f"{self._folder}/venv", {**for_uv(self._environ), **self._environ}
+        venv, environ = f"{self._folder}/venv", {**for_uv(self._environ), **self._environ}
         python = self._python() or str(self._recipe["python"])
-        self._do([uv, "venv", "--no-project", "--python", python, made], environ, self._no_python())
+        self._do([uv, "venv", "--no-project", "--python", python, venv], environ, self._no_python())
         if not has_packages:
             return
-        command = [uv, "pip", "install", "--compile-bytecode", "--python", f"{made}/bin/python"]
+        command = [uv, "pip", "install", "--compile-bytecode", "--python", f"{venv}/bin/python"]
         with open(requirements, encoding="utf-8") as file:
             lines = file.read().splitlines()
         if "--pre" in lines:
@@ -132,31 +134,32 @@ class EnvironmentBuilder:
         self._do([*command, "--requirement", requirements], environ)
 
     def _by_venv(self, requirements: str, has_packages: bool) -> None:
-        made, python = f"{self._folder}/venv", self._python()
+        venv, python = f"{self._folder}/venv", self._python()
         if python is None:
             raise BuildFailed(self._no_python())
-        self._do([python, "-m", "venv", made], self._environ)
+        self._do([python, "-m", "venv", venv], self._environ)
         if has_packages:
-            command = [f"{made}/bin/python", "-m", "pip", "install", "--requirement", requirements]
+            command = [f"{venv}/bin/python", "-m", "pip", "install", "--requirement", requirements]
             self._do(command, self._environ)
 
     def _python(self) -> Optional[str]:
         """An installed interpreter of the requested version; None if only uv may find one."""
-        wanted = self._recipe.get("python")
-        names = re.findall(r"^=*(\d+\.\d+)", wanted or "")
+        constraint = self._recipe.get("python")
+        names = re.findall(r"^=*(\d+\.\d+)", constraint or "")
         others = [shutil.which(f"python{name}", path=self._environ.get("PATH")) for name in names]
         for python in (self._interpreter, *others):
-            if python and (wanted is None or fits(_version_of(python), wanted)):
+            if python and (constraint is None or fits(_version_of(python), constraint)):
                 return python
         return None
 
     def _no_python(self) -> str:
-        wanted, own = self._recipe.get("python"), _version_of(self._interpreter) or "none"
-        if wanted is None:
+        constraint = self._recipe.get("python")
+        node_version = _version_of(self._interpreter) or "none"
+        if constraint is None:
             return "cannot be created"
         return (
-            f"asks for Python {wanted}, which is not on this node (its own is {own}): install it "
-            "there, or ask for no version of Python"
+            f"needs Python {constraint}, which is not on this node (it has {node_version}): "
+            "install it there, or omit the version of Python"
         )
 
     def _do(self, command: List[str], environ: Dict[str, str], failure: str = "") -> None:
@@ -164,15 +167,15 @@ class EnvironmentBuilder:
         self._say(f"$ {' '.join(shown)}".replace(f"{self._folder}/", ""))
         code = self._run(command, environ)
         if code != 0:
-            name = " ".join(os.path.basename(word) for word in command[:3] if word[:1] != "-")
+            name = " ".join(os.path.basename(part) for part in command[:3] if part[:1] != "-")
             raise BuildFailed(failure or f"cannot be built: {name} ended with code {code}")
 
 
 def build_environment(environ: Mapping[str, str]) -> Dict[str, str]:
     """The variables of a build: all but those that concern one interpreter."""
     private = ("PYTHON", "DISPATCHER_", "AZUREML_", "CONDA_PREFIX", "VIRTUAL_ENV")
-    kept = {k: v for k, v in environ.items() if not k.startswith(private)}
-    return {**kept, **_SETTINGS}
+    variables = {k: v for k, v in environ.items() if not k.startswith(private)}
+    return {**variables, **_SETTINGS}
 
 
 def find_uv(environ: Mapping[str, str]) -> Optional[str]:
@@ -194,12 +197,12 @@ def find_conda(environ: Mapping[str, str]) -> Optional[str]:
     )
 
 
-def fits(version: Optional[str], wanted: str) -> bool:
+def fits(version: Optional[str], constraint: str) -> bool:
     """Whether a version of Python satisfies a request: `3.11`, `3.11.7`, `>=3.8,<3.12`."""
     if version is None:
         return False
     own = _numbers(version)
-    for bound in wanted.split(","):
+    for bound in constraint.split(","):
         match = re.match(r"^(>=|<=|!=|~=|==|=|>|<|)(\d[\d.]*)", bound.strip())
         if match is None:
             return False
@@ -228,9 +231,9 @@ def _version_of(interpreter: str) -> Optional[str]:
 
 def _answer(command: List[str], environ: Mapping[str, str]) -> Optional[str]:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, check=False, env=dict(environ), timeout=60
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    return process.stdout.strip() or None if process.returncode == 0 else None

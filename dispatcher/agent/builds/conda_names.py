@@ -111,8 +111,8 @@ def mapped(packages: Sequence[str]) -> Mapped:
         bounds, build = _bounds(match[2])
         requirement = _OTHER_NAMES.get(name, name) + bounds
         requirements.append(requirement)
-        left = f" (build {build} exists for conda only)" if build else ""
-        notes.append(f"{package}: installed by pip as {requirement}{left}")
+        note = f" (build {build} exists for conda only)" if build else ""
+        notes.append(f"{package}: installed by pip as {requirement}{note}")
     return Mapped(requirements, notes)
 
 
@@ -128,7 +128,7 @@ def _bounds(text: str) -> Tuple[str, Optional[str]]:
     if match is not None:
         return f"=={match[1]}", match[2]
     if "|" in text:
-        raise ValueError(f"{text!r}: pip does not know alternatives; give one of them")
+        raise ValueError(f"{text!r}: pip has no alternatives; name one package")
     return text, None
 
 

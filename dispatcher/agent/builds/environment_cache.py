@@ -1,7 +1,7 @@
-"""The node's environments: each is built once, and kept by the hash of its recipe.
+"""The node's environments: each is built once and stored under the hash of its recipe.
 
 A build may be killed at any line: an environment counts only once its record is written. All
-processes of a build inherit its lock, so a second build waits until none of them is alive.
+processes of a build inherit its lock, so a second build waits until all of them have ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TAIL = 2048
-_LOOK_EVERY = 0.25
+_CHECK_EVERY = 0.25
 _AT_ONCE = 2  # builds; more at once would be slower, because they download and compile
 
 
@@ -66,27 +66,27 @@ class EnvironmentCache:
         self._folder, self._interpreter, self._environ = folder, interpreter, environ
         self._is_wanted, self._on_done = is_wanted, on_done
         self._lock = threading.Lock()
-        self._turns = threading.Semaphore(_AT_ONCE)
-        self._here: Dict[str, str] = {}
-        self._coming: Set[str] = set()
+        self._build_slots = threading.Semaphore(_AT_ONCE)
+        self._interpreters: Dict[str, str] = {}
+        self._in_progress: Set[str] = set()
         self._closed = False
 
     def name_of(self, job: Job) -> str:
         """The name of a job's environment here: its key, and a hash of the interpreter's path."""
         base = interpreter_of(job.get("interpreter"), self._interpreter, job.get("env") or {})
-        own = hashlib.sha256(os.path.abspath(base).encode()).hexdigest()[:8]
-        return f"{os.path.basename(str(job['environment']['key']))}-{own}"
+        base_hash = hashlib.sha256(os.path.abspath(base).encode()).hexdigest()[:8]
+        return f"{os.path.basename(str(job['environment']['key']))}-{base_hash}"
 
     def python(self, name: str) -> Optional[str]:
         """The environment's interpreter, if the environment is built."""
-        if name not in self._here:
+        if name not in self._interpreters:
             record = read_json(f"{self._path(name)}.json") or {}
             if os.path.exists(record.get("python") or ""):
-                self._here[name] = str(record["python"])
-        return self._here.get(name)
+                self._interpreters[name] = str(record["python"])
+        return self._interpreters.get(name)
 
-    def want(self, name: str, job: Job, path: str) -> bool:
-        """Start to build an environment, unless that is under way.
+    def request(self, name: str, job: Job, path: str) -> bool:
+        """Start to build an environment, unless it is being built.
 
         Args:
             name: Its name.
@@ -97,11 +97,14 @@ class EnvironmentCache:
             Whether this call started the build.
         """
         with self._lock:
-            if name in self._coming:
+            if name in self._in_progress:
                 return False
-            self._coming.add(name)
+            self._in_progress.add(name)
         threading.Thread(
-            target=self._have, args=(name, job, path), name=f"build-{name[:8]}", daemon=True
+            target=self._build_and_report,
+            args=(name, job, path),
+            name=f"build-{name[:8]}",
+            daemon=True,
         ).start()
         return True
 
@@ -109,24 +112,24 @@ class EnvironmentCache:
         """Abandon all builds; a later agent builds again."""
         self._closed = True
 
-    def _have(self, name: str, job: Job, path: str) -> None:
+    def _build_and_report(self, name: str, job: Job, path: str) -> None:
         from dispatcher.agent.builds.builder import BuildFailed
 
         failure: Optional[BuildFailure] = None
         title = str(job["environment"].get("name") or "without a name")
         with open(path, "ab", buffering=0) as output:
-            say = LogWriter(output)
+            write_line = LogWriter(output)
             try:
-                with self._turns, self._alone(name) as lock:
+                with self._build_slots, self._build_lock(name) as lock:
                     if self.python(name) is None:
-                        say(f"Building environment {title} ({name})")
+                        write_line(f"Building environment {title} ({name})")
                         self._build(name, job, output, lock)
-                        say("The environment is ready.")
+                        write_line("The environment is ready.")
             except BuildFailed as error:
-                say(f"The environment {error}.")
+                write_line(f"The environment {error}.")
                 failure = BuildFailure(f"the environment {title} {error}", _tail(path))
             except BuildAbandoned:
-                say("No run waits for the environment any more: its build is ended.")
+                write_line("No run waits for the environment any longer, so its build is stopped.")
                 failure = BuildFailure(None)
             except Exception as error:
                 log.exception("environment build failed", extra={"environment": name})
@@ -134,13 +137,13 @@ class EnvironmentCache:
                     f"the environment {title} cannot be built: {error}", _tail(path)
                 )
         with self._lock:
-            self._coming.discard(name)
+            self._in_progress.discard(name)
         if not self._closed:
             self._on_done(name, failure)
 
     @contextlib.contextmanager
-    def _alone(self, name: str) -> Any:
-        """Hold the lock of a build. Its processes inherit it, so it is free once none is alive."""
+    def _build_lock(self, name: str) -> Any:
+        """Hold the lock of a build. Its processes inherit it, which frees it when they end."""
         os.makedirs(self._folder, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         lock = os.open(f"{self._path(name)}.lock", flags, 0o600)
@@ -151,7 +154,7 @@ class EnvironmentCache:
                     break
                 except BlockingIOError:
                     self._require_wanted(name)
-                    time.sleep(_LOOK_EVERY)
+                    time.sleep(_CHECK_EVERY)
             yield lock
         finally:
             os.close(lock)
@@ -174,7 +177,7 @@ class EnvironmentCache:
         except (BuildFailed, BuildAbandoned):
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        sync_tree(folder)  # the record says that all of it is there
+        sync_tree(folder)  # the record marks the folder as complete
         python = f"{folder}/venv/bin/python"
         write_json(f"{folder}.json", {"python": python}, durable=True)
 
@@ -196,7 +199,7 @@ class EnvironmentCache:
         )
         while True:
             try:
-                return process.wait(timeout=_LOOK_EVERY)
+                return process.wait(timeout=_CHECK_EVERY)
             except subprocess.TimeoutExpired:
                 try:
                     self._require_wanted(name)
@@ -233,10 +236,10 @@ def in_environment(job: Job, python: str, path: str) -> Dict[str, Any]:
         path: The PATH that jobs inherit from the agent.
     """
     binaries = os.path.dirname(python)
-    own = dict(job.get("env") or {})
-    own["PATH"] = os.pathsep.join([binaries, own.get("PATH") or path])
-    own["VIRTUAL_ENV"] = os.path.dirname(binaries)
-    return {**job, "interpreter": python, "env": own, "environment": None}
+    variables = dict(job.get("env") or {})
+    variables["PATH"] = os.pathsep.join([binaries, variables.get("PATH") or path])
+    variables["VIRTUAL_ENV"] = os.path.dirname(binaries)
+    return {**job, "interpreter": python, "env": variables, "environment": None}
 
 
 def _tail(path: str) -> str:

@@ -30,11 +30,11 @@ def main(folder: str) -> None:
     os.umask(0o022)
     recipe = _read(f"{folder}/recipe.json")
     version = ".".join(map(str, sys.version_info[:3]))
-    wanted = recipe.get("python")
-    if wanted is not None and not fits(version, wanted):
+    constraint = recipe.get("python")
+    if constraint is not None and not fits(version, constraint):
         _fail(
-            f"The environment asks for Python {wanted}, and its image has {version}: name an image "
-            "that has it (docker.base_image), or ask for no version of Python."
+            f"The environment needs Python {constraint}, its image has {version}: name an image "
+            "with that version (docker.base_image), or omit the version of Python."
         )
     environ = {**os.environ, **_read(f"{folder}/variables.json")}
     if os.path.exists(f"{folder}/ca.pem"):
@@ -57,21 +57,21 @@ def _from_conda(recipe: Mapping[str, Any]) -> List[str]:
     if not packages:
         return []
     try:
-        found = mapped(packages)
+        mapping = mapped(packages)
     except ValueError as error:
         _fail(f"The environment asks for {error}.")
     print("In images pip installs the packages of conda.", flush=True)
-    for note in found.notes:
+    for note in mapping.notes:
         print(f"  {note}", flush=True)
-    return found.pip
+    return mapping.pip
 
 
 def _pip(folder: str, environ: Dict[str, str]) -> List[str]:
     """The command of the image's own pip, or of the wheel in the folder."""
-    own = [sys.executable, "-m", "pip"]
-    asked = subprocess.run([*own, "--version"], capture_output=True, check=False, env=environ)
-    if asked.returncode == 0:
-        return own
+    pip = [sys.executable, "-m", "pip"]
+    probe = subprocess.run([*pip, "--version"], capture_output=True, check=False, env=environ)
+    if probe.returncode == 0:
+        return pip
     brought = f"{folder}/pip.whl"
     if not os.path.exists(brought):
         _fail("The image has no pip: name one that has it (docker.base_image).")

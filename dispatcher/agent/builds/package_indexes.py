@@ -22,14 +22,14 @@ _OLD_NAMES = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_UR
 
 
 def for_uv(environ: Mapping[str, str]) -> Dict[str, str]:
-    """The variables that make uv use pip's indexes; what is set for uv already is kept."""
+    """The variables that make uv use pip's indexes; variables of uv that are set have priority."""
     variables = {}
     for option, name in _VARIABLE_OF.items():
         if name in environ or _OLD_NAMES.get(name) in environ:
             continue
-        places = [place for place in pip_option(option, environ) if _exists(place)]
-        if places:
-            variables[name] = (",".join if name == "UV_FIND_LINKS" else " ".join)(places)
+        locations = [location for location in pip_option(option, environ) if _exists(location)]
+        if locations:
+            variables[name] = (",".join if name == "UV_FIND_LINKS" else " ".join)(locations)
     if "UV_INDEX" in variables and "UV_INDEX_STRATEGY" not in environ:
         variables["UV_INDEX_STRATEGY"] = (
             "unsafe-best-match"  # as pip does: the best version of all indexes
@@ -58,16 +58,16 @@ def config_files(environ: Mapping[str, str]) -> Iterator[str]:
     """The existing configuration files of pip, the lowest rank first."""
     home = environ.get("HOME") or os.path.expanduser("~")
     shared = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    places = [os.path.join(folder, "pip", "pip.conf") for folder in shared.split(os.pathsep)]
-    own = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-    places += ["/etc/pip.conf", os.path.join(home, ".pip", "pip.conf")]
-    places.append(os.path.join(own, "pip", "pip.conf"))
+    paths = [os.path.join(folder, "pip", "pip.conf") for folder in shared.split(os.pathsep)]
+    user_folder = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    paths += ["/etc/pip.conf", os.path.join(home, ".pip", "pip.conf")]
+    paths.append(os.path.join(user_folder, "pip", "pip.conf"))
     if environ.get("PIP_CONFIG_FILE"):
-        places.append(environ["PIP_CONFIG_FILE"])
-    return (place for place in places if os.path.isfile(place))
+        paths.append(environ["PIP_CONFIG_FILE"])
+    return (path for path in paths if os.path.isfile(path))
 
 
-def _exists(place: str) -> bool:
+def _exists(location: str) -> bool:
     """Whether a place exists, if it is a folder: pip skips missing folders, uv does not."""
-    path = place[len("file://") :] if place.startswith("file://") else place
+    path = location[len("file://") :] if location.startswith("file://") else location
     return not path.startswith("/") or os.path.exists(path)

@@ -53,9 +53,9 @@ class PendingBuilds:
             waiting.append(entry.name)
         self._table.mark_preparing(entry)
         log = self._logs.begin(entry.name, entry.job)
-        if not self._environments.want(environment, entry.job, log):
+        if not self._environments.request(environment, entry.job, log):
             others = (self._table.get(name) for name in waiting)
-            first = next((one for one in others if one is not None), entry)
+            first = next((other for other in others if other is not None), entry)
             if first is not entry:
                 with open(log, "a", encoding="utf-8") as file:
                     run = first.job.get("run_id")

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     OutputFile = Tuple[str, str]  # name at the run, path
 
 OUTPUTS = "outputs"
-LOOK_EVERY = 1.0
-LONGEST_NAME = 1024
-_MOST_LOGS = 200
-_DEEPEST = 32
-_CAREFULLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+READ_EVERY = 1.0
+MAX_NAME_LENGTH = 1024
+_MAX_LOGS = 200
+_MAX_DEPTH = 32
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]|(?<=^[A-Za-z]):")
 
 
@@ -42,12 +42,12 @@ class JobOutputs:
         job: The job.
         folder: Its folder.
         log_limit: The number of bytes of each log that is shipped.
-        known: Whether it is certain that the service holds nothing of the job.
+        is_new: Whether the service certainly has nothing of the job.
         files: Opens and lists the files.
     """
 
     def __init__(
-        self, job: Mapping[str, Any], folder: str, log_limit: int, known: bool, files: Files
+        self, job: Mapping[str, Any], folder: str, log_limit: int, is_new: bool, files: Files
     ) -> None:
         self.name: str = job["name"]
         self.run_id: str = job["run_id"]
@@ -57,7 +57,7 @@ class JobOutputs:
         self._outputs = [OUTPUTS] if job.get("outputs", True) else []
         watch = job.get("watch")
         self._watch = ["logs"] if watch is None else list(watch)
-        self._log_limit, self._known = log_limit, known
+        self._log_limit, self._is_new = log_limit, is_new
         self._files = files
         self._logs: Dict[str, WatchedLog] = {}
         self._lock = threading.Lock()
@@ -70,23 +70,23 @@ class JobOutputs:
             now = time.monotonic()
             if not self._watch or (now < self._look_at and not final):
                 return []
-            self._look_at = now + LOOK_EVERY
-            return self._found_logs()
+            self._look_at = now + READ_EVERY
+            return self._discovered_logs()
 
-    def _found_logs(self) -> List[Stream]:
-        found: List[Stream] = []
+    def _discovered_logs(self) -> List[Stream]:
+        streams: List[Stream] = []
         for name, path in self._below(self._watch):
             name = self._of_host(name)
             if path in self._logs:
                 continue
-            if len(self._logs) >= _MOST_LOGS:
+            if len(self._logs) >= _MAX_LOGS:
                 self._are_too_many = True
                 break
             key: StreamKey = (self.run_id, self.attempt, f"log:{name}")
-            log = WatchedLog(key, path, self._known, self._log_limit, self._files)
+            log = WatchedLog(key, path, self._is_new, self._log_limit, self._files)
             self._logs[path] = log
-            found.append(log)
-        return found
+            streams.append(log)
+        return streams
 
     def has_files(self) -> bool:
         """Whether there may be files to upload, now that the job has ended."""
@@ -105,8 +105,8 @@ class JobOutputs:
                 yield name, path
 
     def open(self, path: str) -> int:
-        """Open a found file. Raises OSError."""
-        descriptor = self._files.open(path, _CAREFULLY)
+        """Open an output file. Raises OSError."""
+        descriptor = self._files.open(path, _OPEN_FLAGS)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(f"{path} is not a regular file")
@@ -126,19 +126,19 @@ class JobOutputs:
         for name in folders:
             clean = "/".join(part for part in name.split("/") if part not in ("", "."))
             root = f"{self._work}/{clean}"
-            yield from self._walk(clean, root, root, _DEEPEST)
+            yield from self._walk(clean, root, root, _MAX_DEPTH)
 
     def _walk(self, name: str, path: str, root: str, depth: int) -> Iterator[OutputFile]:
         for entry, kind in sorted(self._files.entries(path)):
-            called, place = f"{name}/{readable(entry)}", f"{path}/{entry}"
+            entry_name, entry_path = f"{name}/{readable(entry)}", f"{path}/{entry}"
             if kind == "folder" and depth:
-                yield from self._walk(called, place, root, depth - 1)
+                yield from self._walk(entry_name, entry_path, root, depth - 1)
             elif kind == "file":
-                yield called, place
+                yield entry_name, entry_path
             elif kind == "link":  # a link to a file in the folder counts as that file
-                real, top = os.path.realpath(place), os.path.realpath(root) + "/"
+                real, top = os.path.realpath(entry_path), os.path.realpath(root) + "/"
                 if real.startswith(top) and os.path.isfile(real):
-                    yield called, f"{root}/{real[len(top) :]}"
+                    yield entry_name, f"{root}/{real[len(top) :]}"
 
 
 class WatchedLog(LogStream):
@@ -148,8 +148,8 @@ class WatchedLog(LogStream):
     sent, no more of it is sent.
     """
 
-    def __init__(self, key: StreamKey, path: str, known: bool, limit: int, files: Files) -> None:
-        super().__init__(key, path, known, limit, files)
+    def __init__(self, key: StreamKey, path: str, is_new: bool, limit: int, files: Files) -> None:
+        super().__init__(key, path, is_new, limit, files)
         self._identity = files.identity(path)
 
     def is_whole(self) -> bool:
@@ -157,7 +157,7 @@ class WatchedLog(LogStream):
         try:
             size = self._files.size(self._path)
         except OSError:
-            return True  # the file is gone, and the log is all that is left
+            return True  # the file was deleted; the sent log stays
         return size <= self._limit and not self._is_another(size)
 
     def _is_another(self, size: int) -> bool:
@@ -173,5 +173,5 @@ class WatchedLog(LogStream):
 def readable(name: str) -> str:
     """A name that every system accepts: bytes that are not UTF-8, or special, become %XX."""
     text = os.fsencode(name).decode("utf-8", "surrogateescape")
-    made = re.sub(r"[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", text)
-    return _ODD.sub(lambda m: "".join(f"%{ord(c):02X}" for c in m[0]), made)
+    escaped = re.sub(r"[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", text)
+    return _ODD.sub(lambda m: "".join(f"%{ord(c):02X}" for c in m[0]), escaped)

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DEFAULT_LOG_LIMIT = 100_000_000
-LOOK_EVERY = 0.2
-TELL_AFTER = 5.0
+READ_EVERY = 0.2
+PUBLISH_AFTER = 5.0
 _REQUEST = 4 << 20
 _FRAMES = 2000
-_LONGEST_PAUSE = 5.0
-_LEAST_PACE = 1 << 19  # bytes a second that a busy service stores at least
+_MAX_PAUSE = 5.0
+_MIN_BYTES_PER_SECOND = 1 << 19  # bytes a second that a busy service stores at least
 
 
 class Shipper:
@@ -44,33 +44,33 @@ class Shipper:
 
     Args:
         sources: Finds the streams and files of jobs.
-        tell: Called with a job's name when its end may be published.
-        on_complete: Called with a job's name when the service has all of it.
+        publish: Called with a job's name when its end may be published.
+        on_complete: Called with a job's name when the service has all of its telemetry.
     """
 
     def __init__(
         self,
         sources: TelemetrySource,
-        tell: Callable[[str], None],
+        publish: Callable[[str], None],
         on_complete: Callable[[str], None],
     ) -> None:
-        self._sources, self._tell, self._on_complete = sources, tell, on_complete
+        self._sources, self._publish, self._on_complete = sources, publish, on_complete
         lock = threading.RLock()
         self._lock = threading.Condition(lock)  # notified of new work
-        self._fewer = threading.Condition(lock)  # notified when one job is done
+        self._job_done = threading.Condition(lock)  # notified when one job is done
         self._jobs: Dict[str, TrackedJob] = {}
         self._service: Optional[ServiceConnection] = None
         self._log_limit = DEFAULT_LOG_LIMIT
-        self._news = False
-        self._took_at = 0.0  # when the service last accepted something
-        self._is_asking = False  # a request has no answer yet
+        self._has_work = False
+        self._accepted_at = 0.0  # when the service last accepted telemetry
+        self._awaits_answer = False  # a request has no answer yet
         self._is_failing = False  # an error on this side, not of the service
         self._closed = False
-        self._upload_pool = UploadPool(self._files_are_kept, self.tell_overdue)
+        self._upload_pool = UploadPool(self._on_files_uploaded, self.publish_overdue)
         self._thread = threading.Thread(target=self._work, name="shipper", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def configure(self, address: Optional[Mapping[str, Any]], log_limit: int) -> None:
@@ -81,8 +81,8 @@ class Shipper:
             self._wake()
         self._upload_pool.configure(address)
 
-    def start_over(self) -> List[str]:
-        """Hold back again the ends of jobs whose telemetry the service does not have.
+    def withhold_ends(self) -> List[str]:
+        """Withhold the ends of jobs whose telemetry the service does not have.
 
         Called when a service is configured.
 
@@ -91,52 +91,50 @@ class Shipper:
         """
         with self._lock:
             waiting = [job for job in self._jobs.values() if job.ended_at is not None]
-            again = [job.name for job in waiting if job.told]
+            withheld = [job.name for job in waiting if job.is_published]
             for job in waiting:
-                job.ended_at, job.told = time.monotonic(), False
+                job.ended_at, job.is_published = time.monotonic(), False
             self._wake()
         for job in waiting:
-            self._keep_files(job)
-        return again
+            self._queue_files(job)
+        return withheld
 
-    def follow(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
+    def follow(self, name: str, job: Mapping[str, Any], is_new: bool = True) -> None:
         """Ship a job's telemetry from now on.
 
         Args:
             name: The job's name.
             job: The job.
-            known: False if an earlier agent may have shipped some of it.
+            is_new: False if an earlier agent may have shipped some of it.
         """
         with self._lock:
             if name not in self._jobs:
-                streams = self._sources.streams(name, job, self._log_limit, known)
-                outputs = self._sources.outputs(name, job, self._log_limit, known)
-                self._jobs[name] = TrackedJob(name, streams, outputs, known)
+                streams = self._sources.streams(name, job, self._log_limit, is_new)
+                outputs = self._sources.outputs(name, job, self._log_limit, is_new)
+                self._jobs[name] = TrackedJob(name, streams, outputs, is_new)
                 if len(self._jobs) == 1:
                     self._lock.notify_all()  # there are files to read from now on
 
-    def finish(self, name: str, job: Mapping[str, Any], known: bool = True) -> None:
+    def finish(self, name: str, job: Mapping[str, Any], is_new: bool = True) -> None:
         """Ship the rest of an ended job, upload its files, then publish its end."""
-        self.follow(name, job, known)
+        self.follow(name, job, is_new)
         with self._lock:
-            followed = self._jobs[name]
-            followed.ended_at, followed.taken_at = time.monotonic(), None
-            has_said = bool(followed.pieces()) or followed.is_unreadable
-            followed.has_pending_files = (
-                followed.outputs is not None and followed.outputs.has_files()
-            )
-            if (has_said or followed.has_pending_files) and not followed.is_new:
-                has_said = has_said and not self._sources.was_shipped(name)
-                followed.has_pending_files = (
-                    followed.has_pending_files and not self._sources.was_shipped(name)
+            tracked = self._jobs[name]
+            tracked.ended_at, tracked.accepted_at = time.monotonic(), None
+            has_telemetry = bool(tracked.pieces()) or tracked.is_unreadable
+            tracked.has_pending_files = tracked.outputs is not None and tracked.outputs.has_files()
+            if (has_telemetry or tracked.has_pending_files) and not tracked.is_new:
+                has_telemetry = has_telemetry and not self._sources.was_shipped(name)
+                tracked.has_pending_files = (
+                    tracked.has_pending_files and not self._sources.was_shipped(name)
                 )
-            complete = self._service is None or not (has_said or followed.has_pending_files)
+            complete = self._service is None or not (has_telemetry or tracked.has_pending_files)
             if not complete:
                 self._wake()
         if complete:
-            self._done(followed, shipped=self._service is not None)
+            self._complete(tracked, shipped=self._service is not None)
         else:
-            self._keep_files(followed)
+            self._queue_files(tracked)
 
     def has_pending(self, name: str) -> bool:
         """Whether telemetry of an ended job is not with the service, and can still be sent."""
@@ -145,29 +143,29 @@ class Shipper:
                 self._jobs.pop(name, None)
             return name in self._jobs
 
-    def tell_overdue(self) -> None:
+    def publish_overdue(self) -> None:
         """Publish the ends that have waited for the service long enough.
 
         An end waits on while the service accepts more and more of the job's telemetry.
         """
-        due = time.monotonic() - TELL_AFTER
-        is_silent = self._upload_pool.is_silent(TELL_AFTER)
+        due = time.monotonic() - PUBLISH_AFTER
+        is_silent = self._upload_pool.is_silent(PUBLISH_AFTER)
         with self._lock:
             late = [
                 job
                 for job in self._jobs.values()
-                if job.ended_at is not None and job.ended_at <= due and not job.told
-                if (is_silent if job.has_pending_files else not self._gets_on(job, due))
+                if job.ended_at is not None and job.ended_at <= due and not job.is_published
+                if (is_silent if job.has_pending_files else not self._is_progressing(job, due))
             ]
             for job in late:
-                job.told = True
+                job.is_published = True
         for job in late:
-            self._tell(job.name)
+            self._publish(job.name)
 
-    def _gets_on(self, job: TrackedJob, since: float) -> bool:
-        """Whether the service answers now, or has accepted something of the job since then."""
-        taken_at = self._took_at if job.taken_at is None else job.taken_at
-        return not self._is_failing and (self._is_asking or taken_at > since)
+    def _is_progressing(self, job: TrackedJob, since: float) -> bool:
+        """Whether the service answers now, or has accepted telemetry of the job since then."""
+        accepted_at = self._accepted_at if job.accepted_at is None else job.accepted_at
+        return not self._is_failing and (self._awaits_answer or accepted_at > since)
 
     def drain(self, patience: float) -> bool:
         """Wait until the service has everything; returns whether it has.
@@ -178,21 +176,22 @@ class Shipper:
         end = time.monotonic() + patience
         with self._lock:
             while self._jobs and self._service is not None:
-                left = end - time.monotonic()
-                if left <= 0 and not self._takes_more():
+                remaining = end - time.monotonic()
+                if remaining <= 0 and not self._is_any_progressing():
                     return False
-                self._fewer.wait(max(left, LOOK_EVERY))
+                self._job_done.wait(max(remaining, READ_EVERY))
         return True
 
-    def _takes_more(self) -> bool:
-        since, jobs = time.monotonic() - TELL_AFTER, self._jobs.values()
-        takes_files = not self._upload_pool.is_silent(TELL_AFTER)
+    def _is_any_progressing(self) -> bool:
+        since, jobs = time.monotonic() - PUBLISH_AFTER, self._jobs.values()
+        accepts_files = not self._upload_pool.is_silent(PUBLISH_AFTER)
         return any(
-            takes_files if job.has_pending_files else self._gets_on(job, since) for job in jobs
+            accepts_files if job.has_pending_files else self._is_progressing(job, since)
+            for job in jobs
         )
 
     def close(self) -> None:
-        """Stop. The next agent ships what is left."""
+        """Stop. The next agent ships the rest."""
         with self._lock:
             self._closed = True
             self._wake()
@@ -208,7 +207,7 @@ class Shipper:
             if service is None or self._closed:
                 continue
             now = time.monotonic()
-            everything = now - looked_at >= LOOK_EVERY
+            everything = now - looked_at >= READ_EVERY
             looked_at = now if everything else looked_at
             try:
                 self._ship(service, everything)
@@ -216,24 +215,24 @@ class Shipper:
             except ServiceUnavailable as error:
                 if not pause:
                     log.warning("shipping paused, service unreachable: %s", error)
-                pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
-                self.tell_overdue()
+                pause = min(_MAX_PAUSE, max(0.1, pause * 2))
+                self.publish_overdue()
             except Exception:  # an error with one job must not stop the others
                 log.exception("shipping failed and is retried")
                 pause, self._is_failing = 1.0, True
-                self.tell_overdue()
+                self.publish_overdue()
 
     def _wait(self, pause: float) -> None:
         """Wait for new work; with a pause, that long at most."""
         with self._lock:
             if pause:
                 self._lock.wait(pause * random.uniform(0.5, 1.5))
-            elif not self._news:
-                self._lock.wait(LOOK_EVERY if self._jobs else None)
-            self._news = False
+            elif not self._has_work:
+                self._lock.wait(READ_EVERY if self._jobs else None)
+            self._has_work = False
 
     def _wake(self) -> None:
-        self._news = True
+        self._has_work = True
         self._lock.notify_all()
 
     def _ship(self, service: ServiceConnection, everything: bool) -> None:
@@ -267,25 +266,25 @@ class Shipper:
         return batch
 
     def _send(self, service: ServiceConnection, batch: Batch) -> None:
-        pieces = [piece for _, mine in batch for piece in mine]
-        self._is_asking = True
+        pieces = [piece for _, job_pieces in batch for piece in job_pieces]
+        self._awaits_answer = True
         try:
             body = encoding.frames((header, data) for _, header, data in pieces)
-            timeout = ANSWER_SECONDS + len(body) / _LEAST_PACE
+            timeout = ANSWER_SECONDS + len(body) / _MIN_BYTES_PER_SECOND
             answer = service.post_frames("/spool", body, timeout)
         finally:
-            self._is_asking = False
-        held = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
-        self._took_at = time.monotonic()
-        for job, mine in batch:
-            before = [stream.offset for stream, _, _ in mine]
-            for stream, _, data in mine:
-                stream.acknowledged(held.get(stream.key, stream.offset), data)
-            if job.taken_at is None or before != [stream.offset for stream, _, _ in mine]:
-                job.taken_at = self._took_at
+            self._awaits_answer = False
+        offsets = {(a["run"], a["attempt"], a["stream"]): int(a["offset"]) for a in answer["acks"]}
+        self._accepted_at = time.monotonic()
+        for job, job_pieces in batch:
+            before = [stream.offset for stream, _, _ in job_pieces]
+            for stream, _, data in job_pieces:
+                stream.acknowledged(offsets.get(stream.key, stream.offset), data)
+            if job.accepted_at is None or before != [stream.offset for stream, _, _ in job_pieces]:
+                job.accepted_at = self._accepted_at
 
     def _send_singly(self, service: ServiceConnection, batch: Batch) -> None:
-        """Send each job by itself, because the service refuses one of them."""
+        """Send each job in a request of its own, because the service refuses one of them."""
         for job, pieces in batch:
             try:
                 self._send(service, [(job, pieces)])
@@ -300,33 +299,33 @@ class Shipper:
             ended = [job for job in self._jobs.values() if job.ended_at is not None]
         for job in ended:
             if not job.has_pending_files and not job.pieces() and not job.is_unreadable:
-                self._done(job, shipped=True)
+                self._complete(job, shipped=True)
 
-    def _keep_files(self, job: TrackedJob) -> None:
+    def _queue_files(self, job: TrackedJob) -> None:
         if job.has_pending_files and job.outputs is not None:
             job.had_files = True
-            self._upload_pool.keep(job.outputs)
+            self._upload_pool.add(job.outputs)
 
-    def _files_are_kept(self, name: str) -> None:
+    def _on_files_uploaded(self, name: str) -> None:
         with self._lock:
             job = self._jobs.get(name)
             if job is not None:
                 job.has_pending_files = False
                 self._wake()
 
-    def _done(self, job: TrackedJob, shipped: bool) -> None:
+    def _complete(self, job: TrackedJob, shipped: bool) -> None:
         if shipped:
-            self._mark(job)
+            self._mark_shipped(job)
             with self._lock:
                 self._jobs.pop(job.name, None)
-                self._fewer.notify_all()
-        if not job.told:
-            job.told = True
-            self._tell(job.name)
+                self._job_done.notify_all()
+        if not job.is_published:
+            job.is_published = True
+            self._publish(job.name)
         if shipped:
             self._on_complete(job.name)
 
-    def _mark(self, job: TrackedJob) -> None:
+    def _mark_shipped(self, job: TrackedJob) -> None:
         """Mark the job, so that the next agent need not ask the service."""
         if job.had_files or any(stream.offset for stream in job.streams):
             try:

@@ -1,6 +1,6 @@
 """The streams of a job: its metric lines and the logs of its ranks, as bytes with offsets.
 
-A stream knows the offset up to which the service holds it, and gives the next chunk. The offset
+A stream has the offset up to which the service holds it, and returns the next chunk. The offset
 comes from the service's answers, so sending twice is harmless, and a new agent asks for it first.
 """
 
@@ -37,7 +37,7 @@ class Files:
         return os.open(path, flags | os.O_CLOEXEC)
 
     def entries(self, path: str) -> List[Tuple[str, str]]:
-        """Name and kind (file, folder, link, other) of what is in a folder; empty if it is none."""
+        """Name and kind (file, folder, link, other) of a folder's entries; empty if no folder."""
         try:
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
@@ -73,7 +73,7 @@ PLAIN = Files()
 
 
 def streams_of(
-    job: Mapping[str, Any], folder: str, log_limit: int, known: bool, files: Files = PLAIN
+    job: Mapping[str, Any], folder: str, log_limit: int, is_new: bool, files: Files = PLAIN
 ) -> List[Stream]:
     """The streams of a job.
 
@@ -81,7 +81,7 @@ def streams_of(
         job: The job.
         folder: Its folder.
         log_limit: The number of bytes of each log that is shipped.
-        known: Whether it is certain that the service holds nothing of it.
+        is_new: Whether the service certainly has nothing of it.
         files: Opens the files.
     """
     run, attempt = job.get("run_id"), job.get("attempt")
@@ -89,21 +89,21 @@ def streams_of(
         return []
     host = streams_host(job)
     metrics = f"metrics-{host}" if host else "metrics"
-    found: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/metrics", known, files)]
+    streams: List[Stream] = [Stream((run, attempt, metrics), f"{folder}/metrics", is_new, files)]
     ranks = job.get("ranks") or [{"rank": 0}]
     alone = len(ranks) == 1 and not job.get("world")
     for rank in ranks:
         suffix = "" if alone else f"_process_{rank.get('rank', 0)}"
         log = f"user_logs/std_log{suffix}.txt"
         path = f"{folder}/std_log{suffix}.txt"
-        found.append(LogStream((run, attempt, f"log:{log}"), path, known, log_limit, files))
-    return found
+        streams.append(LogStream((run, attempt, f"log:{log}"), path, is_new, log_limit, files))
+    return streams
 
 
 def streams_host(job: Mapping[str, Any]) -> str:
     """The number of the gang's further host that has the job; empty for the first host."""
-    own, _, host = str(job["name"]).rpartition(".")
-    return host if own == f"{job['run_id']}-{job['attempt']}" else ""
+    prefix, _, host = str(job["name"]).rpartition(".")
+    return host if prefix == f"{job['run_id']}-{job['attempt']}" else ""
 
 
 class Stream:
@@ -112,16 +112,16 @@ class Stream:
     Args:
         key: Run, attempt and the service's name of the stream.
         path: The file; it may not exist yet.
-        known: Whether it is certain that the service holds nothing of it.
+        is_new: Whether the service certainly has nothing of it.
         files: Opens the file.
     """
 
-    def __init__(self, key: StreamKey, path: str, known: bool, files: Files = PLAIN) -> None:
+    def __init__(self, key: StreamKey, path: str, is_new: bool, files: Files = PLAIN) -> None:
         self.key = key
         self.offset = 0
         self._path = path
         self._files = files
-        self._known = known
+        self._is_new = is_new
         self._size = 0
         self._stalls = 0
         self._not_before = 0.0
@@ -142,10 +142,10 @@ class Stream:
             size = self._files.size(self._path)
         except FileNotFoundError:
             return None
-        if size <= self.offset and (self._known or size == 0):
+        if size <= self.offset and (self._is_new or size == 0):
             return None
-        data = self._read_next(size, final) if self._known else b""
-        if self._known and not data:
+        data = self._read_next(size, final) if self._is_new else b""
+        if self._is_new and not data:
             return None
         run, attempt, stream = self.key
         return {"run": run, "attempt": attempt, "stream": stream, "offset": self.offset}, data
@@ -157,7 +157,7 @@ class Stream:
             held: The offset up to which the service holds the stream.
             sent: The bytes that were sent at the current offset.
         """
-        if self._known and sent and held <= self.offset:
+        if self._is_new and sent and held <= self.offset:
             self._stalls += 1
             self._not_before = time.monotonic() + 0.5 * self._stalls
             self._refused = (
@@ -165,7 +165,7 @@ class Stream:
             )  # the service accepts no more of an older attempt
         else:
             self._stalls = 0
-        self._known = True
+        self._is_new = True
         self.offset = held
 
     def refuse(self) -> None:
@@ -191,9 +191,9 @@ class LogStream(Stream):
     """
 
     def __init__(
-        self, key: StreamKey, path: str, known: bool, limit: int, files: Files = PLAIN
+        self, key: StreamKey, path: str, is_new: bool, limit: int, files: Files = PLAIN
     ) -> None:
-        super().__init__(key, path, known, files)
+        super().__init__(key, path, is_new, files)
         self._limit = limit
         self._punched = 0
 

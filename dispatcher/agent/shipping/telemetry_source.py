@@ -29,18 +29,18 @@ class TelemetrySource:
         self.files = PLAIN
 
     def streams(
-        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
+        self, name: str, job: Mapping[str, Any], log_limit: int, is_new: bool
     ) -> List[Stream]:
         """The streams of a job; see `streams_of`."""
-        return streams_of(job, self.folder(name, job), log_limit, known, self.files)
+        return streams_of(job, self.folder(name, job), log_limit, is_new, self.files)
 
     def outputs(
-        self, name: str, job: Mapping[str, Any], log_limit: int, known: bool
+        self, name: str, job: Mapping[str, Any], log_limit: int, is_new: bool
     ) -> Optional[JobOutputs]:
         """The output files of a job; None if it belongs to no run."""
         if job.get("run_id") is None or job.get("attempt") is None:
             return None
-        return JobOutputs(job, self.folder(name, job), log_limit, known, self.files)
+        return JobOutputs(job, self.folder(name, job), log_limit, is_new, self.files)
 
     def folder(self, name: str, job: Mapping[str, Any]) -> str:  # noqa: ARG002
         """The folder of a job."""

@@ -25,12 +25,12 @@ class TrackedJob:
     """A tracked job.
 
     Attributes:
-        is_new: Whether no earlier agent can have shipped something of it.
+        is_new: Whether no earlier agent can have shipped a part of it.
         has_pending_files: Whether it has ended, and output files are not uploaded yet.
         had_files: Whether it had output files.
         ended_at: When its end was noticed, by the monotonic clock; None while it lives.
-        told: Whether its end was published.
-        taken_at: When the service last accepted something of it.
+        is_published: Whether its end was published.
+        accepted_at: When the service last accepted a part of it.
         is_unreadable: Whether a stream could not be read just now, and is to be tried again.
     """
 
@@ -44,15 +44,15 @@ class TrackedJob:
         self.has_pending_files = False
         self.had_files = False
         self.ended_at: Optional[float] = None
-        self.told = False
-        self.taken_at: Optional[float] = None
+        self.is_published = False
+        self.accepted_at: Optional[float] = None
         self.is_unreadable = False
 
     def pieces(self) -> List[Piece]:
         """The next chunk of each stream that has one."""
         if self.outputs is not None:
             self.streams += self.outputs.new_logs(final=self.ended_at is not None)
-        found = []
+        pieces = []
         is_unreadable = False
         for stream in self.streams:
             try:
@@ -67,6 +67,6 @@ class TrackedJob:
                         )  # fmt: skip
                 continue
             if chunk is not None:
-                found.append((stream, *chunk))
+                pieces.append((stream, *chunk))
         self.is_unreadable = is_unreadable
-        return found
+        return pieces

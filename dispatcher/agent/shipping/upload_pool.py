@@ -26,26 +26,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 THREADS = 3
-_LONGEST_PAUSE = 5.0
-_LOOK_EVERY = 1.0
+_MAX_PAUSE = 5.0
+_CHECK_EVERY = 1.0
 
 
 class UploadPool:
-    """The threads.
+    """The threads that upload output files.
 
     Args:
-        kept: Called with a job's name when the service has all of its files.
-        silent: Called once a second while the service does not answer.
+        on_uploaded: Called with a job's name when the service has all of its files.
+        on_silent: Called once a second while the service does not answer.
     """
 
-    def __init__(self, kept: Callable[[str], None], silent: Callable[[], None]) -> None:
-        self._kept, self._silent = kept, silent
+    def __init__(self, on_uploaded: Callable[[str], None], on_silent: Callable[[], None]) -> None:
+        self._on_uploaded, self._on_silent = on_uploaded, on_silent
         self._lock = threading.Condition()
         self._due: Deque[JobOutputs] = collections.deque()
         self._names: Dict[str, JobOutputs] = {}
         self._address: Optional[Mapping[str, Any]] = None
         self._threads: List[threading.Thread] = []
-        self._asked_at: Optional[float] = None  # the time of the first request without an answer
+        self._unanswered_since: Optional[float] = (
+            None  # the time of the first request without an answer
+        )
         self._closed = False
 
     def configure(self, address: Optional[Mapping[str, Any]]) -> None:
@@ -54,7 +56,7 @@ class UploadPool:
             self._address = address
             self._lock.notify_all()
 
-    def keep(self, outputs: JobOutputs) -> None:
+    def add(self, outputs: JobOutputs) -> None:
         """Upload the files of an ended job. A repeated call has no effect."""
         with self._lock:
             if outputs.name in self._names or self._closed:
@@ -67,13 +69,13 @@ class UploadPool:
             self._lock.notify()
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether the service has left requests without an answer for so many seconds."""
+        """Whether the service has not answered for `seconds`, with a request pending."""
         with self._lock:
-            asked_at = self._asked_at
-        return asked_at is not None and time.monotonic() - asked_at >= seconds
+            unanswered_since = self._unanswered_since
+        return unanswered_since is not None and time.monotonic() - unanswered_since >= seconds
 
     def close(self) -> None:
-        """Stop. The next agent uploads what is left."""
+        """Stop. The next agent uploads the rest."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
@@ -83,7 +85,7 @@ class UploadPool:
             outputs = self._next()
             if outputs is None:
                 return
-            self._keep(outputs)
+            self._upload(outputs)
 
     def _next(self) -> Optional[JobOutputs]:
         with self._lock:
@@ -91,7 +93,7 @@ class UploadPool:
                 self._lock.wait()
             return None if self._closed else self._due.popleft()
 
-    def _keep(self, outputs: JobOutputs) -> None:
+    def _upload(self, outputs: JobOutputs) -> None:
         pause = 0.0
         while not self._closed:
             try:
@@ -100,37 +102,37 @@ class UploadPool:
             except ServiceUnavailable as error:
                 if not pause:
                     log.warning("artifact upload paused, service unreachable: %s", error)
-                pause = min(_LONGEST_PAUSE, max(0.1, pause * 2))
-                self._rest(pause)
+                pause = min(_MAX_PAUSE, max(0.1, pause * 2))
+                self._wait(pause)
             except Exception:  # an error with the files of one job must not stop the others
                 log.exception("output files cannot be uploaded", extra={"job": outputs.name})
                 break
         if not self._closed:
             with self._lock:
                 self._names.pop(outputs.name, None)
-            self._kept(outputs.name)
+            self._on_uploaded(outputs.name)
 
     def _service(self) -> ServiceConnection:
         with self._lock:
             address = self._address or {}
         return connect(address, on_request=self._request_sent, on_answer=self._answer_received)
 
-    def _rest(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds * random.uniform(0.5, 1.5)
         while not self._closed:
-            self._silent()
-            left = end - time.monotonic()
-            if left <= 0:
+            self._on_silent()
+            remaining = end - time.monotonic()
+            if remaining <= 0:
                 return
             with self._lock:
-                self._lock.wait(min(left, _LOOK_EVERY))
+                self._lock.wait(min(remaining, _CHECK_EVERY))
 
     def _request_sent(self) -> None:
         with self._lock:
-            if self._asked_at is None:
-                self._asked_at = time.monotonic()
+            if self._unanswered_since is None:
+                self._unanswered_since = time.monotonic()
 
     def _answer_received(self, status: int) -> None:
         if status < 500:
             with self._lock:
-                self._asked_at = None
+                self._unanswered_since = None

@@ -1,9 +1,10 @@
-"""Uploads the files of ended jobs to the service. Repeating it changes nothing."""
+"""Uploads the files of ended jobs to the service. A repeated upload changes nothing."""
 
 from __future__ import annotations
 
 import logging
 
+from dispatcher.agent.shipping.outputs import MAX_NAME_LENGTH
 from dispatcher.wire import uploads
 from dispatcher.wire.errors import ContentUnreadable, RequestRefused
 from dispatcher.wire.uploads import FileContent
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 AT_ONCE = 500
 _TAKEN = 409
-_NO_RUN = (403, 404)
-_FINAL = frozenset({_TAKEN})  # a name that is taken stays taken
+_REFUSED_RUN = (403, 404)
+_FINAL = frozenset({_TAKEN})  # a taken name stays taken
 
 
 class _File:
@@ -40,7 +41,7 @@ class OutputUploader:
     """Uploads the files of one job.
 
     Args:
-        service: The service; its errors pass, but for what it will never take.
+        service: The service; refusals of single files are logged, other errors are raised.
         leavings: The job's files.
     """
 
@@ -51,47 +52,47 @@ class OutputUploader:
     def run(self) -> None:
         """Upload all files. Raises ServiceUnavailable; then the call has to be repeated."""
         try:
-            for some in _chunks(self._outputs.files()):
-                files = [file for found in some for file in self._described(*found)]
+            for chunk in _chunks(self._outputs.files()):
+                files = [file for described in chunk for file in self._described(*described)]
                 if files:
-                    self._keep(files)
+                    self._upload(files)
         except RequestRefused as error:
-            self._lose("what it has left", str(error))
+            self._log_loss("the remaining files", str(error))
 
     def _described(self, name: str, path: str) -> Iterator[_File]:
         """The file with its hash; nothing if it cannot be read."""
-        if len(name) > 1024:
-            self._lose(name, "its name is longer than 1024 characters")
+        if len(name) > MAX_NAME_LENGTH:
+            self._log_loss(name, f"its name is longer than {MAX_NAME_LENGTH} characters")
             return
         try:
             yield _File(name, FileContent.of(path, self._outputs.open))
         except ContentUnreadable as error:
-            self._lose(name, error.reason)
+            self._log_loss(name, error.reason)
 
-    def _keep(self, files: Sized) -> None:
+    def _upload(self, files: Sized) -> None:
         try:
-            self._bring(files)
+            self._send(files)
         except (RequestRefused, ContentUnreadable) as error:
             status = error.status if isinstance(error, RequestRefused) else None
-            if status in _NO_RUN:
+            if status in _REFUSED_RUN:
                 raise
-            if len(files) > 1:  # one of them is refused: find out which, and keep the others
+            if len(files) > 1:  # one of them is refused: upload each by itself
                 for file in files:
-                    self._keep([file])
+                    self._upload([file])
             elif status == _TAKEN and self._outputs.host:
-                self._keep_elsewhere(files[0])
+                self._upload_under_host(files[0])
             else:
-                self._lose(files[0].name, str(error))
+                self._log_loss(files[0].name, str(error))
 
-    def _keep_elsewhere(self, file: _File) -> None:
+    def _upload_under_host(self, file: _File) -> None:
         """Upload under another name, because another host of the gang has taken the name."""
         file.name = self._outputs.other_name(file.name)
         try:
-            self._bring([file])
+            self._send([file])
         except (RequestRefused, ContentUnreadable) as error:
-            self._lose(file.name, str(error))
+            self._log_loss(file.name, str(error))
 
-    def _bring(self, files: Sized) -> None:
+    def _send(self, files: Sized) -> None:
         contents = {file.content.sha256: file.content for file in files}
         uploads.upload(self._service, contents, lambda: self._register(files))
 
@@ -102,16 +103,18 @@ class OutputUploader:
         missing: List[str] = self._service.ask(path, body, final=_FINAL)["missing"]
         return missing
 
-    def _lose(self, name: str, reason: str) -> None:
-        log.warning("%s is not kept: %s", name, reason, extra={"job": self._outputs.name})
+    def _log_loss(self, name: str, reason: str) -> None:
+        log.warning(
+            "output file not uploaded: %s: %s", name, reason, extra={"job": self._outputs.name}
+        )
 
 
-def _chunks(found: Iterable[OutputFile]) -> Iterator[List[OutputFile]]:
-    some: List[OutputFile] = []
-    for each in found:
-        some.append(each)
-        if len(some) == AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some
+def _chunks(files: Iterable[OutputFile]) -> Iterator[List[OutputFile]]:
+    chunk: List[OutputFile] = []
+    for each in files:
+        chunk.append(each)
+        if len(chunk) == AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

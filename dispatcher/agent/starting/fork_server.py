@@ -4,7 +4,7 @@ It is started as `python -c CODE FD CONFIG`, never as the main module, because a
 replaces that module. It has one thread.
 The socket FD (SOCK_SEQPACKET) carries orders `{"name", "start", "note"}` to it. It sends one
 `{"ready", "error", "modules"}`, and then `{"dead": [names]}` for shims that have ended without
-reporting to the agent. When the agent is gone it ends, and the shims go on.
+reporting to the agent. When the agent has ended it ends, and the shims continue.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
-_LARGEST = 1 << 16
-_MOST_IDLE = 16
-_MOST_JOBS = 200  # of one shim, so that its memory does not grow without bound
+_MAX_MESSAGE = 1 << 16
+_MAX_IDLE = 16
+_MAX_JOBS = 200  # of one shim, so that its memory does not grow without bound
 CODE = "from dispatcher.agent.starting.fork_server import main; main()"
 
 
 def main() -> None:
-    """Serve until the agent is gone. In a forked process: run the script, and do not return."""
+    """Serve until the agent has ended. In a forked process: run the script, and do not return."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     config = json.loads(sys.argv[2])
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
@@ -48,7 +48,7 @@ def main() -> None:
     try:
         sock.send(json.dumps(greeting).encode())
     except OSError:
-        return  # the agent is gone already
+        return  # the agent has ended already
     if error:
         return
     inherited = dict(os.environ)
@@ -108,7 +108,7 @@ class _Worker:
 
 
 class _ForkServerLoop:
-    """Gives each order to an idle shim, or forks a new one.
+    """Sends each order to an idle shim, or forks a new one.
 
     A shim that takes the next job saves a fork and an exit, most of the cost of a short job. It has
     one job at a time, so killing it affects no other job.
@@ -124,7 +124,7 @@ class _ForkServerLoop:
         self._poll = select.poll()
 
     def serve(self) -> Optional[ForkedScript]:
-        """Start a job for each order. Returns when the agent is gone, and in each forked script."""
+        """Start a job for each order. Returns when the agent ends, and in each forked script."""
         self._poll.register(self._socket, select.POLLIN)
         self._poll.register(self._ended, select.POLLIN)
         while True:
@@ -132,22 +132,22 @@ class _ForkServerLoop:
                 if descriptor == self._ended:
                     self._reap()
                 elif descriptor in self._by_socket:
-                    self._hear(self._by_socket[descriptor])
+                    self._receive_report(self._by_socket[descriptor])
                 elif descriptor == self._socket.fileno():
                     order = self._receive()
                     if not order:
                         return None
-                    if not self._give(order):
+                    if not self._assign(order):
                         return self._fork(order)
 
     def _receive(self) -> bytes:
         try:
-            return self._socket.recv(_LARGEST)
+            return self._socket.recv(_MAX_MESSAGE)
         except ConnectionResetError:  # the agent died before it had read everything
             return b""
 
-    def _give(self, order: bytes) -> bool:
-        """Give the order to an idle shim or to a new one; False in the new shim's process."""
+    def _assign(self, order: bytes) -> bool:
+        """Send the order to an idle shim or to a new one; False in the new shim's process."""
         name = json.loads(order)["name"]
         while self._idle:
             worker = self._idle.pop()
@@ -176,7 +176,7 @@ class _ForkServerLoop:
         for worker in self._workers.values():
             worker.socket.close()
         group = self._context.group = ShimGroup(self._context.cgroups)
-        for left in reversed(range(_MOST_JOBS)):
+        for remaining in reversed(range(_MAX_JOBS)):
             shim = Shim(self._context, json.loads(order), private=[self._order_socket.fileno()])
             leader = _run(shim)
             if leader is not None:
@@ -185,7 +185,7 @@ class _ForkServerLoop:
             shim.release()
             os.chdir("/")
             # After its last job the shim asks for no order: it would not carry it out.
-            order = self._next(shim.has_notified) if left else b""
+            order = self._next(shim.has_notified) if remaining else b""
             if not order:
                 group.end()
                 os._exit(0)
@@ -195,28 +195,28 @@ class _ForkServerLoop:
         """Report the end of the job, and wait for the next order; empty if none will come."""
         try:
             self._order_socket.send(b"1" if has_notified else b"0")
-            return self._order_socket.recv(_LARGEST)
+            return self._order_socket.recv(_MAX_MESSAGE)
         except OSError:
-            return b""  # the fork server is gone, and with it the agent
+            return b""  # the fork server has ended, and with it the agent
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive_report(self, worker: _Worker) -> None:
         """Apply a shim's report that its job has ended."""
         try:
             report = worker.socket.recv(16)
         except OSError:
             report = b""
         if not report:
-            self._forget(worker.socket)  # the shim is ending; reaping shows how
+            self._remove(worker.socket)  # the shim is ending; reaping shows how
             return
         name, worker.name = worker.name, None
         if report == b"0" and name is not None:
             self._report_dead([name])
-        if len(self._idle) < _MOST_IDLE:
+        if len(self._idle) < _MAX_IDLE:
             self._idle.append(worker)
         else:
-            self._forget(worker.socket)
+            self._remove(worker.socket)
 
-    def _forget(self, sock: socket.socket) -> None:
+    def _remove(self, sock: socket.socket) -> None:
         worker = self._by_socket.pop(sock.fileno(), None)
         if worker is not None:
             self._poll.unregister(sock)
@@ -244,18 +244,18 @@ class _ForkServerLoop:
         self._report_dead(dead)
 
     def _drain(self, worker: _Worker) -> None:
-        """Read what a shim reported before it ended: a job that it had finished is not dead."""
+        """Read a shim's reports after its end: a job that it had finished counts as finished."""
         with contextlib.suppress(OSError):
             if worker.socket.recv(16, socket.MSG_DONTWAIT) == b"1":
                 worker.name = None
-        self._forget(worker.socket)
+        self._remove(worker.socket)
 
     def _report_dead(self, names: List[str]) -> None:
         for start in range(0, len(names), 100):
             try:
                 self._socket.send(json.dumps({"dead": names[start : start + 100]}).encode())
             except OSError:
-                return  # the agent is gone: the next read says so
+                return  # the agent has ended: the next read reports it
 
 
 def _run(shim: Shim) -> Optional[ForkedScript]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 MAX_FORK_SERVERS = 8
 MAX_FAILED_STARTS = 5  # in a row; then the fork server counts as broken
-_LARGEST = 1 << 16
+_MAX_MESSAGE = 1 << 16
 
 
 class ForkServer:
@@ -87,26 +87,26 @@ class ForkServer:
                 self._want(selectors.EVENT_READ | selectors.EVENT_WRITE)
                 return
             except OSError:
-                return  # it is gone: reading detects that, and its jobs start elsewhere
+                return  # it has ended: reading detects that, and its jobs start elsewhere
             self.orders.popleft()
         self._want(selectors.EVENT_READ)
 
     def read(self) -> Tuple[List[Dict[str, Any]], bool]:
         """The messages that have come, and whether the fork server is still there."""
-        said: List[Dict[str, Any]] = []
+        messages: List[Dict[str, Any]] = []
         while True:
             try:
-                data = self.socket.recv(_LARGEST)
+                data = self.socket.recv(_MAX_MESSAGE)
             except BlockingIOError:
-                return said, True
+                return messages, True
             except OSError:
-                return said, False
+                return messages, False
             if not data:
-                return said, False
-            said.append(json.loads(data))
+                return messages, False
+            messages.append(json.loads(data))
 
     def close(self) -> None:
-        """Close the connection, which ends the fork server; its shims go on."""
+        """Close the connection, which ends the fork server; its shims continue."""
         if self.socket.fileno() >= 0:
             self._selector.unregister(self.socket)
             self.socket.close()
@@ -193,12 +193,12 @@ class ForkServerPool:
         else:
             self._lose(fork_server)
 
-    def _receive_ready(self, fork_server: ForkServer, told: Mapping[str, Any]) -> None:
-        fork_server.error = told["error"]
-        if told["ready"]:
+    def _receive_ready(self, fork_server: ForkServer, message: Mapping[str, Any]) -> None:
+        fork_server.error = message["error"]
+        if message["ready"]:
             fork_server.ready = True
             self._failed_starts.pop(fork_server.key, None)
-            fork_server.modules = frozenset(told["modules"])
+            fork_server.modules = frozenset(message["modules"])
             self._on_ready(fork_server.key)
 
     def _lose(self, fork_server: ForkServer) -> None:

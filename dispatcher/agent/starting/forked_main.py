@@ -160,7 +160,7 @@ def _exit_code(error: SystemExit) -> int:
         return code & 0xFF if -(1 << 63) <= code < 1 << 63 else 0xFF
     try:
         print(code, file=sys.stderr)
-    except BaseException:  # as `python` does: there is no stream left to report to
+    except BaseException:  # as `python` does: no stream is left to report to
         sys.stderr = None
     return 1
 
@@ -183,7 +183,7 @@ def _report(error: BaseException) -> None:
 
 
 def _finish(number: int, preloaded: FrozenSet[str]) -> int:
-    """Do what a script can observe of an interpreter's end; the rest of the teardown is skipped."""
+    """Do the part of an interpreter's end that a script can observe; skip the other teardown."""
     threading = sys.modules.get("threading")
     if threading is not None:
         _quietly(threading._shutdown)
@@ -199,10 +199,10 @@ def _release_objects(preloaded: FrozenSet[str]) -> None:
     if _thread._count():  # daemon threads still use their globals
         _flush_open_files()
         return
-    own = _imported(preloaded)
+    modules = _imported(preloaded)
     _clear(sys.modules["__main__"].__dict__)
     gc.collect()
-    for module in own:
+    for module in modules:
         if isinstance(module, type(sys)) and _is_users(module):
             _clear(module.__dict__)
     gc.collect()
@@ -211,15 +211,15 @@ def _release_objects(preloaded: FrozenSet[str]) -> None:
 
 def _imported(preloaded: FrozenSet[str]) -> List[Any]:
     """The modules that were imported since the fork, the last one first."""
-    own: List[Any] = []
+    modules: List[Any] = []
     for name in reversed(
         sys.modules
     ):  # new modules are at the end; touching the others copies pages
-        if name in preloaded and len(own) == len(sys.modules) - len(preloaded):
-            return own
+        if name in preloaded and len(modules) == len(sys.modules) - len(preloaded):
+            return modules
         if name not in preloaded:
-            own.append(sys.modules[name])
-    return own
+            modules.append(sys.modules[name])
+    return modules
 
 
 def _is_users(module: Any) -> bool:
@@ -240,11 +240,11 @@ def _clear(names: Dict[str, Any]) -> None:
 
 
 def _flush_open_files() -> None:
-    for thing in gc.get_objects():
-        if isinstance(thing, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
+    for stream in gc.get_objects():
+        if isinstance(stream, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
             try:
-                if not thing.closed:
-                    thing.flush()
+                if not stream.closed:
+                    stream.flush()
             except Exception:
                 continue
 
@@ -278,7 +278,7 @@ def _quietly(call: Any) -> None:
         _unraisable(error, call)
 
 
-def _unraisable(error: BaseException, thing: Any) -> None:
+def _unraisable(error: BaseException, object_: Any) -> None:
     import types
 
     report = types.SimpleNamespace(
@@ -286,7 +286,7 @@ def _unraisable(error: BaseException, thing: Any) -> None:
         exc_value=error,
         exc_traceback=error.__traceback__,
         err_msg=None,
-        object=thing,
+        object=object_,
     )
     try:
         sys.unraisablehook(report)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dispatcher.agent.starting.shim_group import ShimGroup
 
 
-_sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # made once, before any fork
+_sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # created once, before any fork
 
 
 class ShimContext:
@@ -77,7 +77,7 @@ class Shim:
     """One job from claim to exit record.
 
     Args:
-        context: What it shares with other shims.
+        context: The state that it shares with other shims.
         order: `name`; `start`, "fork" for a fork, anything else for a fresh interpreter; `note`, a
             warning for the exit record.
         private: Descriptors that a forked script must not inherit.
@@ -118,7 +118,7 @@ class Shim:
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
         processes.become_subreaper()
-        if not self._take():
+        if not self._claim():
             return None
         job = read_json(f"{self._folder}/job.json")
         self._started_at = time.time()
@@ -147,7 +147,7 @@ class Shim:
         while self._descriptors:
             os.close(self._descriptors.pop())
 
-    def _take(self) -> bool:
+    def _claim(self) -> bool:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         lock = os.open(f"{self._folder}/lock", flags, 0o600)
         self._descriptors.append(lock)
@@ -157,10 +157,10 @@ class Shim:
             return False
         if not self._context.root.claim(self._name, f"{self._folder}/lock"):
             return False
-        self._write_down({"shim": self.pid})
+        self._write_lock({"shim": self.pid})
         return True
 
-    def _write_down(self, state: Dict[str, Any]) -> None:
+    def _write_lock(self, state: Dict[str, Any]) -> None:
         """Write into the lock file which shim has the job, and later which processes it started."""
         os.pwrite(self._descriptors[0], json.dumps(state).encode(), 0)
 
@@ -191,24 +191,24 @@ class Shim:
             environment = each[position]
             number = int(rank.get("rank", 0))
             arguments = expanded([str(a) for a in job.get("arguments") or ()], environment)
-            line = command_line(job, interpreter, arguments)
+            command = command_line(job, interpreter, arguments)
             log = self._open_log(number, alone=len(ranks) == 1 and not job.get("world"))
             if self._forks:
                 pid = os.fork()
                 if pid == 0:
                     self._enter(log)
-                    return ForkedScript(line, environment)
+                    return ForkedScript(command, environment)
             else:
-                pid = self._spawn(line, environment, log)
+                pid = self._spawn(command, environment, log)
             os.close(log)
             self._pids[pid] = number
         return None
 
-    def _spawn(self, line: List[str], environment: Dict[str, str], log: int) -> int:
+    def _spawn(self, command: List[str], environment: Dict[str, str], log: int) -> int:
         try:
             if self._group.is_limited and not self._group.enter():
                 raise CannotStart("its memory limit cannot be set")
-            return start_fresh(line, environment, log)
+            return start_fresh(command, environment, log)
         except CannotStart:
             processes.send(self._pids, signal.SIGKILL)  # a gang starts whole or not at all
             for pid in self._pids:
@@ -253,7 +253,7 @@ class Shim:
             "ticks": ticks,
             "shim": self.pid,
         }
-        self._write_down(state)
+        self._write_lock(state)
         report = {"name": self._name, "pid": first, "started_at": self._started_at}
         notify_agent(self._context.root, report)
 

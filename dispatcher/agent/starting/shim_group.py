@@ -44,9 +44,9 @@ class ShimGroup:
     def enter(self) -> None:
         """Enter the group, unless the shim is in it."""
         if self._group is None:
-            made = self._cgroups.job(f"shim-{self._pid}-{time.monotonic_ns()}", None)
-            if made.path is not None and made.enter():
-                self._group = made
+            group = self._cgroups.job(f"shim-{self._pid}-{time.monotonic_ns()}", None)
+            if group.path is not None and group.enter():
+                self._group = group
 
     def add(self, pids: Iterable[int]) -> None:
         """Has no effect: processes of the shim are in the group already."""

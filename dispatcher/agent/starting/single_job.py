@@ -149,8 +149,8 @@ def _fetch_from(service: Mapping[str, Any], root: Root, snapshot: str) -> Option
     snapshots.configure(service)
     snapshots.fetch(snapshot)
     while not ends:
-        told = signal.sigwait(WAKING)
-        if told in (signal.SIGTERM, signal.SIGINT):
+        number = signal.sigwait(WAKING)
+        if number in (signal.SIGTERM, signal.SIGINT):
             snapshots.close()
             return "stopped"
     return None if ends[0] is None else f"cannot start: snapshot {snapshot}: {ends[0]}"

@@ -25,24 +25,24 @@ _PYTHON_NAMES = ("python", "python3")
 
 
 class CannotStart(Exception):
-    """The job can never start as it is; the text says why."""
+    """The job can never start as it is; the text is the reason."""
 
 
-def interpreter_of(asked: Optional[str], default: str, environment: Mapping[str, str]) -> str:
+def interpreter_of(requested: Optional[str], default: str, environment: Mapping[str, str]) -> str:
     """The path of the requested interpreter.
 
     `python`, or no name, is the agent's default; other names are looked up in the job's PATH. A
     name that is not found is returned as it is, and the start reports it.
     """
-    if not asked or asked in _PYTHON_NAMES:
+    if not requested or requested in _PYTHON_NAMES:
         return default
-    if os.sep in asked:
-        return asked
+    if os.sep in requested:
+        return requested
     for folder in environment.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder, asked)
+        path = os.path.join(folder, requested)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
-    return asked
+    return requested
 
 
 def command_line(job: Mapping[str, Any], interpreter: str, arguments: List[str]) -> List[str]:
@@ -122,7 +122,7 @@ def _popen(arguments: List[str], environment: Dict[str, str], log: int) -> int:
 def _why(error: Exception, program: str) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.E2BIG:
-        return "its arguments and environment are larger than this system takes"
+        return "its arguments and environment are larger than this system allows"
     if number == errno.ENOENT and os.path.exists(program):
         return f"{program!r} names an interpreter that is not there"
     if number == errno.ENOENT:

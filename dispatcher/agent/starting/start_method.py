@@ -96,13 +96,13 @@ def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
     return frozenset(entry.partition(".")[0] for entry in entries)
 
 
-def is_same_binary(one: str, other: str) -> bool:
+def is_same_binary(path: str, other: str) -> bool:
     """Whether two paths name one interpreter; two environments with one binary are different."""
-    if one == other:
+    if path == other:
         return True
     try:
-        same_folder = os.path.samefile(os.path.dirname(one), os.path.dirname(other))
-        return same_folder and os.path.samefile(one, other)
+        same_folder = os.path.samefile(os.path.dirname(path), os.path.dirname(other))
+        return same_folder and os.path.samefile(path, other)
     except OSError:
         return False
 

@@ -1,1 +1,1 @@
-"""Azure ML SDK v1's namespace, answered by dispatcher. `azureml.core` is what scripts import."""
+"""The namespace of Azure ML SDK v1, provided by dispatcher. Scripts import `azureml.core`."""

@@ -1,6 +1,6 @@
-"""What `dispatcher migrate lint` does: read code that uses `azureml`, and judge it call by call.
+"""The linter of `dispatcher migrate lint`: finds the uses of `azureml` in code and checks each one.
 
-`sources` finds the code, `surface` knows what the shim really has, `remarks` what differs though it
-is there, `values` what a name stands for, `reading` walks a file, `findings` is what comes out.
-The code that is judged is never imported or run.
+`sources` finds the code. `analyzer` walks a program. `scopes` and `values` resolve names. `surface`
+is the shim's API. `remarks` are the differences to v1 and the alternatives. `findings` are the
+results. The linter never imports or runs the code that it checks.
 """

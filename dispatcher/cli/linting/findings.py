@@ -1,4 +1,4 @@
-"""The results of linting: one finding for each place where code meets `azureml`."""
+"""The results of linting: one finding for each use of `azureml`."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,25 +8,25 @@ from enum import StrEnum
 
 class SupportLevel(StrEnum):
     SUPPORTED = "supported"
-    APPROXIMATED = "approximated"  # it works, and differs in what the fix says
+    APPROXIMATED = "approximated"  # works, with the difference that the fix describes
     UNSUPPORTED = "unsupported"
-    UNREADABLE = "unreadable"  # the file, not a call
+    UNREADABLE = "unreadable"  # of a file, not of a call
 
 
-BAD = frozenset({SupportLevel.UNSUPPORTED, SupportLevel.UNREADABLE})
+FAILING = frozenset({SupportLevel.UNSUPPORTED, SupportLevel.UNREADABLE})
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One judgement.
+    """One use of `azureml`, or a file that cannot be read.
 
     Attributes:
-        file: The file, relative to the folder that was looked through.
+        file: The file, relative to the folder that is checked.
         cell: The notebook's cell, counted from 1; None in a plain file.
         line: The line, in the file or in the cell.
-        call: What is used, under its v1 name.
-        verdict: How well it is supported.
-        fix: What to do; empty if nothing.
+        call: The v1 name that is used; empty for a file.
+        verdict: How well the call is supported.
+        fix: What to change; empty if nothing.
     """
 
     file: str
@@ -38,17 +38,17 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """`train.py:7`, or `nb.ipynb:cell 3:7`."""
+        """File and line: `train.py:7`, or `nb.ipynb:cell 3:7`."""
         cell = f"cell {self.cell}:" if self.cell is not None else ""
         return f"{self.file}:{cell}{self.line}"
 
 
-def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """By file, cell and line; what is said twice of one line is said once."""
+def in_reading_order(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings by file, cell and line, without duplicates."""
     return sorted(set(findings), key=lambda f: (f.file, f.cell or 0, f.line, f.call, f.verdict))
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """How many of each, in words."""
+    """The number of findings of each level, as text."""
     counts = Counter(each.verdict for each in findings)
     return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in SupportLevel)

@@ -1,34 +1,36 @@
-"""What linting says beyond "it is there" and "it is not": differences, and ways out.
+"""The linter's remarks: differences of supported names, and alternatives to unsupported ones.
 
-A name in `DIFFERENT` must be in the shim, one in `INSTEAD` must not; tests see to both.
+The shim has the names in `DIFFERENCES`, and lacks those in `ALTERNATIVES`; tests check both.
 """
 
 from collections.abc import Mapping
 
-_LOGIN = "Accepted and not used: there is nothing to log in to."
-DIFFERENT: Mapping[str, str] = {
+_LOGIN = "Accepted and ignored: there is no login."
+DIFFERENCES: Mapping[str, str] = {
     "Workspace": "A workspace is a folder of this machine, found by its name; subscription and "
-    "resource group are kept as texts.",
-    "Workspace.create": "It makes a folder of this machine; Azure's arguments have no effect.",
-    "Workspace.get": "Workspaces of this machine are found by name.",
+    "resource group are stored as texts only.",
+    "Workspace.create": "It creates a folder on this machine; Azure's arguments have no effect.",
+    "Workspace.get": "It finds workspaces of this machine by name.",
     "Workspace.list": "It lists the workspaces of this machine.",
-    "Workspace.delete": "It forgets the workspace; with delete_dependent_resources its data goes.",
-    "Workspace.get_details": "It has v1's main keys; there are no Azure resources to name.",
-    "Run.parent": "Inside a run it can be read, logged to and tagged; the rest is refused.",
+    "Workspace.delete": "It unregisters the workspace; with delete_dependent_resources its data is "
+    "deleted.",
+    "Workspace.get_details": "It has v1's main keys, without those of Azure resources.",
+    "Run.parent": "Inside a run it can be read, logged to and tagged; other calls are refused.",
     "Run.cancel": "It cancels the run's descendants, too.",
     "Run.wait_for_completion": "It returns only at a terminal status; v1 could return at "
     "Finalizing.",
     "Run.get_portal_url": "The address is the service's own; there is no studio.",
-    "Run.clean": "There is nothing to clean: the agent has done it.",
-    "Run.register_model": "The model is kept with its run; models are not served.",
+    "Run.clean": "It does nothing: the agent has cleaned up already.",
+    "Run.register_model": "The model is stored with its run; models are not served.",
     "Experiment.get_portal_url": "The address is the service's own; there is no studio.",
-    "AmlCompute.provisioning_configuration": "Sizes and nodes are kept and shown; the target is "
-    "this machine, or what you have attached under its name.",
-    "ComputeTarget.create": "The target is this machine, or what you have attached under its name.",
-    "ComputeTarget.attach": "What is attached is yours: "
+    "AmlCompute.provisioning_configuration": "Sizes and nodes are stored and shown; the target is "
+    "this machine, or the target that you attached under its name.",
+    "ComputeTarget.create": "The target is this machine, or the target that you attached under "
+    "its name.",
+    "ComputeTarget.attach": "It attaches your own compute: "
     '{"kind": "docker"|"ray"|"local", …}, or `dispatcher computetarget attach`.',
-    "ComputeTarget.delete": "It forgets the target; the machines are yours.",
-    "AmlCompute.delete": "It forgets the target; the machines are yours.",
+    "ComputeTarget.delete": "It unregisters the target; the machines stay as they are.",
+    "AmlCompute.delete": "It unregisters the target; the machines stay as they are.",
     "RemoteCompute.attach_configuration": "Runs are containers of the machine's Docker engine, "
     "reached over SSH without a password.",
     "InteractiveLoginAuthentication": _LOGIN,
@@ -39,10 +41,10 @@ DIFFERENT: Mapping[str, str] = {
     "Environment.from_docker_image": "The image must be known to the target's Docker engine.",
 }
 _SECRETS = "Pass secrets as environment variables of the target."
-INSTEAD: Mapping[str, str] = {
+ALTERNATIVES: Mapping[str, str] = {
     "Workspace.get_default_keyvault": "Pass secrets as environment variables of the target.",
     "Workspace.keyvault": "Pass secrets as environment variables of the target.",
-    "Workspace.webservices": "Train here, serve with a server of your choice.",
+    "Workspace.webservices": "Train here and serve with a server of your choice.",
     "Workspace.get_default_datastore": "Pass paths as script arguments; a run's files are in its "
     "outputs/.",
     "Run.get_secret": _SECRETS,
@@ -51,9 +53,9 @@ INSTEAD: Mapping[str, str] = {
     "ScriptRun.get_secrets": _SECRETS,
     "Model.register": "Register it from its run: run.register_model(name, path).",
     "Workspace.setup": "Use Workspace.create(name, exist_ok=True).",
-    "Workspace.private_endpoints": "There are no Azure resources; leave it out.",
+    "Workspace.private_endpoints": "There are no Azure resources; remove the call.",
 }
-MODULES: Mapping[str, str] = {
+MODULE_ALTERNATIVES: Mapping[str, str] = {
     "azureml.pipeline": "Submit a parent script that submits its steps: run.submit_child(config).",
     "azureml.train": "Use ScriptRunConfig instead of an estimator.",
     "azureml.contrib": "It was a preview; there is no replacement here.",
@@ -64,25 +66,25 @@ MODULES: Mapping[str, str] = {
     "azureml.explain": "Use the interpret or shap package, and run.upload_file for the result.",
     "azureml.mlflow": "Use the mlflow package: MLFLOW_TRACKING_URI is set inside runs.",
     "azureml.tensorboard": "Point TensorBoard at the run's downloaded logs.",
-    "azureml.core.image": "Train here, serve with a server of your choice.",
-    "azureml.telemetry": "Nothing is sent anywhere; leave it out.",
-    "azureml._": "It was private to v1; use what is public.",
+    "azureml.core.image": "Train here and serve with a server of your choice.",
+    "azureml.telemetry": "There is no telemetry; remove it.",
+    "azureml._": "It was private to v1; use the public API.",
 }
-_GENERAL = "It is not in dispatcher's azureml; see docs/migrating-from-azureml.md."
+_GENERAL = "It is not supported; see docs/migrating-from-azureml.md."
 
 
-def of_name(name: str) -> str:
-    """The way out for a name that is not there: `azureml.core.Dataset`, `Workspace.setup`."""
-    if name in INSTEAD:
-        return INSTEAD[name]
-    return of_module(name) if name.startswith("azureml.") else _GENERAL
+def alternative_to(name: str) -> str:
+    """The alternative to an unsupported name: `azureml.core.Dataset`, `Workspace.setup`."""
+    if name in ALTERNATIVES:
+        return ALTERNATIVES[name]
+    return alternative_to_module(name) if name.startswith("azureml.") else _GENERAL
 
 
-def of_module(name: str) -> str:
-    """The way out for a module that is not there."""
+def alternative_to_module(name: str) -> str:
+    """The alternative to an unsupported module."""
     parts = name.split(".")
     for length in range(len(parts), 1, -1):
-        remark = MODULES.get(".".join(parts[:length]))
+        remark = MODULE_ALTERNATIVES.get(".".join(parts[:length]))
         if remark is not None:
             return remark
-    return MODULES["azureml._"] if any(part[0] == "_" for part in parts) else _GENERAL
+    return MODULE_ALTERNATIVES["azureml._"] if any(part[0] == "_" for part in parts) else _GENERAL

@@ -1,6 +1,6 @@
-"""What the shim really has: its own modules, imported; nothing of it is written down twice.
+"""The API surface of the shim, read from its imported modules.
 
-`azureml` is imported from the shim's folder, whether or not a real one is installed.
+`azureml` is imported from the shim's folder, even if a real azureml is installed.
 """
 
 import ast
@@ -22,16 +22,30 @@ from dispatcher import azureml_shim
 from dispatcher.client.errors import NotYetAvailable, UserErrorException
 from dispatcher.client.v1.configs.sections import Section
 
-FOLDER = Path(azureml_shim.__file__).resolve().parent
-_WORD = re.compile(r"\w+")
-_MANY = ("Iterator", "Iterable", "List", "Sequence", "list", "tuple", "Generator", "Collection")
-_USUAL = {"run": "Run", "ws": "Workspace", "workspace": "Workspace", "experiment": "Experiment"}
-_MAP = ("Dict", "Mapping", "dict")
+SHIM_FOLDER = Path(azureml_shim.__file__).resolve().parent
+_IDENTIFIER = re.compile(r"\w+")
+_ITERABLES = (
+    "Iterator",
+    "Iterable",
+    "List",
+    "Sequence",
+    "list",
+    "tuple",
+    "Generator",
+    "Collection",
+)
+_CONVENTIONS = {
+    "run": "Run",
+    "ws": "Workspace",
+    "workspace": "Workspace",
+    "experiment": "Experiment",
+}
+_MAPPINGS = ("Dict", "Mapping", "dict")
 
 
 @dataclass(frozen=True)
-class Returned:
-    """What an annotation says: one object of a class, many, or a mapping to such."""
+class ReturnType:
+    """A return type: `one` object of a class, `many`, or a `map` to such objects."""
 
     cls: type
     shape: str = "one"
@@ -39,45 +53,45 @@ class Returned:
 
 @functools.cache
 def packages() -> Mapping[str, ModuleType]:
-    """Every module of the shim by its v1 name.
+    """All modules of the shim, by v1 name.
 
     Raises:
-        UserErrorException: Another `azureml` has been imported in this process.
+        UserErrorException: This process has imported another `azureml`.
     """
-    sys.path.insert(0, str(FOLDER))
+    sys.path.insert(0, str(SHIM_FOLDER))
     try:
         root = importlib.import_module("azureml")
         modules = {"azureml": root}
         for each in pkgutil.walk_packages(root.__path__, "azureml."):
             modules[each.name] = importlib.import_module(each.name)
     finally:
-        sys.path.remove(str(FOLDER))
-    place = Path(str(root.__file__)).resolve()
-    if not place.is_relative_to(FOLDER):
-        raise UserErrorException(f"Another azureml is in this process: {place}.")
+        sys.path.remove(str(SHIM_FOLDER))
+    path = Path(str(root.__file__)).resolve()
+    if not path.is_relative_to(SHIM_FOLDER):
+        raise UserErrorException(f"This process has imported another azureml: {path}.")
     return modules
 
 
 @functools.cache
 def classes() -> Mapping[str, type]:
-    """Every class that the shim offers, by its bare name."""
-    found: dict[str, type] = {}
+    """All classes of the shim, by name without module."""
+    by_name: dict[str, type] = {}
     for module in packages().values():
         for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
             if inspect.isclass(value) and refusal(value) is None:
-                found.setdefault(name, value)
-    for cls in list(found.values()):
-        for attribute in _assigned(cls).values():
+                by_name.setdefault(name, value)
+    for cls in list(by_name.values()):
+        for attribute in _instance_attributes(cls).values():
             if attribute is not None:
-                found.setdefault(attribute.__name__, attribute)
-    return found
+                by_name.setdefault(attribute.__name__, attribute)
+    return by_name
 
 
 def refusal(value: object) -> str | None:
-    """Why a name of the shim cannot be used, where it is there only to say so; else None."""
-    instead = getattr(type(value), "_instead", None)
-    if instead is not None and inspect.isclass(value):
+    """The reason why a name of the shim cannot be used; None if it can."""
+    reason = getattr(type(value), "_instead", None)
+    if reason is not None and inspect.isclass(value):
         return str(value._instead)  # type: ignore[attr-defined]
     if not callable(value) or inspect.isclass(value):
         return None
@@ -94,9 +108,9 @@ def refusal(value: object) -> str | None:
 
 
 def _only_raises(function: Callable[..., Any]) -> bool:
-    """Whether all that a function does is to raise."""
-    home = getattr(function, "__module__", "") or ""
-    if not home.startswith("dispatcher.") or not inspect.isfunction(function):
+    """Whether a function's body only raises."""
+    module_name = getattr(function, "__module__", "") or ""
+    if not module_name.startswith("dispatcher.") or not inspect.isfunction(function):
         return False
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     statements = getattr(definition, "body", [])
@@ -107,77 +121,81 @@ def _only_raises(function: Callable[..., Any]) -> bool:
 
 
 def member(cls: type, name: str) -> Any:
-    """A class's member as it was written: a function, a property. None if there is none."""
+    """A member of a class as it was defined: a function, a property. None if there is none."""
     attribute = inspect.getattr_static(cls, name, None)
     if isinstance(attribute, staticmethod | classmethod):
         return attribute.__func__
     return attribute
 
 
-def has(cls: type, name: str) -> bool:
-    """Whether objects of the class have the attribute, be it set in a method."""
-    return name in _assigned(cls) or inspect.getattr_static(cls, name, None) is not None
+def has_attribute(cls: type, name: str) -> bool:
+    """Whether objects of a class have an attribute, of the class or set in a method."""
+    return name in _instance_attributes(cls) or inspect.getattr_static(cls, name, None) is not None
 
 
 @functools.cache
-def derived(cls: type) -> tuple[type, ...]:
-    """The classes of the shim that are derived from one."""
+def subclasses(cls: type) -> tuple[type, ...]:
+    """The proper subclasses of a class in the shim."""
     return tuple(each for each in classes().values() if issubclass(each, cls) and each is not cls)
 
 
 def attribute_class(cls: type, name: str) -> type | None:
-    """The class of an object's attribute, where the class's source shows it plainly."""
-    return _assigned(cls).get(name)
+    """The class of an attribute that a method sets by a plain call; None if it is unknown."""
+    return _instance_attributes(cls).get(name)
 
 
-def returned(value: object) -> Returned | None:
-    """What a function or property gives, by its annotation."""
+def return_type(value: object) -> ReturnType | None:
+    """The annotated return type of a function or property; None if it is not a shim class."""
     if isinstance(value, property):
         value = value.fget
     text = str(getattr(value, "__annotations__", {}).get("return", ""))
-    return _annotated(text)
+    return _parse_annotation(text)
 
 
 def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """A function's parameters; of one that does not show them, that it takes any."""
+    """The parameters of a function; `**any` if it has no signature."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return [inspect.Parameter("any", inspect.Parameter.VAR_KEYWORD)]
 
 
-def similar(cls: type, name: str) -> str | None:
-    """A public attribute of nearly that name."""
-    known = [each for each in {*dir(cls), *_assigned(cls)} if each[0] != "_"]
+def similar_attribute(cls: type, name: str) -> str | None:
+    """A public attribute with a similar name."""
+    known = [each for each in {*dir(cls), *_instance_attributes(cls)} if each[0] != "_"]
     return next(iter(difflib.get_close_matches(name, known, 1, 0.75)), None)
 
 
 def is_closed(cls: type) -> bool:
-    """Whether its objects refuse attributes that they do not have."""
+    """Whether objects of a class refuse unknown attributes."""
     return issubclass(cls, Section)
 
 
-def conventional(name: str) -> type | None:
-    """The class that a parameter of that name nearly always has in v1's code."""
-    return classes().get(_USUAL.get(name, ""))
+def class_by_convention(name: str) -> type | None:
+    """The class that a parameter with this name usually has in v1's code."""
+    return classes().get(_CONVENTIONS.get(name, ""))
 
 
-def _annotated(text: str) -> Returned | None:
-    words = _WORD.findall(text)
-    for word in words:
-        if word in classes():
-            outer = words[: words.index(word)]
+def _parse_annotation(text: str) -> ReturnType | None:
+    names = _IDENTIFIER.findall(text)
+    for name in names:
+        if name in classes():
+            outer = names[: names.index(name)]
             shape = (
-                "map" if set(outer) & set(_MAP) else "many" if set(outer) & set(_MANY) else "one"
+                "map"
+                if set(outer) & set(_MAPPINGS)
+                else "many"
+                if set(outer) & set(_ITERABLES)
+                else "one"
             )
-            return Returned(classes()[word], shape)
+            return ReturnType(classes()[name], shape)
     return None
 
 
 @functools.cache
-def _assigned(cls: type) -> Mapping[str, type | None]:
-    """Attributes that methods set on `self`, with their class where it is a plain call."""
-    found: dict[str, type | None] = {}
+def _instance_attributes(cls: type) -> Mapping[str, type | None]:
+    """The attributes that methods set on `self`; with their class if the value is a plain call."""
+    attributes: dict[str, type | None] = {}
     for each in reversed(cls.__mro__):
         if not each.__module__.startswith("dispatcher."):
             continue
@@ -186,19 +204,19 @@ def _assigned(cls: type) -> Mapping[str, type | None]:
             targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
             if not isinstance(node, ast.Assign | ast.AnnAssign):
                 continue
-            for target in _flat(targets):
-                if _is_of_self(target):
-                    found[target.attr] = _called(node.value, names)
-    return found
+            for target in _flatten(targets):
+                if _is_self_attribute(target):
+                    attributes[target.attr] = _called_class(node.value, names)
+    return attributes
 
 
-def _flat(targets: list[Any]) -> list[Any]:
+def _flatten(targets: list[Any]) -> list[Any]:
     return [
         part for each in targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])
     ]
 
 
-def _is_of_self(target: Any) -> bool:
+def _is_self_attribute(target: Any) -> bool:
     return (
         isinstance(target, ast.Attribute)
         and isinstance(target.value, ast.Name)
@@ -206,7 +224,7 @@ def _is_of_self(target: Any) -> bool:
     )
 
 
-def _called(value: ast.expr | None, names: Mapping[str, Any]) -> type | None:
+def _called_class(value: ast.expr | None, names: Mapping[str, Any]) -> type | None:
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
         called = names.get(value.func.id)
         return called if inspect.isclass(called) else None

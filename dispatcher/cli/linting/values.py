@@ -1,4 +1,4 @@
-"""What an expression stands for, as far as the shim knows it, and one step along a dot."""
+"""The values of expressions, as far as the shim's API shows, and their attributes and results."""
 
 import inspect
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Class:
 
 @dataclass(frozen=True)
 class Function:
-    """A function, or a method: of a class or of whatever may be derived from it."""
+    """A function or a method of the shim; `overrides` are the methods of subclasses."""
 
     function: Callable[..., Any]
     name: str
@@ -30,48 +30,50 @@ class Function:
 
 @dataclass(frozen=True)
 class Object:
-    """Objects of a class: `one`, `many`, a `map` to them, or `pairs` whose second one is.
+    """Objects of a class.
 
-    `sure` is False where the class was only guessed from a parameter's name.
+    Attributes:
+        shape: `one` object, `many`, a `map` to them, or `pairs` with one as the second element.
+        is_certain: False if the class is only guessed from a parameter's name.
     """
 
     cls: type
     shape: str = "one"
-    sure: bool = True
+    is_certain: bool = True
 
     def one(self) -> "Object":
-        return Object(self.cls, "one", self.sure)
+        return Object(self.cls, "one", self.is_certain)
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """A name of v1 that is not here."""
+class Unsupported:
+    """A v1 name that is not supported; `fix` is the alternative."""
 
     name: str
     fix: str
 
 
 @dataclass
-class Local:
-    """A function of the user's: what it was seen to be called with, and to return."""
+class UserFunction:
+    """A function of the checked code: the arguments of its calls, and its result."""
 
     parameters: list[str]
     bound: dict[str, "Value"] = field(default_factory=dict)
     result: "Value | None" = None
 
 
-Value = Module | Class | Function | Object | Nothing | Local
+Value = Module | Class | Function | Object | Unsupported | UserFunction
 
 
 def module(name: str) -> Value:
-    """The module of that v1 name."""
+    """The module with a v1 name."""
     if name in surface.packages():
         return Module(name)
-    return Nothing(name, remarks.of_module(name))
+    return Unsupported(name, remarks.alternative_to_module(name))
 
 
 def attribute(value: Value, name: str) -> Value | None:
-    """What `value.name` stands for; None if nothing can be said of it."""
+    """The value of `value.name`; None if it is unknown."""
     match value:
         case Module():
             return _of_module(value, name)
@@ -80,18 +82,20 @@ def attribute(value: Value, name: str) -> Value | None:
         case Object(shape="one"):
             return _of_object(value, name)
         case Object(shape="map") if name in ("values", "items"):
-            return Local([], result=Object(value.cls, "many" if name == "values" else "pairs"))
+            return UserFunction(
+                [], result=Object(value.cls, "many" if name == "values" else "pairs")
+            )
     return None
 
 
 def call(value: Value) -> Value | None:
-    """What calling it gives."""
+    """The result of calling a value; None if it is unknown."""
     match value:
         case Class():
             return Object(value.cls)
         case Function():
-            return _object(surface.returned(value.function))
-        case Local():
+            return _object(surface.return_type(value.function))
+        case UserFunction():
             return value.result
     return None
 
@@ -103,10 +107,10 @@ def _of_module(value: Module, name: str) -> Value | None:
     try:
         member = getattr(surface.packages()[value.name], name)
     except AttributeError:
-        return Nothing(dotted, remarks.of_name(dotted))
-    refused = surface.refusal(member)
-    if refused is not None:
-        return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
+        return Unsupported(dotted, remarks.alternative_to(dotted))
+    reason = surface.refusal(member)
+    if reason is not None:
+        return Unsupported(dotted, remarks.ALTERNATIVES.get(dotted, reason))
     if inspect.isclass(member):
         return Class(member, dotted)
     return Function(member, dotted) if callable(member) else None
@@ -115,27 +119,27 @@ def _of_module(value: Module, name: str) -> Value | None:
 def _of_class(value: Class, name: str) -> Value | None:
     member = surface.member(value.cls, name)
     if member is None:
-        return _absent(value.cls, name) if not name.startswith("_") else None
+        return _unsupported(value.cls, name) if not name.startswith("_") else None
     return _of_member(value.cls, name, member)
 
 
 def _of_object(value: Object, name: str) -> Value | None:
     member = surface.member(value.cls, name)
     if member is None:
-        known = surface.attribute_class(value.cls, name)
-        if known is not None:
-            return Object(known)
-        if surface.has(value.cls, name) or name.startswith("_") or not value.sure:
+        attribute_class = surface.attribute_class(value.cls, name)
+        if attribute_class is not None:
+            return Object(attribute_class)
+        if surface.has_attribute(value.cls, name) or name.startswith("_") or not value.is_certain:
             return None
-        derived = (c for c in surface.derived(value.cls) if surface.has(c, name))
-        special = next(derived, None)
-        return _of_object(Object(special), name) if special else _absent(value.cls, name)
+        having = (c for c in surface.subclasses(value.cls) if surface.has_attribute(c, name))
+        subclass = next(having, None)
+        return _of_object(Object(subclass), name) if subclass else _unsupported(value.cls, name)
     if isinstance(member, property):
-        refused = surface.refusal(member.fget) if member.fget else None
-        if refused is not None:
+        reason = surface.refusal(member.fget) if member.fget else None
+        if reason is not None:
             dotted = f"{value.cls.__name__}.{name}"
-            return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
-        return _object(surface.returned(member))
+            return Unsupported(dotted, remarks.ALTERNATIVES.get(dotted, reason))
+        return _object(surface.return_type(member))
     return _of_member(value.cls, name, member)
 
 
@@ -143,19 +147,19 @@ def _of_member(cls: type, name: str, member: Any) -> Value | None:
     dotted = f"{cls.__name__}.{name}"
     if not callable(member) or inspect.isclass(member):
         return None
-    refused = surface.refusal(member)
-    if refused is not None:
-        return Nothing(dotted, remarks.INSTEAD.get(dotted, refused))
-    overrides = (surface.member(each, name) for each in surface.derived(cls))
+    reason = surface.refusal(member)
+    if reason is not None:
+        return Unsupported(dotted, remarks.ALTERNATIVES.get(dotted, reason))
+    overrides = (surface.member(each, name) for each in surface.subclasses(cls))
     return Function(member, dotted, tuple(each for each in overrides if each is not member))
 
 
-def _absent(cls: type, name: str) -> Nothing:
+def _unsupported(cls: type, name: str) -> Unsupported:
     dotted = f"{cls.__name__}.{name}"
-    meant = surface.similar(cls, name)
-    fix = f"Did you mean {cls.__name__}.{meant}?" if meant else remarks.of_name(dotted)
-    return Nothing(dotted, remarks.INSTEAD.get(dotted, fix))
+    similar = surface.similar_attribute(cls, name)
+    fix = f"Did you mean {cls.__name__}.{similar}?" if similar else remarks.alternative_to(dotted)
+    return Unsupported(dotted, remarks.ALTERNATIVES.get(dotted, fix))
 
 
-def _object(member: surface.Returned | None) -> Object | None:
-    return Object(member.cls, member.shape) if member is not None else None
+def _object(returned: surface.ReturnType | None) -> Object | None:
+    return Object(returned.cls, returned.shape) if returned is not None else None

@@ -1,6 +1,6 @@
 """MLflow's REST API (docs/mlflow.md): what its client of the current release calls.
 
-Bodies are MLflow's messages as JSON; unknown fields are passed over, as its own server does. Errors
+Bodies are MLflow's messages as JSON; unknown fields are ignored, as in MLflow's own server. Errors
 have MLflow's shape (`errors.py`).
 """
 

@@ -1,6 +1,6 @@
 """The artifact proxy: files of runs by MLflow's paths.
 
-An upload goes to disk as it comes, so its size is bounded by the disk alone.
+The service writes an upload to disk while it arrives, so only the disk limits its size.
 """
 
 from typing import Annotated
@@ -17,7 +17,7 @@ from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.mlflow.render import answer
 
 router = guarded_router(prefix="/api/2.0/mlflow-artifacts")
-PIECE = 1 << 20
+WRITE_BYTES = 1 << 20
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -28,12 +28,12 @@ _SAFE_HEADERS = {
 @router.get("/artifacts")
 @allow(Permission.READ_RUNS)
 def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") -> Response:
-    """What lies directly below a folder."""
-    place = services.mlflow.artifacts.place(caller, path)
+    """The files and folders directly below a folder."""
+    artifact_path = services.mlflow.artifacts.resolve(caller, path)
     files = [
         {"path": each.name, "is_dir": each.size is None}
         | ({} if each.size is None else {"file_size": each.size})
-        for each in services.mlflow.artifacts.list(place)
+        for each in services.mlflow.artifacts.list(artifact_path)
     ]
     return answer({"files": files})
 
@@ -41,8 +41,8 @@ def list_files(services: S, caller: Caller, path: Annotated[str, Query()] = "") 
 @router.get("/artifacts/{path:path}", responses=BYTES, response_class=StreamingResponse)
 @allow(Permission.READ_RUNS)
 def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
-    place = services.mlflow.artifacts.place(caller, path)
-    artifact = services.mlflow.artifacts.find(place)
+    artifact_path = services.mlflow.artifacts.resolve(caller, path)
+    artifact = services.mlflow.artifacts.find(artifact_path)
     return StreamingResponse(
         services.mlflow.artifacts.read(artifact),
         media_type="application/octet-stream",
@@ -53,18 +53,18 @@ def download_file(path: str, services: S, caller: Caller) -> StreamingResponse:
 @router.put("/artifacts/{path:path}", openapi_extra=RAW_BODY)
 @allow(Permission.WRITE_FILES, body=Body.FILE)
 async def upload_file(path: str, request: Request, services: S, caller: Caller) -> Response:
-    """Write a file, in place of one of its name."""
+    """Write a file; a file of the same name is replaced."""
     files = services.mlflow.artifacts
-    place = await run_in_threadpool(files.place, caller, path)
+    artifact_path = await run_in_threadpool(files.resolve, caller, path)
     with files.incoming() as incoming:
-        held = bytearray()
+        buffer = bytearray()
         async for chunk in request.stream():
-            held += chunk
-            if len(held) >= PIECE:
-                await run_in_threadpool(incoming.write, bytes(held))
-                held.clear()
-        await run_in_threadpool(incoming.write, bytes(held))
-        await run_in_threadpool(files.keep, place, incoming)
+            buffer += chunk
+            if len(buffer) >= WRITE_BYTES:
+                await run_in_threadpool(incoming.write, bytes(buffer))
+                buffer.clear()
+        await run_in_threadpool(incoming.write, bytes(buffer))
+        await run_in_threadpool(files.record, artifact_path, incoming)
     return answer({})
 
 
@@ -72,19 +72,19 @@ async def upload_file(path: str, request: Request, services: S, caller: Caller) 
 @allow(Permission.WRITE_FILES)
 def delete_file(path: str, services: S, caller: Caller) -> Response:
     """Delete a file, or all files below a folder."""
-    services.mlflow.artifacts.remove(services.mlflow.artifacts.place(caller, path))
+    services.mlflow.artifacts.remove(services.mlflow.artifacts.resolve(caller, path))
     return answer({})
 
 
 @router.post("/mpu/{step}/{path:path}", include_in_schema=False)
 @allow(Permission.WRITE_FILES)
 def no_multipart() -> Response:
-    """Clients fall back to an upload in one piece, which may be as large as the disk."""
-    raise HTTPException(501, "multipart uploads: upload the file in one piece, of any size")
+    """Not supported; clients fall back to an upload in one request, of any size."""
+    raise HTTPException(501, "multipart uploads are not supported: use one request, of any size")
 
 
 @router.get("/presigned/{path:path}", include_in_schema=False)
 @allow(Permission.READ_RUNS)
 def no_presigned() -> Response:
-    """Clients fall back to a download through the proxy."""
-    raise HTTPException(501, "presigned downloads: download the file through the proxy")
+    """Not supported; clients fall back to a download through the proxy."""
+    raise HTTPException(501, "presigned downloads are not supported: use the proxy")

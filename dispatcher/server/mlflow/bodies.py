@@ -1,4 +1,4 @@
-"""MLflow's messages as they are parsed, with MLflow's limits."""
+"""MLflow's request messages, with MLflow's limits."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ MAX_MILLISECONDS = 2_000_000_000_000_000
 MAX_STEP = (1 << 63) - 1
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(clean)]
-# `clean` in the words of the validator itself: a batch has a thousand of these.
+# The rule of `clean` as a pattern, which pydantic checks faster: a batch has a thousand keys.
 Key = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
 Text = Annotated[str, StringConstraints(max_length=8000), AfterValidator(clean)]
 Long = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(clean)]
@@ -26,7 +26,7 @@ Name = Annotated[str, StringConstraints(max_length=250), AfterValidator(clean)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(clean)]
 Huge = Annotated[str, StringConstraints(max_length=16_777_215), AfterValidator(clean)]
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_MILLISECONDS)]
-Moment = Annotated[int, Field(ge=0, le=253_402_300_799_000)]  # the year 9999: dates end there
+Moment = Annotated[int, Field(ge=0, le=253_402_300_799_000)]  # the year 9999, the last of datetime
 Step = Annotated[int, Field(ge=-MAX_STEP - 1, le=MAX_STEP)]
 RunStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 ViewType = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
@@ -64,16 +64,16 @@ class MetricPoint(Message):
     step: Step = 0
 
 
-class OfRun(Message):
-    """A call about a run; `run_uuid` is its old name."""
+class RunMessage(Message):
+    """A call about a run; `run_uuid` is the older name of `run_id`."""
 
     run_id: Id | None = None
     run_uuid: Id | None = None
 
     @model_validator(mode="after")
-    def _named(self) -> "OfRun":
+    def _has_id(self) -> "RunMessage":
         if not (self.run_id or self.run_uuid):
-            raise ValueError("run_id is needed")
+            raise ValueError("run_id is missing")
         return self
 
     @property
@@ -81,29 +81,29 @@ class OfRun(Message):
         return self.run_id or self.run_uuid or ""
 
 
-class LogMetric(OfRun, MetricPoint):
+class LogMetric(RunMessage, MetricPoint):
     pass
 
 
-class LogParam(OfRun, ParamPair):
+class LogParam(RunMessage, ParamPair):
     pass
 
 
-class SetTag(OfRun, Pair):
+class SetTag(RunMessage, Pair):
     pass
 
 
-class DeleteTag(OfRun):
+class DeleteTag(RunMessage):
     key: Key
 
 
-class LogBatch(OfRun):
+class LogBatch(RunMessage):
     metrics: Annotated[list[MetricPoint], Field(max_length=MAX_METRICS)] = []
     params: Annotated[list[ParamPair], Field(max_length=MAX_PARAMS)] = []
     tags: Annotated[list[Pair], Field(max_length=MAX_TAGS)] = []
 
     @model_validator(mode="after")
-    def _few(self) -> "LogBatch":
+    def _is_small(self) -> "LogBatch":
         count = len(self.metrics) + len(self.params) + len(self.tags)
         if count > MAX_ENTITIES:
             raise ValueError(f"{count} metrics, params and tags in one batch; at most 1000")
@@ -118,7 +118,7 @@ class CreateRun(Message):
     tags: Annotated[list[Pair], Field(max_length=1000)] = []
 
 
-class UpdateRun(OfRun):
+class UpdateRun(RunMessage):
     status: RunStatus | None = None
     end_time: Moment | None = None
     run_name: Name | None = None
@@ -151,7 +151,7 @@ class ModelInput(Message):
     model_id: Id
 
 
-class LogInputs(OfRun):
+class LogInputs(RunMessage):
     datasets: Annotated[list[DatasetInput], Field(max_length=1000)] = []
     models: Annotated[list[ModelInput], Field(max_length=1000)] = []
 
@@ -161,11 +161,11 @@ class ModelOutput(Message):
     step: Step = 0
 
 
-class LogOutputs(OfRun):
+class LogOutputs(RunMessage):
     models: Annotated[list[ModelOutput], Field(max_length=1000)] = []
 
 
-class LogModel(OfRun):
+class LogModel(RunMessage):
     model_json: Annotated[str, StringConstraints(max_length=1_000_000), AfterValidator(clean)]
 
 
@@ -175,22 +175,22 @@ class CreateExperiment(Message):
     tags: Annotated[list[ExperimentPair], Field(max_length=1000)] = []
 
 
-class OfExperiment(Message):
+class ExperimentMessage(Message):
     experiment_id: Id
 
 
-class UpdateExperiment(OfExperiment):
+class UpdateExperiment(ExperimentMessage):
     new_name: (
         Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(clean)]
         | None
     ) = None
 
 
-class SetExperimentTag(OfExperiment, ExperimentPair):
+class SetExperimentTag(ExperimentMessage, ExperimentPair):
     pass
 
 
-class DeleteExperimentTag(OfExperiment):
+class DeleteExperimentTag(ExperimentMessage):
     key: Key
 
 

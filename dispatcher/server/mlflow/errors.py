@@ -6,7 +6,7 @@ from dispatcher.core import errors
 
 PREFIXES = ("/api/2.0/", "/api/3.0/")
 
-# By the status that our own API answers (app.STATUS_OF).
+# By the status of the service's own API (app.STATUS_OF).
 _ANSWERS = {
     401: (401, "UNAUTHENTICATED"),
     403: (403, "PERMISSION_DENIED"),
@@ -28,15 +28,15 @@ def is_mlflow(path: str) -> bool:
 
 
 def error_answer(status: int, detail: str, error: Exception | None = None) -> JSONResponse:
-    """An error as MLflow's client understands it."""
+    """An error in MLflow's shape."""
     code, name = _ANSWERS.get(status, (400, "BAD_REQUEST"))
-    if type(error) is errors.Conflict:  # of a name: what MLflow calls so
+    if type(error) is errors.Conflict:  # of a name: MLflow has a code for it
         name = "RESOURCE_ALREADY_EXISTS"
     return JSONResponse({"error_code": name, "message": detail}, status_code=code)
 
 
 def unknown_call(method: str, path: str) -> JSONResponse:
-    """An unsupported call, answered with the code on which MLflow's client falls back."""
+    """The answer to an unsupported call: the code on which MLflow's client falls back."""
     text = (
         f"{method} {path[:200]}: this service does not answer that call of MLflow's; it does "
         "experiments, runs, metrics, params, tags, search, data sets, logged models and artifacts"

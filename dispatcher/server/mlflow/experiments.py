@@ -20,22 +20,22 @@ router = guarded_router(prefix="/experiments")
 @router.post("/create")
 @allow(Permission.CREATE_EXPERIMENTS, once=True)
 def create_experiment(body: bodies.CreateExperiment, services: S) -> Response:
-    """Artifacts lie where the service keeps them: another place for them is refused."""
+    """Create an experiment. Another artifact location than the service's own is refused."""
     if body.artifact_location and not body.artifact_location.startswith("mlflow-artifacts:"):
         raise InvalidSpec(
-            f"artifact_location: {body.artifact_location[:200]!r}: files are kept by the service; "
-            "leave it out"
+            f"artifact_location: {body.artifact_location[:200]!r}: the service stores the "
+            "artifacts; leave the field out"
         )
     tags = {tag.key: tag.value for tag in body.tags}
-    made = services.mlflow.experiments.create(body.name, tags)
-    return answer({"experiment_id": made.id})
+    experiment = services.mlflow.experiments.create(body.name, tags)
+    return answer({"experiment_id": experiment.id})
 
 
 @router.get("/get")
 @allow(Permission.READ_CATALOG)
 def get_experiment(services: S, experiment_id: Annotated[bodies.Id, Query()]) -> Response:
-    found = services.mlflow.experiments.get(experiment_id)
-    return answer({"experiment": experiment_message(found)})
+    experiment = services.mlflow.experiments.get(experiment_id)
+    return answer({"experiment": experiment_message(experiment)})
 
 
 @router.get("/get-by-name")
@@ -43,8 +43,8 @@ def get_experiment(services: S, experiment_id: Annotated[bodies.Id, Query()]) ->
 def get_experiment_by_name(
     services: S, experiment_name: Annotated[str, Query(max_length=500)]
 ) -> Response:
-    found = services.mlflow.experiments.named(experiment_name)
-    return answer({"experiment": experiment_message(found)})
+    experiment = services.mlflow.experiments.by_title(experiment_name)
+    return answer({"experiment": experiment_message(experiment)})
 
 
 @router.post("/update")
@@ -56,7 +56,7 @@ def rename_experiment(body: bodies.UpdateExperiment, services: S) -> Response:
 
 @router.post("/delete")
 @allow(Permission.CHANGE_EXPERIMENTS)
-def delete_experiment(body: bodies.OfExperiment, services: S) -> Response:
+def delete_experiment(body: bodies.ExperimentMessage, services: S) -> Response:
     """Archive an experiment; its runs stay."""
     services.mlflow.experiments.change(body.experiment_id, deleted=True)
     return answer({})
@@ -64,7 +64,7 @@ def delete_experiment(body: bodies.OfExperiment, services: S) -> Response:
 
 @router.post("/restore")
 @allow(Permission.CHANGE_EXPERIMENTS)
-def restore_experiment(body: bodies.OfExperiment, services: S) -> Response:
+def restore_experiment(body: bodies.ExperimentMessage, services: S) -> Response:
     services.mlflow.experiments.change(body.experiment_id, deleted=False)
     return answer({})
 
@@ -100,17 +100,17 @@ def search_experiments_by_query(
     order_by: Annotated[list[str] | None, Query()] = None,
     view_type: bodies.ViewType = "ACTIVE_ONLY",
 ) -> Response:
-    """The same as a query."""
+    """Find experiments, with the fields as query parameters."""
     fields: dict[str, Any] = {"max_results": max_results, "page_token": page_token}
     fields |= {"filter": filter, "order_by": order_by or [], "view_type": view_type}
     return _search(services, bodies.SearchExperiments(**fields))
 
 
-def _search(services: Services, asked: bodies.SearchExperiments) -> Response:
-    found = services.mlflow.experiments.search(
-        VIEWS[asked.view_type],
-        parse_filter(asked.filter, EXPERIMENTS),
-        parse_order(asked.order_by, EXPERIMENTS),
+def _search(services: Services, body: bodies.SearchExperiments) -> Response:
+    experiments = services.mlflow.experiments.search(
+        VIEWS[body.view_type],
+        parse_filter(body.filter, EXPERIMENTS),
+        parse_order(body.order_by, EXPERIMENTS),
     )
-    shown, token = page(found, asked.page_token, asked.max_results)
+    shown, token = page(experiments, body.page_token, body.max_results)
     return answer({"experiments": [experiment_message(each) for each in shown], **token})

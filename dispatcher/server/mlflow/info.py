@@ -1,4 +1,4 @@
-"""Calls with which clients probe a server."""
+"""The calls by which clients learn what a server supports."""
 
 from fastapi import Response
 from fastapi.responses import PlainTextResponse
@@ -8,7 +8,7 @@ from dispatcher.server.guard import allow, guarded_router, public
 from dispatcher.server.mlflow.render import answer
 
 router = guarded_router()
-MLFLOW_VERSION = "3.17.2"  # the release of MLflow whose client this API was written against
+MLFLOW_VERSION = "3.17.2"  # the release of MLflow whose client this API supports
 
 
 @router.get("/version", response_class=PlainTextResponse)
@@ -27,7 +27,7 @@ def read_health() -> str:
 @router.get("/api/3.0/mlflow/server-info")
 @allow(Permission.READ_SERVER)
 def read_server_info() -> Response:
-    """Which optional parts of MLflow are supported: none."""
+    """The optional parts of MLflow that the service supports: none."""
     return answer(
         {
             "store_type": "SqlStore",

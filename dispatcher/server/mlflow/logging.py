@@ -1,4 +1,4 @@
-"""What scripts log: metrics, params, tags, data sets, models."""
+"""Logging to runs: metrics, params, tags, data sets, models."""
 
 import json
 
@@ -19,7 +19,7 @@ router = guarded_router(prefix="/runs")
 @router.post("/log-batch")
 @allow(Permission.CHANGE_RUNS, body=Body.BATCH, once=True)
 def log_batch(body: bodies.LogBatch, services: S, caller: Caller) -> Response:
-    """Log metrics, params and tags, all or none."""
+    """Log metrics, params and tags in one transaction."""
     services.mlflow.runs.log(
         caller,
         body.run,
@@ -41,7 +41,7 @@ def log_metric(body: bodies.LogMetric, services: S, caller: Caller) -> Response:
 @router.post("/log-parameter")
 @allow(Permission.CHANGE_RUNS)
 def log_param(body: bodies.LogParam, services: S, caller: Caller) -> Response:
-    """A param is written once: another value for it is refused."""
+    """Log a param. A second value for it is refused."""
     services.mlflow.runs.log(caller, body.run, params={body.key: body.value})
     return answer({})
 
@@ -63,56 +63,58 @@ def delete_tag(body: bodies.DeleteTag, services: S, caller: Caller) -> Response:
 @router.post("/log-inputs")
 @allow(Permission.CHANGE_RUNS, body=Body.BATCH)
 def log_inputs(body: bodies.LogInputs, services: S, caller: Caller) -> Response:
-    """Note data sets and models that a run read."""
-    records = [_dataset(body.run, each) for each in body.datasets]
-    records += [RunDocument("input", body.run, each.model_id, {}) for each in body.models]
-    services.mlflow.runs.note(caller, body.run, records)
+    """Record the data sets and models that a run read."""
+    documents = [_dataset(body.run, each) for each in body.datasets]
+    documents += [RunDocument("input", body.run, each.model_id, {}) for each in body.models]
+    services.mlflow.runs.add_documents(caller, body.run, documents)
     return answer({})
 
 
 @router.post("/outputs")
 @allow(Permission.CHANGE_RUNS)
 def log_outputs(body: bodies.LogOutputs, services: S, caller: Caller) -> Response:
-    """Note models that a run made."""
-    records = [
+    """Record the models that a run created."""
+    documents = [
         RunDocument("output", body.run, each.model_id, {"step": each.step}) for each in body.models
     ]
-    services.mlflow.runs.note(caller, body.run, records)
+    services.mlflow.runs.add_documents(caller, body.run, documents)
     return answer({})
 
 
 @router.post("/log-model")
 @allow(Permission.CHANGE_RUNS, body=Body.BATCH)
 def log_model(body: bodies.LogModel, services: S, caller: Caller) -> Response:
-    """Note an MLmodel, as clients before logged models do."""
+    """Record an MLmodel, as clients before MLflow 3 do."""
     try:
         model = json.loads(body.model_json)
     except (ValueError, RecursionError) as error:
-        raise InvalidSpec(f"model_json: no JSON: {error}") from error
+        raise InvalidSpec(f"model_json: is not JSON: {error}") from error
     if not isinstance(model, dict):
-        raise InvalidSpec("model_json: no JSON object")
+        raise InvalidSpec("model_json: is not a JSON object")
     key = str(model.get("model_uuid") or model.get("artifact_path") or "")[:256]
-    services.mlflow.runs.note(caller, body.run, [RunDocument("mlmodel", body.run, key, model)])
+    services.mlflow.runs.add_documents(
+        caller, body.run, [RunDocument("mlmodel", body.run, key, model)]
+    )
     return answer({})
 
 
-def _params(given: list[bodies.ParamPair]) -> dict[str, str]:
-    params = {each.key: each.value for each in given}
-    for each in given:
+def _params(pairs: list[bodies.ParamPair]) -> dict[str, str]:
+    params = {each.key: each.value for each in pairs}
+    for each in pairs:
         if params[each.key] != each.value:
-            raise InvalidSpec(f"params: {each.key!r} comes twice with two values")
+            raise InvalidSpec(f"params: {each.key!r} has two different values")
     return params
 
 
-def _dataset(run_id: str, given: bodies.DatasetInput) -> RunDocument:
-    dataset = given.dataset
-    tags = {tag.key: tag.value for tag in given.tags}
+def _dataset(run_id: str, body: bodies.DatasetInput) -> RunDocument:
+    dataset = body.dataset
+    tags = {tag.key: tag.value for tag in body.tags}
     return RunDocument(
         "dataset",
         run_id,
         f"{dataset.digest}:{dataset.name}",
         {
-            "tags": [tag.model_dump() for tag in given.tags],
+            "tags": [tag.model_dump() for tag in body.tags],
             "dataset": dataset.model_dump(by_alias=True, exclude_none=True),
         },
         name=dataset.name,

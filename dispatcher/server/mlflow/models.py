@@ -19,7 +19,7 @@ router = guarded_router(prefix="/logged-models")
 @router.post("")
 @allow(Permission.CHANGE_RUNS, body=Body.BATCH, once=True)
 def create_model(body: bodies.CreateModel, services: S, caller: Caller) -> Response:
-    """Announce a model of a run; its files come through the proxy."""
+    """Announce a model of a run; the client uploads its files through the proxy."""
     new = NewModel(
         body.name,
         body.source_run_id,
@@ -34,10 +34,10 @@ def create_model(body: bodies.CreateModel, services: S, caller: Caller) -> Respo
 @allow(Permission.READ_RUNS)
 def search_models(body: bodies.SearchModels, services: S, caller: Caller) -> Response:
     orders = [f"{each.field_name} {'ASC' if each.ascending else 'DESC'}" for each in body.order_by]
-    found = services.mlflow.models.search(
+    models = services.mlflow.models.search(
         caller, body.experiment_ids, parse_filter(body.filter, MODELS), parse_order(orders, MODELS)
     )
-    shown, token = page(found, body.page_token, body.max_results)
+    shown, token = page(models, body.page_token, body.max_results)
     return answer({"models": [model_message(each) for each in shown], **token})
 
 
@@ -58,7 +58,7 @@ def get_model(
 def finalize_model(
     model_id: str, body: bodies.FinalizeModel, services: S, caller: Caller
 ) -> Response:
-    """Say that the model's files are there, or that they could not be uploaded."""
+    """Set a model's status: ready, or its files could not be uploaded."""
     model = services.mlflow.models.change(caller, model_id, status=body.status)
     return answer({"model": model_message(model)})
 

@@ -1,5 +1,6 @@
-"""Our runs, experiments and models as MLflow's messages. A number that JSON cannot write is a text,
-as protobuf's JSON has it.
+"""Runs, experiments and models as MLflow's messages.
+
+NaN and the infinities are written as texts, as in protobuf's JSON.
 """
 
 import base64
@@ -13,7 +14,7 @@ from fastapi import Response
 
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.services.mlflow.experiments import TITLE_TAG, shown_name
-from dispatcher.services.mlflow.runs import Seen
+from dispatcher.services.mlflow.runs import MlflowRun
 from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.metrics.contract import Sample
 from dispatcher.store.registry.contract import Experiment
@@ -30,57 +31,58 @@ MAX_OFFSET = 1 << 40
 
 
 def answer(message: Mapping[str, Any]) -> Response:
-    """A message as JSON; written at once, without looking through it again."""
+    """A message as a JSON response, without FastAPI's validation of responses."""
     return Response(json.dumps(message, separators=(",", ":")), media_type="application/json")
 
 
-def run_message(seen: Seen) -> dict[str, Any]:
+def run_message(mlflow_run: MlflowRun) -> dict[str, Any]:
     kinds: dict[str, list[RunDocument]] = {}
-    for record in seen.records:
-        kinds.setdefault(record.kind, []).append(record)
+    for document in mlflow_run.documents:
+        kinds.setdefault(document.kind, []).append(document)
     return {
-        "info": info(seen),
+        "info": info(mlflow_run),
         "data": {
             "metrics": [
-                {"key": key, **_numbers(m.value, m.t, m.step)} for key, m in seen.metrics.items()
+                {"key": key, **_numbers(m.value, m.t, m.step)}
+                for key, m in mlflow_run.metrics.items()
             ],
-            "params": pairs(seen.params),
-            "tags": pairs(_tags(seen, kinds)),
+            "params": pairs(mlflow_run.params),
+            "tags": pairs(_tags(mlflow_run, kinds)),
         },
         "inputs": {
-            "dataset_inputs": [dict(record.body) for record in kinds.get("dataset", ())],
-            "model_inputs": [{"model_id": record.id} for record in kinds.get("input", ())],
+            "dataset_inputs": [dict(document.body) for document in kinds.get("dataset", ())],
+            "model_inputs": [{"model_id": document.id} for document in kinds.get("input", ())],
         },
         "outputs": {
             "model_outputs": [
-                {"model_id": record.id, "step": record.body["step"]}
-                for record in kinds.get("output", ())
+                {"model_id": document.id, "step": document.body["step"]}
+                for document in kinds.get("output", ())
             ]
         },
     }
 
 
-def info(seen: Seen) -> dict[str, Any]:
-    run = seen.run
-    deleted = any(record.kind == DELETED for record in seen.records)
-    told = {
+def info(mlflow_run: MlflowRun) -> dict[str, Any]:
+    run = mlflow_run.run
+    deleted = any(document.kind == DELETED for document in mlflow_run.documents)
+    fields = {
         "run_id": run.id,
         "run_uuid": run.id,
         "run_name": run.display_name or run.id,
-        "experiment_id": seen.experiment_id,
-        "user_id": seen.tags.get(USER_TAG) or "",
+        "experiment_id": mlflow_run.experiment_id,
+        "user_id": mlflow_run.tags.get(USER_TAG) or "",
         "status": MLFLOW_STATUS.get(run.status.value, "RUNNING"),
         "start_time": milliseconds(run.started_at or run.created_at),
-        "artifact_uri": run_uri(seen),
+        "artifact_uri": run_uri(mlflow_run),
         "lifecycle_stage": "deleted" if deleted else "active",
     }
     if run.ended_at is not None:
-        told["end_time"] = milliseconds(run.ended_at)
-    return told
+        fields["end_time"] = milliseconds(run.ended_at)
+    return fields
 
 
-def run_uri(seen: Seen) -> str:
-    return f"mlflow-artifacts:/{seen.experiment_id}/{seen.run.id}/artifacts"
+def run_uri(mlflow_run: MlflowRun) -> str:
+    return f"mlflow-artifacts:/{mlflow_run.experiment_id}/{mlflow_run.run.id}/artifacts"
 
 
 def experiment_message(experiment: Experiment) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def experiment_message(experiment: Experiment) -> dict[str, Any]:
 
 def model_message(model: RunDocument) -> dict[str, Any]:
     body = model.body
-    place = f"{body['experiment_id']}/models/{model.id}/artifacts"
+    path = f"{body['experiment_id']}/models/{model.id}/artifacts"
     return {
         "info": {
             "model_id": model.id,
@@ -108,7 +110,7 @@ def model_message(model: RunDocument) -> dict[str, Any]:
             "name": model.name,
             "creation_timestamp_ms": body["created"],
             "last_updated_timestamp_ms": body["updated"],
-            "artifact_uri": f"mlflow-artifacts:/{place}",
+            "artifact_uri": f"mlflow-artifacts:/{path}",
             "status": body["status"],
             "model_type": body["type"],
             "source_run_id": model.run_id,
@@ -119,13 +121,13 @@ def model_message(model: RunDocument) -> dict[str, Any]:
 
 
 def history(key: str, samples: Sequence[Sample], token: str | None) -> Response:
-    """A history may hold a hundred thousand numbers: its JSON is written by hand."""
+    """The samples of a metric. The JSON is formatted directly: there may be 100,000 samples."""
     name = json.dumps(key)
     body = ",".join(
         [
             f'{{"key":{name},"value":{_text(value)},"timestamp":{milliseconds(t or 0.0)},'
             f'"step":{step}}}'
-            for _place, value, t, step in samples
+            for _position, value, t, step in samples
         ]
     )
     end = f',"next_page_token":{json.dumps(token)}' if token else ""
@@ -133,7 +135,7 @@ def history(key: str, samples: Sequence[Sample], token: str | None) -> Response:
 
 
 def sample_message(run_id: str, key: str, sample: Sample) -> dict[str, Any]:
-    _place, value, t, step = sample
+    _position, value, t, step = sample
     return {"run_id": run_id, "key": key, **_numbers(value, t, step)}
 
 
@@ -142,21 +144,21 @@ def pairs(values: Mapping[str, str | None]) -> list[dict[str, str]]:
 
 
 def page(items: list[Any], token: str, size: int) -> tuple[list[Any], dict[str, str]]:
-    """One page of a list that is held whole, and the token of the next."""
+    """One page of a list in memory, and the token of the next page."""
     start = offset_of(token)
     return items[start : start + size], next_token(start, size, start + size < len(items))
 
 
 def offset_of(token: str) -> int:
-    """Where the page of a token starts. Raises InvalidSpec."""
+    """The offset at which a token's page starts. Raises InvalidSpec."""
     if not token:
         return 0
     try:
         offset = int(base64.b64decode(token, validate=True))
     except (ValueError, binascii.Error) as error:
-        raise InvalidSpec(f"page_token: {token[:80]!r} is none of this service") from error
+        raise InvalidSpec(f"page_token: {token[:80]!r} is not a token of this service") from error
     if not 0 <= offset < MAX_OFFSET:
-        raise InvalidSpec(f"page_token: {token[:80]!r} is none of this service")
+        raise InvalidSpec(f"page_token: {token[:80]!r} is not a token of this service")
     return offset
 
 
@@ -172,12 +174,14 @@ def milliseconds(seconds: float) -> int:
     return math.floor(seconds * 1000 + 0.5)
 
 
-def _tags(seen: Seen, kinds: Mapping[str, Iterable[RunDocument]]) -> dict[str, str | None]:
-    """The run's tags; those that say what the run itself knows are made of what it knows."""
-    tags = {**seen.tags, RUN_NAME_TAG: seen.run.display_name or seen.run.id}
-    if seen.run.spec.parent_id:
-        tags[PARENT_TAG] = seen.run.spec.parent_id
-    logged = [record.body for record in kinds.get("mlmodel", ())]
+def _tags(
+    mlflow_run: MlflowRun, kinds: Mapping[str, Iterable[RunDocument]]
+) -> dict[str, str | None]:
+    """The run's tags; the tags for its name, parent and models come from the run's own fields."""
+    tags = {**mlflow_run.tags, RUN_NAME_TAG: mlflow_run.run.display_name or mlflow_run.run.id}
+    if mlflow_run.run.spec.parent_id:
+        tags[PARENT_TAG] = mlflow_run.run.spec.parent_id
+    logged = [document.body for document in kinds.get("mlmodel", ())]
     if logged:
         tags[_HISTORY_TAG] = json.dumps(logged)
     return tags

@@ -33,7 +33,7 @@ MAX_PAGE = 1_000_000
 @router.post("/runs/create")
 @allow(Permission.SUBMIT_RUNS, once=True)
 def create_run(body: bodies.CreateRun, services: S, caller: Caller) -> Response:
-    """Start a run that its client drives; one that a run starts is below that run."""
+    """Start an interactive run; a run that a run starts is its child."""
     tags = {tag.key: tag.value for tag in body.tags}
     new = NewRun(body.experiment_id, body.run_name, body.start_time, body.user_id, tags)
     return answer({"run": run_message(services.mlflow.runs.create(caller, new))})
@@ -42,39 +42,39 @@ def create_run(body: bodies.CreateRun, services: S, caller: Caller) -> Response:
 @router.get("/runs/get")
 @allow(Permission.READ_RUNS)
 def get_run(services: S, caller: Caller, run_id: Id = None, run_uuid: Id = None) -> Response:
-    seen = services.mlflow.runs.get(caller, _named(run_id, run_uuid))
-    return answer({"run": run_message(seen)})
+    mlflow_run = services.mlflow.runs.get(caller, _require_id(run_id, run_uuid))
+    return answer({"run": run_message(mlflow_run)})
 
 
 @router.post("/runs/update")
 @allow(Permission.CHANGE_RUNS)
 def update_run(body: bodies.UpdateRun, services: S, caller: Caller) -> Response:
-    """End or rename a run. One with a job goes on until its process ends."""
-    seen = services.mlflow.runs.update(
+    """End or rename a run. A run with a job continues until its process ends."""
+    mlflow_run = services.mlflow.runs.update(
         caller, body.run, status=body.status, ended_ms=body.end_time, name=body.run_name
     )
-    return answer({"run_info": info(seen)})
+    return answer({"run_info": info(mlflow_run)})
 
 
 @router.post("/runs/delete")
 @allow(Permission.CHANGE_RUNS)
-def delete_run(body: bodies.OfRun, services: S, caller: Caller) -> Response:
+def delete_run(body: bodies.RunMessage, services: S, caller: Caller) -> Response:
     """Mark a run as deleted in MLflow's view."""
-    services.mlflow.runs.mark(caller, body.run, deleted=True)
+    services.mlflow.runs.set_deleted(caller, body.run, deleted=True)
     return answer({})
 
 
 @router.post("/runs/restore")
 @allow(Permission.CHANGE_RUNS)
-def restore_run(body: bodies.OfRun, services: S, caller: Caller) -> Response:
-    services.mlflow.runs.mark(caller, body.run, deleted=False)
+def restore_run(body: bodies.RunMessage, services: S, caller: Caller) -> Response:
+    services.mlflow.runs.set_deleted(caller, body.run, deleted=False)
     return answer({})
 
 
 @router.post("/runs/search")
 @allow(Permission.READ_RUNS)
 def search_runs(body: bodies.SearchRuns, services: S, caller: Caller) -> Response:
-    """Find runs by MLflow's filter, in its order, page by page."""
+    """Find runs by MLflow's filter and order, one page at a time."""
     start, size = offset_of(body.page_token), body.max_results
     search = RunSearch(
         view=VIEWS[body.run_view_type],
@@ -83,9 +83,9 @@ def search_runs(body: bodies.SearchRuns, services: S, caller: Caller) -> Respons
         limit=size + 1,
         offset=start,
     )
-    found = services.mlflow.runs.search(caller, body.experiment_ids, search)
-    messages = [run_message(seen) for seen in found[:size]]
-    return answer({"runs": messages, **next_token(start, size, len(found) > size)})
+    runs = services.mlflow.runs.search(caller, body.experiment_ids, search)
+    messages = [run_message(each) for each in runs[:size]]
+    return answer({"runs": messages, **next_token(start, size, len(runs) > size)})
 
 
 @router.get("/metrics/get-history")
@@ -99,13 +99,13 @@ def get_history(
     page_token: str = "",
     max_results: Annotated[int | None, Query(ge=1, le=MAX_PAGE)] = None,
 ) -> Response:
-    """All numbers of a metric in logging order, or a page of them."""
+    """The samples of a metric in logging order, all or one page."""
     after = offset_of(page_token)
-    found = services.mlflow.runs.history(
-        caller, _named(run_id, run_uuid), metric_key, after, max_results
+    samples = services.mlflow.runs.history(
+        caller, _require_id(run_id, run_uuid), metric_key, after, max_results
     )
-    whole = max_results is None or len(found) < max_results
-    return history(metric_key, found, None if whole else token_of(found[-1][0]))
+    is_last = max_results is None or len(samples) < max_results
+    return history(metric_key, samples, None if is_last else token_of(samples[-1][0]))
 
 
 @router.get("/metrics/get-history-bulk-interval")
@@ -119,19 +119,20 @@ def get_history_bulk(
     end_step: Annotated[bodies.Step | None, Query()] = None,
     max_results: Annotated[int, Query(ge=1, le=2500)] = 2500,
 ) -> Response:
-    """Numbers of a metric of several runs, between two steps, evenly thinned out to a number."""
+    """Samples of a metric of several runs between two steps; evenly thinned out if many."""
     messages = []
     for run_id in run_ids:
-        found = services.mlflow.runs.history(caller, run_id, metric_key, 0, None)
-        fit = [
+        samples = services.mlflow.runs.history(caller, run_id, metric_key, 0, None)
+        between = [
             sample
-            for sample in sorted(found, key=lambda each: (each[3], each[2] or 0.0))
+            for sample in sorted(samples, key=lambda each: (each[3], each[2] or 0.0))
             if start_step is None or sample[3] >= start_step
             if end_step is None or sample[3] <= end_step
         ]
-        each = max(1, -(-len(fit) // max_results))
-        kept = fit[::each] + ([fit[-1]] if fit and (len(fit) - 1) % each else [])
-        messages += [sample_message(run_id, metric_key, sample) for sample in kept]
+        stride = max(1, -(-len(between) // max_results))
+        last = [between[-1]] if between and (len(between) - 1) % stride else []
+        thinned = between[::stride] + last
+        messages += [sample_message(run_id, metric_key, sample) for sample in thinned]
     return answer({"metrics": messages})
 
 
@@ -140,20 +141,20 @@ def get_history_bulk(
 def list_artifacts(
     services: S, caller: Caller, run_id: Id = None, run_uuid: Id = None, path: str = ""
 ) -> Response:
-    """What lies directly below a folder of a run."""
-    seen = services.mlflow.runs.get(caller, _named(run_id, run_uuid))
-    place = services.mlflow.artifacts.of_run(caller, seen.run.id, path)
-    below = f"{place.name}/" if place.name else ""
+    """The files and folders directly below a folder of a run."""
+    mlflow_run = services.mlflow.runs.get(caller, _require_id(run_id, run_uuid))
+    folder = services.mlflow.artifacts.below_run(caller, mlflow_run.run.id, path)
+    prefix = f"{folder.name}/" if folder.name else ""
     files = [
-        {"path": f"{below}{each.name}", "is_dir": each.size is None}
+        {"path": f"{prefix}{each.name}", "is_dir": each.size is None}
         | ({} if each.size is None else {"file_size": each.size})
-        for each in services.mlflow.artifacts.list(place)
+        for each in services.mlflow.artifacts.list(folder)
     ]
-    return answer({"root_uri": run_uri(seen), "files": files})
+    return answer({"root_uri": run_uri(mlflow_run), "files": files})
 
 
-def _named(run_id: str | None, run_uuid: str | None) -> str:
+def _require_id(run_id: str | None, run_uuid: str | None) -> str:
     name = run_id or run_uuid
     if not name:
-        raise InvalidSpec("run_id is needed")
+        raise InvalidSpec("run_id is missing")
     return name

@@ -117,7 +117,7 @@ def redo_sweep(run_id: str, body: AgainBody, services: S, caller: Caller) -> Run
     run = services.status.get(run_id)
     if not run.terminal:
         raise RunConflict(f"sweep {run_id!r} is not over: its failed trials are tried by /retry")
-    return views(services.store, [services.sweeps.again(run_id, body.id, caller)])[0]
+    return views(services.store, [services.sweeps.retry_as_new_sweep(run_id, body.id, caller)])[0]
 
 
 def _shown(services: Services, run: Run, sweep: Sweep) -> SweepView:

@@ -1,9 +1,8 @@
 """Files through MLflow's proxy: `<experiment>/<run>/artifacts/…` and
 `<experiment>/models/<model>/artifacts/…` are files of a run.
 
-MLflow may write a file anew and delete one, which Azure ML's words do not know: through this door
-it can. A model's folder is listed with the model alone, as MLflow does; by our own words it is a
-folder of the run.
+MLflow's client may overwrite and delete files; Azure ML's API cannot. The folder of a model is
+listed with the model only, as in MLflow. The service's own API lists it as a folder of the run.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,13 +19,13 @@ from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.content.incoming import Incoming
 from dispatcher.store.contract import Store, Transaction
 
-LAST = "\U0010ffff"
-PIECE = 1000
+LAST_CHARACTER = "\U0010ffff"
+PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True)
 class ArtifactPath:
-    """A name below a run's files, and the folders of models that are hidden there."""
+    """A file name of a run, and the model folders that its listing leaves out."""
 
     run_id: str
     attempt: int
@@ -35,8 +34,8 @@ class ArtifactPath:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One line of a listing; `size` is None for a folder."""
+class FolderEntry:
+    """One entry of a listing; `size` is in bytes, None for a folder."""
 
     name: str
     size: int | None
@@ -53,82 +52,84 @@ class MlflowArtifacts:
         self._folder = folder
         self._clock = clock
 
-    def place(self, caller: Grant, path: str) -> ArtifactPath:
-        """Where a path of the proxy leads. Raises NotFound, NotAllowed, InvalidSpec."""
-        return self._store.read(lambda tx: _place(tx, caller, path))
+    def resolve(self, caller: Grant, path: str) -> ArtifactPath:
+        """The run and file name of a proxy path. Raises NotFound, NotAllowed, InvalidSpec."""
+        return self._store.read(lambda tx: _resolve(tx, caller, path))
 
-    def of_run(self, caller: Grant, run_id: str, path: str) -> ArtifactPath:
-        """A name below a run's files. Raises RunNotFound, NotAllowed."""
+    def below_run(self, caller: Grant, run_id: str, path: str) -> ArtifactPath:
+        """The path of a file name of a run. Raises RunNotFound, NotAllowed."""
         return self._store.read(lambda tx: _below_run(tx, caller, run_id, path.strip("/")))
 
     def incoming(self) -> Incoming:
-        """Somewhere to write a content whose hash is not known yet."""
+        """A temporary file for a content whose hash is not known yet."""
         return Incoming(self._blobs, self._folder)
 
-    def keep(self, place: ArtifactPath, incoming: Incoming) -> None:
-        """Note what has come in under the name, whatever was there."""
-        check_name(place.name)
+    def record(self, path: ArtifactPath, incoming: Incoming) -> None:
+        """Record an uploaded content under the path, in place of an earlier file."""
+        check_name(path.name)
         digest = incoming.adopt()
-        made = Artifact(
-            place.run_id, place.name, digest, incoming.size, self._clock(), place.attempt
+        artifact = Artifact(
+            path.run_id, path.name, digest, incoming.size, self._clock(), path.attempt
         )
         self._blobs.settle()
-        self._store.write(lambda tx: tx.artifacts.replace(made))
+        self._store.write(lambda tx: tx.artifacts.replace(artifact))
 
-    def find(self, place: ArtifactPath) -> Artifact:
+    def find(self, path: ArtifactPath) -> Artifact:
         """Raises NotFound."""
-        found = self._store.read(lambda tx: tx.artifacts.find(place.run_id, [place.name]))
-        if place.name not in found:
-            raise NotFound(f"run {place.run_id} has no file {place.name!r}")
-        return found[place.name]
+        artifacts = self._store.read(lambda tx: tx.artifacts.find(path.run_id, [path.name]))
+        if path.name not in artifacts:
+            raise NotFound(f"run {path.run_id} has no file {path.name!r}")
+        return artifacts[path.name]
 
     def read(self, artifact: Artifact) -> Iterator[bytes]:
         return self._blobs.chunks(artifact.sha256, 0, artifact.size)
 
-    def remove(self, place: ArtifactPath) -> None:
-        """Forget a file, or all below a folder. Raises NotFound when there is none."""
+    def remove(self, path: ArtifactPath) -> None:
+        """Remove a file, or all files below a folder. Raises NotFound when there is none."""
 
         def work(tx: Transaction) -> int:
-            names = list(tx.artifacts.find(place.run_id, [place.name]))
-            prefix = f"{place.name}/" if place.name else ""
+            names = list(tx.artifacts.find(path.run_id, [path.name]))
+            prefix = f"{path.name}/" if path.name else ""
             after = ""
-            while page := tx.artifacts.page(place.run_id, prefix=prefix, after=after, limit=PIECE):
+            while page := tx.artifacts.page(
+                path.run_id, prefix=prefix, after=after, limit=PAGE_SIZE
+            ):
                 names += [each.name for each in page]
                 after = page[-1].name
-            tx.artifacts.remove(place.run_id, names)
+            tx.artifacts.remove(path.run_id, names)
             return len(names)
 
         if not self._store.write(work):
-            raise NotFound(f"run {place.run_id} has nothing at {place.name!r}")
+            raise NotFound(f"run {path.run_id} has no file or folder {path.name!r}")
 
-    def list(self, place: ArtifactPath) -> list[Listed]:
-        """What lies directly below a folder; whole subfolders are stepped over."""
-        prefix = f"{place.name}/" if place.name else ""
+    def list(self, path: ArtifactPath) -> list[FolderEntry]:
+        """The files and folders directly below a folder; it skips the contents of subfolders."""
+        prefix = f"{path.name}/" if path.name else ""
 
-        def work(tx: Transaction) -> list[Listed]:
-            found: list[Listed] = []
+        def work(tx: Transaction) -> list[FolderEntry]:
+            entries: list[FolderEntry] = []
             after = ""
-            while page := tx.artifacts.page(place.run_id, prefix=prefix, after=after, limit=PIECE):
+            while page := tx.artifacts.page(
+                path.run_id, prefix=prefix, after=after, limit=PAGE_SIZE
+            ):
                 for artifact in page:
                     after = artifact.name
                     head, slash, _ = artifact.name[len(prefix) :].partition("/")
                     if not slash:
-                        found.append(Listed(head, artifact.size))
+                        entries.append(FolderEntry(head, artifact.size))
                         continue
-                    if f"{prefix}{head}" not in place.hidden:
-                        found.append(Listed(head, None))
-                    after = f"{prefix}{head}/{LAST}"
+                    if f"{prefix}{head}" not in path.hidden:
+                        entries.append(FolderEntry(head, None))
+                    after = f"{prefix}{head}/{LAST_CHARACTER}"
                     break
-            return found
+            return entries
 
-        if any(
-            place.name == folder or place.name.startswith(f"{folder}/") for folder in place.hidden
-        ):
+        if any(path.name == folder or path.name.startswith(f"{folder}/") for folder in path.hidden):
             return []
         return self._store.read(work)
 
 
-def _place(tx: Transaction, caller: Grant, path: str) -> ArtifactPath:
+def _resolve(tx: Transaction, caller: Grant, path: str) -> ArtifactPath:
     parts = path.strip("/").split("/")
     if len(parts) >= 4 and parts[1] == "models" and parts[3] == "artifacts":
         model = model_of(tx, caller, parts[2])

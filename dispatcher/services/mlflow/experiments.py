@@ -1,8 +1,8 @@
-"""Experiments as MLflow knows them.
+"""Experiments under MLflow's ids and names.
 
-MLflow's names may be any text, ours may not: such a name is kept as a tag, and the experiment is
-called by what of it can be kept and a hash. Experiment `0` is MLflow's Default; a deleted one is an
-archived one.
+MLflow allows any text as a name (here: the title), the service does not. A title that is no valid
+name is stored as a tag; the experiment's name is then the title's valid characters and a hash.
+Experiment `0` is MLflow's Default. An experiment that is deleted in MLflow is archived here.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from dispatcher.store.runs.contract import View
 
 DEFAULT, DEFAULT_ID = "Default", "0"
 TITLE_TAG = "mlflow.experimentName"
-_OURS = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}")
+_VALID_NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}")
 
 
 class MlflowExperiments:
@@ -30,41 +30,41 @@ class MlflowExperiments:
         self._clock = clock
 
     def create(self, title: str, tags: Mapping[str, str]) -> Experiment:
-        """Raises Conflict when there is one of that name."""
+        """Create an experiment. Raises Conflict when there is one with that title."""
         now = self._clock()
 
         def work(tx: Transaction) -> Experiment:
-            known = _named(tx, title)
+            known = _by_title(tx, title)
             if known is not None:
                 state = "" if known.archived_at is None else ", deleted: restore it"
-                raise Conflict(f"experiment {title!r} is there already (id {known.id}{state})")
+                raise Conflict(f"experiment {title!r} exists already (id {known.id}{state})")
             name = _free_name(tx, title)
-            made = tx.registry.experiment(name, now=now, new_id=_new_id(name))
-            kept = dict(tags) if title == name else {**tags, TITLE_TAG: title}
-            made = replace(made, tags={**made.tags, **kept})
-            tx.registry.put_experiment(made)
-            return made
+            experiment = tx.registry.experiment(name, now=now, new_id=_new_id(name))
+            new_tags = dict(tags) if title == name else {**tags, TITLE_TAG: title}
+            experiment = replace(experiment, tags={**experiment.tags, **new_tags})
+            tx.registry.put_experiment(experiment)
+            return experiment
 
         return self._store.write(work)
 
     def get(self, experiment_id: str) -> Experiment:
-        """Raises ExperimentNotFound."""
-        found = self._store.read(lambda tx: by_id(tx, experiment_id))
-        if found is None and experiment_id == DEFAULT_ID:
+        """The experiment with an id. Raises ExperimentNotFound."""
+        experiment = self._store.read(lambda tx: by_id(tx, experiment_id))
+        if experiment is None and experiment_id == DEFAULT_ID:
             now = self._clock()
-            return self._store.write(lambda tx: default(tx, now))
-        if found is None:
+            return self._store.write(lambda tx: ensure_default(tx, now))
+        if experiment is None:
             raise ExperimentNotFound(experiment_id)
-        return found
+        return experiment
 
-    def named(self, title: str) -> Experiment:
-        """Raises ExperimentNotFound."""
-        found = self._store.read(lambda tx: _named(tx, title))
-        if found is None and title == DEFAULT:
+    def by_title(self, title: str) -> Experiment:
+        """The experiment with a title. Raises ExperimentNotFound."""
+        experiment = self._store.read(lambda tx: _by_title(tx, title))
+        if experiment is None and title == DEFAULT:
             return self.get(DEFAULT_ID)
-        if found is None:
+        if experiment is None:
             raise ExperimentNotFound(title)
-        return found
+        return experiment
 
     def change(
         self,
@@ -81,8 +81,8 @@ class MlflowExperiments:
             known = _require_experiment(tx, experiment_id, now)
             changed = {**known.tags, **(tags or {})}
             if title is not None and title != shown_name(known):
-                if _named(tx, title) is not None:
-                    raise Conflict(f"experiment {title!r} is there already")
+                if _by_title(tx, title) is not None:
+                    raise Conflict(f"experiment {title!r} exists already")
                 changed[TITLE_TAG] = title
             for key, value in (tags or {}).items():
                 if value is None:
@@ -97,29 +97,29 @@ class MlflowExperiments:
     def search(
         self, view: View, clauses: Sequence[Clause], orders: Sequence[Order]
     ) -> list[Experiment]:
-        """Experiments that fit, newest first unless ordered otherwise."""
-        found = self._store.read(lambda tx: tx.registry.experiments())
-        fit = [
+        """The experiments that match, newest first unless `orders` says otherwise."""
+        experiments = self._store.read(lambda tx: tx.registry.experiments())
+        matching = [
             each
-            for each in reversed(found)
+            for each in reversed(experiments)
             if view == "all" or (each.archived_at is not None) == (view == "deleted")
             if all(holds(clause, _value(each, clause)) for clause in clauses)
         ]
         for order in reversed(orders):
-            fit.sort(key=lambda each, o=order: sort_key(_value(each, o), o.descending))  # type: ignore[misc]
-        return fit
+            matching.sort(key=lambda each, o=order: sort_key(_value(each, o), o.descending))  # type: ignore[misc]
+        return matching
 
 
 def by_id(tx: Transaction, experiment_id: str) -> Experiment | None:
-    """The experiment of an id; `0` is the one called Default, whatever its id."""
-    found = tx.registry.experiment_by_id(experiment_id)
-    if found is None and experiment_id == DEFAULT_ID:
+    """The experiment with an id; id `0` also finds an experiment Default that has another id."""
+    experiment = tx.registry.experiment_by_id(experiment_id)
+    if experiment is None and experiment_id == DEFAULT_ID:
         return tx.registry.find_experiments([DEFAULT]).get(DEFAULT)
-    return found
+    return experiment
 
 
-def default(tx: Transaction, now: float) -> Experiment:
-    """MLflow's Default, made if it is not there."""
+def ensure_default(tx: Transaction, now: float) -> Experiment:
+    """MLflow's experiment Default; created if it does not exist."""
     return tx.registry.experiment(DEFAULT, now=now, new_id=DEFAULT_ID)
 
 
@@ -128,24 +128,24 @@ def shown_name(experiment: Experiment) -> str:
 
 
 def _require_experiment(tx: Transaction, experiment_id: str, now: float) -> Experiment:
-    found = by_id(tx, experiment_id)
-    if found is None and experiment_id == DEFAULT_ID:
-        return default(tx, now)
-    if found is None:
+    experiment = by_id(tx, experiment_id)
+    if experiment is None and experiment_id == DEFAULT_ID:
+        return ensure_default(tx, now)
+    if experiment is None:
         raise ExperimentNotFound(experiment_id)
-    return found
+    return experiment
 
 
-def _named(tx: Transaction, title: str) -> Experiment | None:
+def _by_title(tx: Transaction, title: str) -> Experiment | None:
     name = _name_of(title)
-    found = tx.registry.find_experiments([name]).get(name)
-    if found is not None and shown_name(found) == title:
-        return found
+    experiment = tx.registry.find_experiments([name]).get(name)
+    if experiment is not None and shown_name(experiment) == title:
+        return experiment
     return next((each for each in tx.registry.experiments() if shown_name(each) == title), None)
 
 
 def _free_name(tx: Transaction, title: str) -> str:
-    """Ours for a title; another one, if that name went to an experiment renamed since."""
+    """A name for a title that no experiment has; a renamed experiment keeps its first name."""
     name, n = _name_of(title), 2
     while tx.registry.find_experiments([name]):
         name, n = f"{_name_of(title)[:240]}-{n}", n + 1
@@ -157,19 +157,20 @@ def _new_id(name: str) -> str | None:
 
 
 def _name_of(title: str) -> str:
-    if _OURS.fullmatch(title):
+    if _VALID_NAME.fullmatch(title):
         return title
-    kept = re.sub(r"[^a-zA-Z0-9_\-]+", "_", title).strip("_-")[:200] or "experiment"
-    return f"{kept}-{hashlib.sha256(title.encode()).hexdigest()[:8]}"
+    stem = re.sub(r"[^a-zA-Z0-9_\-]+", "_", title).strip("_-")[:200] or "experiment"
+    return f"{stem}-{hashlib.sha256(title.encode()).hexdigest()[:8]}"
 
 
-def _value(experiment: Experiment, asked: Clause | Order) -> Any:
-    if asked.kind == "tag":
-        known = experiment.tags
-        return (known[asked.key] or "") if asked.key in known else None
+def _value(experiment: Experiment, term: Clause | Order) -> Any:
+    """The value that a clause or an order refers to; None if the experiment has none."""
+    if term.kind == "tag":
+        tags = experiment.tags
+        return (tags[term.key] or "") if term.key in tags else None
     return {
         "name": shown_name(experiment),
         "experiment_id": experiment.id,
         "creation_time": int(experiment.created_at * 1000),
         "last_update_time": int(experiment.created_at * 1000),
-    }[asked.key]
+    }[term.key]

@@ -1,7 +1,7 @@
 """MLflow's search language: `metrics.loss < 0.5 AND tags."my tag" LIKE 'a%'`, and its ORDER BY.
 
-A clause is `entity.key comparator value`; the entity `attribute` may be left out. Keys that are no
-plain names stand in backticks or double quotes, texts in single or double quotes.
+A clause is `entity.key comparator value`; the entity `attribute` is optional. Backticks or double
+quotes enclose keys that are no plain names; single or double quotes enclose texts.
 """
 
 import re
@@ -36,8 +36,16 @@ _DIRECTION = re.compile(r"\s+(ASC|DESC)\s*$", re.I)
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """What can be searched: which entities, which attributes, by their other names too."""
+class SearchFields:
+    """The fields that a search may use.
+
+    Attributes:
+        kinds: The entities.
+        texts: The attributes with text values.
+        numbers: The attributes with numeric values.
+        aliases: Other names of attributes.
+        lists: The attributes that IN and NOT IN apply to.
+    """
 
     kinds: tuple[Kind, ...]
     texts: tuple[str, ...]
@@ -46,7 +54,7 @@ class Vocabulary:
     lists: tuple[str, ...]
 
 
-RUNS = Vocabulary(
+RUNS = SearchFields(
     ("attribute", "metric", "param", "tag", "dataset"),
     ("run_id", "run_name", "status", "user_id"),
     ("start_time", "end_time"),
@@ -56,14 +64,14 @@ RUNS = Vocabulary(
     },
     ("run_id",),
 )
-EXPERIMENTS = Vocabulary(
+EXPERIMENTS = SearchFields(
     ("attribute", "tag"),
     ("name", "experiment_id"),
     ("creation_time", "last_update_time"),
     {},
     ("experiment_id",),
 )
-MODELS = Vocabulary(
+MODELS = SearchFields(
     ("attribute", "param", "tag"),
     ("name", "model_id", "model_type", "status", "source_run_id"),
     ("creation_timestamp", "last_updated_timestamp"),
@@ -72,8 +80,8 @@ MODELS = Vocabulary(
 )
 
 
-def parse_filter(text: str, words: Vocabulary = RUNS) -> tuple[Clause, ...]:
-    """The clauses of a filter. Raises InvalidSpec, which says what was expected and where."""
+def parse_filter(text: str, fields: SearchFields = RUNS) -> tuple[Clause, ...]:
+    """The clauses of a filter. Raises InvalidSpec, with the expected text and its position."""
     if len(text) > MAX_FILTER:
         raise InvalidSpec(f"filter: {len(text)} characters; at most {MAX_FILTER}")
     text = text.strip()
@@ -82,56 +90,56 @@ def parse_filter(text: str, words: Vocabulary = RUNS) -> tuple[Clause, ...]:
     while at < len(text):
         if clauses:
             at = _take(_AND, text, at, "AND").end()
-        clause, at = _clause(text, at, words)
+        clause, at = _clause(text, at, fields)
         clauses.append(clause)
     return tuple(clauses)
 
 
-def parse_order(texts: Sequence[str], words: Vocabulary = RUNS) -> tuple[Order, ...]:
-    """What to sort by. Raises InvalidSpec."""
+def parse_order(texts: Sequence[str], fields: SearchFields = RUNS) -> tuple[Order, ...]:
+    """The sort keys, most significant first. Raises InvalidSpec."""
     orders = []
     for text in texts:
         direction = _DIRECTION.search(text)
         name = text[: direction.start()] if direction else text
-        found = _NAME.fullmatch(name.strip())
-        if not found or len(text) > MAX_FILTER:
-            raise InvalidSpec(f"order_by: {text[:200]!r} is no `entity.key [ASC|DESC]`")
-        kind, key = _identifier(found[1], words)
+        match = _NAME.fullmatch(name.strip())
+        if not match or len(text) > MAX_FILTER:
+            raise InvalidSpec(f"order_by: {text[:200]!r} is not `entity.key [ASC|DESC]`")
+        kind, key = _identifier(match[1], fields)
         descending = bool(direction and direction[1].upper() == "DESC")
         orders.append(Order(kind, key, descending))
     return tuple(orders)
 
 
-def _clause(text: str, at: int, words: Vocabulary) -> tuple[Clause, int]:
+def _clause(text: str, at: int, fields: SearchFields) -> tuple[Clause, int]:
     name = _take(_NAME, text, at, "a name such as metrics.loss")
-    kind, key = _identifier(name[1], words)
+    kind, key = _identifier(name[1], fields)
     op = _take(_OP, text, name.end(), "a comparator")
     comparator = " ".join(op[1].upper().split())
-    allowed = _allowed(kind, key, words)
+    allowed = _allowed(kind, key, fields)
     if comparator not in allowed:
         raise InvalidSpec(f"filter: {name[1]} {comparator}: {kind}s take {', '.join(allowed)}")
     value, end = _value(text, op.end(), comparator, numeric=allowed[: len(_NUMBER_OPS)])
     return Clause(kind, key, comparator, value), end
 
 
-def _allowed(kind: Kind, key: str, words: Vocabulary) -> tuple[str, ...]:
-    if kind == "metric" or (kind == "attribute" and key in words.numbers):
+def _allowed(kind: Kind, key: str, fields: SearchFields) -> tuple[str, ...]:
+    if kind == "metric" or (kind == "attribute" and key in fields.numbers):
         return _NUMBER_OPS
     if kind in ("tag", "param"):
         return (*_TEXT_OPS, *_NULL_OPS)
-    return (*_TEXT_OPS, *_LIST_OPS) if kind == "dataset" or key in words.lists else _TEXT_OPS
+    return (*_TEXT_OPS, *_LIST_OPS) if kind == "dataset" or key in fields.lists else _TEXT_OPS
 
 
 def _value(text: str, at: int, op: str, *, numeric: tuple[str, ...]) -> tuple[Value, int]:
     if op in _NULL_OPS:
         return None, at
     if op in _LIST_OPS:
-        found = _take(_LIST, text, at, "a list such as ('a', 'b')")
-        items = _STRING.findall(found[1])
-        rest = _STRING.sub("", found[1]).replace(" ", "")
+        match = _take(_LIST, text, at, "a list such as ('a', 'b')")
+        items = _STRING.findall(match[1])
+        rest = _STRING.sub("", match[1]).replace(" ", "")
         if not items or rest != "," * (len(items) - 1):
-            raise InvalidSpec(f"filter: {found[0].strip()!r} is no list of quoted texts")
-        return tuple(_unquoted(item) for item in items), found.end()
+            raise InvalidSpec(f"filter: {match[0].strip()!r} is not a list of quoted texts")
+        return tuple(_unquoted(item) for item in items), match.end()
     if numeric == _NUMBER_OPS:
         number = _take(_NUMBER, text, at, "a number")
         return _number(number[1]), number.end()
@@ -139,32 +147,32 @@ def _value(text: str, at: int, op: str, *, numeric: tuple[str, ...]) -> tuple[Va
     return _unquoted(string[1]), string.end()
 
 
-def _identifier(name: str, words: Vocabulary) -> tuple[Kind, str]:
+def _identifier(name: str, fields: SearchFields) -> tuple[Kind, str]:
     parts = re.findall(_PART, name)
     entity = _unquoted(parts[0])
     if len(parts) == 1:
         kind: Kind = "attribute"
         key = entity
-    elif entity in _ENTITIES and _ENTITIES[entity] in words.kinds:
+    elif entity in _ENTITIES and _ENTITIES[entity] in fields.kinds:
         kind = _ENTITIES[entity]
         key = ".".join(_unquoted(part) for part in parts[1:])
     else:
-        raise InvalidSpec(f"filter: {entity!r} in {name!r} is none of {', '.join(words.kinds)}")
+        raise InvalidSpec(f"filter: {entity!r} in {name!r} is not one of {', '.join(fields.kinds)}")
     if kind == "attribute":
-        key = words.aliases.get(key, key)
-        if key not in (*words.texts, *words.numbers):
-            known = ", ".join((*words.texts, *words.numbers))
+        key = fields.aliases.get(key, key)
+        if key not in (*fields.texts, *fields.numbers):
+            known = ", ".join((*fields.texts, *fields.numbers))
             raise InvalidSpec(f"filter: no attribute {key!r}; there are {known}")
     if kind == "dataset" and key not in ("name", "digest", "context"):
         raise InvalidSpec(f"filter: no dataset.{key}; there are name, digest, context")
     return kind, key
 
 
-def _take(pattern: "re.Pattern[str]", text: str, at: int, what: str) -> "re.Match[str]":
-    found = pattern.match(text, at)
-    if found is None:
-        raise InvalidSpec(f"filter: expected {what} at character {at}: {text[at : at + 80]!r}")
-    return found
+def _take(pattern: "re.Pattern[str]", text: str, at: int, expected: str) -> "re.Match[str]":
+    match = pattern.match(text, at)
+    if match is None:
+        raise InvalidSpec(f"filter: expected {expected} at character {at}: {text[at : at + 80]!r}")
+    return match
 
 
 def _unquoted(text: str) -> str:

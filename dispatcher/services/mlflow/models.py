@@ -1,7 +1,7 @@
-"""Logged models: what `log_model` and autologging make.
+"""Logged models: the models that `log_model` and autologging create.
 
-A model belongs to the run that made it, and its files are files of that run, in a folder that bears
-the model's name: `model/MLmodel`. A further model of the same name gets a folder of its own.
+A model belongs to the run that logged it. Its files are files of that run, in a folder with the
+model's name: `model/MLmodel`. A second model of the same name gets a folder with its id.
 """
 
 import uuid
@@ -23,7 +23,7 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model as MLflow announces it, before its files come."""
+    """A model as MLflow announces it, before its files are uploaded."""
 
     name: str | None
     run_id: str | None
@@ -40,11 +40,11 @@ class MlflowModels:
         self._clock = clock
 
     def create(self, caller: Grant, new: NewModel) -> RunDocument:
-        """Raises InvalidSpec when no run is named, RunNotFound, NotAllowed."""
+        """Create a pending model. Raises InvalidSpec (no run is named), RunNotFound, NotAllowed."""
         run_id = new.run_id or caller.principal.run_id
         if run_id is None:
             raise InvalidSpec(
-                "source_run_id: a model's files are kept with its run: log it inside "
+                "source_run_id: is missing; a model belongs to a run: log it inside "
                 "`with mlflow.start_run():`"
             )
         model_id = f"m-{uuid.uuid4().hex}"
@@ -69,14 +69,14 @@ class MlflowModels:
                 "updated": now,
                 "deleted": False,
             }
-            made = RunDocument(MODEL, run_id, model_id, body, name=name)
-            tx.documents.put([made])
-            return made
+            model = RunDocument(MODEL, run_id, model_id, body, name=name)
+            tx.documents.put([model])
+            return model
 
         return self._store.write(work)
 
     def get(self, caller: Grant, model_id: str, *, deleted: bool = False) -> RunDocument:
-        """Raises NotFound, NotAllowed."""
+        """The model with an id. Raises NotFound, NotAllowed."""
         return self._store.read(lambda tx: model_of(tx, caller, model_id, deleted=deleted))
 
     def change(
@@ -112,33 +112,33 @@ class MlflowModels:
         clauses: Sequence[Clause],
         orders: Sequence[Order],
     ) -> list[RunDocument]:
-        """Models of these experiments, newest first unless ordered otherwise."""
+        """Models of these experiments, newest first unless `orders` says otherwise."""
 
         def work(tx: Transaction) -> list[RunDocument]:
-            found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
-            names = [each.name for each in found if each is not None]
+            experiments = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
+            names = [each.name for each in experiments if each is not None]
             models = tx.documents.of_experiments(MODEL, names)
             if caller.scope is Scope.ANY:
                 return models
             runs = tx.runs.get({model.run_id for model in models})
             return [m for m in models if m.run_id in runs and caller.covers(runs[m.run_id])]
 
-        fit = [
+        matching = [
             model
             for model in self._store.read(work)
             if not model.body["deleted"]
             if all(holds(clause, _value(model, clause)) for clause in clauses)
         ]
-        fit.sort(key=lambda model: -model.body["created"])
+        matching.sort(key=lambda model: -model.body["created"])
         for order in reversed(orders):
-            fit.sort(key=lambda model, o=order: sort_key(_value(model, o), o.descending))  # type: ignore[misc]
-        return fit
+            matching.sort(key=lambda model, o=order: sort_key(_value(model, o), o.descending))  # type: ignore[misc]
+        return matching
 
 
 def model_of(
     tx: Transaction, caller: Grant, model_id: str, *, deleted: bool = False
 ) -> RunDocument:
-    """The model, if the caller may touch its run. Raises NotFound, NotAllowed."""
+    """The model, if the caller may access its run. Raises NotFound, NotAllowed."""
     known = tx.documents.find(MODEL, [model_id]).get(model_id)
     if known is None or (known.body["deleted"] and not deleted):
         raise NotFound(f"no logged model {model_id!r}")
@@ -146,10 +146,11 @@ def model_of(
     return known
 
 
-def _value(model: RunDocument, asked: Clause | Order) -> Any:
+def _value(model: RunDocument, term: Clause | Order) -> Any:
+    """The value that a clause or an order refers to; None if the model has none."""
     body = model.body
-    if asked.kind in ("tag", "param"):
-        return body[f"{asked.kind}s"].get(asked.key)
+    if term.kind in ("tag", "param"):
+        return body[f"{term.kind}s"].get(term.key)
     return {
         "name": model.name,
         "model_id": model.id,
@@ -158,4 +159,4 @@ def _value(model: RunDocument, asked: Clause | Order) -> Any:
         "source_run_id": model.run_id,
         "creation_timestamp": body["created"],
         "last_updated_timestamp": body["updated"],
-    }.get(asked.key)
+    }.get(term.key)

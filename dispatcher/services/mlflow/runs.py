@@ -1,7 +1,8 @@
-"""Runs as MLflow knows them: made, logged to, ended, found.
+"""Runs for MLflow's client: create, log, end, search.
 
-A run that MLflow starts is an interactive run. A run with a job ends with its process, whatever
-`mlflow.end_run` says: the exit code is the truth. What a run's own token starts is below that run.
+A run that MLflow starts is an interactive run. A run with a job ends with its process: its exit
+code decides its status, and `mlflow.end_run` does not. A run that is started with a run's own token
+is a child of that run.
 """
 
 import uuid
@@ -12,7 +13,7 @@ from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, RunNotFound
 from dispatcher.core.runs.lifecycle import Canceled, Completed, Event, Failed, Run
 from dispatcher.core.runs.spec import RunSpec
-from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, default
+from dispatcher.services.mlflow.experiments import DEFAULT_ID, by_id, ensure_default
 from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.store.contract import Store, Transaction
@@ -22,12 +23,12 @@ from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.runs.contract import RunSearch
 from dispatcher.store.runs.mlflow_terms import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
 
-SHOWN = ("dataset", "input", "output", "mlmodel", DELETED)
+DOCUMENT_KINDS = ("dataset", "input", "output", "mlmodel", DELETED)
 
 
 @dataclass(frozen=True)
 class NewRun:
-    """What MLflow says of a run when it starts it."""
+    """A run as MLflow's client starts it. `started_ms` is in milliseconds since the epoch."""
 
     experiment_id: str
     name: str | None
@@ -37,19 +38,19 @@ class NewRun:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A run with all that MLflow shows of it."""
+class MlflowRun:
+    """A run with its data in MLflow: tags, params, latest metrics, inputs and outputs."""
 
     run: Run
     experiment_id: str
     tags: Mapping[str, str | None]
     params: Mapping[str, str]
     metrics: Mapping[str, Latest]
-    records: Sequence[RunDocument]
+    documents: Sequence[RunDocument]
 
 
 class MlflowRuns:
-    """Runs, for the calls of MLflow's client. Every call says who is calling."""
+    """Runs, for the calls of MLflow's client. Each call takes the caller's grant."""
 
     def __init__(
         self,
@@ -65,14 +66,14 @@ class MlflowRuns:
         self._listeners: list[Callable[[set[str]], None]] = []
 
     def on_metrics(self, listener: Callable[[set[str]], None]) -> None:
-        """Call `listener` with the runs whose metrics have come, after the commit."""
+        """Call `listener` after each commit of metrics, with the ids of their runs."""
         self._listeners.append(listener)
 
-    def create(self, caller: Grant, new: NewRun) -> Seen:
+    def create(self, caller: Grant, new: NewRun) -> MlflowRun:
         """Start a run that its client drives. Raises ExperimentNotFound, InvalidSpec."""
         now = self._clock()
 
-        def work(tx: Transaction) -> Seen:
+        def work(tx: Transaction) -> MlflowRun:
             experiment = _open_experiment(tx, new.experiment_id, now)
             parent = _parent(tx, caller, new.tags.get(PARENT_TAG))
             name = new.name or new.tags.get(RUN_NAME_TAG) or None
@@ -83,21 +84,21 @@ class MlflowRuns:
                 interactive=True,
                 display_name=name,
             )
-            begun = now if new.started_ms is None else new.started_ms / 1000
-            [run] = self._submission.add(tx, [spec], caller, begun)
+            started_at = now if new.started_ms is None else new.started_ms / 1000
+            [run] = self._submission.add(tx, [spec], caller, started_at)
             tags = {RUN_NAME_TAG: name or run.id, **new.tags}
             if parent is not None:
                 tags[PARENT_TAG] = parent
             if new.user:
                 tags.setdefault(USER_TAG, new.user)
             tx.labels.label_all({run.id: tags}, {})
-            return Seen(run, experiment.id, tags, {}, {}, ())
+            return MlflowRun(run, experiment.id, tags, {}, {}, ())
 
         return self._store.write(work)
 
-    def get(self, caller: Grant, run_id: str) -> Seen:
-        """Raises RunNotFound, NotAllowed."""
-        return self._store.read(lambda tx: seen(tx, [run_of(tx, caller, run_id)])[0])
+    def get(self, caller: Grant, run_id: str) -> MlflowRun:
+        """The run with an id. Raises RunNotFound, NotAllowed."""
+        return self._store.read(lambda tx: with_data(tx, [run_of(tx, caller, run_id)])[0])
 
     def update(
         self,
@@ -107,9 +108,9 @@ class MlflowRuns:
         status: str | None,
         ended_ms: int | None,
         name: str | None,
-    ) -> Seen:
-        """End the run, or rename it. One with a job goes on until its process ends; only the owner,
-        from outside, can have it killed.
+    ) -> MlflowRun:
+        """End the run, or rename it. A run with a job continues until its process ends; a person's
+        KILLED cancels it.
         """
         run = self._store.read(lambda tx: run_of(tx, caller, run_id))
         if name:
@@ -122,8 +123,8 @@ class MlflowRuns:
             self._status.cancel(run_id)
         return self.get(caller, run_id)
 
-    def mark(self, caller: Grant, run_id: str, *, deleted: bool) -> None:
-        """Delete a run in MLflow's view, or restore it. Nothing of it is lost."""
+    def set_deleted(self, caller: Grant, run_id: str, *, deleted: bool) -> None:
+        """Delete a run in MLflow's view, or restore it. Its data stays."""
 
         def work(tx: Transaction) -> None:
             run_of(tx, caller, run_id)
@@ -143,7 +144,13 @@ class MlflowRuns:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log all of it, or nothing. Raises RunNotFound, ParamConflict, InvalidSpec."""
+        """Log metrics, params and tags in one transaction.
+
+        Raises:
+            RunNotFound: There is no such run.
+            ParamConflict: A param has another value already.
+            InvalidSpec: The run is deleted in MLflow.
+        """
 
         def work(tx: Transaction) -> None:
             run = _open_run(tx, caller, run_id)
@@ -170,19 +177,19 @@ class MlflowRuns:
 
         self._store.write(work)
 
-    def note(self, caller: Grant, run_id: str, records: Sequence[RunDocument]) -> None:
-        """Keep data sets that a run read, or models that came in or out."""
+    def add_documents(self, caller: Grant, run_id: str, documents: Sequence[RunDocument]) -> None:
+        """Store the data sets that a run read, or its input and output models."""
 
         def work(tx: Transaction) -> None:
             _open_run(tx, caller, run_id)
-            tx.documents.put(records)
+            tx.documents.put(documents)
 
         self._store.write(work)
 
     def history(
         self, caller: Grant, run_id: str, key: str, after: int, limit: int | None
     ) -> list[Sample]:
-        """Numbers of a metric in logging order. Raises RunNotFound."""
+        """The samples of a metric after a position, in logging order. Raises RunNotFound."""
 
         def work(tx: Transaction) -> list[Sample]:
             run = run_of(tx, caller, run_id)
@@ -192,41 +199,41 @@ class MlflowRuns:
 
     def search(
         self, caller: Grant, experiment_ids: Collection[str], search: RunSearch
-    ) -> list[Seen]:
+    ) -> list[MlflowRun]:
         """Find the runs that the caller's grant covers."""
         within = caller.tree
 
-        def work(tx: Transaction) -> list[Seen]:
-            found = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
-            names = tuple(each.name for each in found if each is not None)
+        def work(tx: Transaction) -> list[MlflowRun]:
+            experiments = (by_id(tx, experiment_id) for experiment_id in experiment_ids)
+            names = tuple(each.name for each in experiments if each is not None)
             fields = {**vars(search), "experiments": names, "within": within}
-            return seen(tx, tx.runs.search(RunSearch(**fields)))
+            return with_data(tx, tx.runs.search(RunSearch(**fields)))
 
         return self._store.read(work)
 
 
-def seen(tx: Transaction, runs: Sequence[Run]) -> list[Seen]:
-    """These runs with all that MLflow shows of them, read at once."""
+def with_data(tx: Transaction, runs: Sequence[Run]) -> list[MlflowRun]:
+    """These runs with their data, read in one query for each kind of data."""
     attempts = {run.id: run.attempt for run in runs}
     names = {run.spec.experiment for run in runs}
     known = tx.registry.find_experiments(names)
     tags, params = tx.labels.tags(attempts), tx.params.of(attempts)
-    latest, records = tx.metrics.latest(attempts), tx.documents.of_runs(attempts, SHOWN)
+    latest, documents = tx.metrics.latest(attempts), tx.documents.of_runs(attempts, DOCUMENT_KINDS)
     return [
-        Seen(
+        MlflowRun(
             run,
             known[run.spec.experiment].id if run.spec.experiment in known else "",
             tags.get(run.id, {}),
             params.get(run.id, {}),
             latest.get(run.id, {}),
-            records.get(run.id, ()),
+            documents.get(run.id, ()),
         )
         for run in runs
     ]
 
 
 def run_of(tx: Transaction, caller: Grant, run_id: str) -> Run:
-    """The run, if the caller may touch it. Raises RunNotFound, NotAllowed."""
+    """The run, if the caller may access it. Raises RunNotFound, NotAllowed."""
     run = tx.runs.get([run_id]).get(run_id)
     if run is None:
         raise RunNotFound(run_id)
@@ -241,24 +248,25 @@ def _open_run(tx: Transaction, caller: Grant, run_id: str) -> Run:
 
 
 def _open_experiment(tx: Transaction, experiment_id: str, now: float) -> Experiment:
-    found = by_id(tx, experiment_id)
-    if found is None and experiment_id == DEFAULT_ID:
-        return default(tx, now)
-    if found is None:
+    experiment = by_id(tx, experiment_id)
+    if experiment is None and experiment_id == DEFAULT_ID:
+        return ensure_default(tx, now)
+    if experiment is None:
         raise ExperimentNotFound(experiment_id)
-    if found.archived_at is not None:
+    if experiment.archived_at is not None:
         raise InvalidSpec(f"experiment {experiment_id} is deleted: restore it before runs start")
-    return found
+    return experiment
 
 
-def _parent(tx: Transaction, caller: Grant, told: str | None) -> str | None:
-    """The run above a new one. MLflow's tag may name one that is not there: then it is only that,
-    a tag.
+def _parent(tx: Transaction, caller: Grant, tagged: str | None) -> str | None:
+    """The parent of a new run: the run that its tag names, else the run that calls.
+
+    A tag of a caller outside of runs may name a run that does not exist; then there is no parent.
     """
     own = caller.principal.run_id
     if own is None:
-        return told if told and tx.runs.get([told]) else None
-    return run_of(tx, caller, told or own).id
+        return tagged if tagged and tx.runs.get([tagged]) else None
+    return run_of(tx, caller, tagged or own).id
 
 
 def _end(status: str | None, at: float) -> Event | None:
@@ -266,7 +274,7 @@ def _end(status: str | None, at: float) -> Event | None:
         case "FINISHED":
             return Completed(at)
         case "FAILED":
-            text = "The client that drove this run said that it has failed."
+            text = "The client of this run reported that it has failed."
             return Failed(at, {"error": {"code": "UserError", "message": text}})
         case "KILLED":
             return Canceled(at)

@@ -1,4 +1,4 @@
-"""MLflow's services, joined."""
+"""The services of MLflow's API."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dispatcher.services.mlflow.runs import MlflowRuns
 
 @dataclass(frozen=True)
 class MlflowServices:
-    """All that MLflow's calls need."""
+    """The services that MLflow's calls use."""
 
     experiments: MlflowExperiments
     runs: MlflowRuns

@@ -1,1 +1,1 @@
-"""Sweeps: the calls of their users, their trials, and what suggests the next ones."""
+"""Sweeps: submission and control, trials, and the samplers that suggest the next cells."""

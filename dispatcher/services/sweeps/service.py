@@ -1,7 +1,6 @@
-"""Sweeps as their users call them: submitted, looked at, paused, extended.
+"""The calls on sweeps: submit, read, pause, resume, extend, retry.
 
-What a sweep does next is its driver's business (`engine.sweeper`): these calls change what is kept
-of it, and notify the driver.
+A call changes the stored sweep and notifies the sweeper (`engine.sweeper`), which drives the sweep.
 """
 
 import json
@@ -30,9 +29,9 @@ from dispatcher.services.sweeps.trial_history import TrialRecord
 from dispatcher.services.sweeps.trials import (
     Trial,
     all_trials,
+    best_trials,
     cell_of,
-    first_trials,
-    front,
+    pareto_front,
     trials_of,
 )
 from dispatcher.store.contract import Store, Transaction
@@ -42,18 +41,24 @@ MAX_RETRIES = 10
 
 
 class SweepService:
-    """Takes sweeps, and answers how they stand."""
+    """Accepts, changes and reads sweeps.
+
+    Args:
+        store: Where sweeps are stored.
+        submission: Submits the runs of sweeps.
+        notify: Called with a sweep's run id after each change of it.
+    """
 
     def __init__(
         self, store: Store, submission: SubmissionService, notify: Callable[[str], None]
     ) -> None:
         self._store = store
         self._submission = submission
-        self._poke = notify
+        self._notify = notify
 
     def submit(self, spec: SweepSpec, caller: Grant) -> Run:
-        """Accept a sweep. One that is there already, with the same content or under the same key of
-        its parent, answers its run.
+        """Accept a sweep. If it exists already, with the same content or under the same key of its
+        parent, its run is returned.
 
         Raises NotAllowed, InvalidSpec, TargetNotFound, SnapshotNotFound, RunConflict, KeyConflict.
         """
@@ -76,72 +81,72 @@ class SweepService:
             properties={**spec.properties, **_properties(spec)},
         )
 
-        def keep(tx: Transaction) -> None:
+        def store_sweep(tx: Transaction) -> None:
             if spec.parent_id and spec.key and tx.runs.by_key(spec.parent_id, [spec.key]):
-                return  # an earlier attempt of the parent has made it
+                return  # an earlier attempt of the parent has submitted it
             known = tx.sweeps.get([spec.id]).get(spec.id)
             if known is not None and known.spec != spec:
-                raise RunConflict(f"sweep {spec.id!r} is there already, with another content")
+                raise RunConflict(f"sweep {spec.id!r} exists already, with another content")
             if known is None:
                 tx.sweeps.put(Sweep(spec.id, spec))
                 tx.labels.set_tags(spec.id, {**spec.tags, **system_tags(spec)})
 
-        [run] = self._submission.submit([parent], caller, keep)
+        [run] = self._submission.submit([parent], caller, store_sweep)
         return run
 
     def get(self, run_id: str) -> Sweep:
-        """Raises RunNotFound."""
+        """The sweep with a run id. Raises RunNotFound."""
         return _require_sweep(self._store.read(lambda tx: tx.sweeps.get([run_id])), run_id)
 
     def pause(self, run_id: str) -> Sweep:
-        """Start no further trials; those that run go on. Its duration goes on, too."""
+        """Start no further trials. Open trials continue, and the duration keeps counting."""
         return self._change(run_id, lambda sweep: replace(sweep, paused=True))
 
     def resume(self, run_id: str) -> Sweep:
-        """Go on."""
+        """Start trials again after a pause."""
         return self._change(run_id, lambda sweep: replace(sweep, paused=False))
 
     def extend(self, run_id: str, add: int) -> Sweep:
-        """Let it make so many trials more."""
+        """Raise max_total_runs by `add`. Raises InvalidSpec above the limit."""
 
-        def longer(sweep: Sweep) -> Sweep:
+        def raised(sweep: Sweep) -> Sweep:
             total = sweep.spec.max_total_runs + add
             if total > MAX_TOTAL:
                 raise InvalidSpec(f"add: {total} trials in all; a sweep has at most {MAX_TOTAL}")
             spec = sweep.spec.model_copy(update={"max_total_runs": total})
             return replace(sweep, spec=spec)
 
-        return self._change(run_id, longer)
+        return self._change(run_id, raised)
 
     def retry(self, run_id: str) -> Sweep:
-        """Try what has failed once more."""
+        """Retry the failed trials once more. Raises InvalidSpec after MAX_RETRIES retries."""
 
-        def more(sweep: Sweep) -> Sweep:
+        def with_retry(sweep: Sweep) -> Sweep:
             if sweep.retries >= MAX_RETRIES:
-                raise InvalidSpec(f"retries: a failed trial is tried again {MAX_RETRIES} times")
+                raise InvalidSpec(f"retries: a failed trial is retried at most {MAX_RETRIES} times")
             return replace(sweep, retries=sweep.retries + 1)
 
-        return self._change(run_id, more)
+        return self._change(run_id, with_retry)
 
-    def again(self, run_id: str, new_id: str, caller: Grant) -> Run:
-        """A sweep of its own that tries what has failed in one that is over. Raises InvalidSpec."""
+    def retry_as_new_sweep(self, run_id: str, new_id: str, caller: Grant) -> Run:
+        """Submit a new sweep that tries the failed cells of an ended one. Raises InvalidSpec."""
         cells = self.failed_cells(run_id)
         if not cells:
-            raise InvalidSpec(f"sweep {run_id!r} has no trial that failed and was not made good")
-        told = self.get(run_id).spec.model_dump(exclude_defaults=True)
+            raise InvalidSpec(f"sweep {run_id!r} has no failed trial without a successful retry")
+        fields = self.get(run_id).spec.model_dump(exclude_defaults=True)
         return self.submit(
             SweepSpec.model_validate(
-                {**told, "id": new_id, "first": cells, "max_total_runs": len(cells),
+                {**fields, "id": new_id, "first": cells, "max_total_runs": len(cells),
                  "resume_from": [run_id]}
             ),
             caller,
         )  # fmt: skip
 
     def failed_cells(self, run_id: str) -> list[Mapping[str, Any]]:
-        """The cells whose last try has failed, none twice."""
+        """The cells without a try that is open or has succeeded, each once."""
         children = self.children(run_id)
-        good = {run.spec.key_hash for run in children if run.status != "Failed"}
-        failed = [run for run in children if run.spec.key_hash not in good]
+        not_failed = {run.spec.key_hash for run in children if run.status != "Failed"}
+        failed = [run for run in children if run.spec.key_hash not in not_failed]
         return list({run.spec.key_hash: cell_of(run) for run in failed}.values())
 
     def children(self, run_id: str) -> list[Run]:
@@ -149,7 +154,7 @@ class SweepService:
         return self._store.read(lambda tx: all_trials(tx, run_id))
 
     def page(self, run_id: str, *, after: int, limit: int) -> list[Trial]:
-        """Trials by number, from after one on."""
+        """Up to `limit` trials by number, after number `after`."""
         sweep = self.get(run_id)
 
         def work(tx: Transaction) -> list[Trial]:
@@ -168,9 +173,9 @@ class SweepService:
 
         def work(tx: Transaction) -> list[Trial]:
             if top is not None and not reverse and not sweeps[0].spec.further_metrics:
-                found = [trial for sweep in sweeps for trial in first_trials(tx, sweep, top)]
-                if sum(trial.best is not None for trial in found) >= top:
-                    return found
+                best = [trial for sweep in sweeps for trial in best_trials(tx, sweep, top)]
+                if sum(trial.best is not None for trial in best) >= top:
+                    return best
             return [
                 trial
                 for sweep in sweeps
@@ -184,7 +189,7 @@ class SweepService:
         return (scored + rest)[:top]
 
     def front(self, run_ids: Sequence[str]) -> list[Trial]:
-        """The trials that none is better than: with one metric the best, and those like it."""
+        """The trials that no other dominates; with one metric, the best and its equals."""
         sweeps = [self.get(run_id) for run_id in run_ids]
         trials = self._store.read(
             lambda tx: [
@@ -193,11 +198,11 @@ class SweepService:
                 for trial in trials_of(tx, each, all_trials(tx, each.run_id))
             ]
         )
-        return front(trials, sweeps[0].spec.metrics)
+        return pareto_front(trials, sweeps[0].spec.metrics)
 
     def suggester(self, tx: Transaction, spec: SweepSpec) -> Suggester:
-        """Who suggests its cells, with what the sweeps that it goes on from have found."""
-        done: set[str] = set()
+        """The suggester of a sweep, with the trials of the sweeps that it resumes from."""
+        completed: set[str] = set()
         warm: list[TrialRecord] = []
         for parent in tx.sweeps.get(spec.resume_from).values():
             for trial in trials_of(tx, parent, all_trials(tx, parent.run_id)):
@@ -205,10 +210,10 @@ class SweepService:
                 if not spec.sampling.space.has(cell):
                     continue
                 if trial.run.status is Status.COMPLETED:
-                    done.add(config_hash(cell))
+                    completed.add(config_hash(cell))
                 if trial.scores:
                     warm.append(TrialRecord(-1 - len(warm), cell, trial.scores))
-        return Suggester(spec, done, warm)
+        return Suggester(spec, completed, warm)
 
     def _change(self, run_id: str, change: Callable[[Sweep], Sweep]) -> Sweep:
         def work(tx: Transaction) -> Sweep:
@@ -219,8 +224,8 @@ class SweepService:
                 raise RunNotFound(run_id)
             if run.terminal:
                 raise RunConflict(
-                    f"sweep {run_id!r} is {run.status}, and what has ended stays so: submit "
-                    "another one that goes on from it (resume_from)"
+                    f"sweep {run_id!r} is {run.status} and cannot be changed: submit a "
+                    "new sweep that resumes from it (resume_from)"
                 )
             after = change(sweep)
             tx.sweeps.put(after)
@@ -228,7 +233,7 @@ class SweepService:
             return after
 
         changed = self._store.write(work)
-        self._poke(run_id)
+        self._notify(run_id)
         return changed
 
     def _check_parents(self, spec: SweepSpec) -> None:
@@ -236,23 +241,23 @@ class SweepService:
             return
         parents = list(spec.resume_from)
         if len(set(parents)) != len(parents):
-            raise InvalidSpec("resume_from: names a sweep twice")
+            raise InvalidSpec("resume_from: contains a sweep twice")
         runs, sweeps = self._store.read(lambda tx: (tx.runs.get(parents), tx.sweeps.get(parents)))
         for parent in parents:
             if parent not in runs:
                 raise RunNotFound(parent)
             if parent not in sweeps:
-                raise InvalidSpec(f"resume_from: run {parent!r} is no sweep")
+                raise InvalidSpec(f"resume_from: run {parent!r} is not a sweep")
             if runs[parent].status not in ("Completed", "Canceled"):
                 raise InvalidSpec(
-                    f"resume_from: sweep {parent!r} is {runs[parent].status}; it has to be "
+                    f"resume_from: sweep {parent!r} is {runs[parent].status}; it must be "
                     "Completed or Canceled"
                 )
             _check_parent(spec, sweeps[parent].spec)
 
 
 def system_tags(spec: SweepSpec) -> dict[str, str | None]:
-    """What v1 keeps of a sweep in its run's tags."""
+    """The tags of a sweep's run, as v1 sets them."""
     facts = {
         "generator_config": spec.sampling.model_dump(exclude_none=True),
         "policy_config": spec.policy.model_dump(exclude_none=True),
@@ -276,17 +281,18 @@ def system_tags(spec: SweepSpec) -> dict[str, str | None]:
 def _check_parent(spec: SweepSpec, parent: SweepSpec) -> None:
     if parent.metrics != spec.metrics:
         raise InvalidSpec(
-            f"resume_from: sweep {parent.id!r} goes by {_named(parent)}, this one by {_named(spec)}"
+            f"resume_from: sweep {parent.id!r} has the metrics {_metric_names(parent)}, this one "
+            f"{_metric_names(spec)}"
         )
     bayesian = spec.sampling.name == "BayesianOptimization"
     if bayesian and parent.sampling.parameter_space != spec.sampling.parameter_space:
         raise InvalidSpec(
-            f"resume_from: sweep {parent.id!r} has another parameter_space; Bayesian sampling goes "
-            "on in the same one (RANDOM and TPE take what fits)"
+            f"resume_from: sweep {parent.id!r} has another parameter_space; Bayesian sampling "
+            "needs the same one (RANDOM and TPE use the trials that fit)"
         )
 
 
-def _named(spec: SweepSpec) -> str:
+def _metric_names(spec: SweepSpec) -> str:
     return ", ".join(f"{metric.name!r} ({metric.goal})" for metric in spec.metrics)
 
 
@@ -301,8 +307,8 @@ def _properties(spec: SweepSpec) -> dict[str, str | None]:
     }
 
 
-def _require_sweep(found: Mapping[str, Sweep], run_id: str) -> Sweep:
-    sweep = found.get(run_id)
+def _require_sweep(sweeps: Mapping[str, Sweep], run_id: str) -> Sweep:
+    sweep = sweeps.get(run_id)
     if sweep is None:
-        raise RunNotFound(f"{run_id} (no sweep of that id)")
+        raise RunNotFound(f"{run_id} (no sweep with that id)")
     return sweep

@@ -1,4 +1,4 @@
-"""What is known of a sweep's trials, as its sampler sees them."""
+"""The trials of a sweep as its sampler gets them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,18 @@ from typing import Protocol
 
 from dispatcher.core.sweeps.search_space import Values
 
-SEEN = 200
-STARTUP = 10  # so many trials are random before the first one is fitted
+MAX_HISTORY = 200  # ended trials that a sampler gets
+STARTUP = 10  # trials at random before a model is fitted
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as a sampler sees it.
+    """A trial as a sampler gets it.
 
-    `scores` has a value for each metric, and is empty while or where one is missing. Of a sampler
-    that goes generation by generation it has the generation, and the numbers it follows from.
+    Attributes:
+        scores: A value for each metric; empty while one is missing.
+        generation: The trial's generation; None unless the sampler is evolutionary.
+        parents: The numbers of the trials that the generation descends from.
     """
 
     number: int
@@ -27,37 +29,37 @@ class TrialRecord:
 
     @property
     def is_scored(self) -> bool:
-        """Whether it has ended and has scores."""
+        """Whether the trial has ended and has scores."""
         return not self.open and bool(self.scores)
 
 
 class TrialHistory(Protocol):
-    """What is known of a sweep's trials."""
+    """The trials of a sweep, as its sampler asks for them."""
 
     def known(self) -> Sequence[TrialRecord]:
-        """The best, the latest, and those that go on, by number: `SEEN` and the open at most."""
+        """The best and the latest, at most `MAX_HISTORY`, and all open trials; sorted by number."""
         ...
 
-    def numbered(self, number: int) -> TrialRecord | None:
-        """One of them."""
+    def by_number(self, number: int) -> TrialRecord | None:
+        """The trial with that number; None if there is none."""
         ...
 
     def generation(self, generation: int) -> Sequence[TrialRecord]:
-        """All of a generation, by number."""
+        """All trials of a generation, sorted by number."""
         ...
 
 
 class EmptyHistory:
-    """What is known before there is a trial."""
+    """The history of a sweep without trials."""
 
     def known(self) -> Sequence[TrialRecord]:
-        """None."""
+        """Nothing."""
         return ()
 
-    def numbered(self, number: int) -> TrialRecord | None:  # noqa: ARG002
-        """None."""
+    def by_number(self, number: int) -> TrialRecord | None:  # noqa: ARG002
+        """Nothing."""
         return None
 
     def generation(self, generation: int) -> Sequence[TrialRecord]:  # noqa: ARG002
-        """None."""
+        """Nothing."""
         return ()

@@ -1,4 +1,4 @@
-"""A sweep's trials, read from its child runs: numbers, values and scores, and which are best."""
+"""The trials of a sweep, read from its child runs: numbers, values, scores, the best ones."""
 
 import json
 import math
@@ -18,10 +18,13 @@ PAGE = 1_000
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial as a table shows it. `best` is the best of all that it logged, None if it did not.
+    """A trial as a table shows it.
 
-    Where a sweep goes by several metrics `scores` has the last of each, and `best` is the first of
-    them; a trial that lacks one has neither.
+    Attributes:
+        best: The best logged value; None without one. With several metrics, the first of `scores`.
+        logged: How many values of the primary metric it has logged.
+        scores: With one metric, `best`. With several metrics, the last value of each; empty while
+            one is missing.
     """
 
     run: Run
@@ -33,22 +36,22 @@ class Trial:
 
 
 def all_trials(tx: Transaction, run_id: str) -> list[Run]:
-    """All trials of a sweep, by number."""
-    found: list[Run] = []
+    """All trials of a sweep, sorted by number."""
+    runs: list[Run] = []
     after: PageCursor | None = None
     while True:
         page = tx.runs.query(RunQuery(parent=run_id, limit=PAGE, after=after))
-        found += page
+        runs += page
         if len(page) < PAGE:
             return sorted(
-                (run for run in found if number_of(run) is not None),
+                (run for run in runs if number_of(run) is not None),
                 key=lambda run: number_of(run) or 0,
             )
         after = cursor_of(page[-1])
 
 
 def number_of(run: Run) -> int | None:
-    """The number of a trial; None for another child that someone gave the sweep."""
+    """The number of a trial; None for a child run that the sweeper did not submit."""
     stem, _, number = run.id.rpartition("_")
     is_trial = stem == run.spec.parent_id and number.isdecimal() and run.spec.key is not None
     return int(number) if is_trial and HYPERPARAMETERS in run.spec.properties else None
@@ -56,42 +59,42 @@ def number_of(run: Run) -> int | None:
 
 def cell_of(run: Run) -> Mapping[str, Any]:
     """The values that a trial tries."""
-    found: Mapping[str, Any] = json.loads(run.spec.properties[HYPERPARAMETERS] or "{}")
-    return found
+    values: Mapping[str, Any] = json.loads(run.spec.properties[HYPERPARAMETERS] or "{}")
+    return values
 
 
 def generation_of(run: Run) -> tuple[int, tuple[int, ...], str] | None:
-    """Of which generation a trial is, the numbers of those it follows from, and both as noted."""
+    """The generation of a trial, the numbers of its parents, and both as its property has them."""
     note = run.spec.properties.get(GENERATION)
     if note is None:
         return None
-    noted = json.loads(note)
-    return int(noted["generation"]), tuple(noted.get("parents", ())), note
+    fields = json.loads(note)
+    return int(fields["generation"]), tuple(fields.get("parents", ())), note
 
 
-def final_scores(lasts: Mapping[str, float], metrics: Sequence[Metric]) -> tuple[float, ...]:
-    """The last of each metric; none unless all are there and numbers."""
-    values = [lasts.get(metric.name, math.nan) for metric in metrics]
+def final_scores(last_values: Mapping[str, float], metrics: Sequence[Metric]) -> tuple[float, ...]:
+    """The last value of each metric; empty unless all exist and are finite."""
+    values = [last_values.get(metric.name, math.nan) for metric in metrics]
     return tuple(values) if all(map(math.isfinite, values)) else ()
 
 
-def front(trials: Sequence[Trial], metrics: Sequence[Metric]) -> list[Trial]:
-    """Those that no other is better than in a metric without being worse in another."""
+def pareto_front(trials: Sequence[Trial], metrics: Sequence[Metric]) -> list[Trial]:
+    """The trials that no other trial dominates."""
     marks = {
         trial.run.id: tuple(orient(v, m.goal) for v, m in zip(trial.scores, metrics, strict=True))
         for trial in trials
         if trial.scores
     }
-    found: list[Trial] = []
-    best: list[tuple[float, ...]] = []
+    front: list[Trial] = []
+    front_marks: list[tuple[float, ...]] = []
     scored = [trial for trial in trials if trial.scores]
-    # Whoever is better than a trial in all comes before it, so it is compared with the front alone.
+    # In this order a dominating trial precedes the dominated: comparing with the front suffices.
     for trial in sorted(scored, key=lambda each: marks[each.run.id], reverse=True):
         mark = marks[trial.run.id]
-        if not any(_dominates(other, mark) for other in best):
-            found.append(trial)
-            best.append(mark)
-    return found
+        if not any(_dominates(other, mark) for other in front_marks):
+            front.append(trial)
+            front_marks.append(mark)
+    return front
 
 
 def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
@@ -99,7 +102,7 @@ def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def best_of(values: Sequence[Any], goal: str) -> float | None:
-    """The best of what was logged; None if none of it is a finite number."""
+    """The best logged value; None if there is no finite number."""
     numbers = [
         float(v)
         for v in values
@@ -111,7 +114,7 @@ def best_of(values: Sequence[Any], goal: str) -> float | None:
 
 
 def trials_of(tx: Transaction, sweep: Sweep, runs: Sequence[Run]) -> list[Trial]:
-    """These runs of a sweep as its table shows them."""
+    """These runs of a sweep as trials."""
     metrics = sweep.spec.metrics
     ids, attempts = [run.id for run in runs], {run.id: run.attempt for run in runs}
     points = [tx.metrics.points(ids, metric.name, attempts) for metric in metrics]
@@ -141,13 +144,15 @@ def _real(values: Sequence[Any]) -> float:
     return float(values[0]) if is_number and not isinstance(values[0], bool) else math.nan
 
 
-def first_trials(tx: Transaction, sweep: Sweep, top: int) -> list[Trial]:
-    """The best trials alone, found by what was logged: ten thousand runs need not be read. None
-    if a trial among them has begun anew since.
+def best_trials(tx: Transaction, sweep: Sweep, top: int) -> list[Trial]:
+    """The best trials, found by their metrics, so that not all runs are read.
+
+    Returns:
+        Up to `top` trials, best first; none if one of them has a later attempt than its metrics.
     """
     metric = sweep.spec.primary_metric
-    made = sum(tx.runs.children_by_status([sweep.run_id]).get(sweep.run_id, {}).values())
-    ids = [f"{sweep.run_id}_{number}" for number in range(made)]
+    count = sum(tx.runs.children_by_status([sweep.run_id]).get(sweep.run_id, {}).values())
+    ids = [f"{sweep.run_id}_{number}" for number in range(count)]
     scores: list[tuple[float, str, int]] = []
     for run_id, points in tx.metrics.points(ids, metric.name).items():
         attempt = max(point.attempt for point in points)

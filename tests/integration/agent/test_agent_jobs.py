@@ -234,5 +234,5 @@ def test_what_run_fail_said_is_in_the_record(agent: Agent) -> None:
 
 
 def test_a_shim_that_has_had_its_number_of_jobs_takes_no_order_with_it(agent: Agent) -> None:
-    for k in range(2 * fork_server._MOST_JOBS + 5):  # one after the other: one shim has them all
+    for k in range(2 * fork_server._MAX_JOBS + 5):  # one after the other: one shim has them all
         assert agent.run(job(f"one{k}-1", command="exit 0"))["exit_code"] == 0

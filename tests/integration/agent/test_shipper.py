@@ -29,7 +29,7 @@ def finish(
     tmp_path: Path, service: FakeService, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Shipper]]:
     """Has a job end that has said something; nobody is waited for who does not get on."""
-    monkeypatch.setattr("dispatcher.agent.shipping.shipper.TELL_AFTER", 0.0)
+    monkeypatch.setattr("dispatcher.agent.shipping.shipper.PUBLISH_AFTER", 0.0)
     root = Root(str(tmp_path))
     root.prepare()
     shipper = Shipper(TelemetrySource(root), told.append, lambda _: None)
@@ -54,7 +54,7 @@ def test_an_end_waits_for_a_service_that_is_taking_what_was_said(
     service.answers.clear()
     shipper = finish()
     until(lambda: service.requests[SPOOL], "it is asked")
-    shipper.tell_overdue()
+    shipper.publish_overdue()
     assert told == []
     service.answers.set()
     until(lambda: told == ["said-1"], "the end is told")

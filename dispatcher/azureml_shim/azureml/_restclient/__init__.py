@@ -1,1 +1,1 @@
-"""v1's own client of Azure: of its names, those that programs import."""
+"""v1's client of Azure's REST API: the names that programs import."""

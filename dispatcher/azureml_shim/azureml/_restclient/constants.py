@@ -1,4 +1,4 @@
-"""v1's home of RunStatus."""
+"""v1's module for RunStatus."""
 
 from dispatcher.client.v1.runs.status import RunStatus
 

@@ -1,4 +1,4 @@
-"""`from azureml.core import Run, Workspace, …`: imported when first asked for, as in dispatcher."""
+"""`from azureml.core import Run, Workspace, …`: names are imported on first use."""
 
 import dispatcher as _dispatcher
 from dispatcher.client.unsupported import module as _module
@@ -6,10 +6,10 @@ from dispatcher.client.unsupported import module as _module
 VERSION = "1.61.0"
 __version__ = VERSION
 
-_DATA = "there are no datasets; pass paths as script arguments, and keep results in ./outputs."
-_SERVING = "models are kept, not served: run.register_model(...) and Model(ws, name).download()."
-_AZURE = "it is a part of Azure that is not needed here; leave it out."
-_HOMES = {
+_DATA = "there are no datasets; pass paths as script arguments, and write results to ./outputs."
+_SERVING = "models are stored, not served: run.register_model(...) and Model(ws, name).download()."
+_AZURE = "it is a part of Azure that is not needed here; remove it."
+_MODULES = {
     "ComputeTarget": "v1.compute.targets",
     "ContainerRegistry": "v1.environments.parts",
     "Model": "v1.workspaces.model",
@@ -26,23 +26,23 @@ _unsupported = {
     "SynapseWorkspaceLinkedServiceConfiguration": _AZURE,
     "attach_legacy_compute_target": "use ComputeTarget.attach(ws, name, configuration).",
     "diagnostic_log": "use Python's logging; the client's logger is 'dispatcher'.",
-    "is_compute_target_prepared": "environments are made when a run needs them; leave it out.",
-    "prepare_compute_target": "environments are made when a run needs them; leave it out.",
+    "is_compute_target_prepared": "environments are built when a run needs them; remove the call.",
+    "prepare_compute_target": "environments are built when a run needs them; remove the call.",
     "remove_legacy_compute_target": "use ComputeTarget.delete().",
 }
-_else = _module("azureml.core", _unsupported)
+_unsupported_name = _module("azureml.core", _unsupported)
 
-__all__ = ["VERSION", *_dispatcher.__all__, *_HOMES]
+__all__ = ["VERSION", *_dispatcher.__all__, *_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        home = __import__(f"dispatcher.client.{_HOMES[name]}", fromlist=[name])
-        value = globals()[name] = getattr(home, name)
+    if name in _MODULES:
+        module = __import__(f"dispatcher.client.{_MODULES[name]}", fromlist=[name])
+        value = globals()[name] = getattr(module, name)
     elif name in _dispatcher.__all__:
         value = getattr(_dispatcher, name)
     else:
-        value = _else(name)
+        value = _unsupported_name(name)
     return value
 
 

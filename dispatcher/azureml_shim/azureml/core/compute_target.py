@@ -1,4 +1,4 @@
-"""v1's older home of what is said about compute targets."""
+"""v1's older module for compute targets."""
 
 from dispatcher.client.errors import ComputeTargetException
 from dispatcher.client.v1.compute.targets import ComputeTarget

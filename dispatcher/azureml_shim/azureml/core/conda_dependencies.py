@@ -1,4 +1,4 @@
-"""v1's home of CondaDependencies."""
+"""v1's module for CondaDependencies."""
 
 from dispatcher.client.v1.environments.conda_dependencies import PYTHON_VERSION, CondaDependencies
 

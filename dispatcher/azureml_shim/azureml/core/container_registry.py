@@ -1,4 +1,4 @@
-"""v1's home of ContainerRegistry."""
+"""v1's module for ContainerRegistry."""
 
 from dispatcher.client.v1.environments.parts import ContainerRegistry
 

@@ -1,4 +1,4 @@
-"""v1's home of DatabricksSection."""
+"""v1's module for DatabricksSection."""
 
 from dispatcher.client.v1.environments.parts import DatabricksSection
 

@@ -1,4 +1,4 @@
-"""v1's home of Environment and its parts."""
+"""v1's module for Environment and its parts."""
 
 from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
 from dispatcher.client.v1.environments.environment import Environment, EnvironmentReference

@@ -1,4 +1,4 @@
-"""v1's home of Experiment."""
+"""v1's module for Experiment."""
 
 from dispatcher.client.v1.workspaces.experiment import Experiment, ViewType
 

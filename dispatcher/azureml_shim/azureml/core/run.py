@@ -1,4 +1,4 @@
-"""v1's home of Run."""
+"""v1's module for Run."""
 
 from dispatcher.client.v1.runs.offline import OfflineRun as _OfflineRun
 from dispatcher.client.v1.runs.run import Run, ScriptRun, get_run

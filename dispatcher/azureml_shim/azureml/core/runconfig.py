@@ -1,4 +1,4 @@
-"""v1's home of the configuration classes."""
+"""v1's module for the configuration classes."""
 
 from dispatcher.client.unsupported import module as _module
 from dispatcher.client.v1.configs.run_configuration import (

@@ -1,4 +1,4 @@
-"""v1's home of ScriptRun."""
+"""v1's module for ScriptRun."""
 
 from dispatcher.client.v1.runs.run import ScriptRun
 

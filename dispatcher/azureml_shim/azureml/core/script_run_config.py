@@ -1,4 +1,4 @@
-"""v1's home of ScriptRunConfig."""
+"""v1's module for ScriptRunConfig."""
 
 from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 

@@ -1,7 +1,7 @@
-"""v1's home of web services."""
+"""v1's module for web services."""
 
 from dispatcher.client.unsupported import module as _module
 
-_SERVING = "models are kept, not served: Model(ws, name).download() brings the files."
+_SERVING = "models are stored, not served: use Model(ws, name).download()."
 _NAMES = ("AciWebservice", "AksWebservice", "LocalWebservice", "Webservice")
 __getattr__ = _module("azureml.core.webservice", dict.fromkeys(_NAMES, _SERVING))

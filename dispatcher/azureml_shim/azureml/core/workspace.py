@@ -1,4 +1,4 @@
-"""v1's home of Workspace."""
+"""v1's module for Workspace."""
 
 from dispatcher.client.v1.workspaces.workspace import Workspace
 

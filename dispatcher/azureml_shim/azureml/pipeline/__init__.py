@@ -1,1 +1,1 @@
-"""v1's pipelines: their names can be imported, and say what to use instead."""
+"""v1's pipelines: their names can be imported; using one raises an error with the alternative."""

@@ -1,1 +1,1 @@
-"""v1's training package: sweeps in `hyperdrive`; estimators say what to use instead."""
+"""v1's training package: sweeps in `hyperdrive`; estimators raise an error with the alternative."""

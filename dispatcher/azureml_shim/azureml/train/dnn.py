@@ -1,4 +1,4 @@
-"""v1's home of the estimators of deep learning."""
+"""v1's module for the estimators of deep learning."""
 
 from dispatcher.client.unsupported import module as _module
 

@@ -1,4 +1,4 @@
-"""v1's home of Estimator."""
+"""v1's module for Estimator."""
 
 from dispatcher.client.unsupported import module as _module
 

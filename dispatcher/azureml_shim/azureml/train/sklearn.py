@@ -1,4 +1,4 @@
-"""v1's home of SKLearn."""
+"""v1's module for SKLearn."""
 
 from dispatcher.client.unsupported import module as _module
 

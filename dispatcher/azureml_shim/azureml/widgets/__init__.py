@@ -1,4 +1,4 @@
-"""v1's home of RunDetails."""
+"""v1's module for RunDetails."""
 
 from dispatcher.client.v1.runs.run_details import RunDetails
 

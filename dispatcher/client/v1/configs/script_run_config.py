@@ -139,7 +139,7 @@ def _refuse_data(config: RunConfiguration) -> None:
         if getattr(config, name, None):
             raise UserErrorException(
                 f"run_config.{name}: there are no datasets and datastores; pass paths as script "
-                "arguments, and keep results in ./outputs."
+                "arguments, and write results to ./outputs."
             )
 
 

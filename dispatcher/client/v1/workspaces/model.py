@@ -164,7 +164,7 @@ def register(run: RunFiles, name: str, path: str, fields: Dict[str, Any]) -> Mod
 def refuse_serving() -> NoReturn:
     """Models are not served here."""
     raise UserErrorException(
-        "Models are kept, not served: leave datasets, sample_input_dataset, sample_output_dataset "
+        "Models are not served: leave datasets, sample_input_dataset, sample_output_dataset "
         "and resource_configuration out of register_model; tags and properties can name them."
     )
 

@@ -10,10 +10,10 @@ from typing import Any
 os.environ.pop("PYTHONPATH", None)
 if "dispatcher.cli.main" in sys.orig_argv:
     from dispatcher.core.sweeps.sweep import trial_spec as _trial_spec
-    from dispatcher.engine import sweeper
+    from dispatcher.engine import sweep_driver
     from dispatcher.engine.sweep_state import SweepState
 
-    _new = SweepState._new
+    _new = SweepState._add
     _made_here: set[int] = set()
 
     def trial_spec(spec: Any, cell: Any) -> Any:
@@ -27,5 +27,5 @@ if "dispatcher.cli.main" in sys.orig_argv:
             self._ordinals -= 1
         return trial
 
-    setattr(sweeper, "trial_spec", trial_spec)  # noqa: B010
-    setattr(SweepState, "_new", new)  # noqa: B010
+    setattr(sweep_driver, "trial_spec", trial_spec)  # noqa: B010
+    setattr(SweepState, "_add", new)  # noqa: B010

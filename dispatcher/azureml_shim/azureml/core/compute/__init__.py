@@ -1,4 +1,4 @@
-"""v1's home of compute targets."""
+"""v1's module for compute targets."""
 
 from dispatcher.client.errors import ComputeTargetException
 from dispatcher.client.unsupported import module as _module

@@ -1,4 +1,4 @@
-"""v1's home of AmlCompute."""
+"""v1's module for AmlCompute."""
 
 from dispatcher.client.v1.compute.amlcompute import (
     AmlCompute,

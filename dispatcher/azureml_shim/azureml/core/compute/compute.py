@@ -1,4 +1,4 @@
-"""v1's home of ComputeTarget."""
+"""v1's module for ComputeTarget."""
 
 from dispatcher.client.v1.compute.targets import ComputeTarget
 

@@ -1,4 +1,4 @@
-"""v1's home of RemoteCompute."""
+"""v1's module for RemoteCompute."""
 
 from dispatcher.client.v1.compute.remote_compute import (
     RemoteCompute,

@@ -1,4 +1,4 @@
-"""v1's home of the expressions."""
+"""v1's module for the expressions."""
 
 from dispatcher.client.v1.sweeps.expressions import (
     choice,

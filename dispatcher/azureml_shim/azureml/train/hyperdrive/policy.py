@@ -1,4 +1,4 @@
-"""v1's home of the policies."""
+"""v1's module for the policies."""
 
 from dispatcher.client.v1.sweeps.policies import (
     BanditPolicy,

@@ -1,4 +1,4 @@
-"""v1's home of HyperDriveRun."""
+"""v1's module for HyperDriveRun."""
 
 from dispatcher.client.v1.sweeps.config import PrimaryMetricGoal
 from dispatcher.client.v1.sweeps.run import HyperDriveRun

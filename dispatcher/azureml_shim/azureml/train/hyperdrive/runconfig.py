@@ -1,4 +1,4 @@
-"""v1's home of HyperDriveConfig."""
+"""v1's module for HyperDriveConfig."""
 
 from dispatcher.client.v1.sweeps.config import (
     HyperDriveConfig,

@@ -1,4 +1,4 @@
-"""v1's home of the ways to sample."""
+"""v1's module for the ways to sample."""
 
 from dispatcher.client.v1.sweeps.sampling import (
     BayesianParameterSampling,
