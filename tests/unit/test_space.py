@@ -98,9 +98,12 @@ def test_a_value_leads_back_to_where_it_was_drawn(space: Any, u: float) -> None:
     kind, arguments = space
     expression = Space.of({"x": [kind, list(arguments)]}).parameters["x"]
     value = expression.value(u)
-    back = expression.value(expression.unit(value))
+    unit = expression.unit(value)
+    back = expression.value(unit)
     if isinstance(value, float) and not kind.startswith("q"):
-        assert math.isclose(back, value, rel_tol=1e-6, abs_tol=1e-9)
+        # In the tails of a distribution neighbouring floats of the unit interval lie far apart.
+        is_neighbour = abs(expression.unit(back) - unit) <= 4 * 2**-53
+        assert is_neighbour or math.isclose(back, value, rel_tol=1e-6, abs_tol=1e-9)
     elif not kind.startswith("q"):
         assert canonical(back) == canonical(value)
     else:
