@@ -2,9 +2,9 @@
 
 The framework resolves each parameter of a handler anew for every call, changes threads three times
 for it and looks through its tree of routers. That is more than the call itself costs where a script
-submits its children one by one. A route declared `direct` is described like any other, but
-`DirectCalls` finds it by its path, and its body is parsed, its handler called and its answer
-encoded in one go.
+submits its children one by one. A route declared `direct` appears in the API's description and is
+guarded like any other. `DirectCalls` finds it by its path; one function parses the body, calls the
+handler and encodes the answer.
 """
 
 import inspect
@@ -26,7 +26,7 @@ PARAMETERS = {"body", "services", "caller"}
 
 
 class DirectCalls:
-    """Middleware that answers direct calls itself, and hands on all others.
+    """Middleware that answers direct calls, and passes all others to the application.
 
     Args:
         app: Answers the others.
@@ -71,9 +71,11 @@ def direct_handler(endpoint: Callable[..., Any], status: int) -> Handler:
     Raises:
         TypeError: The endpoint takes other parameters.
     """
-    taken = set(inspect.signature(endpoint).parameters)
-    if taken != PARAMETERS:
-        raise TypeError(f"{endpoint.__qualname__} takes {sorted(taken)}, not {sorted(PARAMETERS)}")
+    parameters = set(inspect.signature(endpoint).parameters)
+    if parameters != PARAMETERS:
+        raise TypeError(
+            f"{endpoint.__qualname__} takes {sorted(parameters)}, not {sorted(PARAMETERS)}"
+        )
     hints = get_type_hints(endpoint)
     bodies, answers = TypeAdapter[Any](hints["body"]), TypeAdapter[Any](hints["return"])
 
@@ -101,11 +103,11 @@ def direct_handler(endpoint: Callable[..., Any], status: int) -> Handler:
 def _parsed(bodies: TypeAdapter[Any], content: bytes) -> Any:
     """The body as a model. Raises what FastAPI raises for a body that is wrong."""
     try:
-        told = json.loads(content)
+        value = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "not JSON") from error
     try:
-        return bodies.validate_python(told)
+        return bodies.validate_python(value)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         raise RequestValidationError(

@@ -6,9 +6,8 @@ Rules, in this order:
    others.
 2. What fits is placed, on the node that is left fullest (so that large requests find room
    elsewhere).
-3. What does not fit keeps a claim on what is free of what it needs, so smaller runs behind it
-   cannot starve it; they may use only what it does not claim (backfill that does not delay the
-   head).
+3. What does not fit holds back the free resources that it needs, so smaller runs behind it cannot
+   starve it; they may use only what it does not hold back (backfill that does not delay the head).
 4. A gang is placed whole or not at all. Its members may share a node if the node has the room.
 5. What is larger than all of its target is refused, with the reason.
 
