@@ -75,10 +75,10 @@ def _workspace() -> Iterator[tuple[Workspace, Path]]:
     try:
         yield workspace, source
     finally:
-        from dispatcher.cli.context import Scope
+        from dispatcher.cli.context import CommandContext
         from dispatcher.cli.server import stop
 
-        stop(Scope(path=source))
+        stop(CommandContext(path=source))
         shutil.rmtree(root, ignore_errors=True)
 
 
