@@ -220,7 +220,7 @@ def test_the_queries_as_printed_do_in_bash_what_the_page_says(reader: Reader) ->
     assert "syntax error near unexpected token `('" in refused.err
     cut = bash(third, reader.folder)
     assert (cut.code, cut.out) == (2, "")
-    assert "the shell cut it" in cut.err
+    assert "the shell cuts it" in cut.err
     (reader.folder / "a").touch()  # the pattern of the first line matches this name
     assert "file names" in bash(first, reader.folder).err
     (reader.folder / "a").unlink()

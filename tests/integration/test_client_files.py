@@ -272,7 +272,7 @@ def test_a_model_is_files_of_a_run_with_a_version_that_grows(shared: Desk, here:
         first.download("models")
     with pytest.raises(UserErrorException, match="no file or folder"):
         runs[0].register_model("fruit", "outputs/none")
-    with pytest.raises(UserErrorException, match="kept, not served"):
+    with pytest.raises(UserErrorException, match="not served"):
         runs[0].register_model("fruit", "outputs/fruit", datasets=[])
 
 

@@ -108,7 +108,7 @@ def test_a_container_of_somebody_else_is_neither_adopted_nor_touched(rig: Rig) -
     rig.target.remove([one.name])
 
     assert isinstance(refused, LaunchRefused)
-    assert "did not make" in str(refused)
+    assert "did not create" in str(refused)
     foreign.reload()
     assert foreign.status == "running"
     foreign.remove(force=True)
