@@ -1,6 +1,7 @@
 """Results as JSON, table, YAML or TSV, after an optional JMESPath query."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,8 @@ from rich.text import Text
 from dispatcher.cli.exits import Exit
 
 MAX_CELL = 60
+# C0 without tab and newline, DEL, C1, and the characters that reorder the text around them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 PIPE_WIDTH = 4096  # characters of a table in a pipe, so that it is not cut
 
 
@@ -58,7 +61,13 @@ def show(
 
 def as_json(value: Any) -> str:
     """Indented JSON; times and paths as texts."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+def printable(text: str) -> str:
+    """The text with control characters as escapes, so that a name cannot steer a terminal."""
+    return _CONTROL.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def pick(result: Any, query: str) -> Any:
@@ -120,11 +129,11 @@ def _table(picked: Any, columns: Sequence[str]) -> Table:
     if isinstance(picked, dict) and not columns:
         table = Table("key", "value", show_header=False, box=None, pad_edge=False)
         for key, value in picked.items():
-            table.add_row(Text(key), Text(_cell(value)))
+            table.add_row(Text(printable(key)), Text(_cell(value)))
         return table
     records = _records(picked)
     names = list(columns) or list(dict.fromkeys(key for record in records for key in record))
-    table = Table(*names, box=None, pad_edge=False)
+    table = Table(*(Text(printable(name)) for name in names), box=None, pad_edge=False)
     for record in records:
         cells = [_cell(record.get(name)) for name in names]
         # The last column may wrap, so it is not shortened.
@@ -136,8 +145,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str) if value else ""
-    return str(value)
+        return printable(json.dumps(value, ensure_ascii=False, default=str)) if value else ""
+    return printable(str(value))
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dispatcher.access.principals import OWNER_NAME
+from dispatcher.store.database import SQLITE_PREFIX
 from dispatcher.wire.sockets import socket_folder
 
 
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'dispatcher.db'}"
+        return self.database_url or f"{SQLITE_PREFIX}{self.data_dir / 'dispatcher.db'}"
 
     @property
     def shared(self) -> bool:
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     @property
     def database_file(self) -> Path | None:
         """The database, where it is a file."""
-        path = None if self.shared else self.store_url.removeprefix("sqlite:///")
+        path = None if self.shared else self.store_url.removeprefix(SQLITE_PREFIX)
         return Path(path) if path else None
 
     @property
