@@ -273,7 +273,6 @@ class NodeAgent:
             "cgroups": self.cgroups.as_record(),
             "base": {"PYTHONPATH": path} if path else {},
         }
-        base["PYTHONPATH"] = os.pathsep.join([folder, path] if path else [folder])
         base["PYTHONUNBUFFERED"] = "1"
         return config, base
 

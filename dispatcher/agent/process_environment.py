@@ -42,23 +42,46 @@ def environments(
         job: The job.
         base: The variables inherited from the agent; the job's own have priority.
         folder: The job's folder.
-        runtime: The folder of the in-run code; it comes first on the import path.
+        runtime: The folder of the in-run code; it comes first on the import path. It is also told
+            as DISPATCHER_RUNTIME, which an installation of this product puts on the import path of
+            every interpreter (see `runtime_path`): a script may replace PYTHONPATH.
     """
     shared = dict(base)
     shared.update(job.get("env") or {})
     shared.setdefault("PYTHONUNBUFFERED", "1")
     shared["DISPATCHER_JOB"] = job["name"]
     shared["DISPATCHER_JOB_DIR"] = folder
-    import_paths = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
-    paths = [path for path in (runtime, *import_paths) if path]
-    if paths:
-        shared["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    _set_import_path(shared, job, base, folder, runtime)
     ranks = job.get("ranks") or [{}]
     world = _complete_world(job.get("world"), ranks)
     return [
         {**shared, **_of_rank(rank, world, ranks), **_devices(job, rank, len(ranks))}
         for rank in ranks
     ]
+
+
+def _set_import_path(
+    variables: Dict[str, str],
+    job: Job,
+    base: Mapping[str, str],
+    folder: str,
+    runtime: Optional[str],
+) -> None:
+    own, inherited_path = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
+    entries = [own, inherited_path]
+    if os.path.dirname(job.get("script") or ""):  # v1: modules of the snapshot's root are there
+        entries.insert(0, f"{folder}/work")
+    if runtime:
+        variables["DISPATCHER_RUNTIME"] = runtime
+        entries.insert(0, runtime)
+    # A folder whose name has a colon cannot be in PYTHONPATH.
+    paths = [path for path in entries if path and (path in (own, inherited_path) or _fits(path))]
+    if paths:
+        variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+
+
+def _fits(path: str) -> bool:
+    return os.pathsep not in path
 
 
 def expanded(arguments: List[str], environment: Mapping[str, str]) -> List[str]:

@@ -133,7 +133,9 @@ def _table(picked: Any, columns: Sequence[str]) -> Table:
         return table
     records = _records(picked)
     names = list(columns) or list(dict.fromkeys(key for record in records for key in record))
-    table = Table(*(Text(printable(name)) for name in names), box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(Text(printable(name)))
     for record in records:
         cells = [_cell(record.get(name)) for name in names]
         # The last column may wrap, so it is not shortened.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 from dispatcher.agent.runtime import build_zip
 from targets.ray.node_setup import code_folder
 
@@ -17,7 +18,7 @@ def test_the_code_is_unpacked_once(tmp_path: Path) -> None:
 def test_a_damaged_code_folder_is_unpacked_again(tmp_path: Path) -> None:
     code = build_zip()
     folder = Path(code_folder(str(tmp_path), code))
-    source = folder / "dispatcher/agent/node.py"
+    source = folder / PRIVATE_PACKAGE / "agent/node.py"
     before = source.read_bytes()
     source.write_bytes(b"")
     assert Path(code_folder(str(tmp_path), code)) == folder

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import logging
 import os
@@ -16,6 +17,7 @@ import signal
 import threading
 import time
 
+from dispatcher.agent import runtime_path
 from dispatcher.agent.durable_folders import sync_tree
 from dispatcher.agent.folders import read_json, write_json
 from dispatcher.agent.starting.spawning import interpreter_of
@@ -177,6 +179,8 @@ class EnvironmentCache:
         except (BuildFailed, BuildAbandoned):
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        for packages in glob.glob(f"{glob.escape(folder)}/venv/lib/python*/site-packages"):
+            runtime_path.install(packages)
         sync_tree(folder)  # the record marks the folder as complete
         python = f"{folder}/venv/bin/python"
         write_json(f"{folder}.json", {"python": python}, durable=True)

@@ -54,6 +54,7 @@ class ForkServer:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setblocking(False)
         command = [key.interpreter, "-c", CODE, str(theirs.fileno()), json.dumps(config)]
+        command.append(config["runtime"])
         try:
             self._process = subprocess.Popen(
                 command,

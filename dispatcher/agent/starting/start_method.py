@@ -86,14 +86,17 @@ def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Op
 
 
 def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
-    """The names of the modules in a script's folder of the snapshot."""
+    """The names of the modules in a script's folder of the snapshot, and in the snapshot's root."""
     if snapshot is None:
         return frozenset()
-    try:
-        entries = os.listdir(os.path.join(snapshot, os.path.dirname(script)))
-    except OSError:
-        return frozenset()
-    return frozenset(entry.partition(".")[0] for entry in entries)
+    names: set[str] = set()
+    for folder in {"", os.path.dirname(script)}:
+        try:
+            entries = os.listdir(os.path.join(snapshot, folder))
+        except OSError:
+            continue
+        names.update(entry.partition(".")[0] for entry in entries)
+    return frozenset(names)
 
 
 def is_same_binary(path: str, other: str) -> bool:
