@@ -277,7 +277,8 @@ class NodeAgent:
         return config, base
 
     def _label(self) -> str:
-        return f"dispatcher-{uuid.uuid5(uuid.NAMESPACE_URL, self.root.path).hex[:12]}"
+        path = os.fsencode(self.root.path).decode("utf-8", "backslashreplace")
+        return f"dispatcher-{uuid.uuid5(uuid.NAMESPACE_URL, path).hex[:12]}"
 
     def _tick(self) -> None:
         if not self._lease.keep():

@@ -34,7 +34,11 @@ def inherited(environ: Mapping[str, str], own_path: str) -> Dict[str, str]:
 
 
 def environments(
-    job: Job, base: Mapping[str, str], folder: str, runtime: Optional[str]
+    job: Job,
+    base: Mapping[str, str],
+    folder: str,
+    runtime: Optional[str],
+    interpreter: str = "",
 ) -> List[Dict[str, str]]:
     """The environment of each rank's process.
 
@@ -45,8 +49,10 @@ def environments(
         runtime: The folder of the in-run code; it comes first on the import path. It is also told
             as DISPATCHER_RUNTIME, which an installation of this product puts on the import path of
             every interpreter (see `runtime_path`): a script may replace PYTHONPATH.
+        interpreter: The path of the job's interpreter. If it is that of a virtual environment,
+            `python` means the same for the job's commands, unless the job has a PATH of its own.
     """
-    shared = dict(base)
+    shared = _activated(base, interpreter)
     shared.update(job.get("env") or {})
     shared.setdefault("PYTHONUNBUFFERED", "1")
     shared["DISPATCHER_JOB"] = job["name"]
@@ -58,6 +64,20 @@ def environments(
         {**shared, **_of_rank(rank, world, ranks), **_devices(job, rank, len(ranks))}
         for rank in ranks
     ]
+
+
+def _activated(base: Mapping[str, str], interpreter: str) -> Dict[str, str]:
+    """The variables as after the activation of the interpreter's virtual environment."""
+    variables = dict(base)
+    binaries = os.path.dirname(interpreter)
+    prefix = os.path.dirname(binaries)
+    if binaries and os.path.isfile(os.path.join(prefix, "pyvenv.cfg")):
+        rest = variables.get("PATH", os.defpath).split(os.pathsep)
+        if rest[0] != binaries:
+            variables["PATH"] = os.pathsep.join([binaries, *(p for p in rest if p != binaries)])
+        variables["VIRTUAL_ENV"] = prefix
+        variables.pop("PYTHONHOME", None)
+    return variables
 
 
 def _set_import_path(

@@ -66,7 +66,7 @@ def materialise(root: str, interpreter: str) -> str:
         interpreter: The interpreter of jobs.
     """
     sources = _sources()
-    digest = hashlib.sha256(interpreter.encode())
+    digest = hashlib.sha256(os.fsencode(interpreter))
     for name in sorted(sources):
         digest.update(f"{name}\0{len(sources[name])}\0".encode())
         digest.update(sources[name])

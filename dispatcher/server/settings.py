@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     def socket_dir(self) -> Path:
         """The private folder of all sockets; the data folder keeps its name."""
         owner = str(self.data_dir.resolve())
-        key = hashlib.sha256(owner.encode()).hexdigest()[:12]
+        key = hashlib.sha256(os.fsencode(owner)).hexdigest()[:12]
         earlier = Path(tempfile.gettempdir()) / f"dispatcher-{os.geteuid()}-{key}"
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Path(socket_folder(str(self.data_dir / "sockets.json"), owner, str(earlier)))

@@ -185,8 +185,9 @@ class Shim:
     def _start(self, job: Mapping[str, Any]) -> Optional[ForkedScript]:
         context = self._context
         ranks = job.get("ranks") or [{"rank": 0}]
-        each = environments(job, context.base, self._folder, context.runtime)
-        interpreter = interpreter_of(job.get("interpreter"), context.interpreter, each[0])
+        variables = {**context.base, **(job.get("env") or {})}
+        interpreter = interpreter_of(job.get("interpreter"), context.interpreter, variables)
+        each = environments(job, context.base, self._folder, context.runtime, interpreter)
         for position, rank in enumerate(ranks):
             environment = each[position]
             number = int(rank.get("rank", 0))

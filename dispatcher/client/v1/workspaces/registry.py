@@ -26,8 +26,8 @@ def register(name: str, folder: str) -> None:
     if os.path.abspath(folder) == home:
         return
     os.makedirs(home, exist_ok=True)
-    with open(os.path.join(home, _LOCATION), "w", encoding="utf-8") as file:
-        file.write(os.path.abspath(folder))
+    with open(os.path.join(home, _LOCATION), "wb") as file:
+        file.write(os.fsencode(os.path.abspath(folder)))
 
 
 def keep_without(config: WorkspaceConfig, folder: str) -> None:
@@ -35,8 +35,8 @@ def keep_without(config: WorkspaceConfig, folder: str) -> None:
     home = os.path.join(workspaces_folder(), config.name)
     pointer = os.path.join(home, _LOCATION)
     try:
-        with open(pointer, encoding="utf-8") as file:
-            lives_there = file.read().strip() == os.path.abspath(folder)
+        with open(pointer, "rb") as file:
+            lives_there = os.fsdecode(file.read()) == os.path.abspath(folder)
     except OSError:
         return
     if lives_there:
@@ -72,8 +72,8 @@ def read(home: str) -> Optional[WorkspaceConfig]:
     """The workspace that is remembered in a folder, or None."""
     folder = home
     try:
-        with open(os.path.join(home, _LOCATION), encoding="utf-8") as file:
-            folder = file.read().strip()
+        with open(os.path.join(home, _LOCATION), "rb") as file:
+            folder = os.fsdecode(file.read())
     except OSError:
         pass  # most live in their home itself
     path = os.path.join(folder, ".azureml", "config.json")
