@@ -18,6 +18,7 @@ from dispatcher.wire.sockets import make_private
 from targets.agent_connection import AgentConnection, answers
 from targets.base import Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
+from targets.inheritance_links import InheritanceLinks
 from targets.service_address import ServiceAddress
 
 NODE = "local"
@@ -33,6 +34,7 @@ class LocalTarget:
         self._config = config
         self._root = site.root / config.name
         self._umask = site.job_umask
+        self._inheritances = InheritanceLinks(site.inheritances, self._root / "inheritances")
         self._socket = site.socket_dir / f"{config.name}.agent"
         self._agent = AgentConnection(
             self._socket, self._start_agent, _setting(site, token), owner=os.geteuid()
@@ -64,11 +66,17 @@ class LocalTarget:
         self._agent.watch(report)
 
     def close(self) -> None:
+        """End the agent: the next one has the environment of the service that starts it."""
+        self._agent.end()
         self._agent.close()
 
     def _adapted(self, job: Job) -> Job:
-        python = self._config.python or sys.executable
-        return replace(job, interpreter=python) if job.interpreter in ("python", "python3") else job
+        inherited = self._inheritances.python(job.inherits)
+        if job.interpreter not in ("python", "python3"):
+            return job
+        # Environments are built from the service's interpreter, so that runs share them.
+        own = "" if job.environment is not None else inherited
+        return replace(job, interpreter=self._config.python or own or sys.executable)
 
     def _start_agent(self) -> None:
         """Start the agent and wait until its socket answers."""

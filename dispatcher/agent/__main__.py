@@ -62,8 +62,9 @@ def _serve(
     except AgentIsRunning as error:
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING
-    server = AgentServer(agent, os.path.abspath(path) if path else agent.root.socket)
     stop = threading.Event()
+    address = os.path.abspath(path) if path else agent.root.socket
+    server = AgentServer(agent, address, stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=server.serve, name="server", daemon=True).start()

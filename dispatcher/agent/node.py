@@ -247,6 +247,7 @@ class NodeAgent:
             self._snapshots,
             self._pending_builds,
             self._monitor.examine,
+            inherited(self._environ, own_path()),
         )
         config, environment = self._fork_server_config()
         self._fork_servers = ForkServerPool(

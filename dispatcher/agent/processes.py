@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -148,3 +149,17 @@ def _read(path: str) -> str:
         return read_file(path).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def set_nice(pid: int, nice: Optional[int]) -> None:
+    """Set the nice value of a process; None: leave it. A value that is not allowed changes nothing.
+
+    Args:
+        pid: The process; 0: this one.
+        nice: The nice value.
+    """
+    if nice is None:
+        return
+    with contextlib.suppress(OSError):
+        if os.getpriority(os.PRIO_PROCESS, pid) != nice:
+            os.setpriority(os.PRIO_PROCESS, pid, nice)

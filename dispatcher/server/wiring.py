@@ -32,6 +32,7 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
+from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
@@ -101,6 +102,7 @@ def build(settings: Settings, url: str, token: str) -> Application:
     site = ServiceAddress(
         service_id=service_id,
         root=settings.data_dir / "nodes",
+        inheritances=settings.data_dir / "inheritances",
         socket_dir=settings.socket_dir,
         service_socket=settings.socket,
         service_url=url,
@@ -156,7 +158,8 @@ def _services(
     snapshots = SnapshotService(blobs, store)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, live_targets, time.time)
-    submission = SubmissionService(store, catalog, snapshots, secret_store, time.time)
+    inheritances = Inheritances(Path(settings.data_dir) / "inheritances")
+    submission = SubmissionService(store, catalog, snapshots, inheritances, secret_store, time.time)
     return Services(
         store=store,
         access=access,
@@ -166,6 +169,7 @@ def _services(
         sweeps=SweepService(store, submission, sweeper.notify),
         tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
         snapshots=snapshots,
+        inheritances=inheritances,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,

@@ -31,6 +31,9 @@ class ApiConnection(ServiceConnection):
 
     Attributes:
         held_snapshots: The ids of snapshots that the service is known to hold.
+        held_inheritances: The hashes of what runs inherit that the service is known to hold.
+        is_on_this_machine: Whether it is the embedded service of a workspace on this machine, and
+            not called from inside a run.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class ApiConnection(ServiceConnection):
         super().__init__(address, relocate, retry_seconds)
         self._advice = advice
         self.held_snapshots: Set[str] = set()
+        self.held_inheritances: Set[str] = set()
+        self.is_on_this_machine = False
 
     def send(self, *args: Any, **kwargs: Any) -> Answer:
         """Send one request until it is answered; see `ServiceConnection.send`.

@@ -40,11 +40,13 @@ def connect_embedded(data_folder: str, address: Mapping[str, str]) -> ApiConnect
     Raises:
         ServerUnreachable: It is not installed here, or did not come up; the text says which.
     """
-    return ApiConnection(
+    connection = ApiConnection(
         find_or_start(data_folder, address),
         relocate=lambda: find_or_start(data_folder, address),
         advice=f"See {os.path.join(data_folder, 'service.log')}.",
     )
+    connection.is_on_this_machine = True
+    return connection
 
 
 def connect_remote(url: str) -> ApiConnection:
