@@ -25,7 +25,7 @@ class InheritanceLinks:
         self._pythons: dict[str, str] = {}
 
     def python(self, digest: str | None) -> str:
-        """The interpreter that a job inherits, with the file in place; empty if it inherits none."""
+        """The interpreter that a job inherits, with the file in place; empty if there is none."""
         if digest is None or self._source is None:
             return ""
         known = self._pythons.get(digest)

@@ -237,8 +237,8 @@ def _same(known: Run, spec: RunSpec) -> Run:
 def _is_same(known: RunSpec, spec: RunSpec, gpus_are_open: bool) -> bool:
     """Whether a repeated spec asks for what was accepted.
 
-    GPUs that it leaves open were filled in from the target's capacity at that time. It may come from
-    another shell: the accepted run inherits from the first one.
+    GPUs that it leaves open were filled in from the target's capacity at that time. It may come
+    from another shell: the accepted run inherits from the first one.
     """
     if known.inherits != spec.inherits:
         spec = spec.model_copy(update={"inherits": known.inherits})

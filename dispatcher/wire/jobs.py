@@ -50,9 +50,9 @@ class Job:
 
     Times are in seconds, sizes in megabytes. `environment` is the recipe of what is built first,
     with its `key`. `inherits` is the hash of what a job on the submitter's machine inherits
-    (`wire.inheritance`). `outputs` says whether the folder `outputs` is kept, `watch` names the folders
-    whose files are followed as logs. A job with a `cpu_budget` is prefetched: it starts once the
-    jobs of its node leave its `cpus` of the budget free.
+    (`wire.inheritance`). `outputs` says whether the folder `outputs` is kept, `watch` names the
+    folders whose files are followed as logs. A job with a `cpu_budget` is prefetched: it starts
+    once the jobs of its node leave its `cpus` of the budget free.
     """
 
     name: str

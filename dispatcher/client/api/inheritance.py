@@ -15,77 +15,23 @@ if TYPE_CHECKING:
 
     from dispatcher.client.api.connection import ApiConnection
 
-CHOICE = "DISPATCHER_INHERIT"  # patterns of names, separated by commas; unset: all but these:
-# ours, those of one shell or terminal, of a notebook's kernel, a debugger, a test, a gang's rank
-LEFT_OUT = [
-    "DISPATCHER_*",
-    "AZUREML_*",
-    "MLFLOW_RUN_ID",
-    "_",
-    "PWD",
-    "OLDPWD",
-    "SHLVL",
-    "COLUMNS",
-    "LINES",
-    "WINDOWID",
-    "TERM",
-    "TERM_*",
-    "TMUX",
-    "TMUX_PANE",
-    "STY",
-    "SSH_CLIENT",
-    "SSH_CONNECTION",
-    "SSH_TTY",
-    "GPG_AGENT_INFO",
-    "GPG_TTY",
-    "PS1",
-    "PS2",
-    "PS4",
-    "PROMPT_COMMAND",
-    "LS_COLORS",
-    "INVOCATION_ID",
-    "JOURNAL_STREAM",
-    "NOTIFY_SOCKET",
-    "LISTEN_*",
-    "XDG_SESSION_*",
-    "VSCODE_*",
-    "JPY_*",
-    "PYDEVD_*",
-    "PYTEST_*",
-    "COV_CORE_*",
-    "COVERAGE_*",
-    "PYTHONIOENCODING",
-    "PYTHONSTARTUP",
-    "PYTHONINSPECT",
-    "PYTHONUNBUFFERED",
-    "OMPI_*",
-    "PMI_*",
-    "PMIX_*",
-    "RANK",
-    "LOCAL_RANK",
-    "NODE_RANK",
-    "WORLD_SIZE",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "TF_CONFIG",
-]
+CHOICE = "DISPATCHER_INHERIT"  # patterns of names, separated by commas; unset: all but LEFT_OUT
+# Ours, and those of one shell, terminal, notebook kernel, debugger, test or rank of a gang.
+LEFT_OUT = (
+    "DISPATCHER_*", "AZUREML_*", "MLFLOW_RUN_ID", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS",
+    "LINES", "WINDOWID", "TERM", "TERM_*", "TMUX", "TMUX_PANE", "STY", "SSH_CLIENT",
+    "SSH_CONNECTION", "SSH_TTY", "GPG_AGENT_INFO", "GPG_TTY", "PS1", "PS2", "PS4",
+    "PROMPT_COMMAND", "LS_COLORS", "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET",
+    "LISTEN_*", "XDG_SESSION_*", "VSCODE_*", "JPY_*", "PYDEVD_*", "PYTEST_*", "COV_CORE_*",
+    "COVERAGE_*", "PYTHONIOENCODING", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUNBUFFERED",
+    "OMPI_*", "PMI_*", "PMIX_*", "RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR",
+    "MASTER_PORT", "TF_CONFIG",
+)  # fmt: skip
 # Inherited whatever DISPATCHER_INHERIT says.
-ESSENTIAL = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "LC_*",
-    "TZ",
-    "TMPDIR",
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "CONDA_DEFAULT_ENV",
-    "LD_LIBRARY_PATH",
-]
+ESSENTIAL = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH",
+)  # fmt: skip
 _NOTEBOOK_BACKENDS = ("module://matplotlib_inline", "module://ipykernel")
 
 
