@@ -36,6 +36,7 @@ class Permission(StrEnum):
     READ_RUNS = "read runs"
     SUBMIT_RUNS = "submit runs"
     CHANGE_RUNS = "change runs"
+    DELETE_RUNS = "delete runs"
     PARK_RUNS = "lend the slot of a run"
     SEND_TELEMETRY = "send metrics and logs of runs"
     WRITE_FILES = "write files of runs"
@@ -61,6 +62,7 @@ _ROWS: Mapping[Permission, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     _A.READ_RUNS:             (_ANY,  _ANY,       _ANY,  _ANY,  _NONE),
     _A.SUBMIT_RUNS:           (_ANY,  _ANY,       _NONE, _TREE, _NONE),
     _A.CHANGE_RUNS:           (_ANY,  _ANY,       _NONE, _TREE, _NONE),
+    _A.DELETE_RUNS:           (_ANY,  _ANY,       _NONE, _NONE, _NONE),
     _A.PARK_RUNS:             (_ANY,  _ANY,       _NONE, _RUN,  _NONE),
     _A.SEND_TELEMETRY:        (_ANY,  _ANY,       _NONE, _TREE, _HOST),
     _A.WRITE_FILES:           (_ANY,  _ANY,       _NONE, _TREE, _HOST),

@@ -102,7 +102,11 @@ def _health(request: Request) -> Health:
 
 def _answer_error(request: Request, error: Exception) -> JSONResponse:
     status = next(code for kind, code in STATUS_OF.items() if isinstance(error, kind))
-    return _answer(request, status, type(error).__name__, str(error), error)
+    detail = str(error)
+    if isinstance(error, errors.RunNotFound):
+        services: Services = request.app.state.services
+        detail = services.deletion.explain(error.run_id) or detail
+    return _answer(request, status, type(error).__name__, detail, error)
 
 
 def _answer_invalid(request: Request, error: Exception) -> JSONResponse:

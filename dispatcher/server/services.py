@@ -8,6 +8,7 @@ from dispatcher.engine.loop import Engine
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
@@ -38,6 +39,7 @@ class Services:
     artifacts: ArtifactService
     models: ModelService
     catalog: Catalog
+    deletion: DeletionService
     environments: EnvironmentService
     parking: ParkingService
     explaining: ExplainService

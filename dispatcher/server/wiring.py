@@ -29,6 +29,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.target_builder import TargetBuilder, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
@@ -152,7 +153,7 @@ def _services(
     sweeper: Sweeper,
     service_id: str,
 ) -> Services:
-    blobs = Blobs(settings.blobs)
+    blobs, logs = Blobs(settings.blobs), Logs(Path(settings.data_dir) / "logs")
     snapshots = SnapshotService(blobs, store)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, live_targets, time.time)
@@ -164,11 +165,12 @@ def _services(
         status=status,
         submission=submission,
         sweeps=SweepService(store, submission, sweeper.notify),
-        tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
+        tracking=TrackingService(store, logs),
         snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,
+        deletion=DeletionService(store, logs, time.time),
         environments=EnvironmentService(store, time.time),
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),

@@ -169,6 +169,10 @@ class Logs:
         except FileNotFoundError:
             return b""
 
+    def delete(self, run_id: str, attempt: int, name: str) -> None:
+        """Delete a log; one that is not there is fine."""
+        self._path(run_id, attempt, name).unlink(missing_ok=True)
+
     def _path(self, run_id: str, attempt: int, name: str) -> Path:
         """By hash: whatever a run or a log is called, it stays below the root."""
         key = hashlib.sha256(f"{run_id}\0{attempt}\0{name}".encode()).hexdigest()
