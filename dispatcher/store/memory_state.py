@@ -41,7 +41,6 @@ class MemoryState:
     leases: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     sweeps: dict[str, Sweep] = field(default_factory=dict)
     deleted_runs: dict[str, DeletedRun] = field(default_factory=dict)
-    pending_contents: dict[str, float] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def copied(self) -> "MemoryState":

@@ -1,1 +1,1 @@
-"""Deleted runs, what is left of them, and contents that garbage collection is about to delete."""
+"""Deleted runs and what is left of them; what refers to contents and logs, and how large it is."""

@@ -1,4 +1,4 @@
-"""Tables of deleted runs and of contents that are about to be deleted."""
+"""The table of deleted runs."""
 
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
@@ -13,9 +13,3 @@ class DeletedRunRow(SQLModel, table=True):
     at: float
     by: str = Field(sa_column=text_column())
     purge_due: float | None
-
-
-class PendingContentRow(SQLModel, table=True):
-    __tablename__ = "pending_contents"
-    sha256: str = Field(sa_column=text_column(primary_key=True))
-    at: float

@@ -1,4 +1,4 @@
-"""Deleted runs; contents that are about to be deleted; artifacts are found by their content."""
+"""Deleted runs; artifacts are found by their content."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,11 +16,6 @@ def upgrade() -> None:
         sa.Column("purge_due", sa.Float()),
     )
     op.create_index("deleted_runs_due", "deleted_runs", ["purge_due"])
-    op.create_table(
-        "pending_contents",
-        sa.Column("sha256", sa.Text(), primary_key=True),
-        sa.Column("at", sa.Float(), nullable=False),
-    )
     op.create_index("artifacts_sha256", "artifacts", ["sha256"])
     # Runs that ended, by when: the oldest are looked for, at the top of their trees.
     op.create_index("runs_ended", "runs", ["bucket", "ended_at", "seq"])
