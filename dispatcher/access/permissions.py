@@ -48,6 +48,7 @@ class Permission(StrEnum):
     CREATE_EXPERIMENTS = "create experiments"
     CHANGE_EXPERIMENTS = "change experiments"
     MANAGE_TARGETS = "manage compute targets"
+    MANAGE_RETENTION = "manage the retention of data"
     MANAGE_TOKENS = "manage tokens"
     MANAGE_SECRETS = "manage secrets"
 
@@ -74,6 +75,7 @@ _ROWS: Mapping[Permission, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     _A.CREATE_EXPERIMENTS:    (_ANY,  _ANY,       _NONE, _ANY,  _NONE),
     _A.CHANGE_EXPERIMENTS:    (_ANY,  _ANY,       _NONE, _NONE, _NONE),
     _A.MANAGE_TARGETS:        (_ANY,  _NONE,      _NONE, _NONE, _NONE),
+    _A.MANAGE_RETENTION:      (_ANY,  _NONE,      _NONE, _NONE, _NONE),
     _A.MANAGE_TOKENS:         (_ANY,  _NONE,      _NONE, _NONE, _NONE),
     _A.MANAGE_SECRETS:        (_ANY,  _NONE,      _NONE, _NONE, _NONE),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from dispatcher.engine.loop import Engine
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.collection.service import CollectionService
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
@@ -20,6 +21,7 @@ from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
+from dispatcher.services.usage import UsageService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.contract import Store
 
@@ -40,6 +42,8 @@ class Services:
     models: ModelService
     catalog: Catalog
     deletion: DeletionService
+    collection: CollectionService
+    usage: UsageService
     environments: EnvironmentService
     parking: ParkingService
     explaining: ExplainService

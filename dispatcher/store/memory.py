@@ -19,6 +19,7 @@ from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.metrics.memory import MemoryMetrics
 from dispatcher.store.registry.memory import MemoryRegistry
 from dispatcher.store.retention.memory_deletions import MemoryDeletions
+from dispatcher.store.retention.memory_references import MemoryReferences
 from dispatcher.store.runs.memory import MemoryRuns
 from dispatcher.store.sweeps.memory import MemorySweeps
 from dispatcher.store.tokens.memory import MemoryTokens
@@ -89,3 +90,4 @@ class MemoryTransaction:
         self.tokens = MemoryTokens(state, self.events)
         self.environments = MemoryEnvironments(state, self.events)
         self.deletions = MemoryDeletions(state, self.events)
+        self.references = MemoryReferences(state)

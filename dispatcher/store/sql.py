@@ -27,6 +27,7 @@ from dispatcher.store.migrations import migrate
 from dispatcher.store.notifications import NotificationListener
 from dispatcher.store.registry.sql import SqlRegistry
 from dispatcher.store.retention.sql_deletions import SqlDeletions
+from dispatcher.store.retention.sql_references import SqlReferences
 from dispatcher.store.runs.sql import SqlRuns
 from dispatcher.store.sweeps.sql import SqlSweeps
 from dispatcher.store.tokens.sql import SqlTokens
@@ -55,6 +56,7 @@ class SqlTransaction:
         self.tokens = SqlTokens(connection, self.events)
         self.environments = SqlEnvironments(connection, self.events)
         self.deletions = SqlDeletions(connection, self.events)
+        self.references = SqlReferences(connection, self.sweeps)
 
 
 class SqlStore:

@@ -23,6 +23,7 @@ from dispatcher.store.leases.testing import LeaseContract
 from dispatcher.store.metrics.testing import MetricsContract
 from dispatcher.store.registry.testing import RegistryContract
 from dispatcher.store.retention.deletions_testing import DeletionContract
+from dispatcher.store.retention.references_testing import ReferenceContract
 from dispatcher.store.runs.search_testing import SearchContract
 from dispatcher.store.runs.testing import RunContract, add, change, make
 from dispatcher.store.sweeps.testing import SweepContract
@@ -80,5 +81,6 @@ class StoreContract(
     IdempotencyContract,
     TokenContract,
     DeletionContract,
+    ReferenceContract,
 ):
     """All that a store keeps."""

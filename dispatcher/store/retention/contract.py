@@ -86,3 +86,45 @@ class Deletions(Protocol):
 
     def forget(self, before: float) -> int:
         """Forget deleted runs of which nothing is left, deleted before a moment; how many."""
+
+
+LogKey = tuple[str, int, str]  # run, attempt, stream
+
+
+@dataclass(frozen=True)
+class StoredSize:
+    """How much the files and logs of a run, or of an experiment's runs, take.
+
+    Attributes:
+        name: The run's id, or the experiment's name.
+        experiment: The experiment's name.
+        files: Bytes of its files. Files of equal content are stored once, and count each here.
+        logs: Bytes of its logs.
+    """
+
+    name: str
+    experiment: str
+    files: int
+    logs: int
+
+
+class References(Protocol):
+    """What refers to contents and logs, and how large that is."""
+
+    def artifacts(self, prefix: str) -> set[str]:
+        """The hashes that start so, of all contents that are files of runs."""
+
+    def snapshots(self) -> set[str]:
+        """The ids of the snapshots that runs start or build from, or trials of open sweeps will."""
+
+    def among(self, digests: Collection[str]) -> set[str]:
+        """Those of these contents that are a file of a run, or a snapshot of one."""
+
+    def logs(self, after: LogKey | None, limit: int) -> list[LogKey]:
+        """The logs that have come, in a fixed order, from after one on."""
+
+    def largest_runs(self, limit: int) -> list[StoredSize]:
+        """The runs whose files and logs are largest, the largest first."""
+
+    def largest_experiments(self, limit: int) -> list[StoredSize]:
+        """The experiments whose runs' files and logs are largest, the largest first."""
