@@ -1,7 +1,7 @@
 """The event log in SQL."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
@@ -64,8 +64,12 @@ def record(
     events = [
         numbered(event, first + k, actor=actor, now=now) for k, (event, actor) in enumerate(pending)
     ]
-    rows = [{**vars(event), "data": json.dumps(dict(event.data))} for event in events]
+    rows = [{**vars(event), "data": _text(event.data)} for event in events]
     bulk.add(connection, EVENTS, rows)
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     return events
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    return json.dumps(dict(data)) if data else "{}"
