@@ -12,12 +12,12 @@ from dispatcher.server.described import RAW_BODY
 from dispatcher.server.guard import allow, guarded_router
 
 router = guarded_router(prefix="/inheritances", tags=["runs"])
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
-@router.put("/{digest}", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=RAW_BODY)
+@router.put("/{sha256}", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=RAW_BODY)
 @allow(Permission.SUBMIT_RUNS, body=Body.RAW)
-async def keep_inheritance(digest: Digest, request: Request, services: S) -> None:
+async def keep_inheritance(sha256: Sha256, request: Request, services: S) -> None:
     """Keep what runs inherit; their specs name it by its hash."""
     content = await read_body(request)
-    await run_in_threadpool(services.inheritances.keep, digest, content)
+    await run_in_threadpool(services.inheritances.keep, sha256, content)
