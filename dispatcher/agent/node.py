@@ -214,7 +214,8 @@ class NodeAgent:
         self._lease = Lease(self.root)
         self._remover = Remover(self.root)
         self._loop = Loop(self._tick)
-        self._shipper = Shipper(TelemetrySource(self.root), self._table.publish, self._shipped)
+        sources = TelemetrySource(self.root, self._table.warn)
+        self._shipper = Shipper(sources, self._table.publish, self._shipped)
         self._snapshots = SnapshotCache(self.root.snapshots, self._snapshot_is_here)
         self._monitor = JobMonitor(
             self.root,
