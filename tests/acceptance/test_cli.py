@@ -24,7 +24,7 @@ WAITS = "import time\ntime.sleep(600)\n"
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, *words)
+    return command(main.program(), *words)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_every_command_of_v1_is_there_with_every_flag_or_refused_by_name(name: s
         assert word in group.commands, f"az ml {name}"
         group = group.commands[word]
         if group.context_settings.get("ignore_unknown_options"):
-            refused = command(az.app, "ml", *words, "--whatever")
+            refused = command(az.program(), "ml", *words, "--whatever")
             assert (refused.code, word in refused.err) == (2, True)
             return
     known = {flag for each in group.params for flag in each.opts}

@@ -105,7 +105,7 @@ def _serve(data: str, log: str) -> None:
 
 
 def _become(environment: Mapping[str, str], data: str, log: str) -> None:
-    from dispatcher.cli.main import app
+    from dispatcher.cli.main import program
 
     Path("/proc/self/comm").write_text("python")
     os.setsid()
@@ -120,7 +120,7 @@ def _become(environment: Mapping[str, str], data: str, log: str) -> None:
     os.environ.pop("CHAOS_HOLD", None)
     sys.argv = ["dispatcher", "server", "run", "--data-dir", data]
     try:
-        app()
+        program()()
     finally:
         os._exit(0)
 
