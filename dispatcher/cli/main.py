@@ -25,7 +25,7 @@ def program(words: Sequence[str] = ()) -> typer.Typer:
     """The program with the command of a command line, or with all commands.
 
     Args:
-        words: The words of the command line that are not options. Where the first is no command,
+        words: The words of the command line that are not options. Where the first is not a command,
             the program has all of them, for its help and its errors.
     """
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, context_settings=HELP)

@@ -24,7 +24,7 @@ from tests.rigs.service import Service
 
 
 class Born:
-    """A forked service. It is no child of ours, so its exit code is not told."""
+    """A forked service. It is not a child of ours, so its exit code is not told."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
