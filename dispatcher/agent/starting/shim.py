@@ -19,6 +19,7 @@ from dispatcher.agent.exit_records import exit_record, refusal, with_error
 from dispatcher.agent.folders import Root, make_durable, read_json, write_json
 from dispatcher.agent.process_environment import environments, expanded
 from dispatcher.agent.process_watch import WAKING, ProcessWatch
+from dispatcher.agent.starting.device_locks import DeviceLocks
 from dispatcher.agent.starting.spawning import (
     CannotStart,
     command_line,
@@ -107,6 +108,7 @@ class Shim:
         self.record: Optional[Dict[str, Any]] = None
         self.has_notified = False
         self._descriptors: List[int] = []
+        self._devices = DeviceLocks(())
         self._group: Union[JobGroup, ShimGroup] = context.cgroups.existing(self._name)
         self.pid = os.getpid()
 
@@ -128,6 +130,10 @@ class Shim:
         try:
             if job is None:
                 raise CannotStart("job.json cannot be read")
+            if not self._devices_are_free(job):
+                self._close(refusal("stopped"))
+                return None
+            self._started_at = time.time()
             self._prepare(job)
             leader = self._start(job)
         except (CannotStart, OSError) as error:
@@ -142,8 +148,22 @@ class Shim:
         self._watch(job)
         return None
 
+    def _devices_are_free(self, job: Mapping[str, Any]) -> bool:
+        """Hold the locks of the job's GPUs; False if it is stopped while another job holds one."""
+        self._devices = DeviceLocks(job.get("device_locks") or ())
+
+        if self._devices.take():
+            return True
+        self._write_lock({"shim": self.pid, "waits": True})  # the job does not count as alive yet
+
+        def is_stopped() -> bool:
+            return read_json(f"{self._folder}/stop") is not None
+
+        return self._devices.wait(is_stopped, WAKING)
+
     def release(self) -> None:
-        """Release the lock; the end of the process releases it, too."""
+        """Release the locks; the end of the process releases them, too."""
+        self._devices.release()
         while self._descriptors:
             os.close(self._descriptors.pop())
 
@@ -231,6 +251,7 @@ class Shim:
         os.dup2(empty, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        self._devices.release()  # this process's copies: the shim's go on holding the locks
         for descriptor in (empty, log, *self._descriptors, *self._private):
             os.close(descriptor)
 
@@ -263,6 +284,7 @@ class Shim:
             ranks, self._group, job, self._folder, self._context.root.lease, self._alone
         )
         watch.until_gone()
+        self._devices.release()
         oom = self._group.oom_kills() > self._oom_before
         self._group.remove()
         limit = job.get("memory_mb")
