@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from dispatcher.agent.cpu_count import usable_cpus
 from dispatcher.core.runs.jobs import Observation
 from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
@@ -34,7 +35,7 @@ class LocalTarget:
     def __init__(self, config: LocalConfig, site: ServiceAddress, token: str) -> None:
         self._config = config
         self._root = site.root / config.name
-        self._umask = site.job_umask
+        self._umask, self._job_files = site.job_umask, site.job_files
         self._inheritances = InheritanceLinks(site.inheritances, self._root / "inheritances")
         self._socket = site.socket_dir / f"{config.name}.agent"
         self._agent = AgentConnection(
@@ -42,7 +43,7 @@ class LocalTarget:
         )
 
     def capacity(self) -> Capacity:
-        cpus = self._config.cpus or float(os.cpu_count() or 1)
+        cpus = self._config.cpus or usable_cpus()
         node = Node(NODE, cpus, self._config.gpus, self._config.memory_mb)
         # An agent outlives an upgrade; one without an admission queue would start all jobs at once.
         return Capacity((node,), has_admission_queue=bool(self._agent.hello.get("admission_queue")))
@@ -97,6 +98,8 @@ class LocalTarget:
         command = [sys.executable, "-m", "dispatcher.agent", "serve"]
         command += ["--root", str(self._root), "--socket", str(self._socket)]
         command += ["--idle-after", str(IDLE_SECONDS)]
+        if self._job_files is not None:
+            command += ["--job-files", str(self._job_files)]
         if self._config.python:
             command += ["--interpreter", self._config.python]
         with (self._root / "agent.log").open("ab") as log:

@@ -23,3 +23,4 @@ class ServiceAddress:
     service_url: str
     job_umask: int = -1
     inheritances: Path | None = None
+    job_files: int | None = None  # the soft limit of open files of jobs on this machine

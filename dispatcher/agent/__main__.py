@@ -34,6 +34,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         metavar="SECONDS",
         help="seconds without a caller and a job until the agent ends",
     )
+    serve.add_argument("--job-files", type=int, help="the soft limit of open files of jobs")
     run = commands.add_parser("run", help="run one job, and exit as its script does")
     run.add_argument("--root", required=True)
     run.add_argument("--job", required=True, metavar="FILE")
@@ -41,29 +42,29 @@ def main(arguments: Optional[List[str]] = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if chosen.command == "serve":
-        return _serve(chosen.root, chosen.socket, chosen.interpreter, chosen.idle_after)
+        return _serve(chosen)
     from dispatcher.agent.starting.single_job import run_job
 
     return run_job(chosen.root, chosen.job, chosen.interpreter)
 
 
-def _serve(
-    root: str, path: Optional[str], interpreter: Optional[str], idle_after: Optional[float]
-) -> int:
+def _serve(chosen: argparse.Namespace) -> int:
     from dispatcher.agent import relay
+    from dispatcher.agent.file_limit import raise_file_limit
     from dispatcher.agent.node import NodeAgent
     from dispatcher.agent.root_lock import AgentIsRunning
     from dispatcher.agent.server import AgentServer
 
     threading.excepthook = _exit_on_thread_death
-    agent = NodeAgent(root, interpreter)
+    soft = raise_file_limit()
+    agent = NodeAgent(chosen.root, chosen.interpreter, job_files=chosen.job_files or soft)
     try:
         agent.start()
     except AgentIsRunning as error:
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING
     stop = threading.Event()
-    address = os.path.abspath(path) if path else agent.root.socket
+    address = os.path.abspath(chosen.socket) if chosen.socket else agent.root.socket
     server = AgentServer(agent, address, stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -75,7 +76,7 @@ def _serve(
             break  # its root was deleted, and with it the socket
         if server.has_clients or agent.has_work:
             needed = time.monotonic()
-        elif idle_after is not None and time.monotonic() - needed >= idle_after:
+        elif chosen.idle_after is not None and time.monotonic() - needed >= chosen.idle_after:
             break  # the next caller starts another agent
     server.close()
     agent.close()

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 _MAX_KNOWN = 64
 
 
-class Inheritances:
+class InheritanceReader:
     """Reads the files, each once.
 
     Args:

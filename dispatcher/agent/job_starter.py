@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 
 from dispatcher.agent.admission_queue import AdmissionQueue
 from dispatcher.agent.folders import Root, write_json
-from dispatcher.agent.inheritances import Inheritances
+from dispatcher.agent.inheritances import InheritanceReader
 from dispatcher.agent.job_state import CREATED, withdraw
 from dispatcher.agent.starting.fork_server_pool import ForkServerPool
 from dispatcher.agent.starting.start_method import (
@@ -65,7 +65,7 @@ class JobStarter:
         self._pending_builds = pending_builds
         self._examine = examine
         self._variables = variables
-        self._inheritances = Inheritances(root)
+        self._inheritances = InheritanceReader(root)
         self._differences: Dict[str, Dict[str, Optional[str]]] = {}
         self._admission_queue = AdmissionQueue(table, self._prepare)
         self._queue: Deque[str] = deque()

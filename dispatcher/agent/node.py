@@ -53,6 +53,7 @@ class NodeAgent:
         interpreter: The interpreter that `python` means for jobs; default: the agent's own.
         agent_id: The agent's id; default: generated once and stored in the root.
         environ: The environment that jobs inherit; default: the agent's own.
+        job_files: The soft limit of open files of jobs; default: the agent's own.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class NodeAgent:
         interpreter: Optional[str] = None,
         agent_id: Optional[str] = None,
         environ: Optional[Mapping[str, str]] = None,
+        job_files: Optional[int] = None,
     ) -> None:
         self.root = Root(root)
         self.interpreter = interpreter or sys.executable
         self._given_id = agent_id
+        self._job_files = job_files
         self._environ = os.environ if environ is None else environ
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -273,6 +276,7 @@ class NodeAgent:
             "runtime": folder,
             "interpreter": self.interpreter,
             "cgroups": self.cgroups.as_record(),
+            "job_files": self._job_files,
             "base": {"PYTHONPATH": path} if path else {},
         }
         base["PYTHONUNBUFFERED"] = "1"

@@ -51,7 +51,7 @@ _FIXED_SOURCES = {
     ),
     f"{_PLUGIN}/entry_points.txt": (
         "[mlflow.run_context_provider]\n"
-        f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:RunContext\n"
+        f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:ProcessTag\n"
         "[mlflow.default_experiment_provider]\n"
         f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:RunExperiment\n"
     ).encode(),

@@ -1,22 +1,24 @@
-"""Results as JSON, table, YAML or TSV, after an optional JMESPath query."""
+"""Results as JSON, table, YAML or TSV, after an optional JMESPath query.
+
+The libraries for tables, YAML and queries are imported where a command needs them: to import them
+takes longer than most commands do.
+"""
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jmespath
 import typer
-import yaml
-from jmespath.exceptions import JMESPathError
-from rich.console import Console
-from rich.syntax import Syntax
-from rich.table import Table
-from rich.text import Text
 
 from dispatcher.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 MAX_CELL = 60
 # C0 without tab and newline, DEL, C1, and the characters that reorder the text around them.
@@ -50,6 +52,8 @@ def show(
         case Format.YAML:
             typer.echo(_as_yaml(picked))
         case Format.YAMLC:
+            from rich.syntax import Syntax
+
             _console().print(Syntax(_as_yaml(picked), "yaml", background_color="default"))
         case Format.TSV:
             _tsv(picked, shown_columns)
@@ -72,6 +76,9 @@ def printable(text: str) -> str:
 
 def pick(result: Any, query: str) -> Any:
     """The result of a JMESPath query; an invalid query ends the command with a usage error."""
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
     try:
         return jmespath.search(query, result)
     except JMESPathError as error:
@@ -92,15 +99,19 @@ def write_metadata(result: Any, file: Path) -> None:
 
 
 def _default_format() -> Format:
-    return Format.TABLE if Console().is_terminal else Format.JSON
+    return Format.TABLE if sys.stdout.isatty() else Format.JSON
 
 
-def _console() -> Console:
+def _console() -> "Console":
+    from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def _as_yaml(picked: Any) -> str:
+    import yaml
+
     plain = json.loads(as_json(picked))
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     return text.removesuffix("...\n").rstrip()
@@ -125,7 +136,10 @@ def _row(item: Any, columns: Sequence[str]) -> list[Any]:
     return item if isinstance(item, list) else [item]
 
 
-def _table(picked: Any, columns: Sequence[str]) -> Table:
+def _table(picked: Any, columns: Sequence[str]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     if isinstance(picked, dict) and not columns:
         table = Table("key", "value", show_header=False, box=None, pad_edge=False)
         for key, value in picked.items():

@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import Any
 import uvicorn
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from dispatcher.agent.file_limit import raise_file_limit
 from dispatcher.core.errors import DispatcherError
 from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
@@ -27,6 +29,8 @@ from dispatcher.server.wiring import build
 from dispatcher.wire.sockets import UnsafeFolder, check_private, make_private
 
 LOCK_SECONDS = 1.0
+MOST_CONNECTIONS = 50_000
+RESERVED_FILES = 128  # open files that connections of clients leave free
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +47,11 @@ def serve(settings: Settings) -> None:
         stream=sys.stderr,
     )
     # What the service writes is its user's alone; jobs keep the umask that the user has set.
-    settings = settings.model_copy(update={"job_umask": os.umask(0o077)})
+    # The same holds for the limit of open files, which is raised for the service alone.
+    job_files = raise_file_limit()
+    settings = settings.model_copy(
+        update={"job_umask": os.umask(0o077), "job_files": settings.job_files or job_files}
+    )
     data = settings.data_dir
     _make_data_folder(data)
     locks = [_lock(path) for path in _lock_files(settings)]
@@ -79,7 +87,12 @@ def _make_data_folder(data: Path) -> None:
 
 def _serve(app: Any, listeners: list[socket.socket]) -> None:
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=3,
+        limit_concurrency=_most_connections(),
     )
     server = uvicorn.Server(config)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -87,6 +100,17 @@ def _serve(app: Any, listeners: list[socket.socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _log_signal)  # uvicorn raises it again at its end: we still clean up
     server.run(sockets=listeners)
+
+
+def _most_connections() -> int:
+    """How many clients are served at once; others are answered 503, and ask again.
+
+    The rest of the limit of open files is for agents, the store, and files of runs.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(32, min(MOST_CONNECTIONS, soft - max(RESERVED_FILES, soft // 4)))
 
 
 def _tune_collector() -> None:

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     take_over: bool = False  # of a service on the same database that is gone for good
     log_level: str = "INFO"
     job_umask: int = -1  # of jobs on this machine; -1: the umask of this process
+    job_files: int | None = None  # their soft limit of open files; None: that of this process
 
     @property
     def store_url(self) -> str:

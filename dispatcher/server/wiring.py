@@ -31,7 +31,9 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
+from dispatcher.services.collection.runs import RunCollector
 from dispatcher.services.collection.service import CollectionService
+from dispatcher.services.collection.timer import CollectionTimer
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
@@ -75,8 +77,10 @@ class Application:
     sweeper: Sweeper
     live_targets: LiveTargets
     store: SqlStore
+    collection_timer: CollectionTimer
 
     def close(self) -> None:
+        self.collection_timer.stop()
         self.sweeper.stop()
         self.engine.stop()
         self.live_targets.close()
@@ -112,6 +116,7 @@ def build(settings: Settings, url: str, token: str) -> Application:
         service_socket=settings.socket,
         service_url=url,
         job_umask=settings.job_umask,
+        job_files=settings.job_files,
     )
 
     def jobs(run: Run) -> list[Any]:
@@ -144,7 +149,9 @@ def build(settings: Settings, url: str, token: str) -> Application:
     engine.start(live_targets)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(SweepServices(*parts), lambda: engine.fence)
-    return Application(services, engine, sweeper, live_targets, store)
+    timer = CollectionTimer(services.collection)
+    timer.start()
+    return Application(services, engine, sweeper, live_targets, store, timer)
 
 
 def _services(
@@ -166,7 +173,10 @@ def _services(
     deletion = DeletionService(store, logs, time.time)
     contents = ContentCollector(store, blobs, time.time)
     log_collector = LogCollector(store, logs, time.time)
-    collection = CollectionService(store, deletion, contents, log_collector, uploads, time.time)
+    run_collector = RunCollector(store, deletion, logs, time.time)
+    collection = CollectionService(
+        store, deletion, run_collector, contents, log_collector, uploads, time.time
+    )
     collection.recover()
     inheritances = Inheritances(Path(settings.data_dir) / "inheritances")
     submission = SubmissionService(store, catalog, snapshots, inheritances, secret_store, time.time)

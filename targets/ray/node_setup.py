@@ -24,9 +24,8 @@ from typing import Any
 
 import ray
 
-from dispatcher.agent.origin import PRIVATE_PACKAGE
-
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+AGENT_PACKAGE = "_compute_target_dispatcher"  # as in dispatcher.agent.origin
 KEEP_SECONDS = 7 * 24 * 3600.0
 
 
@@ -140,7 +139,7 @@ def _has_size(path: str, size: int) -> bool:
 def start_agent(root: str, code: bytes) -> Any:
     """Start the node agent from the code that was sent."""
     sys.path.insert(0, code_folder(root, code))
-    agents = importlib.import_module(f"{PRIVATE_PACKAGE}.agent.node")
+    agents = importlib.import_module(f"{AGENT_PACKAGE}.agent.node")
     agent = agents.NodeAgent(root, environ=environment())
     for _ in range(100):  # the previous launcher may still be ending
         try:

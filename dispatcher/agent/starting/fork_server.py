@@ -21,6 +21,7 @@ import sys
 
 from dispatcher.agent import AT_START, processes
 from dispatcher.agent.cgroups import Cgroups
+from dispatcher.agent.file_limit import set_file_limit
 from dispatcher.agent.folders import Root
 from dispatcher.agent.origin import PRIVATE_PACKAGE
 from dispatcher.agent.process_watch import WAKING
@@ -76,9 +77,11 @@ def _context(config: Dict[str, Any], inherited: Dict[str, str]) -> ShimContext:
     base.pop("PYTHONUNBUFFERED", None)
     base.update(config["base"])
     cgroups = Cgroups(**config["cgroups"])
-    return ShimContext(
+    context = ShimContext(
         Root(config["root"]), cgroups, base, config["runtime"], config["interpreter"]
     )
+    context.job_files = config.get("job_files")
+    return context
 
 
 def _preload(names: List[str]) -> Optional[str]:
@@ -180,6 +183,8 @@ class _ForkServerLoop:
         os.close(self._ended)
         for worker in self._workers.values():
             worker.socket.close()
+        if self._context.job_files is not None:
+            set_file_limit(self._context.job_files)
         group = self._context.group = ShimGroup(self._context.cgroups)
         for remaining in reversed(range(_MAX_JOBS)):
             shim = Shim(self._context, json.loads(order), private=[self._order_socket.fileno()])

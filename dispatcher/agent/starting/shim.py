@@ -17,7 +17,7 @@ from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.exit_records import exit_record, refusal, with_error
 from dispatcher.agent.folders import Root, make_durable, read_json, write_json
-from dispatcher.agent.inheritances import Inheritances
+from dispatcher.agent.inheritances import InheritanceReader
 from dispatcher.agent.process_environment import environments, expanded
 from dispatcher.agent.process_watch import WAKING, ProcessWatch
 from dispatcher.agent.starting.device_locks import DeviceLocks
@@ -64,7 +64,8 @@ class ShimContext:
         self.runtime = runtime
         self.interpreter = interpreter
         self.boot_id = processes.boot_id()
-        self.inheritances = Inheritances(root)
+        self.inheritances = InheritanceReader(root)
+        self.job_files: Optional[int] = None  # soft limit of open files; None: this process's
         self.cpus = os.sched_getaffinity(0)
         self.umask = os.umask(0o077)
         os.umask(self.umask)

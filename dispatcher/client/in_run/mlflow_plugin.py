@@ -20,7 +20,7 @@ _RUN_ID, _EXPERIMENT = "AZUREML_RUN_ID", "AZUREML_ARM_PROJECT_NAME"
 _REPLACED = (("MLFLOW_RUN_ID", _RUN_ID), ("MLFLOW_EXPERIMENT_NAME", _EXPERIMENT))
 
 
-class RunContext:
+class ProcessTag:
     """Tags, as MLflow's `RunContextProvider`; MLflow makes one object a process."""
 
     def __init__(self) -> None:
