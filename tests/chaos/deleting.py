@@ -159,7 +159,7 @@ class Life:
             log = self.service.transport.send("GET", f"/runs/{run_id}/logs/a.txt").body
             if log != b"text":
                 yield "lost", f"{run_id}: its log is {log!r}"
-        except (AzureMLException, OSError, tarfile.TarError, KeyError) as error:
+        except (AzureMLException, ServiceException, OSError, tarfile.TarError) as error:
             yield "lost", f"{run_id}: {error}"
 
     def _file(self, run_id: str) -> bytes:
