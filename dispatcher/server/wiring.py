@@ -32,7 +32,7 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
 from dispatcher.services.collection.runs import RunCollector
-from dispatcher.services.collection.service import CollectionService
+from dispatcher.services.collection.service import CollectionService, stored_rules
 from dispatcher.services.collection.timer import CollectionTimer
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
@@ -117,6 +117,7 @@ def build(settings: Settings, url: str, token: str) -> Application:
         service_url=url,
         job_umask=settings.job_umask,
         job_files=settings.job_files,
+        cache_limits=_cache_limits(store),
     )
 
     def jobs(run: Run) -> list[Any]:
@@ -217,6 +218,15 @@ def _services(
         service_id=service_id,
         version=version("compute-target-dispatcher"),
     )
+
+
+def _cache_limits(store: SqlStore) -> dict[str, int | None]:
+    """How many bytes of each cache a node keeps."""
+    rules = stored_rules(store)
+    return {
+        "snapshots": rules.node_snapshots_bytes,
+        "environments": rules.node_environments_bytes,
+    }
 
 
 def _resolved(env: Mapping[str, str], secret_store: SecretStore) -> dict[str, str]:
