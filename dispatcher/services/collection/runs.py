@@ -90,12 +90,11 @@ class RunCollector:
         after: EndedCursor | None = None
         while surplus > 0 and (page := self._page(_FAR, after, PAGE)):
             due: list[str] = []
-            for run in page:
+            for run_id, size in self._sizes([run.id for run in page]).items():
                 if surplus <= 0:
                     break
-                size = self._sizes([run.id])[run.id]
                 surplus -= size
-                due += [run.id] if size else []  # one without files frees nothing
+                due += [run_id] if size else []  # one without files frees nothing
             yield due
             after = page[-1].cursor
 
