@@ -27,6 +27,8 @@ _AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _AT_START_NAMES = ("LANG", "LANGUAGE", "HOME", "PATH_LOCALE", "LOCPATH")
 _NOTHING: Dict[str, None] = {}
 _HARMLESS = ("PYTHONUNBUFFERED",)
+# Of the shell that started the service; those of a submitter stay behind (docs/inheritance.md).
+_UNIMPORTANT = ("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONSTARTUP", "PYTHONINSPECT")
 # Variables that libraries read when they are imported; they matter with preloaded modules.
 _AT_IMPORT = (
     "BLIS_",
@@ -59,7 +61,7 @@ def key_of(
     """
     environment: Dict[str, str] = job.get("env") or {}
     preload = tuple(job.get("preload") or ())
-    fixed = {k: v for k, v in inherited.items() if _is_read_at_start(k)}
+    fixed = {k: v for k, v in inherited.items() if _is_read_at_start(k) and k not in _UNIMPORTANT}
     fixed.update({k: v for k, v in environment.items() if _is_fixed(k, v)})
     if preload:
         for variables in (inherited, environment):
