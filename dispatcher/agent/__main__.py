@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AGENT_IS_RUNNING = 3
 THREAD_DIED = 70  # "internal software error" of sysexits.h
-_CHECK_EVERY = 10.0
+_CHECK_EVERY = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -70,8 +70,9 @@ def _serve(
     relay.start()
     needed = time.monotonic()
     while not stop.wait(_CHECK_EVERY):
-        if not os.path.exists(agent.root.lock):
-            break  # its root was deleted, and with it the socket
+        if agent.has_lost_root:
+            break  # its root was moved or deleted; the next agent finds the jobs that go on
+        server.keep_socket()
         if server.has_clients or agent.has_work:
             needed = time.monotonic()
         elif idle_after is not None and time.monotonic() - needed >= idle_after:

@@ -11,6 +11,7 @@ import time
 from dispatcher.agent import processes
 from dispatcher.agent.exit_records import refusal
 from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.wire.process_identity import boot_id, start_ticks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,9 +128,9 @@ def _leftovers(root: Root, name: str) -> Set[int]:
     folder = root.job(name)
     started = read_json(f"{folder}/lock") or {}
     leaders = set()
-    if started.get("boot_id") == processes.boot_id():
+    if started.get("boot_id") == boot_id():
         for pid, ticks in (started.get("ticks") or {}).items():
-            if processes.start_ticks(int(pid)) == ticks:
+            if start_ticks(int(pid)) == ticks:
                 leaders.add(int(pid))
         leaders.update(processes.session_members({int(pid) for pid in started.get("pids", ())}))
     pids = set(leaders)

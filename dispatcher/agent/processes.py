@@ -10,7 +10,7 @@ from dispatcher.agent.folders import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Iterator, List, Optional, Set
+    from typing import Iterable, Iterator, List, Set
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -58,17 +58,6 @@ def sync_file_system(path: str) -> None:
             raise OSError(number, os.strerror(number), path)
     finally:
         os.close(descriptor)
-
-
-def boot_id() -> str:
-    """The id of this boot of the machine."""
-    return _read("/proc/sys/kernel/random/boot_id").strip()
-
-
-def start_ticks(pid: int) -> Optional[int]:
-    """When a process started, in ticks since the boot; with it a reused pid is recognised."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return int(fields[19]) if len(fields) > 19 else None
 
 
 def descendants(pid: int) -> List[int]:

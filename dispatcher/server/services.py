@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dispatcher.access.secrets import SecretStore
 from dispatcher.access.tokens import TokenService
 from dispatcher.engine.loop import Engine
+from dispatcher.server.data_folder import DataFolder, Whereabouts
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
@@ -21,6 +22,8 @@ from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.contract import Store
+from dispatcher.wire.identity import ServiceIdentity
+from dispatcher.wire.process_identity import ProcessIdentity
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,17 @@ class Services:
     mlflow: MlflowServices
     service_id: str
     version: str
+    folder: DataFolder
+    process: ProcessIdentity
+
+    def identity(self) -> ServiceIdentity:
+        """Who this service is, as it is now."""
+        return ServiceIdentity(
+            self.service_id,
+            self.version,
+            str(self.folder.path),
+            self.folder.file_id,
+            self.folder.whereabouts() is Whereabouts.IN_PLACE,
+            self.process,
+            self.folder.provenance.copied_from,
+        )

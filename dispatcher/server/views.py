@@ -330,6 +330,22 @@ class Health(BaseModel):
     service_id: str
 
 
+class Identity(BaseModel):
+    """Who the service is: its id, its data folder and its process (`wire.identity`)."""
+
+    service_id: str
+    version: str
+    folder: str
+    device: int
+    inode: int
+    in_place: bool
+    copied_from: str | None
+    pid: int
+    started: int | None
+    boot_id: str
+    host: str
+
+
 def moment(seconds: float | None) -> str | None:
     """ISO 8601 in UTC, as v1 wrote it."""
     if seconds is None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import glob
-import json
 import os
 import signal
 import time
 
-from dispatcher.client.api import service
-from dispatcher.client.errors import WaitTimeoutError
+from dispatcher.client.api import service, service_lock
+from dispatcher.client.errors import ServerUnreachable, WaitTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Callable, Optional
+
+    from dispatcher.wire.process_identity import ProcessIdentity
 
 SERVICE_SECONDS = 20.0
 AGENT_SECONDS = 40.0  # an agent looks for its root every ten seconds
@@ -32,19 +33,31 @@ def stop_service(data_folder: str, seconds: float = SERVICE_SECONDS) -> bool:
         Whether there was one.
 
     Raises:
+        ServerUnreachable: It runs on another host, or where it cannot be signaled from here.
         WaitTimeoutError: It has not ended in time.
     """
-    if service.find(data_folder) is None:
+    found = service.identify(data_folder)
+    process = found[1].process if found is not None else _holder(data_folder)
+    if process is None:
         return False
-    with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
-        pid = int(json.load(file)["pid"])
-    os.kill(pid, signal.SIGTERM)
+    if not process.is_alive_here:
+        raise ServerUnreachable(
+            f"The service of {data_folder} is process {process.pid} on host {process.host}, which "
+            "cannot be signaled from here. Stop it there with `dispatcher server stop`."
+        )
+    os.kill(process.pid, signal.SIGTERM)
     _wait(
-        lambda: not service.is_locked(data_folder),
+        lambda: not service_lock.is_locked(data_folder),
         seconds,
-        f"process {pid} does not end; see {os.path.join(data_folder, 'service.log')}",
+        f"process {process.pid} does not end; see {os.path.join(data_folder, 'service.log')}",
     )
     return True
+
+
+def _holder(data_folder: str) -> Optional[ProcessIdentity]:
+    """The process of a service that holds the folder and does not answer; None if there is none."""
+    service_lock.require_this_host(data_folder)
+    return service_lock.holder(data_folder) if service_lock.is_locked(data_folder) else None
 
 
 def stop_agents(data_folder: str, seconds: float = AGENT_SECONDS) -> None:
