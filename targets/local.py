@@ -112,7 +112,7 @@ class LocalTarget:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dispatcher.agent", "serve"]
-        command += ["--root", str(self._root), "--socket", str(self._socket)]
+        command += ["--root", str(self._root), "--existing", "--socket", str(self._socket)]
         command += ["--idle-after", str(IDLE_SECONDS)]
         if self._config.python:
             command += ["--interpreter", self._config.python]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, List, Optional
 
 AGENT_IS_RUNNING = 3
+ROOT_IS_GONE = 4
 THREAD_DIED = 70  # "internal software error" of sysexits.h
 _CHECK_EVERY = 1.0
 log = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="be the node agent of a root until SIGTERM")
     serve.add_argument("--root", required=True)
+    serve.add_argument(
+        "--existing", action="store_true", help="do not make the root: it may have been moved"
+    )
     serve.add_argument("--socket", help="default: agent.sock in the root")
     serve.add_argument("--interpreter", help="what `python` means for jobs")
     serve.add_argument(
@@ -40,6 +44,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     run.add_argument("--interpreter", help="what `python` means for the job")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if chosen.command == "serve" and chosen.existing and not os.path.isdir(chosen.root):
+        print(f"{chosen.root} is gone", file=sys.stderr)
+        return ROOT_IS_GONE
     if chosen.command == "serve":
         return _serve(chosen.root, chosen.socket, chosen.interpreter, chosen.idle_after)
     from dispatcher.agent.starting.single_job import run_job

@@ -1,4 +1,4 @@
-"""A project that is moved goes on, a copied one is a workspace of its own, a deleted one ends all."""
+"""A project that is moved goes on, a copied one is a workspace of its own, a deleted one ends."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_who_holds_a_workspace_that_was_moved_is_told_and_makes_nothing_at_the_o
     own.folder.rename(moved)
     until(lambda: not service.service_lock.is_locked(str(moved / ".dispatcher")), "it has ended")
 
-    with pytest.raises(ServerUnreachable, match="is gone. If it was moved"):
+    with pytest.raises(ServerUnreachable, match=r"is gone\. If it was moved"):
         list(own.experiment.get_runs())
 
     assert not own.folder.exists()
