@@ -20,8 +20,9 @@ from dispatcher.wire.jobs import Job
 from dispatcher.wire.process_identity import ProcessIdentity
 from dispatcher.wire.sockets import make_private
 from targets.agent_connection import AgentConnection, hello_of
-from targets.base import Report, TargetError, TargetUnavailable
+from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
+from targets.device_locks import lock_files
 from targets.service_address import ServiceAddress
 
 log = logging.getLogger(__name__)
@@ -55,8 +56,15 @@ class LocalTarget:
         return Capacity((node,), has_admission_queue=bool(self._agent.hello.get("admission_queue")))
 
     def launch(self, jobs: Sequence[Job]) -> Mapping[str, TargetError]:
-        self._agent.submit([self._adapted(job) for job in jobs])
-        return {}
+        refused: dict[str, TargetError] = {}
+        adapted = []
+        for job in jobs:
+            try:
+                adapted.append(self._adapted(job))
+            except LaunchRefused as error:
+                refused[job.name] = error
+        self._agent.submit(adapted)
+        return refused
 
     def poll(self, names: Collection[str]) -> Mapping[str, Observation]:
         return self._agent.observe(names) if names else {}
@@ -78,7 +86,12 @@ class LocalTarget:
 
     def _adapted(self, job: Job) -> Job:
         python = self._config.python or sys.executable
-        return replace(job, interpreter=python) if job.interpreter in ("python", "python3") else job
+        is_default = job.interpreter in ("python", "python3")
+        return replace(
+            job,
+            interpreter=python if is_default else job.interpreter,
+            device_locks=lock_files(job.gpus),
+        )
 
     def _start_agent(self) -> None:
         """Start the agent and wait until its socket answers.

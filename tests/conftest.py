@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from targets.device_locks import VARIABLE
 from tests.rigs.dockerd import IMAGE, Dockerd, host_python_image
 from tests.rigs.postgres import Postgres
 from tests.rigs.raycluster import RayCluster
@@ -53,6 +54,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     groups: dict[str, str] = {}
     return Together(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gpu_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests that run side by side do not share the GPUs of this machine, which are made up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("gpu-locks")))
+        yield
 
 
 @pytest.fixture(scope="session")

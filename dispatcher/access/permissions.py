@@ -36,6 +36,7 @@ class Permission(StrEnum):
     READ_RUNS = "read runs"
     SUBMIT_RUNS = "submit runs"
     CHANGE_RUNS = "change runs"
+    DELETE_RUNS = "delete runs"
     PARK_RUNS = "lend the slot of a run"
     SEND_TELEMETRY = "send metrics and logs of runs"
     WRITE_FILES = "write files of runs"
@@ -47,6 +48,7 @@ class Permission(StrEnum):
     CREATE_EXPERIMENTS = "create experiments"
     CHANGE_EXPERIMENTS = "change experiments"
     MANAGE_TARGETS = "manage compute targets"
+    MANAGE_RETENTION = "manage the retention of data"
     MANAGE_TOKENS = "manage tokens"
     MANAGE_SECRETS = "manage secrets"
 
@@ -61,6 +63,7 @@ _ROWS: Mapping[Permission, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     _A.READ_RUNS:             (_ANY,  _ANY,       _ANY,  _ANY,  _NONE),
     _A.SUBMIT_RUNS:           (_ANY,  _ANY,       _NONE, _TREE, _NONE),
     _A.CHANGE_RUNS:           (_ANY,  _ANY,       _NONE, _TREE, _NONE),
+    _A.DELETE_RUNS:           (_ANY,  _ANY,       _NONE, _NONE, _NONE),
     _A.PARK_RUNS:             (_ANY,  _ANY,       _NONE, _RUN,  _NONE),
     _A.SEND_TELEMETRY:        (_ANY,  _ANY,       _NONE, _TREE, _HOST),
     _A.WRITE_FILES:           (_ANY,  _ANY,       _NONE, _TREE, _HOST),
@@ -72,6 +75,7 @@ _ROWS: Mapping[Permission, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     _A.CREATE_EXPERIMENTS:    (_ANY,  _ANY,       _NONE, _ANY,  _NONE),
     _A.CHANGE_EXPERIMENTS:    (_ANY,  _ANY,       _NONE, _NONE, _NONE),
     _A.MANAGE_TARGETS:        (_ANY,  _NONE,      _NONE, _NONE, _NONE),
+    _A.MANAGE_RETENTION:      (_ANY,  _NONE,      _NONE, _NONE, _NONE),
     _A.MANAGE_TOKENS:         (_ANY,  _NONE,      _NONE, _NONE, _NONE),
     _A.MANAGE_SECRETS:        (_ANY,  _NONE,      _NONE, _NONE, _NONE),
 }  # fmt: skip

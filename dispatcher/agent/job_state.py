@@ -27,7 +27,7 @@ class JobState:
     """The state of one job.
 
     Attributes:
-        state: absent, alive, exited, removed or lost.
+        state: absent, created (its shim waits for a GPU), alive, exited, removed or lost.
         record: The exit record, if there is one.
         started: The fields that the shim wrote into the lock when it started the job.
     """
@@ -56,7 +56,9 @@ def look(root: Root, name: str) -> JobState:
         record = read_json(f"{folder}/exit.json")  # the shim may just have written it
         if record is None:
             return JobState(LOST, None, read_json(f"{folder}/lock"))
-    return JobState(ALIVE if record is None else EXITED, record, started)
+    if record is not None:
+        return JobState(EXITED, record, started)
+    return JobState(CREATED if (started or {}).get("waits") else ALIVE, None, started)
 
 
 def is_shim_alive(folder: str) -> bool:

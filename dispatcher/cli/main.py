@@ -7,6 +7,7 @@ import typer
 
 from dispatcher import __version__
 from dispatcher.cli import (
+    disk,
     doctor,
     environments,
     experiments,
@@ -42,6 +43,7 @@ GROUPS = {
     "sweep": sweep.app,
     "token": tokens.app,
     "secret": secrets.app,
+    "retention": disk.app,
 }
 for name, group in GROUPS.items():
     app.add_typer(group, name=name)
@@ -49,6 +51,8 @@ app.add_typer(server.app, name="server")
 app.add_typer(shim.app, name="shim")
 app.add_typer(migrate.app, name="migrate")
 command(app, "doctor")(doctor.doctor)
+command(app, "df")(disk.df)
+command(app, "gc")(disk.gc)
 
 
 def _print_version(is_requested: bool) -> None:

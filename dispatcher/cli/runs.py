@@ -134,6 +134,24 @@ def cancel(
     return CommandResult(_read(run), only_on_request=True)
 
 
+@command(app, "delete")
+def delete_run(
+    scope: CommandContext,
+    argument: RunArgument = None,
+    run_id: RunOption = None,
+    experiment: ExperimentFilter = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> CommandResult:
+    """Delete RUN and its descendants for good. All of them must have ended."""
+    run = _require_run(scope, argument, run_id, experiment)
+    if not yes:
+        typer.confirm(
+            f"Delete run {run.id} with its metrics, logs and files?", abort=True, err=True
+        )
+    deleted = api_runs.delete(scope.service, run.id)
+    return CommandResult({"run": run.id, "deleted": deleted})
+
+
 @command(app)
 def update(
     scope: CommandContext,

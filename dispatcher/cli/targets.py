@@ -32,7 +32,10 @@ TargetOption = Annotated[
     str | None, typer.Option("--name", "-n", help="The target's name, as in v1.")
 ]
 Cpus = Annotated[float | None, typer.Option(help="CPU slots; default: all CPUs.")]
-Gpus = Annotated[str | None, typer.Option(help="GPU ids, such as 0,1,2,3.")]
+Gpus = Annotated[
+    str | None,
+    typer.Option(help="GPU ids, such as 0,1,2,3; all or none. Default: those that are detected."),
+]
 Memory = Annotated[int | None, typer.Option(help="Memory for runs, in MB.")]
 DefaultGpus = Annotated[
     int | None, typer.Option(help="GPUs of a run without a request; default 1 if there are any.")

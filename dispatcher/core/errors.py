@@ -25,6 +25,7 @@ class NotFound(DispatcherError):
 class RunNotFound(NotFound):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"no run {run_id!r}")
+        self.run_id = run_id
 
 
 class ExperimentNotFound(NotFound):

@@ -12,6 +12,8 @@ from dispatcher.core.runs.lifecycle import Event, Failed, Placed, Run, SlotTaken
 from dispatcher.core.runs.verdicts import Verdict, error_of
 from dispatcher.core.scheduling.plan import Capacity, Plan, nothing_left, plan
 from dispatcher.core.scheduling.requests import default_gpus, queued_request, slot_request
+from dispatcher.core.scheduling.shared_gpus import names, without
+from dispatcher.core.scheduling.usage import Usage
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.moves import Decision, Move
 from dispatcher.engine.placed_runs import is_waiting_parent, wants_slot
@@ -62,8 +64,9 @@ class _Draft:
             self.moves[run_id] = Move(run, after, tuple(events))
 
     def freed_targets(self) -> set[str]:
-        """Targets where the moves so far change what is free."""
-        return {move.after.spec.target for move in self.moves.values() if move.frees}
+        """Targets where the moves so far change what is free, with those that share their GPUs."""
+        freed = {move.after.spec.target for move in self.moves.values() if move.frees}
+        return freed.union(*map(self._view.sharing_gpus, freed))
 
     def plan(self, target: str) -> None:
         """Place what fits, give slots back, refuse what can never fit."""
@@ -124,6 +127,12 @@ class _Draft:
         return (run for run in runs if run.id not in self._view.parked)
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:
+        others = map(self._usage, self._view.sharing_gpus(target))
+        taken = names(gpu for usage in others for gpu in usage.gpus())
+        return without(self._usage(target).free(capacity), taken)
+
+    def _usage(self, target: str) -> Usage:
+        """What the runs of a target will hold."""
         usage = self._view.placed.usage(target)
         moved = [move for move in self.moves.values() if move.after.spec.target == target]
         if moved:
@@ -131,7 +140,7 @@ class _Draft:
             for move in moved:
                 usage.remove(move.before)
                 usage.add(move.after)
-        return usage.free(capacity)
+        return usage
 
 
 def _head(window: QueueWindow | None, free: Capacity) -> list[Run]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from dispatcher.core.runs.jobs import Evidence, Observation, State
 from dispatcher.core.runs.lifecycle import Exited, Placed, Run, Slot, Status
+from dispatcher.core.scheduling.shared_gpus import sharing
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.job_states import NOT_YET, JobStates
 from dispatcher.engine.messages import (
@@ -61,6 +62,7 @@ class EngineView:
         self.jobs = JobStates()
         self.windows: dict[str, QueueWindow] = {}
         self.targets: dict[str, TargetFacts] = {}
+        self._sharing: dict[str, list[str]] = {}
         self.parked: dict[str, tuple[int, str]] = {}  # run id -> its version, and why
         self.news = News()
         self.prefetching.clear()
@@ -176,6 +178,12 @@ class EngineView:
             if facts.get(target) != self.targets.get(target):
                 self.news.targets.add(target)
         self.targets = dict(facts)
+        configs = {name: each.config for name, each in facts.items()}
+        self._sharing = {name: others for name in configs if (others := sharing(name, configs))}
+
+    def sharing_gpus(self, target: str) -> list[str]:
+        """The other targets that name a GPU of this one."""
+        return self._sharing.get(target, [])
 
     def observe_failure(self, run: Run, error: Exception, now: float) -> None:
         """No job could be made of the run: it ends so."""

@@ -24,6 +24,7 @@ from dispatcher.server.routers import (
     diagnostics,
     environments,
     events,
+    retention,
     runs,
     snapshots,
     sweeps,
@@ -68,7 +69,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
         catalog.router, environments.router, access.router, diagnostics.router,
-        events.router,
+        events.router, retention.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
@@ -113,7 +114,11 @@ async def _identity(request: Request) -> Identity:
 
 def _answer_error(request: Request, error: Exception) -> JSONResponse:
     status = next(code for kind, code in STATUS_OF.items() if isinstance(error, kind))
-    return _answer(request, status, type(error).__name__, str(error), error)
+    detail = str(error)
+    if isinstance(error, errors.RunNotFound):
+        services: Services = request.app.state.services
+        detail = services.deletion.explain(error.run_id) or detail
+    return _answer(request, status, type(error).__name__, detail, error)
 
 
 def _answer_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -48,7 +48,7 @@ class DirectCalls:
             answer = _exception_handler(scope["app"].exception_handlers, error)
             if answer is None:
                 raise
-            response = answer(request, error)
+            response = await run_in_threadpool(answer, request, error)
         await response(scope, receive, send)
 
 

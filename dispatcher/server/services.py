@@ -9,6 +9,8 @@ from dispatcher.server.data_folder import DataFolder, Whereabouts
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.collection.service import CollectionService
+from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
@@ -20,6 +22,7 @@ from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
+from dispatcher.services.usage import UsageService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.contract import Store
 from dispatcher.wire.identity import ServiceIdentity
@@ -41,6 +44,9 @@ class Services:
     artifacts: ArtifactService
     models: ModelService
     catalog: Catalog
+    deletion: DeletionService
+    collection: CollectionService
+    usage: UsageService
     environments: EnvironmentService
     parking: ParkingService
     explaining: ExplainService

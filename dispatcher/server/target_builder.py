@@ -11,6 +11,7 @@ import targets
 from dispatcher.access.secrets import PREFIX, SecretNotFound, SecretStore, is_reference
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.store.contract import Store, Transaction
+from targets.attaching import with_gpus
 from targets.base import Target
 from targets.config import parse
 from targets.service_address import ServiceAddress
@@ -33,8 +34,11 @@ class TargetBuilder:
         self._site, self._agent_token, self._secrets = site, agent_token, secrets
 
     def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration as it is stored, without secrets. Raises InvalidSpec."""
-        stored = parse(config).store()
+        """The configuration as it is stored, without secrets. Raises InvalidSpec.
+
+        A target that names no GPUs gets those that are detected.
+        """
+        stored = parse(with_gpus(config)).store()
         for field in SECRET_FIELDS:
             value = stored.get(field)
             if isinstance(value, str) and value:

@@ -54,6 +54,12 @@ class AncestorView(BaseModel):
     properties: Labels
 
 
+class DeletedRuns(BaseModel):
+    """How many runs were deleted."""
+
+    deleted: int
+
+
 class RunView(AncestorView):
     """A run."""
 

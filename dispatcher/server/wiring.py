@@ -31,6 +31,10 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.target_builder import TargetBuilder, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.collection.contents import ContentCollector
+from dispatcher.services.collection.logs import LogCollector
+from dispatcher.services.collection.service import CollectionService
+from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
@@ -47,6 +51,7 @@ from dispatcher.services.status import StatusService
 from dispatcher.services.submission import SubmissionService
 from dispatcher.services.sweeps.service import SweepService
 from dispatcher.services.tracking import TrackingService
+from dispatcher.services.usage import UsageService
 from dispatcher.services.waiters import Waiters
 from dispatcher.store.content.blobs import Blobs, Logs
 from dispatcher.store.content.uploads import Uploads
@@ -176,10 +181,15 @@ def _services(
     service_id: str,
     folder: DataFolder,
 ) -> Services:
-    blobs = Blobs(settings.blobs)
+    blobs, logs = Blobs(settings.blobs), Logs(Path(settings.data_dir) / "logs")
     snapshots = SnapshotService(blobs, store)
     uploads = Uploads(blobs, Path(settings.data_dir) / "uploads")
     catalog = Catalog(store, live_targets, time.time)
+    deletion = DeletionService(store, logs, time.time)
+    contents = ContentCollector(store, blobs, time.time)
+    log_collector = LogCollector(store, logs, time.time)
+    collection = CollectionService(store, deletion, contents, log_collector, uploads, time.time)
+    collection.recover()
     submission = SubmissionService(store, catalog, snapshots, secret_store, time.time)
     return Services(
         store=store,
@@ -188,11 +198,14 @@ def _services(
         status=status,
         submission=submission,
         sweeps=SweepService(store, submission, sweeper.notify),
-        tracking=TrackingService(store, Logs(Path(settings.data_dir) / "logs")),
+        tracking=TrackingService(store, logs),
         snapshots=snapshots,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,
+        deletion=deletion,
+        collection=collection,
+        usage=UsageService(store, Path(settings.data_dir), blobs.folder),
         environments=EnvironmentService(store, time.time),
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),

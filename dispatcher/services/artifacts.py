@@ -6,13 +6,13 @@ So what is there already is not sent again, and registering a file twice is regi
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dispatcher.core.errors import InvalidSpec, NotFound
+from dispatcher.core.errors import InvalidSpec, NotFound, RunNotFound
 from dispatcher.core.runs.artifact_names import check_name
 from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.artifacts.contract import Artifact
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.content.uploads import Uploads
-from dispatcher.store.contract import Store
+from dispatcher.store.contract import Store, Transaction
 
 MAX_AT_ONCE = 2_000
 MAX_SIZE = 1 << 44
@@ -59,8 +59,18 @@ class ArtifactService:
         now = self._clock()
         made = [Artifact(run.id, e.name, e.sha256, e.size, now, attempt) for e in entries]
         self._blobs.settle()
-        self._store.write(lambda tx: tx.artifacts.add(made))
+
+        def work(tx: Transaction) -> None:
+            if not tx.runs.get([run.id], lock=True):  # it may have been deleted meanwhile
+                raise RunNotFound(run.id)
+            tx.artifacts.add(made)
+
+        self._store.write(work)
         return []
+
+    def has_kept(self, run_id: str) -> bool:
+        """Whether files of a deleted run are kept, because they are registered as a model."""
+        return bool(self.page(run_id, "", "", 1))
 
     def page(self, run_id: str, prefix: str, after: str, limit: int) -> list[Artifact]:
         """Files of a run whose names start with `prefix`, from after a name on."""

@@ -8,8 +8,10 @@ few pieces.
 
 import asyncio
 import json
+from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from dispatcher.store.commits import Commit
@@ -94,9 +96,8 @@ class EventBroadcast:
     async def _after(self, position: int) -> Sequence[RecordedEvent]:
         """The next events, from memory where it reaches back so far."""
         if self._recent and self._recent[0].id <= position + 1:
-            start = position + 1 - self._recent[0].id
-            count = len(self._recent)
-            return [self._recent[k] for k in range(start, min(count, start + PAGE))]
+            start = bisect_right(self._recent, position, key=lambda event: event.id)
+            return list(islice(self._recent, start, start + PAGE))
         return await asyncio.to_thread(self._store.read, lambda tx: tx.events.after(position, PAGE))
 
     def _chunk(self, position: int, events: Sequence[RecordedEvent], run_id: str | None) -> bytes:

@@ -9,6 +9,7 @@ from dispatcher.core.scheduling.requests import (
     queued_request,
     slot_request,
 )
+from dispatcher.core.scheduling.shared_gpus import names, sharing, without
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.store.contract import Store, Transaction
 
@@ -49,6 +50,9 @@ class ExplainService:
             placed = tx.runs.owed(target=run.spec.target)
             if run.id in prefetched(placed, present):
                 return f"prefetched to {where}: it starts as soon as there is room"
+        gpus = ", ".join(gpu for share in run.placement for gpu in share.gpus)
+        if gpus:
+            return f"placed on {where}, starting once no other job of that machine uses GPU {gpus}"
         return f"placed on {where}, starting"
 
     def _queued(self, tx: Transaction, run: Run) -> str:
@@ -62,13 +66,19 @@ class ExplainService:
         held_now = [(r.placement, request) for r in placed if (request := held_request(r))]
         ahead = tx.runs.queue(target, QUEUE_SHOWN)
         returning = [slot_request(r) for r in placed if r.slot is Slot.WANTED]
-        free = {target: subtract(present, held_now)}
-        gpus = default_gpus(tx.registry.targets()[target], capacity)
+        configs = tx.registry.targets()
+        others = [r for other in sharing(target, configs) for r in tx.runs.owed(target=other)]
+        holders = {gpu: r for r in others if r.holds for s in r.placement for gpu in names(s.gpus)}
+        free = {target: without(subtract(present, held_now), holders)}
+        gpus = default_gpus(configs[target], capacity)
         queue = [*returning, *(queued_request(other, gpus) for other in ahead)]
         made = plan(queue, free, {target: capacity})
         position = next((k for k, other in enumerate(ahead) if other.id == run.id), None)
         reason = made.waiting.get(run.id) or made.refused.get(run.id)
         if reason is None and run.id in made.placements:
             return "about to be placed"
+        if reason and run.spec.gpus and holders:
+            held = ", ".join(f"{gpu} by {r.id} on {r.spec.target}" for gpu, r in holders.items())
+            reason = f"{reason} (GPUs that other targets of the machine use: {held})"
         before = f"more than {QUEUE_SHOWN}" if position is None else str(position)
         return f"{reason or 'waits its turn'}; {before} runs are before it in the queue of {target}"

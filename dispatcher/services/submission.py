@@ -133,6 +133,7 @@ class SubmissionService:
         Raises NotAllowed for a run that is not below a run that the caller's grant covers.
         """
         found = _stored(tx, specs)
+        _refuse_deleted(tx, [spec.id for spec in specs if spec.id not in found])
         there = self._there(tx, specs, found, open_gpus)
         parents = self._parents(specs, found, caller)
         now = self._clock() if now is None else now
@@ -212,6 +213,12 @@ def _stored(tx: Transaction, specs: Sequence[RunSpec]) -> dict[str, Run]:
     """
     parents = {spec.parent_id for spec in specs if spec.parent_id}
     return tx.runs.get(dict.fromkeys([*(s.id for s in specs), *parents]), lock=bool(parents))
+
+
+def _refuse_deleted(tx: Transaction, ids: Sequence[str]) -> None:
+    """Raise RunConflict for an id of a deleted run: a late repetition must not run it again."""
+    for run_id in tx.deletions.find(ids):
+        raise RunConflict(f"run {run_id!r} was deleted: submit under another id")
 
 
 def _submitter(caller: Principal, parent: Run | None) -> str:

@@ -112,6 +112,8 @@ def _held(tx: Transaction, chunks: Sequence[Chunk], caller: Grant) -> dict[Strea
 
 
 def _take(tx: Transaction, chunks: Sequence[Chunk]) -> tuple[dict[Stream, int], set[str], Refused]:
+    for run_id in tx.deletions.find({chunk.run_id for chunk in chunks}):
+        raise NotAllowed(f"no run {run_id!r} to send for: it was deleted")
     held = tx.metrics.offsets({chunk.key for chunk in chunks}, lock=True)
     before = dict(held)
     said: list[Said] = []

@@ -12,6 +12,7 @@ from dispatcher.core.errors import RunNotFound
 from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store
+from dispatcher.store.retention.deleted_event import DELETED_KIND
 
 Done = Callable[[Run], bool]
 
@@ -23,6 +24,7 @@ class _Wait:
         self.runs: dict[str, Run] = {}
         self.pending = set(ids)
         self.over = asyncio.Event()
+        self.deleted: str | None = None  # a run that was deleted meanwhile
         self._done = done
 
     def offer(self, run: Run) -> None:
@@ -34,6 +36,11 @@ class _Wait:
             self.pending.discard(run.id)
             if not self.pending:
                 self.over.set()
+
+    def lose(self, run_id: str) -> None:
+        """End the wait, because a run was deleted."""
+        self.deleted = run_id
+        self.over.set()
 
 
 class Waiters:
@@ -65,7 +72,7 @@ class Waiters:
         are then.
 
         Raises:
-            RunNotFound: There is no run of that id.
+            RunNotFound: There is no run of that id, or it was deleted meanwhile.
             NotAllowed: The caller's grant does not cover a run.
         """
         wait = _Wait(ids, done)
@@ -81,6 +88,8 @@ class Waiters:
                     caller.require(wait.runs[run_id])
             if seconds > 0 and wait.pending and not self._closing:
                 await _within(wait.over, seconds)
+            if wait.deleted is not None:
+                raise RunNotFound(wait.deleted)
             return wait.runs
         finally:
             self._forget(ids, wait)
@@ -96,12 +105,16 @@ class Waiters:
     def _committed(self, commit: Commit) -> None:
         """Called by the thread that delivers the commit."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._hand_over, commit.runs)
+            deleted = [event.subject for event in commit.events if event.kind == DELETED_KIND]
+            self._loop.call_soon_threadsafe(self._hand_over, commit.runs, deleted)
 
-    def _hand_over(self, runs: Sequence[Run]) -> None:
+    def _hand_over(self, runs: Sequence[Run], deleted: Sequence[str]) -> None:
         for run in runs:
             for wait in list(self._waiting.get(run.id, ())):
                 wait.offer(run)
+        for run_id in deleted:
+            for wait in list(self._waiting.get(run_id, ())):
+                wait.lose(run_id)
 
     async def _read(self, ids: Collection[str]) -> dict[str, Run]:
         if not ids:

@@ -7,6 +7,7 @@ drivers take as they are.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, insert
@@ -18,7 +19,8 @@ def add(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -
         return
     text, names = _statement(table, connection.dialect, tuple(rows[0]))
     if names:
-        connection.exec_driver_sql(text, [tuple(row[name] for name in names) for row in rows])
+        values = itemgetter(*names)  # a tuple: every table has two columns or more
+        connection.exec_driver_sql(text, list(map(values, rows)))
     else:
         connection.exec_driver_sql(text, [dict(row) for row in rows])
 

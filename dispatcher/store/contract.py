@@ -20,6 +20,7 @@ from dispatcher.store.labels.contract import Labels
 from dispatcher.store.leases.contract import Leases
 from dispatcher.store.metrics.contract import Metrics
 from dispatcher.store.registry.contract import Registry
+from dispatcher.store.retention.contract import Deletions, References
 from dispatcher.store.runs.contract import Runs
 from dispatcher.store.sweeps.contract import Sweeps
 from dispatcher.store.tokens.contract import Tokens
@@ -56,6 +57,10 @@ class Transaction(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def environments(self) -> Environments: ...
+    @property
+    def deletions(self) -> Deletions: ...
+    @property
+    def references(self) -> References: ...
 
 
 class Store(Protocol):

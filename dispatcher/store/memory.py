@@ -18,6 +18,8 @@ from dispatcher.store.leases.memory import MemoryLeases
 from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.metrics.memory import MemoryMetrics
 from dispatcher.store.registry.memory import MemoryRegistry
+from dispatcher.store.retention.memory_deletions import MemoryDeletions
+from dispatcher.store.retention.memory_references import MemoryReferences
 from dispatcher.store.runs.memory import MemoryRuns
 from dispatcher.store.sweeps.memory import MemorySweeps
 from dispatcher.store.tokens.memory import MemoryTokens
@@ -39,12 +41,13 @@ class MemoryStore:
             state = self._state.copied()
             transaction = MemoryTransaction(state)
             answer = work(transaction)
-            first, now = len(state.events) + 1, self._clock()
+            first, now = state.numbers.get("events", 0) + 1, self._clock()
             events = [
                 numbered(event, first + k, actor=actor, now=now)
                 for k, event in enumerate(transaction.pending)
             ]
             state.events.extend(events)
+            state.numbers["events"] = first - 1 + len(events)
             self._state = state
             self._feed.committed(Commit(events, list(transaction.runs.changed.values())))
         return answer
@@ -62,7 +65,7 @@ class MemoryStore:
         """Nothing is open."""
 
     def last_event(self) -> int:
-        return len(self._state.events)
+        return self.read(lambda tx: tx.events.last())
 
     def events_after(self, position: int, limit: int) -> Commit:
         return self.read(lambda tx: read_commit(tx, position, limit))
@@ -86,3 +89,5 @@ class MemoryTransaction:
         self.idempotency = MemoryIdempotencyKeys(state)
         self.tokens = MemoryTokens(state, self.events)
         self.environments = MemoryEnvironments(state, self.events)
+        self.deletions = MemoryDeletions(state, self.events)
+        self.references = MemoryReferences(state)

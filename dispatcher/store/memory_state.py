@@ -13,6 +13,7 @@ from dispatcher.store.events.contract import RecordedEvent
 from dispatcher.store.idempotency.contract import KeyedCall
 from dispatcher.store.metrics.contract import Point
 from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.retention.contract import DeletedRun
 from dispatcher.store.tokens.contract import StoredToken
 
 Pairs = dict[str, str | None]
@@ -39,6 +40,7 @@ class MemoryState:
     meta: dict[str, str] = field(default_factory=dict)
     leases: dict[str, tuple[str, int, float]] = field(default_factory=dict)
     sweeps: dict[str, Sweep] = field(default_factory=dict)
+    deleted_runs: dict[str, DeletedRun] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def copied(self) -> "MemoryState":

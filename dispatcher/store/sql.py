@@ -26,6 +26,8 @@ from dispatcher.store.metrics.sql import SqlMetrics
 from dispatcher.store.migrations import migrate
 from dispatcher.store.notifications import NotificationListener
 from dispatcher.store.registry.sql import SqlRegistry
+from dispatcher.store.retention.sql_deletions import SqlDeletions
+from dispatcher.store.retention.sql_references import SqlReferences
 from dispatcher.store.runs.sql import SqlRuns
 from dispatcher.store.sweeps.sql import SqlSweeps
 from dispatcher.store.tokens.sql import SqlTokens
@@ -53,6 +55,8 @@ class SqlTransaction:
         self.idempotency = SqlIdempotencyKeys(connection)
         self.tokens = SqlTokens(connection, self.events)
         self.environments = SqlEnvironments(connection, self.events)
+        self.deletions = SqlDeletions(connection, self.events)
+        self.references = SqlReferences(connection, self.sweeps)
 
 
 class SqlStore:

@@ -12,6 +12,7 @@ from dispatcher.store.labels import rows as _labels  # noqa: F401
 from dispatcher.store.leases import rows as _leases  # noqa: F401
 from dispatcher.store.metrics import rows as _metrics  # noqa: F401
 from dispatcher.store.registry import rows as _registry  # noqa: F401
+from dispatcher.store.retention import rows as _retention  # noqa: F401
 from dispatcher.store.runs import rows as _runs  # noqa: F401
 from dispatcher.store.sweeps import rows as _sweeps  # noqa: F401
 from dispatcher.store.tokens import rows as _tokens  # noqa: F401

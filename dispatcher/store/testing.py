@@ -22,6 +22,8 @@ from dispatcher.store.labels.testing import LabelContract
 from dispatcher.store.leases.testing import LeaseContract
 from dispatcher.store.metrics.testing import MetricsContract
 from dispatcher.store.registry.testing import RegistryContract
+from dispatcher.store.retention.deletions_testing import DeletionContract
+from dispatcher.store.retention.references_testing import ReferenceContract
 from dispatcher.store.runs.search_testing import SearchContract
 from dispatcher.store.runs.testing import RunContract, add, change, make
 from dispatcher.store.sweeps.testing import SweepContract
@@ -78,5 +80,7 @@ class StoreContract(
     LeaseContract,
     IdempotencyContract,
     TokenContract,
+    DeletionContract,
+    ReferenceContract,
 ):
     """All that a store keeps."""

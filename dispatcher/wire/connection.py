@@ -127,9 +127,10 @@ class ServiceConnection:
         """Change fields under a new idempotency key and return the decoded answer."""
         return self.send("PATCH", path, (), encoding.dumps(body), key=_new_key()).json()
 
-    def delete(self, path: str) -> None:
-        """Delete something under a new idempotency key."""
-        self.send("DELETE", path, key=_new_key())
+    def delete(self, path: str, query: Query = (), timeout: Optional[float] = None) -> Any:
+        """Delete something under a new idempotency key; return the decoded answer, if any."""
+        answer = self.send("DELETE", path, query, key=_new_key(), timeout=timeout)
+        return answer.json() if answer.body else None
 
     def put_bytes(self, path: str, data: bytes, query: Query = ()) -> Any:
         """PUT bytes that are addressed by content and offset; return the decoded answer."""

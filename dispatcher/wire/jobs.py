@@ -51,7 +51,8 @@ class Job:
     Times are in seconds, sizes in megabytes. `environment` is the recipe of what is built first,
     with its `key`. `outputs` says whether the folder `outputs` is kept, `watch` names the folders
     whose files are followed as logs. A job with a `cpu_budget` is prefetched: it starts once the
-    jobs of its node leave its `cpus` of the budget free.
+    jobs of its node leave its `cpus` of the budget free. `device_locks` are the lock files of its
+    GPUs, as it sees them; it starts once it holds their locks.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Job:
     outputs: bool = True
     watch: Tuple[str, ...] = ("logs",)
     cpu_budget: Optional[float] = None
+    device_locks: Tuple[str, ...] = ()
 
 
 def encode_job(job: Job) -> Dict[str, Any]:
@@ -180,4 +182,5 @@ _JOB_KINDS: Dict[str, Kind] = {
     "outputs": (bool,),
     "watch": (list, tuple),
     "cpu_budget": (int, float, _NONE),
+    "device_locks": (list, tuple),
 }

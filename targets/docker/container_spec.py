@@ -32,6 +32,7 @@ COMPILER_LABEL = "dispatcher.compiler"
 ROOT = "/dispatcher-root"
 RUNTIME = "/dispatcher-runtime"
 SERVICE = "/dispatcher-service"
+DEVICES = "/dispatcher-devices"  # the lock files of the job's GPUs
 SOCKET_VARIABLE = "DISPATCHER_SERVICE_SOCKET"
 # The shim needs no installed packages, so site-packages are not searched.
 PYTHON = ["python3", "-S", "-s"]
@@ -88,7 +89,10 @@ def inside(job: Job, socket: Path) -> Job:
     env, gpus = dict(job.env), tuple(number.values())
     if SOCKET_VARIABLE in env:
         env[SOCKET_VARIABLE] = f"{SERVICE}/{socket.name}"
-    return replace(job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=())
+    locks = tuple(f"{DEVICES}/{position}" for position in range(len(job.device_locks)))
+    return replace(
+        job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=(), device_locks=locks
+    )
 
 
 def labels(job: Job, mounts: ContainerMounts) -> dict[str, str]:
@@ -238,6 +242,8 @@ def _binds(job: Job, mounts: ContainerMounts) -> Iterator[Mount]:
     if job.snapshot:
         snapshot = str(state / "snapshots" / job.snapshot)
         yield Mount(f"{ROOT}/snapshots/{job.snapshot}", snapshot, type="bind", read_only=True)
+    for position, lock in enumerate(job.device_locks):
+        yield Mount(f"{DEVICES}/{position}", lock, type="bind", read_only=True)
     yield from _shared_binds(mounts)
 
 

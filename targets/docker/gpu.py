@@ -42,6 +42,21 @@ def modes(requested: str, info: Mapping[str, Any]) -> tuple[Mode, ...]:
     )
 
 
+def offered(info: Mapping[str, Any], local: Sequence[str]) -> tuple[str, ...]:
+    """The GPUs that an engine can give to containers.
+
+    Args:
+        info: The engine's information about itself.
+        local: The GPUs of its machine, by index, as far as they are known.
+    """
+    devices = [str(each.get("ID", "")) for each in info.get("DiscoveredDevices") or ()]
+    names = [name.removeprefix(f"{CDI_KIND}=") for name in devices if name.startswith(CDI_KIND)]
+    indices = sorted({name for name in names if name.isdecimal()}, key=int)
+    if indices:
+        return tuple(indices)
+    return tuple(local) if "nvidia" in (info.get("Runtimes") or {}) else ()
+
+
 def is_about_gpus(error: APIError) -> bool:
     """Whether an engine refused the way of requesting devices, or one of the devices."""
     return NO_DRIVER in str(error) or any(log_tail in str(error) for log_tail in NO_DEVICE)

@@ -13,9 +13,12 @@ from typing import Any
 
 from docker.errors import APIError
 
+from dispatcher.agent.starting.device_locks import DeviceLocks
+from dispatcher.core.scheduling.shared_gpus import LOCAL_SOCKET
 from dispatcher.wire.jobs import Job, encode_job
 from targets.base import LaunchRefused, TargetError, TargetUnavailable
 from targets.config import DockerConfig
+from targets.device_locks import lock_files
 from targets.docker import container_spec, gpu
 from targets.docker.bytecode import RuntimeFolders
 from targets.docker.claims import Claims, ClaimState, claim_record
@@ -56,7 +59,7 @@ class ContainerLauncher:
                 return None
             self._busy.add(job.name)
         try:
-            self._start(job)
+            self._start(self._with_locks(job))
         except LaunchRefused as refusal:
             self._claims.withdraw(job.name)
             self._directories.delete(job.name)
@@ -69,6 +72,12 @@ class ContainerLauncher:
             with self._lock:
                 self._busy.discard(job.name)
         return None
+
+    def _with_locks(self, job: Job) -> Job:
+        """The job with the lock files of its GPUs, if the engine is on this machine."""
+        if not job.gpus or not self._engine.url.startswith(LOCAL_SOCKET):
+            return job
+        return replace(job, device_locks=lock_files(job.gpus))
 
     def _start(self, job: Job) -> None:
         claim = self._claims.claim(job.name)
@@ -84,6 +93,11 @@ class ContainerLauncher:
 
     def _start_new(self, job: Job) -> None:
         """Start the job, trying each way of requesting GPUs until the engine accepts one."""
+        locks = DeviceLocks(job.device_locks)
+        if not locks.take():
+            gpus = ", ".join(job.gpus)
+            raise TargetUnavailable(f"another job of this machine holds one of the GPUs {gpus}")
+        locks.release()  # for the shim; if another one is quicker, it waits in its container
         if job.snapshot:
             self._snapshots.fetch(job.snapshot)
         *others, last = self._modes(job)

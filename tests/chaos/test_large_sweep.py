@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 TRIALS = 10_000
 PARTS = 5
-GROWTH = 64  # MB of the service's memory
+GROWTH = 32  # MB of the service's memory, after its caches have filled in the first two fifths
 PAGE_SECONDS = 2.0
 
 
@@ -23,7 +23,6 @@ def test_ten_thousand_trials_keep_their_pace(tmp_path: Path) -> None:
         service.start()
         service.attach("local", kind="local", cpus=16)
         sweeping = Sweeping(service, Effects(tmp_path / "effects"), "HD_large")
-        before = memory(service.pid)
         space = {"a": ["uniform", [0, 1]], "b": ["choice", [[1, 2, 3]]]}
         trial = {"id": "HD_large_0", "experiment": "chaos", "command": "true"}
         service.transport.post(
@@ -38,18 +37,20 @@ def test_ten_thousand_trials_keep_their_pace(tmp_path: Path) -> None:
                 "max_concurrent_runs": 8,
             },
         )
-        took = [pace(service, (k + 1) * TRIALS // PARTS) for k in range(PARTS)]
-        grown = memory(service.pid) - before
+        took, used = [], []
+        for k in range(PARTS):
+            took.append(pace(service, (k + 1) * TRIALS // PARTS))
+            used.append(memory(service.pid))
         begun = time.monotonic()
         query = [("after", TRIALS // 2), ("limit", 100)]
         rows = service.transport.get("/sweeps/HD_large/trials", query)["trials"]
         page = time.monotonic() - begun
         first, ranking = (seconds(service, query) for query in ([("top", 10)], []))
         print(f"\nthe best ten {first:.2f} s, all in order {ranking:.2f} s")
-        print(f"seconds for each fifth {took}, {grown} MB more, a page {page:.3f} s")
+        print(f"seconds for each fifth {took}, {used} MB, a page {page:.3f} s")
         assert [row["number"] for row in rows] == list(range(TRIALS // 2 + 1, TRIALS // 2 + 101))
         assert page < PAGE_SECONDS
-        assert grown < GROWTH
+        assert used[-1] - used[1] < GROWTH
         assert max(took[1:]) < 2 * min(took)
         numbers = [row["number"] for row in sweeping.trials()]
         assert numbers == list(range(TRIALS))

@@ -20,6 +20,7 @@ from dispatcher.agent.folders import Root, make_durable, read_json, write_json
 from dispatcher.agent.job_place import JobPlace
 from dispatcher.agent.process_environment import environments, expanded
 from dispatcher.agent.process_watch import WAKING, ProcessWatch
+from dispatcher.agent.starting.device_locks import DeviceLocks
 from dispatcher.agent.starting.spawning import (
     CannotStart,
     command_line,
@@ -110,6 +111,7 @@ class Shim:
         self.record: Optional[Dict[str, Any]] = None
         self.has_notified = False
         self._descriptors: List[int] = []
+        self._devices = DeviceLocks(())
         self._group: Union[JobGroup, ShimGroup] = context.cgroups.existing(self._name)
         self.pid = os.getpid()
 
@@ -131,6 +133,10 @@ class Shim:
         try:
             if job is None:
                 raise CannotStart("job.json cannot be read")
+            if not self._devices_are_free(job):
+                self._close(refusal("stopped"))
+                return None
+            self._started_at = time.time()
             self._prepare(job)
             leader = self._start(job)
         except (CannotStart, OSError) as error:
@@ -145,8 +151,22 @@ class Shim:
         self._watch(job)
         return None
 
+    def _devices_are_free(self, job: Mapping[str, Any]) -> bool:
+        """Hold the locks of the job's GPUs; False if it is stopped while another job holds one."""
+        self._devices = DeviceLocks(job.get("device_locks") or ())
+
+        if self._devices.take():
+            return True
+        self._write_lock({"shim": self.pid, "waits": True})  # the job does not count as alive yet
+
+        def is_stopped() -> bool:
+            return read_json(f"{self._folder}/stop") is not None
+
+        return self._devices.wait(is_stopped, WAKING)
+
     def release(self) -> None:
-        """Release the lock; the end of the process releases it, too."""
+        """Release the locks; the end of the process releases them, too."""
+        self._devices.release()
         while self._descriptors:
             os.close(self._descriptors.pop())
 
@@ -234,6 +254,7 @@ class Shim:
         os.dup2(empty, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        self._devices.release()  # this process's copies: the shim's go on holding the locks
         for descriptor in (empty, log, *self._descriptors, *self._private):
             os.close(descriptor)
 
@@ -268,6 +289,7 @@ class Shim:
         place.follow()
         self._context.root, self._folder = place.root, place.folder
         self._logs = {rank: place.moved(path) for rank, path in self._logs.items()}
+        self._devices.release()
         oom = self._group.oom_kills() > self._oom_before
         self._group.remove()
         limit = job.get("memory_mb")

@@ -104,6 +104,15 @@ def cancel(connection: ApiConnection, run_id: str) -> RunRecord:
     return record
 
 
+def delete(connection: ApiConnection, run_id: str) -> int:
+    """Delete a run and all below it for good, and return how many runs these were.
+
+    ServiceException (409): one of them has not ended.
+    """
+    answer: Dict[str, int] = connection.delete(f"/runs/{run_id}")
+    return answer["deleted"]
+
+
 def park(connection: ApiConnection, run_id: str, waits_for: Sequence[str]) -> RunRecord:
     """Lend a run's CPU slot while it waits. ServiceException (409): the wait can never end."""
     body = {"waits_for": list(waits_for)}

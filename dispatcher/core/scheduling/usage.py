@@ -42,6 +42,10 @@ class Usage:
         """What is left of a capacity; less than nothing is nothing."""
         return replace(total, nodes=tuple(map(self._left, total.nodes)), has_admission_queue=False)
 
+    def gpus(self) -> set[str]:
+        """The devices in use, of all nodes."""
+        return {gpu for (_node, gpu), count in self._gpus.items() if count > 0}
+
     def _left(self, node: Node) -> Node:
         cpus = round(node.cpus * _UNITS) - self._cpus[node.name]
         memory = node.memory_mb

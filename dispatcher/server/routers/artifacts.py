@@ -84,8 +84,12 @@ def list_artifacts(
     after: Annotated[str, Query(max_length=4096)] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> ArtifactPage:
-    """List files by name, page by page: the next one is `after` the last name."""
-    services.status.get(run_id)
+    """List files by name, page by page: the next one is `after` the last name.
+
+    Of a deleted run these are the files of its registered models.
+    """
+    if not services.artifacts.has_kept(run_id):
+        services.status.get(run_id)
     found = services.artifacts.page(run_id, prefix, after, limit)
     following = found[-1].name if len(found) == limit else None
     return ArtifactPage(artifacts=[_view(artifact) for artifact in found], next=following)

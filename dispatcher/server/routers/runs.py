@@ -2,13 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response, status
 from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.access.permissions import Grant, Permission
-from dispatcher.core.errors import InvalidSpec
+from dispatcher.core.errors import InvalidSpec, RunNotFound
 from dispatcher.core.reconciliation import NOT_STARTED
 from dispatcher.core.runs.lifecycle import Run, Slot, Status
 from dispatcher.core.runs.spec import Key, Text
@@ -25,6 +25,7 @@ from dispatcher.server.schemas import (
 )
 from dispatcher.server.services import Services
 from dispatcher.server.views import (
+    DeletedRuns,
     Explanation,
     RunDetails,
     RunHistory,
@@ -34,12 +35,14 @@ from dispatcher.server.views import (
     WaitAnswer,
     moment,
 )
+from dispatcher.store.contract import Transaction
 from dispatcher.store.runs.contract import PageCursor, RunQuery, cursor_of
 
 router = guarded_router(prefix="/runs", tags=["runs"])
 _PAIRS: TypeAdapter[dict[str, str | None]] = TypeAdapter(dict[Key, Text | None])
 _CURSOR = r"^\d{1,20}(\.\d{1,20})?(e[+-]\d\d)?,\d{1,18}$"  # the last run's place
 WITHDRAWAL_SECONDS = 2.0
+RELEASE_SECONDS = 10.0
 START_REPORT_SECONDS = 1.0  # for an agent to report a start
 Seconds = Annotated[float, Query(ge=0, le=60)]
 
@@ -148,7 +151,9 @@ def change_run(run_id: str, body: PatchBody, services: S) -> RunView:
         include={"display_name", "description", "child_policy"}, exclude_none=True
     )
 
-    def work(tx: Any) -> None:
+    def work(tx: Transaction) -> None:
+        if not tx.runs.get([run_id], lock=True):
+            raise RunNotFound(run_id)
         tx.labels.add_properties(run_id, body.properties)
         tx.labels.remove_tags(run_id, body.remove_tags)
         tx.labels.set_tags(run_id, body.tags)
@@ -192,6 +197,20 @@ async def cancel_run(run_id: str, services: S) -> RunView:
         unstarted, lambda run: run.terminal or run.started_at is not None, WITHDRAWAL_SECONDS
     )
     return await asyncio.to_thread(lambda: _view(services, services.status.get(run_id)))
+
+
+@router.delete("/{run_id}")
+@allow(Permission.DELETE_RUNS)
+async def delete_run(run_id: str, services: S, caller: Caller) -> DeletedRuns:
+    """Delete the run and all below it for good; 409 while one of them has not ended.
+
+    A run that has just ended is deleted once its target has released its folder; that is waited
+    for, but no longer than RELEASE_SECONDS.
+    """
+    unreleased = await asyncio.to_thread(services.deletion.unreleased, run_id)
+    await services.waiters.until(unreleased, lambda run: not run.owed, RELEASE_SECONDS)
+    deleted = await asyncio.to_thread(services.deletion.delete, run_id, caller)
+    return DeletedRuns(deleted=deleted)
 
 
 @router.post("/{run_id}/park")

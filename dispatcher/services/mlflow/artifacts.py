@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.access.permissions import Grant
-from dispatcher.core.errors import InvalidSpec, NotFound
+from dispatcher.core.errors import InvalidSpec, NotFound, RunNotFound
 from dispatcher.core.runs.artifact_names import check_name
 from dispatcher.services.mlflow.models import MODEL, model_of
 from dispatcher.services.mlflow.runs import run_of
@@ -72,7 +72,13 @@ class MlflowArtifacts:
             path.run_id, path.name, digest, incoming.size, self._clock(), path.attempt
         )
         self._blobs.settle()
-        self._store.write(lambda tx: tx.artifacts.replace(artifact))
+
+        def work(tx: Transaction) -> None:
+            if not tx.runs.get([path.run_id], lock=True):  # it may have been deleted meanwhile
+                raise RunNotFound(path.run_id)
+            tx.artifacts.replace(artifact)
+
+        self._store.write(work)
 
     def find(self, path: ArtifactPath) -> Artifact:
         """Raises NotFound."""

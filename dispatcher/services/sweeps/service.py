@@ -84,6 +84,10 @@ class SweepService:
         def store_sweep(tx: Transaction) -> None:
             if spec.parent_id and spec.key and tx.runs.by_key(spec.parent_id, [spec.key]):
                 return  # an earlier attempt of the parent has submitted it
+            sources = tx.runs.get(spec.resume_from, lock=True)  # none of them is deleted meanwhile
+            for source in spec.resume_from:
+                if source not in sources:
+                    raise RunNotFound(source)
             known = tx.sweeps.get([spec.id]).get(spec.id)
             if known is not None and known.spec != spec:
                 raise RunConflict(f"sweep {spec.id!r} exists already, with another content")

@@ -8,7 +8,8 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,36 @@ from dispatcher.core.errors import InvalidSpec, NotFound
 from dispatcher.store.content.disk import room, sync_folder
 
 CHUNK = 1 << 20
+ASIDE = ".aside"
 
 
 class Blobs:
-    """Content-addressed files. Writing one twice is writing it once."""
+    """Content-addressed files. Writing one twice is writing it once.
 
-    def __init__(self, root: str) -> None:
+    Args:
+        root: A folder, or an address that fsspec knows.
+        clock: Seconds since the epoch, for when a content was used last (`content.unused`).
+    """
+
+    def __init__(self, root: str, clock: Callable[[], float] = time.time) -> None:
         self._fs, self._root = fsspec.core.url_to_fs(root)
+        self._clock = clock
         self._is_local = isinstance(self._fs, LocalFileSystem)
         self._unsettled: set[str] = set()  # folders with names that are not on the disk yet
         self._settling = threading.Lock()
         self._fs.makedirs(self._root, exist_ok=True)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the contents; None where they are not files of this machine."""
+        return Path(self._root) if self._is_local else None
+
     def missing(self, digests: set[str]) -> list[str]:
-        """Which of these are not here."""
-        return sorted(digest for digest in digests if not self._fs.exists(self._path(digest)))
+        """Which of these are not here.
+
+        The others count as used now: for its grace time garbage collection takes none of them.
+        """
+        return sorted(digest for digest in digests if not self._use(self._path(digest)))
 
     def put(self, digest: str, data: bytes) -> None:
         """Store bytes; raises InvalidSpec, and stores nothing, if they do not have that hash.
@@ -44,7 +60,7 @@ class Blobs:
         if found != digest:
             raise InvalidSpec(f"sha256: the content has {found}, not {digest}")
         path = self._path(digest)
-        if self._fs.exists(path):
+        if self._use(path):
             return
         with self._making(path) as temporary, self._fs.open(temporary, "wb") as file:
             file.write(data)
@@ -79,16 +95,15 @@ class Blobs:
                 self._make_folder(path)
                 os.replace(file, path)
                 self._unsettled.add(os.path.dirname(path))
+                self._use(path)
                 return
         with self._making(path) as temporary:
             self._fs.put_file(str(file), temporary)
 
     def read(self, digest: str) -> bytes:
         """The whole content; raises NotFound."""
-        try:
-            content: bytes = self._fs.cat_file(self._path(digest))
-        except FileNotFoundError as error:
-            raise NotFound(f"no content {digest}") from error
+        with self._open(digest) as file:
+            content: bytes = file.read()
         return content
 
     def chunks(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -110,6 +125,7 @@ class Blobs:
                 yield temporary
                 self._fs.mv(temporary, path)
                 self._unsettled.add(os.path.dirname(path))
+                self._use(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 self._fs.rm_file(temporary)
@@ -121,14 +137,31 @@ class Blobs:
             self._fs.makedirs(folder, exist_ok=True)
             self._unsettled.add(self._root)
 
-    def _open(self, digest: str) -> Any:
+    def _use(self, path: str) -> bool:
+        """Whether a content is here; if so, it counts as used now."""
+        if not self._is_local:
+            return bool(self._fs.exists(path))
+        now = self._clock()
         try:
-            return self._fs.open(self._path(digest), "rb")
-        except FileNotFoundError as error:
-            raise NotFound(f"no content {digest}") from error
+            os.utime(path, (now, now))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _open(self, digest: str) -> Any:
+        path = self._path(digest)
+        for place in (path, aside(path), path):  # it may be set aside for a moment
+            with contextlib.suppress(FileNotFoundError):
+                return self._fs.open(place, "rb")
+        raise NotFound(f"no content {digest}")
 
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest}"
+
+
+def aside(path: str) -> str:
+    """Where a content is put while it is checked a last time that nobody uses it."""
+    return f"{path}{ASIDE}"
 
 
 class Logs:
@@ -148,7 +181,7 @@ class Logs:
         path, is_first = self._path(run_id, attempt, name), offset == 0
         with room(self._root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = self._opened(path, is_first)
             try:
                 while data:  # a disk that is nearly full takes a part
                     written = os.pwrite(descriptor, data, offset)
@@ -169,7 +202,28 @@ class Logs:
         except FileNotFoundError:
             return b""
 
+    @staticmethod
+    def _opened(path: Path, is_first: bool) -> int:
+        """A log's file, opened to write. One that garbage collection looks at is put back."""
+        if not is_first and not path.exists():
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                os.link(aside(str(path)), path)
+        return os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+
+    def delete(self, run_id: str, attempt: int, name: str) -> None:
+        """Delete a log; one that is not there is fine."""
+        self._path(run_id, attempt, name).unlink(missing_ok=True)
+
     def _path(self, run_id: str, attempt: int, name: str) -> Path:
-        """By hash: whatever a run or a log is called, it stays below the root."""
-        key = hashlib.sha256(f"{run_id}\0{attempt}\0{name}".encode()).hexdigest()
+        key = self.key(run_id, attempt, name)
         return self._root / key[:2] / key
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the logs."""
+        return self._root
+
+    @staticmethod
+    def key(run_id: str, attempt: int, name: str) -> str:
+        """The name of a log's file: by hash, so it stays below the root whatever it is called."""
+        return hashlib.sha256(f"{run_id}\0{attempt}\0{name}".encode()).hexdigest()

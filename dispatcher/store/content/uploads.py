@@ -6,6 +6,7 @@ the parts come; after a restart of the service it is made anew from the file. Ea
 of its own: nobody can spoil another's upload.
 """
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -61,9 +62,21 @@ class Uploads:
         self._lock = threading.Lock()
         self._open: dict[str, _Upload] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if path.stat().st_mtime < clock() - KEPT_SECONDS:
-                path.unlink(missing_ok=True)
+        self.prune(clock() - KEPT_SECONDS)
+
+    def unfinished(self, before: float) -> list[tuple[Path, int]]:
+        """The files, with their sizes, to which nothing was added since a moment."""
+        found = []
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                if status.st_mtime < before:
+                    found.append((path, status.st_size))
+        return found
+
+    def prune(self, before: float) -> list[int]:
+        """Forget uploads to which nothing was added since a moment; their sizes."""
+        return [size for path, size in self.unfinished(before) if self._forget(path, before)]
 
     def take(self, caller: str, digest: str, size: int, offset: int, data: bytes) -> int:
         """Take a part; answer how much is held: all of it once the content is stored.
@@ -86,6 +99,19 @@ class Uploads:
             if held == size:
                 self._finish(upload, digest)
             return held
+
+    def _forget(self, path: Path, before: float) -> bool:
+        """Forget an upload, unless somebody adds to it."""
+        with self._lock:
+            upload = self._open.get(path.name) or _Upload(path)
+            if upload.lock.locked():
+                return False
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    self._open.pop(path.name, None)
+                    path.unlink()
+                    return True
+        return False
 
     def _finish(self, upload: _Upload, digest: str) -> None:
         found = upload.digest()

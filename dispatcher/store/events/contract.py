@@ -1,7 +1,8 @@
 """The one ordered log of events: every change of something is recorded in the commit that makes it.
 
-Ids are given at the commit, without gaps, and become visible in their order, also where several
-services write to one database. So a reader that has seen an id has seen all events before it.
+Ids are given at the commit, counting up by one, and become visible in their order, also where
+several services write to one database. So a reader that has seen an id has seen all events before
+it. The events of a deleted run are removed later, which leaves gaps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ class Events(Protocol):
         """The committed events after an id, in order."""
 
     def last(self) -> int:
-        """The id of the newest event; 0 if there is none."""
+        """The id that was given last; 0 if none was. Events of deleted runs are not in the log."""
 
     def of_run(self, run_id: str) -> list[RecordedEvent]:
         """The lifecycle events of a run, oldest first."""

@@ -17,10 +17,10 @@ class MemoryEvents:
         self._pending.extend(events)
 
     def after(self, position: int, limit: int) -> list[RecordedEvent]:
-        return self._state.events[position : position + limit]
+        return [event for event in self._state.events if event.id > position][:limit]
 
     def last(self) -> int:
-        return len(self._state.events)
+        return self._state.numbers.get("events", 0)
 
     def of_run(self, run_id: str) -> list[RecordedEvent]:
         return [

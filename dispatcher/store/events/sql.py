@@ -1,13 +1,13 @@
 """The event log in SQL."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from dispatcher.store import bulk
-from dispatcher.store.counters import add_to_counter
+from dispatcher.store.counters import COUNTERS, add_to_counter
 from dispatcher.store.events.contract import RUN_KIND, NewEvent, RecordedEvent, numbered
 from dispatcher.store.events.rows import EventRow
 
@@ -20,6 +20,8 @@ _AFTER = (
     .order_by(EVENTS.c.id)
     .limit(bindparam("most"))
 )
+
+_LAST = select(COUNTERS.c.value).where(COUNTERS.c.name == "events")  # also of deleted events
 
 
 class SqlEvents:
@@ -36,7 +38,7 @@ class SqlEvents:
         return self._read(_AFTER, {"position": position, "most": limit})
 
     def last(self) -> int:
-        return int(self._connection.execute(select(func.max(EVENTS.c.id))).scalar() or 0)
+        return int(self._connection.execute(_LAST).scalar() or 0)
 
     def of_run(self, run_id: str) -> list[RecordedEvent]:
         lifecycle = EVENTS.c.kind.startswith(RUN_KIND, autoescape=True)
@@ -62,8 +64,12 @@ def record(
     events = [
         numbered(event, first + k, actor=actor, now=now) for k, (event, actor) in enumerate(pending)
     ]
-    rows = [{**vars(event), "data": json.dumps(dict(event.data))} for event in events]
+    rows = [{**vars(event), "data": _text(event.data)} for event in events]
     bulk.add(connection, EVENTS, rows)
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     return events
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    return json.dumps(dict(data)) if data else "{}"

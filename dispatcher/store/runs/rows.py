@@ -14,6 +14,7 @@ class RunRow(SQLModel, table=True):
     __table_args__ = (
         Index("runs_bucket", "bucket", "target", "rank", "seq"),
         Index("runs_bucket_seq", "bucket", "seq"),
+        Index("runs_ended", "bucket", "ended_at", "seq"),
         Index("runs_newest", "begun_at", "seq"),
         Index("runs_experiment_newest", "experiment", "begun_at", "seq"),
         Index("runs_status_newest", "status", "begun_at", "seq"),

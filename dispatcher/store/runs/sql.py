@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
-from dispatcher.core.runs.lifecycle import TERMINAL, Run
+from dispatcher.core.runs.lifecycle import TERMINAL, Run, with_fields
 from dispatcher.store import bulk
 from dispatcher.store.counters import add_to_counter
 from dispatcher.store.events.contract import Events
@@ -79,8 +78,8 @@ class SqlRuns:
             for name, n in by_experiment.items()
         }
         stored = [
-            replace(run, seq=last - len(runs) + 1 + k, number=next(numbers[run.spec.experiment]))
-            for k, run in enumerate(runs)
+            with_fields(run, seq=seq, number=next(numbers[run.spec.experiment]))
+            for seq, run in enumerate(runs, last - len(runs) + 1)
         ]
         bulk.add(self._connection, RUNS, [row_of(run) for run in stored])
         self._events.add([submitted(run) for run in stored])

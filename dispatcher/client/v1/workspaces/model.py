@@ -115,28 +115,32 @@ class Model:
 
     @property
     def run(self) -> Run:
-        """The run that made it."""
+        """The run that made it. Raises ServiceException (404) when that was deleted."""
         return self.workspace.get_run(self.run_id)
 
     def download(self, target_dir: str = ".", exist_ok: bool = False) -> str:
         """Download the model below a folder, and return its path there.
+
+        The model keeps its files when its run is deleted.
 
         Raises:
             UserErrorException: Something is there already, and not `exist_ok`.
         """
         import os
 
+        from dispatcher.client.api.artifacts import RunArtifacts
         from dispatcher.client.v1.runs.files import path_below
 
         checks.paths(target_dir=target_dir)
         target = os.path.join(target_dir, self.path.rpartition("/")[2])
         if os.path.exists(target) and not exist_ok:
             raise UserErrorException(f"{target} is there already; set exist_ok to replace it.")
-        parent, run = self.path.rpartition("/")[0], self.run
-        for name in run.get_file_names():
-            if name == self.path or name.startswith(f"{self.path}/"):
-                below = name[len(parent) + 1 :] if parent else name
-                run.download_file(name, path_below(os.fspath(target_dir), below))
+        parent = self.path.rpartition("/")[0]
+        files = RunArtifacts(self.workspace.service, self.run_id)
+        for file in files.find(self.path):
+            if file.name == self.path or file.name.startswith(f"{self.path}/"):
+                below = file.name[len(parent) + 1 :] if parent else file.name
+                files.download(file, path_below(os.fspath(target_dir), below))
         return target
 
     def __repr__(self) -> str:
