@@ -14,6 +14,7 @@ from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
+from dispatcher.services.heartbeats import Heartbeats
 from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
@@ -48,6 +49,7 @@ class Services:
     collection: CollectionService
     usage: UsageService
     environments: EnvironmentService
+    heartbeats: Heartbeats
     parking: ParkingService
     explaining: ExplainService
     waiters: Waiters

@@ -328,6 +328,12 @@ class TrialPage(TrialList):
     next: int | None
 
 
+class HeartbeatAnswer(BaseModel):
+    """The runs that need no more heartbeats: they have ended, or are not known."""
+
+    ended: list[str]
+
+
 class Health(BaseModel):
     """The service answers."""
 

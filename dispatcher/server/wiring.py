@@ -38,6 +38,7 @@ from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
+from dispatcher.services.heartbeats import Heartbeats
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
@@ -80,6 +81,7 @@ class Application:
     own_folder: DataFolder | None  # that `close` releases
 
     def close(self) -> None:
+        self.services.heartbeats.stop()
         self.sweeper.stop()
         self.engine.stop()
         self.live_targets.close()
@@ -164,6 +166,7 @@ def build(
     engine.start(live_targets)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(SweepServices(*parts), lambda: engine.fence)
+    services.heartbeats.start()
     own_folder = None if locked else folder
     return Application(services, engine, sweeper, live_targets, store, own_folder)
 
@@ -207,6 +210,14 @@ def _services(
         collection=collection,
         usage=UsageService(store, Path(settings.data_dir), blobs.folder),
         environments=EnvironmentService(store, time.time),
+        heartbeats=Heartbeats(
+            store,
+            status,
+            time.time,
+            time.monotonic,
+            settings.interactive_end_seconds,
+            shared=settings.shared,
+        ),
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),

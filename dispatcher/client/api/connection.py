@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from dispatcher.client import errors
+from dispatcher.client.api.heartbeat import Heartbeat
 from dispatcher.wire.connection import ServiceConnection
 from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
@@ -31,6 +32,7 @@ class ApiConnection(ServiceConnection):
 
     Attributes:
         held_snapshots: The ids of snapshots that the service is known to hold.
+        heartbeat: Reports which interactive runs this process drives.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ApiConnection(ServiceConnection):
         super().__init__(address, relocate, retry_seconds)
         self._advice = advice
         self.held_snapshots: Set[str] = set()
+        self.heartbeat = Heartbeat(lambda: self.address)
 
     def send(self, *args: Any, **kwargs: Any) -> Answer:
         """Send one request until it is answered; see `ServiceConnection.send`.

@@ -310,6 +310,10 @@ class Workspace(WorkspaceContents):
             "workspaceid": health.read(self.service).get("service_id"),
         }
 
+    def __getstate__(self) -> Dict[str, Any]:
+        """A pickled or copied workspace connects anew: a connection has sockets and a token."""
+        return {**self.__dict__, "_connection": None}
+
     def __repr__(self) -> str:
         return (
             f"Workspace.create(name={self.name!r}, subscription_id={self.subscription_id!r}, "
