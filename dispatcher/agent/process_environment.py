@@ -7,6 +7,8 @@ import os
 import re
 import socket
 
+from dispatcher.wire.proxy_exceptions import except_service
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -49,6 +51,7 @@ def environments(
     shared.setdefault("PYTHONUNBUFFERED", "1")
     shared["DISPATCHER_JOB"] = job["name"]
     shared["DISPATCHER_JOB_DIR"] = folder
+    except_service(shared, shared.get("AZUREML_SERVICE_ENDPOINT", ""))
     import_paths = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
     paths = [path for path in (runtime, *import_paths) if path]
     if paths:

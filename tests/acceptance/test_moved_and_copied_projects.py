@@ -231,7 +231,7 @@ def test_a_service_on_a_host_that_is_gone_is_replaced(
 
 
 def processes_of_service(own: Desk) -> list[processes.Process]:
-    return [each for each in own.members() if any("server" in word for word in each.command)]
+    return [each for each in own.members() if "server" in each.command]
 
 
 def test_the_service_ends_when_its_folder_was_replaced_and_the_new_ones_address_stays(

@@ -257,7 +257,10 @@ def _remote_token() -> str:
     token = os.environ.get("DISPATCHER_TOKEN")
     if token:
         return token
-    path = os.path.join(os.path.expanduser("~"), ".dispatcher", "token")
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):  # HOME is not set, and the user has no entry in /etc/passwd
+        return ""
+    path = os.path.join(home, ".dispatcher", "token")
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().strip()

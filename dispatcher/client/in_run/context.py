@@ -71,15 +71,10 @@ class RunContext:
         """The connection to the service, with the run's own token."""
         if self._connection is None:
             from dispatcher.client.api.connection import ApiConnection
-            from dispatcher.wire.address import Address
+            from dispatcher.client.in_run.service_place import service_address
 
-            environment = os.environ
-            address = Address(
-                environment["AZUREML_SERVICE_ENDPOINT"],
-                environment.get("DISPATCHER_SERVICE_SOCKET") or None,
-                environment["AZUREML_RUN_TOKEN"],
-            )
-            self._connection = ApiConnection(address, retry_seconds=_RETRY_SECONDS)
+            address = service_address()
+            self._connection = ApiConnection(address, service_address, _RETRY_SECONDS)
         return self._connection
 
     @property

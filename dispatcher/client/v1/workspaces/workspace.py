@@ -190,43 +190,27 @@ class Workspace(WorkspaceContents):
         workspace_config.write(self._config, path or ".", file_name or "config.json")
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
-        """Forget the workspace on this machine.
+        """Forget the workspace on this machine, and end its service and the agents of this machine.
 
         Args:
-            delete_dependent_resources: Stop its service and the agents of this machine, and delete
-                its data folder, too. A remote service is left alone.
+            delete_dependent_resources: Delete its data folder, too. Without it, runs that have not
+                ended are canceled, and the data stay. A remote service is left alone.
 
         Raises:
-            WorkspaceException: Runs of it have not ended; nothing is deleted then.
-            WaitTimeoutError: The service or an agent does not end; nothing is deleted then.
+            WorkspaceException: The data are to be deleted, and runs have not ended; nothing is
+                deleted then.
+            WaitTimeoutError: A run, the service or an agent does not end; nothing is deleted then.
         """
-        folder = self._config.data_folder
-        deletes_data = delete_dependent_resources and not self._config.service_url
-        if deletes_data and os.path.isdir(folder):
-            from dispatcher.client.api import stopping
+        self._delete(delete_dependent_resources, cancel_runs=not delete_dependent_resources)
 
-            self._require_no_active_runs()
-            stopping.stop_service(folder)
-            stopping.stop_agents(folder)
+    def _delete(self, with_data: bool, *, cancel_runs: bool) -> None:
+        from dispatcher.client.v1.workspaces import deleting
+
+        deleting.end_all(self, cancel_runs=cancel_runs)
         registry.forget(self._config)
-        if deletes_data:
-            shutil.rmtree(folder, ignore_errors=True)
+        if with_data and not self._config.service_url:
+            shutil.rmtree(self._config.data_folder, ignore_errors=True)
             registry.forget(self._config)  # its home is empty now
-
-    def _require_no_active_runs(self) -> None:
-        from dispatcher.client.api import runs
-        from dispatcher.client.v1.runs.status import RunStatus
-
-        if not os.path.exists(os.path.join(self._config.data_folder, "dispatcher.db")):
-            return
-        statuses = [*RunStatus.get_running_statuses(), *RunStatus.get_post_processing_statuses()]
-        for status in statuses:
-            run_id = runs.find_with_job(self.service, status)
-            if run_id is not None:
-                raise WorkspaceException(
-                    f"Workspace {self.name!r} has runs that have not ended, such as {run_id} "
-                    f"({status}): cancel them first, or wait for them."
-                )
 
     @property
     def name(self) -> str:
