@@ -54,6 +54,12 @@ class AncestorView(BaseModel):
     properties: Labels
 
 
+class ExperimentDeletion(BaseModel):
+    """Whether the experiment is deleted; otherwise it has more runs: ask again."""
+
+    complete: bool
+
+
 class DeletedRuns(BaseModel):
     """How many runs were deleted."""
 

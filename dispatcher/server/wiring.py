@@ -33,7 +33,9 @@ from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
+from dispatcher.services.collection.runs import RunCollector
 from dispatcher.services.collection.service import CollectionService
+from dispatcher.services.collection.timer import CollectionTimer
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
@@ -78,10 +80,12 @@ class Application:
     sweeper: Sweeper
     live_targets: LiveTargets
     store: SqlStore
+    collection_timer: CollectionTimer
     own_folder: DataFolder | None  # that `close` releases
 
     def close(self) -> None:
         self.services.heartbeats.stop()
+        self.collection_timer.stop()
         self.sweeper.stop()
         self.engine.stop()
         self.live_targets.close()
@@ -167,8 +171,10 @@ def build(
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(SweepServices(*parts), lambda: engine.fence)
     services.heartbeats.start()
+    timer = CollectionTimer(services.collection)
+    timer.start()
     own_folder = None if locked else folder
-    return Application(services, engine, sweeper, live_targets, store, own_folder)
+    return Application(services, engine, sweeper, live_targets, store, timer, own_folder)
 
 
 def _services(
@@ -191,7 +197,10 @@ def _services(
     deletion = DeletionService(store, logs, time.time)
     contents = ContentCollector(store, blobs, time.time)
     log_collector = LogCollector(store, logs, time.time)
-    collection = CollectionService(store, deletion, contents, log_collector, uploads, time.time)
+    run_collector = RunCollector(store, deletion, logs, time.time)
+    collection = CollectionService(
+        store, deletion, run_collector, contents, log_collector, uploads, time.time
+    )
     collection.recover()
     submission = SubmissionService(store, catalog, snapshots, secret_store, time.time)
     return Services(

@@ -12,7 +12,6 @@ from dispatcher.core.scheduling.requests import default_gpus, request_of
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment
-from dispatcher.store.runs.contract import RunQuery
 
 PING_SECONDS = 30.0
 ATTACH_SECONDS = 5.0
@@ -176,17 +175,6 @@ class Catalog:
             return changed
 
         return self._store.write(work)
-
-    def delete_experiment(self, name: str) -> None:
-        """Delete one that has no runs. Raises ExperimentNotFound, Conflict."""
-
-        def work(tx: Transaction) -> None:
-            _require_experiment(tx, name)
-            if tx.runs.query(RunQuery(experiment=name, limit=1)):
-                raise Conflict(f"experiment {name!r} has runs: archive it instead")
-            tx.registry.delete_experiment(name)
-
-        self._store.write(work)
 
     def _configs(self, name: str) -> dict[str, dict[str, Any]]:
         configs = self.configs()

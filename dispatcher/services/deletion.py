@@ -14,15 +14,17 @@ Contents of files are shared by hash: garbage collection deletes those that noth
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from dispatcher.access.permissions import Grant
-from dispatcher.core.errors import RunConflict, RunNotFound
-from dispatcher.core.runs.lifecycle import TERMINAL, Run
+from dispatcher.core.errors import ExperimentNotFound, NotAllowed, RunConflict, RunNotFound
+from dispatcher.core.runs.lifecycle import TERMINAL, Run, Status
 from dispatcher.store.content.blobs import Logs
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.retention.contract import TreeRun
 from dispatcher.store.retention.deleted_event import MODEL_PREFIX
+from dispatcher.store.runs.contract import RunQuery
 
 PURGED_AT_ONCE = 100  # runs in one transaction
 POINTS_AT_ONCE = 20_000  # metric points in one transaction
@@ -64,6 +66,76 @@ class DeletionService:
             self._purge(ids[start : start + PURGED_AT_ONCE], now + SECOND_PURGE_SECONDS)
         return len(ids)
 
+    def delete_experiment(self, name: str, caller: Grant, *, with_runs: bool, limit: int) -> bool:
+        """Delete an experiment; with its runs if asked for, at most `limit` trees in this call.
+
+        Trees are deleted whole, also where runs below are of another experiment.
+
+        Returns:
+            Whether the experiment is gone; otherwise there are more runs: call it again.
+
+        Raises:
+            ExperimentNotFound: There is no such experiment.
+            RunConflict: A run of it cannot be deleted; or it has runs, and not `with_runs`.
+        """
+
+        def work(tx: Transaction) -> str | None:
+            """Delete the experiment, or name one of its runs."""
+            if name not in tx.registry.find_experiments([name]):
+                raise ExperimentNotFound(name)
+            for status in set(Status) - TERMINAL if with_runs else ():
+                for run in tx.runs.query(RunQuery(experiment=name, status=status, limit=1)):
+                    _refuse_open(run, ())
+            for top_level in (True, False):
+                for run in tx.runs.query(RunQuery(experiment=name, top_level=top_level, limit=1)):
+                    return run.id
+            tx.registry.delete_experiment(name)
+            return None
+
+        for _ in range(limit):
+            run_id = self._store.write(work)
+            if run_id is None:
+                return True
+            if not with_runs:
+                raise RunConflict(
+                    f"experiment {name!r} has runs, such as {run_id!r}: archive it instead, or "
+                    f"delete it with its runs (dispatcher experiment delete {name} --with-runs)"
+                )
+            with suppress(RunNotFound):  # somebody else deletes them, too
+                self.delete(run_id, caller)
+        return False
+
+    def delete_all(self, run_ids: Sequence[str], caller: Grant) -> list[str]:
+        """Delete those of these runs that may be deleted, with all below them, in one commit.
+
+        Answers which of them these were. The rest of their rows is left to `purge`.
+        """
+        now = self._clock()
+
+        def work(tx: Transaction) -> list[str]:
+            trees: dict[str, list[str]] = {}
+            for run_id in run_ids:
+                with suppress(RunNotFound, RunConflict, NotAllowed):
+                    trees[run_id] = _deletable(tx, run_id, caller)
+            ids = list(dict.fromkeys(each for tree in trees.values() for each in tree))
+            if ids:
+                kept = _model_paths(tx, set(ids))
+                tx.deletions.delete(ids, at=now, by=caller.principal.actor, kept=kept)
+            return list(trees)
+
+        return self._store.write(work)
+
+    def tree_ids(self, run_id: str) -> list[str]:
+        """The ids of a run and all below it."""
+        return [run.id for run in self._store.write(lambda tx: tx.deletions.tree(run_id))]
+
+    def delete_logs(self, ids: Sequence[str]) -> None:
+        """Delete the files of all logs of these runs."""
+        for run_id in ids:
+            for attempt, stream, _ in self._store.read(lambda tx, r=run_id: tx.metrics.streams(r)):  # type: ignore[misc]
+                if stream.startswith("log:"):
+                    self._logs.delete(run_id, attempt, stream.removeprefix("log:"))
+
     def unreleased(self, run_id: str) -> list[str]:
         """The runs of a tree that have ended and that their targets have not released yet."""
         tree = self._store.write(lambda tx: tx.deletions.tree(run_id))
@@ -93,10 +165,7 @@ class DeletionService:
         """Remove logs first: their names are found by the rows."""
         if not ids:
             return
-        for run_id in ids:
-            for attempt, stream, _ in self._store.read(lambda tx, r=run_id: tx.metrics.streams(r)):  # type: ignore[misc]
-                if stream.startswith("log:"):
-                    self._logs.delete(run_id, attempt, stream.removeprefix("log:"))
+        self.delete_logs(ids)
 
         def work(tx: Transaction) -> bool:
             return tx.deletions.purge(ids, limit=POINTS_AT_ONCE, next_due=next_due)

@@ -218,3 +218,30 @@ def _until_ended(api: TestClient, sweep: str) -> None:
 @pytest.mark.parametrize("name", ["x y", "..", "%00", "a" * 300])
 def test_what_is_no_run_is_not_found(api: TestClient, name: str) -> None:
     assert api.delete(f"/runs/{name}").status_code in (404, 405)
+
+
+def test_an_experiment_is_deleted_with_its_runs_only_when_that_is_asked_for(
+    api: TestClient,
+) -> None:
+    submit(api, spec("x1", experiment="xs"), spec("x2", experiment="xs"))
+    submit(api, spec("x3", experiment="xs", parent_id="x2"))
+    end(api, "x1", "x3")
+    assert "has runs, such as" in refused(api.delete("/experiments/xs"))
+    whole = {"with_runs": True}
+    assert "is Running: cancel it first" in refused(api.delete("/experiments/xs", params=whole))
+    end(api, "x2")
+    assert api.delete("/experiments/xs", params=whole).json() == {"complete": True}
+    names = [each["name"] for each in api.get("/experiments").json()["experiments"]]
+    assert "xs" not in names
+    assert "was deleted" in api.get("/runs/x3").json()["detail"]
+    assert api.delete("/experiments/xs", params=whole).status_code == 404
+
+
+def test_an_experiment_of_many_runs_is_deleted_some_at_a_call(
+    api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.server.routers.catalog.DELETED_AT_ONCE", 2)
+    submit(api, *(spec(f"m{k}", experiment="many") for k in range(3)))
+    end(api, *(f"m{k}" for k in range(3)))
+    answers = [api.delete("/experiments/many?with_runs=true").json() for _ in range(2)]
+    assert answers == [{"complete": False}, {"complete": True}]

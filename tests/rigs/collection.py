@@ -9,11 +9,12 @@ from typing import Any
 from dispatcher.access import principals
 from dispatcher.access.permissions import SERVICE_GRANT, Grant, Permission, Scope
 from dispatcher.core.retention import DAY, RetentionRules, parse_rules
-from dispatcher.core.runs.lifecycle import Completed
+from dispatcher.core.runs.lifecycle import Completed, Run
 from dispatcher.services.artifacts import ArtifactEntry, ArtifactService
 from dispatcher.services.collection.collected import Collected
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
+from dispatcher.services.collection.runs import RunCollector
 from dispatcher.services.collection.service import CollectionService
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.snapshots import Manifest, SnapshotService
@@ -61,6 +62,7 @@ class Rig:
         self.collection = CollectionService(
             store,
             self.deletion,
+            RunCollector(store, self.deletion, self.log_files, clock),
             self.contents,
             LogCollector(store, self.log_files, clock),
             self.uploads,
@@ -83,9 +85,9 @@ class Rig:
         files = [(f"f{k:04}", 0o644, len(c), digest(c)) for k, c in enumerate(contents)]
         return Manifest(files=tuple(files))
 
-    def run(self, run_id: str, **fields: Any) -> None:
+    def run(self, run_id: str, parent: Run | None = None, **fields: Any) -> None:
         """An interactive run."""
-        add(self.store, make(run_id, interactive=True, command=None, **fields))
+        add(self.store, make(run_id, parent, interactive=True, command=None, **fields))
 
     def end(self, *run_ids: str) -> None:
         """The runs have completed."""

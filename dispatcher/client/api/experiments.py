@@ -28,6 +28,11 @@ def change(connection: ApiConnection, name: str, fields: Dict[str, Any]) -> Expe
     return record
 
 
-def delete(connection: ApiConnection, name: str) -> None:
-    """Delete an experiment without runs. ServiceException (409): it has runs."""
-    connection.delete(f"/experiments/{name}")
+def delete(connection: ApiConnection, name: str, *, with_runs: bool = False) -> None:
+    """Delete an experiment; with its runs for good, if asked for.
+
+    ServiceException (409): it has runs and not `with_runs`, or one of them has not ended.
+    """
+    query = [("with_runs", "true")] if with_runs else []
+    while not connection.delete(f"/experiments/{name}", query)["complete"]:
+        pass

@@ -5,10 +5,11 @@ from fastapi import status
 from dispatcher.access.permissions import Permission
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.runs.spec import ExperimentName
-from dispatcher.server.deps import S
+from dispatcher.server.deps import Caller, S
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ExperimentBody, TargetBody
 from dispatcher.server.views import (
+    ExperimentDeletion,
     ExperimentList,
     ExperimentView,
     TargetList,
@@ -18,6 +19,7 @@ from dispatcher.server.views import (
 from dispatcher.store.registry.contract import Experiment
 
 router = guarded_router(tags=["catalog"])
+DELETED_AT_ONCE = 200  # runs with all below them
 
 
 @router.get("/targets")
@@ -82,11 +84,16 @@ def change_experiment(name: str, body: ExperimentBody, services: S) -> Experimen
     return _view(changed)
 
 
-@router.delete("/experiments/{name}", status_code=status.HTTP_204_NO_CONTENT)
-@allow(Permission.CHANGE_EXPERIMENTS)
-def delete_experiment(name: str, services: S) -> None:
-    """Delete an experiment that has no runs."""
-    services.catalog.delete_experiment(name)
+@router.delete("/experiments/{name}")
+@allow(Permission.DELETE_RUNS)
+def delete_experiment(
+    name: str, services: S, caller: Caller, with_runs: bool = False
+) -> ExperimentDeletion:
+    """Delete an experiment; `with_runs` deletes its runs for good, of many some in each call."""
+    is_gone = services.deletion.delete_experiment(
+        name, caller, with_runs=with_runs, limit=DELETED_AT_ONCE
+    )
+    return ExperimentDeletion(complete=is_gone)
 
 
 def _view(experiment: Experiment) -> ExperimentView:

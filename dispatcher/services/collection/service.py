@@ -13,6 +13,7 @@ from dispatcher.core.retention import RetentionRules, parse_rules
 from dispatcher.services.collection.collected import Collected
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
+from dispatcher.services.collection.runs import RunCollector
 from dispatcher.services.deletion import DeletionService
 from dispatcher.store.content.uploads import Uploads
 from dispatcher.store.contract import Store
@@ -26,6 +27,7 @@ class CollectionService:
     Args:
         store: Where rules and references are kept.
         deletion: Removes what is left of deleted runs.
+        runs: Deletes runs by the rules.
         contents: Deletes contents.
         logs: Deletes logs.
         uploads: Unfinished uploads.
@@ -36,13 +38,14 @@ class CollectionService:
         self,
         store: Store,
         deletion: DeletionService,
+        runs: RunCollector,
         contents: ContentCollector,
         logs: LogCollector,
         uploads: Uploads,
         clock: Callable[[], float],
     ) -> None:
         self._store, self._deletion, self._clock = store, deletion, clock
-        self._contents, self._logs, self._uploads = contents, logs, uploads
+        self._runs, self._contents, self._logs, self._uploads = runs, contents, logs, uploads
         self._lock = threading.Lock()
 
     def rules(self) -> RetentionRules:
@@ -65,9 +68,11 @@ class CollectionService:
     def collect(self, rules: RetentionRules, *, dry_run: bool = False) -> dict[str, Collected]:
         """Delete by these rules; answers what was deleted of each kind, or would be."""
         with self._lock:
+            found = {"runs": self._runs.collect(rules, dry_run=dry_run)}
+            found["logs_of_ended_runs"] = self._runs.collect_logs(rules, dry_run=dry_run)
             if not dry_run:
                 self._deletion.purge()
-            found = {
+            found |= {
                 "logs": self._logs.collect(rules.contents_grace, dry_run=dry_run),
                 "uploads": self._collect_uploads(rules, dry_run),
                 "contents": self._contents.collect(rules.contents_grace, dry_run=dry_run),

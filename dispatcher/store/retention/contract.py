@@ -44,6 +44,17 @@ class DeletedRun:
     purge_due: float | None
 
 
+EndedCursor = tuple[float, int]  # when a run ended, and its submission number
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """A run at the top of its tree that has ended and is released."""
+
+    id: str
+    cursor: EndedCursor
+
+
 class Deletions(Protocol):
     def tree(self, run_id: str) -> list[TreeRun]:
         """The run and all below it, in the order of their submission; empty if it is not there.
@@ -62,6 +73,30 @@ class Deletions(Protocol):
             by: The principal that deletes them.
             kept: By run, paths of files and folders that stay: those of registered models.
         """
+
+    def ended(
+        self, before: float, after: EndedCursor | None, limit: int, experiment: str | None = None
+    ) -> list[EndedRun]:
+        """Runs at the top of their trees that ended before a moment, by their end.
+
+        Args:
+            before: Seconds since the epoch.
+            after: The last one of the page before.
+            limit: At most so many.
+            experiment: Only those of that experiment.
+        """
+
+    def count_ended(self) -> int:
+        """How many runs at the top of their trees have ended."""
+
+    def marked(self, kind: str) -> dict[str, float]:
+        """When the runs were marked that have a document of a kind with an `at` in its body."""
+
+    def with_logs(self, before: float, limit: int) -> list[str]:
+        """Runs that ended before a moment and have logs."""
+
+    def drop_logs(self, ids: Collection[str]) -> None:
+        """Forget that logs of these runs have come."""
 
     def find(self, ids: Collection[str]) -> dict[str, DeletedRun]:
         """Those of these runs that were deleted, by id."""
@@ -122,6 +157,12 @@ class References(Protocol):
 
     def logs(self, after: LogKey | None, limit: int) -> list[LogKey]:
         """The logs that have come, in a fixed order, from after one on."""
+
+    def tree_size(self, run_id: str) -> int:
+        """The bytes of the files and logs of a run and all below it."""
+
+    def total_size(self) -> int:
+        """The bytes of the files and logs of all runs."""
 
     def largest_runs(self, limit: int) -> list[StoredSize]:
         """The runs whose files and logs are largest, the largest first."""

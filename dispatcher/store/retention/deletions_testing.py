@@ -137,6 +137,34 @@ class DeletionContract:
         assert store.write(lambda tx: tx.deletions.forget(5.1)) == 1
         assert store.read(lambda tx: tx.deletions.find(["r"])) == {}
 
+    def test_ended_runs_at_the_top_are_listed_by_their_end(self, store: Store) -> None:
+        top = ended(store, "b")
+        ended(store, "child", top)
+        ended(store, "a", experiment="f")
+        add(store, make("open"))
+        found = store.read(lambda tx: tx.deletions.ended(9.0, None, 9))
+        assert [run.id for run in found] == ["b", "a"]
+        after = found[0].cursor
+        assert store.read(lambda tx: tx.deletions.ended(9.0, after, 9)) == found[1:]
+        assert store.read(lambda tx: tx.deletions.ended(9.0, None, 9, "f")) == found[1:]
+        assert store.read(lambda tx: tx.deletions.ended(2.0, None, 9)) == []
+        assert store.read(lambda tx: tx.deletions.count_ended()) == 2
+
+    def test_marked_runs_are_found(self, store: Store) -> None:
+        store.write(lambda tx: tx.documents.put([RunDocument("deleted", "r", "", {"at": 4.0})]))
+        assert store.read(lambda tx: tx.deletions.marked("deleted")) == {"r": 4.0}
+
+    def test_logs_of_ended_runs_are_found_and_forgotten(self, store: Store) -> None:
+        for name in ("r", "s"):
+            ended(store, name)
+            fill(store, name)
+        add(store, make("open"))
+        store.write(lambda tx: tx.metrics.advance({("open", 1, "log:a"): 1}))
+        assert sorted(store.read(lambda tx: tx.deletions.with_logs(9.0, 9))) == ["r", "s"]
+        assert store.read(lambda tx: tx.deletions.with_logs(2.0, 9)) == []
+        store.write(lambda tx: tx.deletions.drop_logs(["r"]))
+        assert store.read(lambda tx: tx.deletions.with_logs(9.0, 9)) == ["s"]
+
     @staticmethod
     def left(store: Store, run_id: str) -> tuple[int, ...]:
         """How many points, streams, params, documents, tags and lifecycle events a run has."""

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from dispatcher.core.runs.lifecycle import Run
 from dispatcher.store.events.contract import Events
 from dispatcher.store.memory_state import MemoryState
-from dispatcher.store.retention.contract import DeletedRun, TreeRun
+from dispatcher.store.retention.contract import DeletedRun, EndedCursor, EndedRun, TreeRun
 from dispatcher.store.retention.deleted_event import DELETED_KIND, MODEL_PREFIX, deleted_event
 from dispatcher.store.runs.codec import bucket
 
@@ -43,6 +44,39 @@ class MemoryDeletions:
         for key in gone:
             del state.artifacts[key]
         self._events.add([deleted_event(run_id, at) for run_id in ids])
+
+    def ended(
+        self, before: float, after: EndedCursor | None, limit: int, experiment: str | None = None
+    ) -> list[EndedRun]:
+        found = [
+            EndedRun(run.id, (run.ended_at, run.seq))
+            for run in self._ended()
+            if run.ended_at is not None and run.ended_at < before
+            if experiment in (None, run.spec.experiment)
+        ]
+        found = [run for run in found if after is None or run.cursor > after]
+        return sorted(found, key=lambda run: run.cursor)[:limit]
+
+    def count_ended(self) -> int:
+        return len(self._ended())
+
+    def marked(self, kind: str) -> dict[str, float]:
+        records = self._state.records.items()
+        return {key[1]: record.body["at"] for key, record in records if key[0] == kind}
+
+    def with_logs(self, before: float, limit: int) -> list[str]:
+        logs = {key[0] for key in self._state.offsets if key[2].startswith("log:")}
+        runs = (run for run in self._state.runs.values() if run.id in logs)
+        return [
+            run.id
+            for run in runs
+            if bucket(run) == "done" and run.ended_at is not None and run.ended_at < before
+        ][:limit]
+
+    def drop_logs(self, ids: Collection[str]) -> None:
+        offsets = self._state.offsets
+        for key in [k for k in offsets if k[0] in ids and k[2].startswith("log:")]:
+            del offsets[key]
 
     def find(self, ids: Collection[str]) -> dict[str, DeletedRun]:
         deleted = self._state.deleted_runs
@@ -84,6 +118,11 @@ class MemoryDeletions:
         for key in old:
             del deleted[key]
         return len(old)
+
+    def _ended(self) -> list[Run]:
+        """The runs at the top of their trees that have ended and are released."""
+        runs = self._state.runs.values()
+        return [r for r in runs if r.ended_at and not r.spec.parent_id and bucket(r) == "done"]
 
 
 def _is_kept(name: str, kept: Collection[str]) -> bool:

@@ -31,6 +31,14 @@ class MemoryReferences:
         logs = sorted(key for key in self._state.offsets if key[2].startswith("log:"))
         return [key for key in logs if after is None or key > after][:limit]
 
+    def tree_size(self, run_id: str) -> int:
+        runs = self._state.runs.values()
+        names = {run.id: run_id for run in runs if run_id in (run.id, *run.lineage)}
+        return sum(each.files + each.logs for each in self._largest(names, 1))
+
+    def total_size(self) -> int:
+        return sum(each.files + each.logs for each in self.largest_runs(len(self._state.runs)))
+
     def largest_runs(self, limit: int) -> list[StoredSize]:
         return self._largest({run.id: run.id for run in self._state.runs.values()}, limit)
 

@@ -70,6 +70,9 @@ class ReferenceContract:
             StoredSize("r", "e", 10, 0),
             StoredSize("s", "f", 4, 3),
         ]
+        assert store.read(lambda tx: tx.references.total_size()) == 22
+        assert store.read(lambda tx: tx.references.tree_size("s")) == 7
+        assert store.read(lambda tx: tx.references.tree_size("none")) == 0
         assert store.read(lambda tx: tx.references.largest_experiments(9)) == [
             StoredSize("f", "f", 4, 8),
             StoredSize("e", "e", 10, 0),

@@ -1,9 +1,10 @@
 """Deleted runs, in SQL."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, not_, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, not_, or_, select, tuple_, update
 
 from dispatcher.core.runs.lifecycle import Status
 from dispatcher.store.artifacts.sql import ARTIFACTS
@@ -11,7 +12,7 @@ from dispatcher.store.documents.sql import DOCUMENTS, PARAMS
 from dispatcher.store.events.contract import Events
 from dispatcher.store.events.sql import EVENTS
 from dispatcher.store.metrics.sql import LATEST, POINTS, STREAMS
-from dispatcher.store.retention.contract import DeletedRun, TreeRun
+from dispatcher.store.retention.contract import DeletedRun, EndedCursor, EndedRun, TreeRun
 from dispatcher.store.retention.deleted_event import DELETED_KIND, MODEL_PREFIX, deleted_event
 from dispatcher.store.retention.rows import DeletedRunRow
 from dispatcher.store.runs.sql import PROPERTIES, RUNS, TAGS, chunks
@@ -19,6 +20,8 @@ from dispatcher.store.runs.sql_listing import below
 from dispatcher.store.sweeps.sql import SWEEPS
 
 DELETED = DeletedRunRow.__table__  # type: ignore[attr-defined]
+IS_LOG = STREAMS.c.stream.startswith("log:", autoescape=True)
+_ENDED = (RUNS.c.bucket == "done", RUNS.c.parent_id.is_(None), RUNS.c.ended_at.is_not(None))
 _LAST = "\U0010ffff"
 
 
@@ -60,6 +63,43 @@ class SqlDeletions:
             rows = [{"run_id": each, "at": at, "by": by, "purge_due": at} for each in some]
             self._connection.execute(insert(DELETED), rows)
         self._events.add([deleted_event(run_id, at) for run_id in ids])
+
+    def ended(
+        self, before: float, after: EndedCursor | None, limit: int, experiment: str | None = None
+    ) -> list[EndedRun]:
+        statement = select(RUNS.c.id, RUNS.c.ended_at, RUNS.c.seq).where(
+            *_ENDED, RUNS.c.ended_at < before
+        )
+        if after is not None:
+            statement = statement.where(tuple_(RUNS.c.ended_at, RUNS.c.seq) > tuple_(*after))
+        if experiment is not None:
+            statement = statement.where(RUNS.c.experiment == experiment)
+        statement = statement.order_by(RUNS.c.ended_at, RUNS.c.seq).limit(limit)
+        rows = self._connection.execute(statement)
+        return [EndedRun(run_id, (ended_at, seq)) for run_id, ended_at, seq in rows]
+
+    def count_ended(self) -> int:
+        statement = select(func.count()).select_from(RUNS).where(*_ENDED)
+        return int(self._connection.execute(statement).scalar_one())
+
+    def marked(self, kind: str) -> dict[str, float]:
+        statement = select(DOCUMENTS.c.run_id, DOCUMENTS.c.body).where(DOCUMENTS.c.kind == kind)
+        rows = self._connection.execute(statement)
+        return {run_id: json.loads(body)["at"] for run_id, body in rows}
+
+    def with_logs(self, before: float, limit: int) -> list[str]:
+        statement = (
+            select(STREAMS.c.run_id)
+            .join(RUNS, RUNS.c.id == STREAMS.c.run_id)
+            .where(RUNS.c.bucket == "done", RUNS.c.ended_at < before, IS_LOG)
+            .distinct()
+            .limit(limit)
+        )
+        return [row[0] for row in self._connection.execute(statement)]
+
+    def drop_logs(self, ids: Collection[str]) -> None:
+        for some in chunks(ids):
+            self._connection.execute(delete(STREAMS).where(STREAMS.c.run_id.in_(some), IS_LOG))
 
     def find(self, ids: Collection[str]) -> dict[str, DeletedRun]:
         found: dict[str, DeletedRun] = {}

@@ -3,16 +3,18 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, select, tuple_, union_all
+from sqlalchemy import Connection, func, literal, or_, select, tuple_, union_all
 
 from dispatcher.store.artifacts.sql import ARTIFACTS
 from dispatcher.store.metrics.sql import STREAMS
 from dispatcher.store.retention.contract import LogKey, StoredSize
+from dispatcher.store.retention.sql_deletions import IS_LOG
 from dispatcher.store.retention.sweep_snapshots import snapshots_of
 from dispatcher.store.runs.sql import RUNS, chunks
+from dispatcher.store.runs.sql_listing import below
 from dispatcher.store.sweeps.sql import SqlSweeps
 
-_LOGS = STREAMS.c.stream.startswith("log:", autoescape=True)
+_LOGS = IS_LOG
 _LOG_KEY = (STREAMS.c.run_id, STREAMS.c.attempt, STREAMS.c.stream)
 
 
@@ -50,11 +52,26 @@ class SqlReferences:
         rows = self._connection.execute(statement.order_by(*_LOG_KEY).limit(limit))
         return [(row[0], row[1], row[2]) for row in rows]
 
+    def tree_size(self, run_id: str) -> int:
+        path = self._connection.execute(select(RUNS.c.path).where(RUNS.c.id == run_id)).scalar()
+        return 0 if path is None else self._sum(or_(RUNS.c.path == path, below(path)))
+
+    def total_size(self) -> int:
+        return self._sum()
+
     def largest_runs(self, limit: int) -> list[StoredSize]:
         return self._largest(RUNS.c.id, limit)
 
     def largest_experiments(self, limit: int) -> list[StoredSize]:
         return self._largest(RUNS.c.experiment, limit)
+
+    def _sum(self, *chosen: Any) -> int:
+        """The bytes of the files and logs of these runs."""
+        total = 0
+        for table, terms in ((ARTIFACTS, ()), (STREAMS, (_LOGS,))):
+            mine = select(func.sum(table.c.size)).join(RUNS, RUNS.c.id == table.c.run_id)
+            total += int(self._connection.execute(mine.where(*terms, *chosen)).scalar() or 0)
+        return total
 
     def _largest(self, name: Any, limit: int) -> list[StoredSize]:
         nothing = literal(0)
