@@ -22,6 +22,7 @@ class FolderWatch:
         folder: The data folder.
         on_lost: Called once when the folder is not in place, or another service has it.
         keep_socket: Called at each check; it makes the socket again if it is gone.
+        keep_address: Called at each check; it writes the address again if its file is gone.
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class FolderWatch:
         folder: DataFolder,
         on_lost: Callable[[Whereabouts], None],
         keep_socket: Callable[[], None],
+        keep_address: Callable[[], None],
     ) -> None:
-        self._folder, self._on_lost, self._keep_socket = folder, on_lost, keep_socket
+        self._folder, self._on_lost = folder, on_lost
+        self._keep_socket, self._keep_address = keep_socket, keep_address
         self._closed = threading.Event()
         self._checks = 0
         self._thread = threading.Thread(target=self._run, name="folder watch", daemon=True)
@@ -58,6 +61,7 @@ class FolderWatch:
             self._on_lost(Whereabouts.MOVED)
             return False
         self._keep_socket()
+        self._keep_address()
         return True
 
     def _run(self) -> None:

@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -66,9 +67,11 @@ def serve(settings: Settings) -> None:
     application = build(settings, url, token, folder)
     try:
         app = create_app(application.services, max_body=settings.max_body_mb << 20)
-        _announce(settings, url, token, listener, application.services.identity())
+        port = listener.getsockname()[1]
+        announce = partial(_announce, settings, url, token, port, application.services.identity())
+        announce()
         folder.record(application.services.service_id)
-        _serve(app, listener, service_socket, folder, application)
+        _serve(app, listener, service_socket, folder, application, announce)
     finally:
         if folder.whereabouts() is Whereabouts.IN_PLACE:
             _withdraw(settings.data_dir)
@@ -84,6 +87,7 @@ def _serve(
     service_socket: ServiceSocket,
     folder: DataFolder,
     application: Application,
+    announce: Callable[[], None],
 ) -> None:
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3
@@ -94,7 +98,10 @@ def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _log_signal)  # uvicorn raises it again at its end: we still clean up
     watch = FolderWatch(
-        folder, partial(_leave, server=server, application=application), server.keep_socket
+        folder,
+        partial(_leave, server=server, application=application),
+        server.keep_socket,
+        lambda: None if (folder.path / "service.json").exists() else announce(),
     )
     watch.start()
     try:
@@ -173,9 +180,9 @@ def _token(data: Path) -> str:
 
 
 def _announce(
-    settings: Settings, url: str, token: str, listener: socket.socket, identity: ServiceIdentity
+    settings: Settings, url: str, token: str, port: int, identity: ServiceIdentity
 ) -> None:
-    write_private(settings.data_dir / "port", str(listener.getsockname()[1]))
+    write_private(settings.data_dir / "port", str(port))
     facts = {"url": url, "socket": str(settings.socket), "token": token, **identity.encoded()}
     write_private(settings.data_dir / "service.json", json.dumps(facts))
 

@@ -151,6 +151,14 @@ def test_sockets_that_a_cleaner_took_are_made_again(own: Desk, is_running: bool)
     assert str(sockets) in json.loads((own.data / "service.json").read_text())["socket"]
 
 
+def test_an_address_that_was_deleted_is_written_again(own: Desk) -> None:
+    pid = own.pid()
+    (own.data / "service.json").unlink()
+
+    assert service.find_or_start(str(own.data))
+    assert own.pid() == pid
+
+
 def test_an_agent_whose_socket_is_gone_for_good_is_replaced_and_its_jobs_go_on(own: Desk) -> None:
     go = own.root / "go"
     run = own.submit(own.source("logs", main=LOGS), str(go))

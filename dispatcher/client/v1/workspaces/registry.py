@@ -120,6 +120,13 @@ def resolve(path: str) -> WorkspaceConfig:
         elsewhere = known or _above(config, project)
         if elsewhere is not None:
             return elsewhere
+    if known is not None and not _is_same_place(known, config):
+        log.warning(
+            "%s and %s name the same workspace, %s. Each has data and a service of its own.",
+            default,
+            known.data_folder,
+            config.name,
+        )
     if known is None and context.current() is None:  # a snapshot's copy is no workspace's home
         register(config, project)
     return config
