@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Optional
 
+    from dispatcher.agent.node import NodeAgent
+
 AGENT_IS_RUNNING = 3
 ROOT_IS_GONE = 4
 THREAD_DIED = 70  # "internal software error" of sysexits.h
@@ -44,28 +46,27 @@ def main(arguments: Optional[List[str]] = None) -> int:
     run.add_argument("--interpreter", help="what `python` means for the job")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if chosen.command == "serve" and chosen.existing and not os.path.isdir(chosen.root):
-        print(f"{chosen.root} is gone", file=sys.stderr)
-        return ROOT_IS_GONE
     if chosen.command == "serve":
-        return _serve(chosen.root, chosen.socket, chosen.interpreter, chosen.idle_after)
+        from dispatcher.agent.node import NodeAgent
+
+        agent = NodeAgent(chosen.root, chosen.interpreter, existing=chosen.existing)
+        return _serve(agent, chosen.socket, chosen.idle_after)
     from dispatcher.agent.starting.single_job import run_job
 
     return run_job(chosen.root, chosen.job, chosen.interpreter)
 
 
-def _serve(
-    root: str, path: Optional[str], interpreter: Optional[str], idle_after: Optional[float]
-) -> int:
+def _serve(agent: NodeAgent, path: Optional[str], idle_after: Optional[float]) -> int:
     from dispatcher.agent import relay
-    from dispatcher.agent.node import NodeAgent
     from dispatcher.agent.root_lock import AgentIsRunning
     from dispatcher.agent.server import AgentServer
 
     threading.excepthook = _exit_on_thread_death
-    agent = NodeAgent(root, interpreter)
     try:
         agent.start()
+    except FileNotFoundError as error:
+        print(f"{agent.root.path} is gone: {error}", file=sys.stderr)
+        return ROOT_IS_GONE
     except AgentIsRunning as error:
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING

@@ -53,6 +53,7 @@ class NodeAgent:
         interpreter: The interpreter that `python` means for jobs; default: the agent's own.
         agent_id: The agent's id; default: generated once and stored in the root.
         environ: The environment that jobs inherit; default: the agent's own.
+        existing: Do not create the root: it may have been moved.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class NodeAgent:
         interpreter: Optional[str] = None,
         agent_id: Optional[str] = None,
         environ: Optional[Mapping[str, str]] = None,
+        existing: bool = False,
     ) -> None:
-        self.root = Root(root)
+        self.root = Root(root, existing)
         self.interpreter = interpreter or sys.executable
         self._given_id = agent_id
         self._environ = os.environ if environ is None else environ

@@ -172,7 +172,7 @@ def test_an_agent_whose_socket_is_gone_for_good_is_replaced_and_its_jobs_go_on(o
     run.wait_for_completion(timeout=90)
 
     assert run.get_metrics() == {"after": 1}
-    assert len(processes.running("dispatcher.agent serve", str(own.data))) == 1
+    assert len(processes.running("dispatcher.agent serve", f"{own.data}/nodes/local")) == 1
     sockets.unlink()
 
 

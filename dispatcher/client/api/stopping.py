@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import glob
 import os
@@ -13,7 +14,7 @@ from dispatcher.client.errors import ServerUnreachable, WaitTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, List, Optional
 
     from dispatcher.wire.process_identity import ProcessIdentity
 
@@ -63,7 +64,8 @@ def _holder(data_folder: str) -> Optional[ProcessIdentity]:
 def stop_agents(data_folder: str, seconds: float = AGENT_SECONDS) -> None:
     """End the local node agents of a data folder, which is going to be deleted.
 
-    An agent whose lock file is gone ends by itself; its lock is free once it has ended.
+    An agent whose lock file is gone ends by itself; its lock is free once it has ended. One that
+    had no lock yet, because the service had just started it, is ended by a signal.
 
     Raises:
         WaitTimeoutError: One has not ended in time.
@@ -82,6 +84,35 @@ def stop_agents(data_folder: str, seconds: float = AGENT_SECONDS) -> None:
     finally:
         for _, descriptor in held:
             os.close(descriptor)
+    _wait(
+        lambda: not _end_starting(os.path.join(data_folder, "nodes")),
+        seconds,
+        f"a node agent of {data_folder} does not end",
+    )
+
+
+def _end_starting(nodes: str) -> List[int]:
+    """Signal the agents that serve a root below a folder; return their process ids."""
+    agents = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and _serves_below(int(entry), nodes):
+            agents.append(int(entry))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry), signal.SIGTERM)
+    return agents
+
+
+def _serves_below(pid: int, nodes: str) -> bool:
+    """Whether a process of this user is an agent whose root is below a folder."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read().split(b"\0")
+        is_own = os.stat(f"/proc/{pid}").st_uid == os.geteuid()
+    except OSError:
+        return False
+    is_agent = is_own and command[1:4] == [b"-m", b"dispatcher.agent", b"serve"]
+    roots = [command[k + 1] for k, word in enumerate(command[:-1]) if word == b"--root"]
+    return is_agent and any(root.startswith(os.fsencode(nodes) + b"/") for root in roots)
 
 
 def _wait(is_done: Callable[[], bool], seconds: float, failure: str) -> None:
