@@ -133,11 +133,17 @@ def _in_zip(path: str) -> Dict[str, bytes]:
 
 
 def _write(sources: Dict[str, bytes], folder: str) -> None:
-    for name, data in sources.items():
-        path = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(data)
+    """Write the files into a new folder, also while what lies around it is moved."""
+    os.mkdir(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name, data in sources.items():
+            path = f"/proc/self/fd/{descriptor}/{name}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+    finally:
+        os.close(descriptor)
 
 
 def _compile(folder: str, interpreter: str) -> None:
@@ -145,7 +151,8 @@ def _compile(folder: str, interpreter: str) -> None:
     command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     try:
         subprocess.run(
-            [*command, folder],
+            [*command, "."],
+            cwd=folder,  # and not by its path, which leads elsewhere once it was moved
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
