@@ -80,7 +80,7 @@ class Target(Protocol):
         """
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove ended jobs and delete their folders. An unknown job is no error."""
+        """Remove ended jobs and delete their folders. An unknown job is not an error."""
 
     def watch(self, report: Report) -> None:
         """Call `report` from any thread with changed observations; changes may be missed.

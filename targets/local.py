@@ -156,4 +156,4 @@ class LocalTarget:
 
 def _setting(site: ServiceAddress, token: str) -> dict[str, object]:
     service = {"socket": str(site.service_socket), "url": site.service_url, "token": token}
-    return {"service": service}
+    return {"service": service, "caches": dict(site.cache_limits)}

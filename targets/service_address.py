@@ -1,6 +1,7 @@
 """The addresses and folders that a service gives to its targets."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -12,7 +13,8 @@ class ServiceAddress:
     `root` holds one folder a target (job folders, snapshots, claims); `socket_dir` holds sockets,
     under short paths; `service_socket` lies alone in its folder, which containers are given;
     `service_url` is for far nodes;
-    `job_umask` is what jobs on this machine start with, -1 for this process's own.
+    `job_umask` is what jobs on this machine start with, -1 for this process's own; `cache_limits`
+    are the bytes of `snapshots` and `environments` that a node keeps.
     """
 
     service_id: str
@@ -21,3 +23,4 @@ class ServiceAddress:
     service_socket: Path
     service_url: str
     job_umask: int = -1
+    cache_limits: Mapping[str, int | None] = field(default_factory=dict)

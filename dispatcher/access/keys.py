@@ -22,7 +22,7 @@ FINGERPRINT, _EARLIER = "signing_key_sha256", "secret"
 
 
 class WrongKey(DispatcherError):
-    """The signing key is not that of the database, or is no key."""
+    """The signing key is not that of the database, or is not a key."""
 
 
 def signing_key(data: Path, store: Store, configured: str) -> bytes:

@@ -127,7 +127,7 @@ def write_json(path: str, value: Any, durable: bool = False) -> None:
 
 
 def make_durable(path: str) -> None:
-    """Sync a file and its folder, so that it outlives a power cut; a missing file is no error."""
+    """Sync a file and its folder, so that it outlives a power cut. A missing file is ignored."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

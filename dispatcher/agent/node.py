@@ -70,6 +70,7 @@ class NodeAgent:
         self._environ = os.environ if environ is None else environ
         self._lock = threading.RLock()
         self._closed = threading.Event()
+        self._cache_limits: Dict[str, Optional[int]] = {}
 
     def start(self) -> None:
         """Lock the root, find the jobs of earlier agents, and begin to work.
@@ -114,6 +115,7 @@ class NodeAgent:
         service: Optional[Mapping[str, Any]] = None,
         log_limit: Optional[int] = None,
         lease: Optional[float] = None,
+        caches: Optional[Mapping[str, Any]] = None,
     ) -> None:
         """Set how the service is reached. A later agent on the root uses it, too.
 
@@ -121,8 +123,9 @@ class NodeAgent:
             service: `socket` or `url`, and `token`.
             log_limit: Bytes of each log that the service gets.
             lease: Seconds without `renew` after which all jobs are killed; None: never.
+            caches: Bytes of `snapshots` and `environments` that are kept; None: without a limit.
         """
-        settings = {"service": service, "log_limit": log_limit, "lease": lease}
+        settings = {"service": service, "log_limit": log_limit, "lease": lease, "caches": caches}
         with self._lock:  # two callers may configure at once, and both write one file
             write_json(f"{self.root.path}/service.json", settings)
         self._apply(settings)
@@ -297,9 +300,27 @@ class NodeAgent:
 
     def _snapshot_is_here(self, snapshot: str, error: Optional[str]) -> None:
         self._loop.call(lambda: self._starter.snapshot_is_here(snapshot, error))
+        self._loop.call(self._evict)
 
     def _environment_is_here(self, name: str, failure: Optional[BuildFailure]) -> None:
         self._loop.call(lambda: self._starter.environment_is_here(name, failure))
+        self._loop.call(self._evict)
+
+    def _evict(self) -> None:
+        """Bring the caches within their limits. Jobs begin to use them on this loop alone."""
+        jobs = [e.job for e in self._table.entries() if e.state != job_state.EXITED]
+        in_use = {str(job["snapshot"]) for job in jobs if job.get("snapshot")}
+        used = {str(job["interpreter"]) for job in jobs if job.get("interpreter")}
+        used |= {self._environments.name_of(job) for job in jobs if job.get("environment")}
+        used |= {key.interpreter for key in self._fork_servers.keys()}  # noqa: SIM118
+        limits, trash = self._cache_limits, self.root.trash
+        folders = [
+            *self._snapshots.evict(limits.get("snapshots"), in_use, trash),
+            *self._environments.evict(limits.get("environments"), used, trash),
+        ]
+        for folder in folders:
+            log.info("removed from a cache that is larger than its limit: %s", folder)
+            self._remover.delete(folder)
 
     def _apply(self, settings: Mapping[str, Any]) -> None:
         service = settings.get("service")
@@ -310,6 +331,8 @@ class NodeAgent:
         for name in self._shipper.withhold_ends():
             self._table.withhold(name)
         self._snapshots.configure(service)
+        self._cache_limits = dict(settings.get("caches") or {})
+        self._loop.call(self._evict)
         if self._lease.set(settings.get("lease")):
             self._loop.call(self._monitor.wake_shims)
 

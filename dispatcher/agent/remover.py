@@ -57,6 +57,10 @@ class Remover:
             os.rename(self._root.job(name), away)
             self._put(away)
 
+    def delete(self, folder: str) -> None:
+        """Delete a folder of the trash later."""
+        self._put(folder)
+
     def close(self) -> None:
         """Stop. The next agent deletes the rest."""
         self._closed.set()

@@ -147,7 +147,10 @@ class _AgentSession:
 
     def configure(self, request: Mapping[str, Any]) -> None:
         self._agent.configure(
-            request.get("service"), request.get("log_limit"), request.get("lease")
+            request.get("service"),
+            request.get("log_limit"),
+            request.get("lease"),
+            request.get("caches"),
         )
 
     def submit(self, request: Mapping[str, Any]) -> None:

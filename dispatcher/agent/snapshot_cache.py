@@ -19,6 +19,7 @@ import tarfile
 import threading
 import time
 
+from dispatcher.agent.cache_limits import entries, mark_used, remove, surplus
 from dispatcher.agent.durable_folders import has_sizes, publish_folder, sync_tree
 from dispatcher.agent.folders import read_json, write_json
 from dispatcher.agent.service import connect
@@ -33,7 +34,7 @@ from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Mapping, Optional, Set
+    from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Set
 
     from dispatcher.agent.snapshot_archive import ManifestFile
     from dispatcher.wire.connection import ServiceConnection
@@ -71,6 +72,7 @@ class SnapshotCache:
         self._on_done = on_done
         self._max_failures, self._longest_pause = max_failures, longest_pause
         self._checked: Set[str] = set()
+        self._sizes: Dict[str, int] = {}
         self._fetching: Set[str] = set()
         self._address: Optional[Mapping[str, Any]] = None
         self._changed = threading.Condition()
@@ -89,6 +91,7 @@ class SnapshotCache:
     def has(self, snapshot: str) -> bool:
         """Whether the snapshot is here and complete."""
         if snapshot in self._checked:
+            mark_used(f"{self.path(snapshot)}.json")
             return True
         if not os.path.isdir(self.path(snapshot)):
             return False
@@ -97,6 +100,7 @@ class SnapshotCache:
         if sizes is None or not has_sizes(self.path(snapshot), sizes):
             return False
         self._checked.add(snapshot)
+        mark_used(f"{self.path(snapshot)}.json")
         return True
 
     def fetch(self, snapshot: str) -> None:
@@ -106,6 +110,30 @@ class SnapshotCache:
                 return
             self._fetching.add(snapshot)
         threading.Thread(target=self._fetch, args=(snapshot,), daemon=True).start()
+
+    def evict(self, limit: Optional[int], in_use: Collection[str], trash: str) -> List[str]:
+        """Take the least recently used snapshots out of the cache until it is within its limit.
+
+        No other thread may begin to use a snapshot meanwhile.
+
+        Args:
+            limit: Bytes; None: without a limit.
+            in_use: Snapshots that stay in any case.
+            trash: A folder on the same disk.
+
+        Returns:
+            Folders that are to be deleted.
+        """
+        names = surplus(entries(self._folder, self._size), limit, in_use)
+        self._checked.difference_update(names)
+        moved = [remove(self._folder, name, trash) for name in names]
+        return [folder for folder in moved if folder is not None]
+
+    def _size(self, snapshot: str) -> int:
+        if snapshot not in self._sizes:
+            files = self._kept_files(snapshot) or {}
+            self._sizes[snapshot] = sum(file.size for file in files.values())
+        return self._sizes[snapshot]
 
     def close(self) -> None:
         """Stop fetching."""

@@ -5,6 +5,7 @@ with a note, so that such scripts continue. Other commands are passed to an inst
 without one they fail with an error that says so.
 """
 
+import functools
 import getpass
 import os
 import shutil
@@ -19,7 +20,8 @@ from dispatcher.cli import unsupported
 from dispatcher.cli.command import OUTPUT_VARIABLE, CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.main import GROUPS, HELP, escape_unprintable_output
+from dispatcher.cli.groups import GROUPS, add_groups, first_words
+from dispatcher.cli.main import HELP, escape_unprintable_output
 
 app = typer.Typer(
     name="az",
@@ -33,8 +35,6 @@ ml = typer.Typer(help="Azure ML's CLI v1, answered by dispatcher.", no_args_is_h
 account = typer.Typer(help="Accepted, without effect.", no_args_is_help=True)
 app.add_typer(ml, name="ml")
 app.add_typer(account, name="account")
-for name, group in GROUPS.items():
-    ml.add_typer(group, name=name)
 unsupported.register(ml, unsupported.GROUPS, "az ml ")
 
 _ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -73,6 +73,18 @@ def list_accounts(_scope: CommandContext) -> CommandResult:
     return CommandResult([_account()])
 
 
+@functools.cache
+def program(words: tuple[str, ...] = ()) -> typer.Typer:
+    """The program with the group of a command line, or with all groups.
+
+    Args:
+        words: The words of the command line that are not options.
+    """
+    called = words[1] if words[:1] == ("ml",) and len(words) > 1 else ""
+    add_groups(ml, GROUPS, [called] if called in GROUPS else [])
+    return app
+
+
 def main() -> None:
     escape_unprintable_output()
     subcommand = next((each for each in sys.argv[1:] if not each.startswith("-")), None)
@@ -83,7 +95,7 @@ def main() -> None:
     if subcommand is not None and subcommand not in handled:
         _exec_azure_cli(subcommand)
     os.environ.setdefault(OUTPUT_VARIABLE, "json")
-    app(prog_name="az")
+    program(tuple(first_words(sys.argv[1:])))(prog_name="az")
 
 
 def _exec_azure_cli(subcommand: str) -> None:

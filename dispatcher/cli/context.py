@@ -12,6 +12,7 @@ import typer
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.output import Format
 from dispatcher.client.api.connection import ApiConnection
+from dispatcher.client.api.runs import page
 from dispatcher.client.errors import (
     AzureMLException,
     ServerUnreachable,
@@ -25,6 +26,9 @@ from dispatcher.client.v1.workspaces import config as workspace_config
 from dispatcher.client.v1.workspaces.workspace import Workspace
 
 HERE = Path()
+LATEST = "latest"
+NOT_FOUND = 404
+MATCHES = 6  # runs that are looked at when the start of an id fits several
 
 
 @dataclass
@@ -74,15 +78,20 @@ class CommandContext:
         return self.output is not None or bool(self.query)
 
     def run(self, run_id: str, experiment: str | None = None) -> Run:
-        """The run with an id.
+        """The run with an id, with the only id that begins so, or the latest one.
+
+        Args:
+            run_id: The id, its beginning, or "latest".
+            experiment: The run must be of it.
 
         Raises:
             ServiceException: There is none, or it is not of `experiment` (404).
+            UserErrorException: Several ids begin so.
         """
         is_invalid = set(run_id) & set("/?#%\\ ") or not (run_id.isascii() and run_id.isprintable())
         if not run_id or is_invalid:
             raise ServiceException(f"there is no run {run_id!r}", 404, "RunNotFound")
-        run = self.workspace.get_run(run_id)
+        run = self._latest(experiment) if run_id == LATEST else self._by_id(run_id)
         if experiment not in (None, run.experiment.name):
             raise ServiceException(
                 f"run {run_id} belongs to experiment {run.experiment.name!r}, not {experiment!r}",
@@ -90,6 +99,33 @@ class CommandContext:
                 "RunNotFound",
             )
         return run
+
+    def _by_id(self, run_id: str) -> Run:
+        try:
+            return self.workspace.get_run(run_id)
+        except ServiceException as error:
+            if getattr(error, "status_code", None) != NOT_FOUND:
+                raise
+            query: list[tuple[str, str | int]] = [
+                ("id_prefix", run_id),
+                ("include_children", "true"),
+                ("limit", MATCHES),
+            ]
+            ids = [record["id"] for record in page(self.service, query)["runs"]]
+            if not ids:
+                raise
+        if len(ids) > 1:
+            named = ", ".join(ids[: MATCHES - 1]) + (", …" if len(ids) == MATCHES else "")
+            raise UserErrorException(f"Several runs begin with {run_id!r}: {named}. Type more.")
+        return self.workspace.get_run(ids[0])
+
+    def _latest(self, experiment: str | None) -> Run:
+        filters = [("experiment", experiment)] if experiment else []
+        records = page(self.service, [*filters, ("limit", 1)])["runs"]
+        if not records:
+            where = f"experiment {experiment!r}" if experiment else "this workspace"
+            raise ServiceException(f"there is no run in {where}", NOT_FOUND, "RunNotFound")
+        return self.workspace.get_run(records[0]["id"])
 
     def note(self, text: str) -> None:
         """Print a note on stderr."""

@@ -1,58 +1,41 @@
-"""`dispatcher …`: the program and its command groups."""
+"""`dispatcher …`: the program, its command groups and its short commands."""
 
+import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli import (
-    disk,
-    doctor,
-    environments,
-    experiments,
-    folder,
-    migrate,
-    runconfigs,
-    runs,
-    secrets,
-    server,
-    shim,
-    sweep,
-    targets,
-    tokens,
-    workspaces,
+from dispatcher.cli.groups import (
+    GROUPS,
+    OWN_GROUPS,
+    SHORT,
+    add_groups,
+    add_short_commands,
+    first_words,
 )
-from dispatcher.cli.command import command
 
 HELP = {"help_option_names": ["--help", "-h"]}
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings=HELP,
-)
-GROUPS = {
-    "run": runs.app,
-    "experiment": experiments.app,
-    "computetarget": targets.app,
-    "folder": folder.app,
-    "runconfig": runconfigs.app,
-    "environment": environments.app,
-    "workspace": workspaces.app,
-    "sweep": sweep.app,
-    "token": tokens.app,
-    "secret": secrets.app,
-    "retention": disk.app,
-}
-for name, group in GROUPS.items():
-    app.add_typer(group, name=name)
-app.add_typer(server.app, name="server")
-app.add_typer(shim.app, name="shim")
-app.add_typer(migrate.app, name="migrate")
-command(app, "doctor")(doctor.doctor)
-command(app, "df")(disk.df)
-command(app, "gc")(disk.gc)
+COMPLETION = "_DISPATCHER_COMPLETE"  # set by the shell that asks for completions
+
+
+def program(words: Sequence[str] = ()) -> typer.Typer:
+    """The program with the command of a command line, or with all commands.
+
+    Args:
+        words: The words of the command line that are not options. Where the first is not a command,
+            the program has all of them, for its help and its errors.
+    """
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, context_settings=HELP)
+    app.callback()(_root)
+    called = [each for each in words[:1] if each in {**GROUPS, **OWN_GROUPS, **SHORT}]
+    if not called or called[0] in SHORT:
+        add_short_commands(app, called)
+    if not called or called[0] not in SHORT:
+        add_groups(app, {**GROUPS, **OWN_GROUPS}, called)
+    return app
 
 
 def _print_version(is_requested: bool) -> None:
@@ -61,8 +44,7 @@ def _print_version(is_requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
     version: Annotated[
         bool,
         typer.Option(
@@ -75,7 +57,8 @@ def root(
 
 def main() -> None:
     escape_unprintable_output()
-    app()
+    words = [] if COMPLETION in os.environ else first_words(sys.argv[1:])
+    program(words)(prog_name="dispatcher")
 
 
 def escape_unprintable_output() -> None:

@@ -1,21 +1,23 @@
-"""Results as JSON, table, YAML or TSV, after an optional JMESPath query."""
+"""Results as JSON, table, YAML or TSV, after an optional JMESPath query.
+
+The libraries for tables, YAML and queries are imported where a command needs them: to import them
+takes longer than most commands do.
+"""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jmespath
 import typer
-import yaml
-from jmespath.exceptions import JMESPathError
-from rich.console import Console
-from rich.syntax import Syntax
-from rich.table import Table
-from rich.text import Text
 
 from dispatcher.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 MAX_CELL = 60
 PIPE_WIDTH = 4096  # characters of a table in a pipe, so that it is not cut
@@ -47,6 +49,8 @@ def show(
         case Format.YAML:
             typer.echo(_as_yaml(picked))
         case Format.YAMLC:
+            from rich.syntax import Syntax
+
             _console().print(Syntax(_as_yaml(picked), "yaml", background_color="default"))
         case Format.TSV:
             _tsv(picked, shown_columns)
@@ -63,6 +67,9 @@ def as_json(value: Any) -> str:
 
 def pick(result: Any, query: str) -> Any:
     """The result of a JMESPath query; an invalid query ends the command with a usage error."""
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
     try:
         return jmespath.search(query, result)
     except JMESPathError as error:
@@ -83,15 +90,19 @@ def write_metadata(result: Any, file: Path) -> None:
 
 
 def _default_format() -> Format:
-    return Format.TABLE if Console().is_terminal else Format.JSON
+    return Format.TABLE if sys.stdout.isatty() else Format.JSON
 
 
-def _console() -> Console:
+def _console() -> "Console":
+    from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def _as_yaml(picked: Any) -> str:
+    import yaml
+
     plain = json.loads(as_json(picked))
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     return text.removesuffix("...\n").rstrip()
@@ -116,7 +127,10 @@ def _row(item: Any, columns: Sequence[str]) -> list[Any]:
     return item if isinstance(item, list) else [item]
 
 
-def _table(picked: Any, columns: Sequence[str]) -> Table:
+def _table(picked: Any, columns: Sequence[str]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     if isinstance(picked, dict) and not columns:
         table = Table("key", "value", show_header=False, box=None, pad_edge=False)
         for key, value in picked.items():

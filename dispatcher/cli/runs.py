@@ -1,80 +1,30 @@
-"""`dispatcher run …`: list, show, wait, cancel, update, logs."""
+"""`dispatcher run …`: show, wait, cancel, update, logs."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from dispatcher.cli import submitting, unsupported
+from dispatcher.cli import submitting
 from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
-from dispatcher.cli.records import COLUMNS, MINIMAL, minimal, record
-from dispatcher.cli.tree import follow, print_tree
+from dispatcher.cli.listing import list_runs
+from dispatcher.cli.records import record
 from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.runs.run import Run
-from dispatcher.core.runs.lifecycle import Status
-
-if TYPE_CHECKING:
-    from dispatcher.client.api.records import RunRecord
+from dispatcher.client.v1.runs.status import RunStatus
 
 app = typer.Typer(help="Submit, show and control runs.", no_args_is_help=True)
 submitting.register(app)
+command(app, "list", with_query=True)(list_runs)
 
-PAGE = 1000
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id.")]
 RunOption = Annotated[str | None, typer.Option("--run", "-r", help="The run's id, as in v1.")]
 ExperimentFilter = Annotated[
     str | None,
     typer.Option("--experiment-name", "-e", help="Fail if the run is not of this experiment."),
 ]
-
-
-@command(app, "list", with_query=True)
-def list_runs(
-    scope: CommandContext,
-    experiment: Annotated[str | None, typer.Option("--experiment-name", "-e")] = None,
-    last: Annotated[int, typer.Option(help="Number of runs, newest first.", min=1)] = 10,
-    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
-    target: Annotated[str | None, typer.Option("--compute-target-name")] = None,
-    parent: Annotated[
-        str | None, typer.Option("--parent-run-id", help="Children of this run.")
-    ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="With --parent-run-id: all descendants.")
-    ] = False,
-    tags: Annotated[list[str] | None, typer.Option("--tags", help="key or key=value.")] = None,
-    properties: Annotated[
-        list[str] | None, typer.Option("--properties", help="key or key=value.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Include children.")] = False,
-    lean: Annotated[
-        bool, typer.Option("--minimal", help="Id, type, status, times, target, tags.")
-    ] = False,
-    pipeline: Annotated[str | None, typer.Option("--pipeline-run-id", hidden=True)] = None,
-) -> CommandResult:
-    """List runs, newest first. Children are listed with --parent-run-id or --all."""
-    if pipeline is not None:
-        raise UserErrorException("--pipeline-run-id: " + unsupported.PIPELINES)
-    if recursive and not parent:
-        raise UserErrorException("--recursive needs --parent-run-id.")
-    if parent:
-        scope.run(parent)
-    pairs: list[tuple[str, Any]] = [
-        ("experiment", experiment),
-        ("status", status),
-        ("target", target),
-        ("parent", parent),
-        ("recursive", recursive or None),
-        ("include_children", everything or None),
-        *(("tag", tag) for tag in tags or ()),
-        *(("property", prop) for prop in properties or ()),
-    ]
-    query = [(key, str(value)) for key, value in pairs if value is not None]
-    views = _pages(scope, query, last)
-    if lean:
-        return CommandResult([minimal(view) for view in views], tuple(MINIMAL))
-    return CommandResult([record(view) for view in views], COLUMNS)
 
 
 @command(app, "show")
@@ -88,6 +38,8 @@ def show_run(
     """Show RUN: status, evidence, children."""
     run = _require_run(scope, argument, run_id, experiment)
     if tree:
+        from dispatcher.cli.tree import print_tree
+
         print_tree(run)
         return None
     attempts = api_runs.attempts(scope.service, run.id)
@@ -108,6 +60,8 @@ def wait(
     """Wait until RUN has ended; the exit code follows its status."""
     run = _require_run(scope, argument, run_id, experiment)
     if not quiet_wait:
+        from dispatcher.cli.tree import follow
+
         follow(run, timeout)
     run.wait_for_completion(raise_on_error=False, timeout=timeout)
     status = run.get_status()
@@ -126,7 +80,7 @@ def cancel(
     run = _require_run(scope, argument, run_id, experiment)
     run.cancel()
     status = run.get_status()
-    if status in (Status.COMPLETED, Status.FAILED):
+    if status in (RunStatus.COMPLETED, RunStatus.FAILED):
         scope.note(f"run {run.id} had ended already: {status}")
     else:
         typer.echo("Experiment run canceled successfully.", err=scope.wants_result)
@@ -255,20 +209,6 @@ def monitor_tensorboard(
         "TensorBoard at them:\n"
         f"  dispatcher run download-logs -r {run.id} -d {folder} && tensorboard --logdir {folder}"
     )
-
-
-def _pages(scope: CommandContext, query: list[tuple[str, str]], count: int) -> "list[RunRecord]":
-    """The first `count` runs, read page by page."""
-    records: dict[str, RunRecord] = {}  # a run that starts between two pages is listed twice
-    cursor: str | None = None
-    while len(records) < count:
-        size = min(count - len(records), PAGE)
-        page = api_runs.page(scope.service, [*query, ("limit", size)], cursor)
-        records.update((record["id"], record) for record in page["runs"])
-        cursor = page["next"]
-        if cursor is None:
-            break
-    return list(records.values())
 
 
 def _require_run(

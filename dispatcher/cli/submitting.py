@@ -1,5 +1,6 @@
 """`dispatcher run submit-…`: submits scripts and sweeps."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,6 @@ from dispatcher.cli.context import HERE, CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
-from dispatcher.cli.sweeps import config_of
 from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs.run_configuration import RunConfiguration
@@ -23,6 +23,7 @@ from dispatcher.client.v1.runs.run import Run
 from dispatcher.client.v1.workspaces.experiment import Experiment
 
 DEFAULT_CONFIGURATION = "local"
+MEGABYTES = {"m": 1, "g": 1024, "t": 1024 * 1024}
 
 Script = Annotated[
     str | None, typer.Argument(help="The script, below the source directory.", show_default=False)
@@ -47,6 +48,10 @@ TargetName = Annotated[
 ]
 Gpus = Annotated[int | None, typer.Option(help="GPUs of the run.", min=0)]
 Cpus = Annotated[float | None, typer.Option(help="CPUs of the run.")]
+Memory = Annotated[str | None, typer.Option(help="Memory limit: 512m, 4g, or MB.")]
+Variables = Annotated[
+    list[str] | None, typer.Option("--env", help="NAME=VALUE, or NAME for this shell's value.")
+]
 NoWait = Annotated[bool, typer.Option("--async", help="Print the run without waiting for it.")]
 
 
@@ -68,12 +73,16 @@ def submit_script(
     target: TargetName = None,
     gpus: Gpus = None,
     cpus: Cpus = None,
+    memory: Memory = None,
+    variables: Variables = None,
     no_wait: NoWait = False,
 ) -> CommandResult:
     """Submit SCRIPT and stream its output; the exit code follows its status."""
     source = _source(scope, source_directory)
     config = load_configuration(configuration, (scope.path, source))
-    override(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus)
+    limit = None if memory is None else megabytes(memory)
+    override(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus, memory_mb=limit)
+    config.environment_variables.update(map(variable, variables or ()))
     submission = ScriptRunConfig(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
@@ -104,6 +113,8 @@ def submit_hyperdrive(
         str(source), script=script, arguments=arguments or [], run_config=config
     )
     submission.check()
+    from dispatcher.cli.sweeps import config_of  # with the sweep's model, which takes long to load
+
     file = _sweep_file(sweep_file, (scope.path, source))
     sweep = config_of(read_yaml(file), file, submission)
     return submit_run(scope, sweep, experiment or default_experiment(scope, source), no_wait)
@@ -136,6 +147,28 @@ def override(config: RunConfiguration, conda_file: Path | None, **fields: Any) -
         packages = CondaDependencies(_underlying_structure=read_yaml(conda_file))
         config.environment.python.conda_dependencies = packages
         config.environment.python.user_managed_dependencies = False
+
+
+def megabytes(text: str) -> int:
+    """The megabytes of `512m`, `4g`, or a number of MB. Raises UserErrorException."""
+    number, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "m")
+    if unit not in MEGABYTES or not number.replace(".", "", 1).isdecimal():
+        raise UserErrorException(f"--memory {text!r}: give MB, or a number with m, g or t.")
+    return int(float(number) * MEGABYTES[unit])
+
+
+def variable(text: str) -> tuple[str, str]:
+    """The name and value of `NAME=VALUE`; `NAME` alone has this process's value.
+
+    Raises:
+        UserErrorException: It has no name, or this process has no such variable.
+    """
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UserErrorException(f"--env {text!r}: give NAME=VALUE, or NAME.")
+    if not equals and name not in os.environ:
+        raise UserErrorException(f"--env {name}: this shell has no such variable; give NAME=VALUE.")
+    return name, value if equals else os.environ[name]
 
 
 def _source(scope: CommandContext, directory: Path | None) -> Path:

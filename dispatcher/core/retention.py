@@ -1,7 +1,7 @@
 """The rules by which data is deleted: ages in seconds, sizes in bytes, counts. Pure.
 
 By default nothing of a user is deleted: no run, no log, no file of one. What is bounded is what can
-be made again (caches of nodes, images) and what nobody asks for any more.
+be made again (caches of nodes) and what nobody asks for any more.
 """
 
 import re
@@ -69,7 +69,6 @@ class RetentionRules(BaseModel):
         deletions_age: For how long it is known that a run was deleted.
         node_snapshots_bytes: How much a node keeps of snapshots; the least recently used go first.
         node_environments_bytes: The same of environments.
-        images_age: For how long an image of an environment is kept after its last use.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,7 +84,6 @@ class RetentionRules(BaseModel):
     deletions_age: KeptAge = 90 * DAY
     node_snapshots_bytes: Size = 20 * GB
     node_environments_bytes: Size = 100 * GB
-    images_age: Age = 90 * DAY
 
 
 def parse_rules(values: dict[str, Any], base: RetentionRules | None = None) -> RetentionRules:

@@ -37,7 +37,7 @@ def _header(line: bytes, at: int) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidSpec(f"frame at byte {at}: its header is not JSON: {error}") from error
     if not isinstance(header, dict):
-        raise InvalidSpec(f"frame at byte {at}: its header is not a JSON object")
+        raise InvalidSpec(f"frame at byte {at}: its header is not JSON object")
     return header
 
 

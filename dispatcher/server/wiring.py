@@ -34,7 +34,7 @@ from dispatcher.services.catalog import Catalog
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
 from dispatcher.services.collection.runs import RunCollector
-from dispatcher.services.collection.service import CollectionService
+from dispatcher.services.collection.service import CollectionService, stored_rules
 from dispatcher.services.collection.timer import CollectionTimer
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
@@ -137,6 +137,7 @@ def build(
         service_socket=settings.socket,
         service_url=url,
         job_umask=settings.job_umask,
+        cache_limits=_cache_limits(store),
     )
 
     def jobs(run: Run) -> list[Any]:
@@ -255,6 +256,15 @@ def _owns_database(settings: Settings) -> bool:
     """Whether the database lies in the data folder, and so was copied with it."""
     file = settings.database_file
     return file is not None and file.parent.resolve() == settings.data_dir.resolve()
+
+
+def _cache_limits(store: SqlStore) -> dict[str, int | None]:
+    """How many bytes of each cache a node keeps."""
+    rules = stored_rules(store)
+    return {
+        "snapshots": rules.node_snapshots_bytes,
+        "environments": rules.node_environments_bytes,
+    }
 
 
 def _resolved(env: Mapping[str, str], secret_store: SecretStore) -> dict[str, str]:

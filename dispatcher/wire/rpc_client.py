@@ -34,8 +34,8 @@ class RpcClient:
     Args:
         connection: The connected socket; the client closes it.
         peer: What the other side is called in errors.
-        on_message: Called in the client's thread with each message that is no answer. If it raises
-            ValueError, LookupError, TypeError or AttributeError, the connection is closed.
+        on_message: Called in the client's thread with each message that is not an answer. If it
+            raises ValueError, LookupError, TypeError or AttributeError, the connection is closed.
         on_lost: Called once when the connection is lost or closed, after all pending calls failed.
         send_seconds: How long sending a request may wait for a peer that does not read.
         longest_line: Bytes of the longest message that is accepted.

@@ -78,7 +78,7 @@ class DockerEngine:
         return None
 
     def discard(self, name: str) -> None:
-        """Remove a container in any state; a missing one is no error."""
+        """Remove a container in any state; a missing one is not an error."""
         with self.calls() as api:
             try:
                 api.remove_container(name, v=True, force=True)

@@ -103,7 +103,7 @@ def is_below(folder: Path, *parts: str) -> bool:
 
 
 def delete_below(folder: Path, *parts: str) -> None:
-    """Delete a folder and its content; a missing one is no error."""
+    """Delete a folder and its content; a missing one is not an error."""
     with suppress(OSError), _opened(folder, *parts[:-1]) as parent:
         shutil.rmtree(parts[-1], dir_fd=parent, ignore_errors=True)
 

@@ -169,6 +169,7 @@ def _setting(greeting: Mapping[str, Any]) -> LauncherSettings:
         namespace=greeting["namespace"],
         owner=greeting["owner"],
         service=greeting["service"],
+        caches=greeting.get("caches") or {},
         terms=LeaseTerms(greeting["lease"]),
         exclusive=exclusive,
         code=code,

@@ -58,13 +58,21 @@ class NodeLauncher:
         self._agent.subscribe(self._feed.add)
         threading.Thread(target=self._keep, name="keep", daemon=True).start()
 
-    def configure(self, service: Mapping[str, Any], lease: Mapping[str, float]) -> None:
-        """Set how the service is reached, and the lease terms (`node_description.LeaseTerms`)."""
+    def configure(
+        self,
+        service: Mapping[str, Any],
+        lease: Mapping[str, float],
+        caches: Mapping[str, int | None],
+    ) -> None:
+        """Set how the service is reached, the lease terms (`node_description.LeaseTerms`), and how
+        many bytes the caches keep.
+        """
         path = service.get("socket")
         here = (
             path if path and os.path.exists(path) else None
         )  # otherwise the service is on another machine
-        self._agent.configure(service={**service, "socket": here}, lease=lease["inner"])
+        address = {**service, "socket": here}
+        self._agent.configure(service=address, lease=lease["inner"], caches=caches)
         with open(f"{self._root}/terms.new", "w") as file:
             json.dump(dict(lease), file)
         os.rename(f"{self._root}/terms.new", f"{self._root}/terms")

@@ -37,6 +37,7 @@ class LauncherSettings:
     namespace: str
     owner: str
     service: Mapping[str, Any]
+    caches: Mapping[str, int | None]
     terms: LeaseTerms
     exclusive: bool
     code: bytes
@@ -164,7 +165,8 @@ class RemoteNode:
             setting = self._setting
             lease = {"inner": setting.terms.inner, "slack": setting.terms.slack}
             lease["patience"] = setting.terms.patience
-            ray.get(self._launcher.configure.remote(setting.service, lease), timeout=CALL_SECONDS)
+            configured = self._launcher.configure.remote(setting.service, lease, setting.caches)
+            ray.get(configured, timeout=CALL_SECONDS)
         was_silent = self.is_silent
         self._life, self._clock, self._cursor = answer["life"], answer["clock"], answer["cursor"]
         self.last_contact = time.monotonic()

@@ -138,6 +138,7 @@ def _greeting(config: RayConfig, site: ServiceAddress, token: str, runtime: Path
         "owner": f"{site.service_id}-{config.name}",
         "idle": IDLE_SECONDS,
         "service": service,
+        "caches": dict(site.cache_limits),
         "lease": config.lease_seconds,
         "exclusive": config.allocation == "exclusive",
         "code": str(runtime),

@@ -24,7 +24,7 @@ WAITS = "import time\ntime.sleep(600)\n"
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, *words)
+    return command(main.program(), *words)
 
 
 @pytest.fixture(scope="module")
@@ -233,15 +233,51 @@ def test_targets_are_created_shown_and_detached_in_v1s_words(shared: Desk) -> No
 @pytest.mark.parametrize("name", [each for each in V1 if not each.startswith(NOT_HERE)])
 def test_every_command_of_v1_is_there_with_every_flag_or_refused_by_name(name: str) -> None:
     words = name.split()
-    group: Any = typer.main.get_command(az.ml)
-    for word in words:
+    group: Any = typer.main.get_command(az.program())
+    for word in ("ml", *words):
         assert word in group.commands, f"az ml {name}"
         group = group.commands[word]
         if group.context_settings.get("ignore_unknown_options"):
-            refused = command(az.app, "ml", *words, "--whatever")
+            refused = command(az.program(), "ml", *words, "--whatever")
             assert (refused.code, word in refused.err) == (2, True)
             return
     known = {flag for each in group.params for flag in each.opts}
     missing = [flag for flags in V1[name] for flag in flags if flag not in known]
     assert not missing, f"az ml {name} lacks {missing}"
     assert isinstance(group, click.Command) or callable(group)
+
+
+def test_short_commands_take_the_start_of_an_id_or_latest(shared: Desk, tmp_path: Path) -> None:
+    source = shared.source("short", main=TALKS)
+    here = ("-w", "desk")
+    done = cli(
+        *("submit", *here, "-e", "short", "--source-directory", source, "--memory", "1g"),
+        *("--env", "GREETING=hi", "main.py", "word"),
+    )
+    assert done.code == 0
+    run_id = cli("ps", *here, "-e", "short", "--last", 1).json()[0]["run_id"]
+
+    assert cli("logs", "latest", *here).out == "hello word\n"
+    assert cli("run", "show", run_id[:-3], *here).json()["run_id"] == run_id
+    assert cli("files", run_id, *here).json() == [{"name": "user_logs/std_log.txt"}]
+    assert cli("metrics", run_id, *here).json() == []
+    written = cli("download", run_id, "user_logs", "-d", tmp_path / "got", *here).json()
+    assert Path(written[0]["file"]).read_text() == "hello word\n"
+    assert cli("download", run_id, "nothing", *here).code == 2
+    assert "local" in cli("targets", *here, "--query", "[].name").json()
+    assert cli("cancel", run_id, *here).json() == [{"run_id": run_id, "status": "Completed"}]
+    several = cli("logs", "short", *here)
+    both = cli("submit", *here, "-e", "short", "--source-directory", source, "main.py")
+    assert (several.code, both.code) == (0, 0)
+    refused = cli("logs", "short", *here)
+    assert (refused.code, run_id in refused.err) == (2, True)
+    assert cli("rm", "-y", run_id, *here).json() == [{"run": run_id, "deleted": 1}]
+    assert cli("logs", run_id, *here).code == 4
+
+
+def test_a_shell_value_that_is_not_there_and_an_odd_size_are_refused_by_name(shared: Desk) -> None:
+    source = shared.source("odd", main=TALKS)
+    words = ("submit", "-w", "desk", "--source-directory", source)
+
+    assert "NOT_SET_ANYWHERE" in cli(*words, "--env", "NOT_SET_ANYWHERE", "main.py").err
+    assert "--memory 'lots'" in cli(*words, "--memory", "lots", "main.py").err

@@ -127,7 +127,7 @@ def test_bad_input_is_told_and_ends_with_its_code(
     if needs_desk:
         at = 3 if words[1] in ("attach", "create") else 2
         words[at:at] = DESK
-    answer = command(main.app, *words)
+    answer = command(main.program(), *words)
 
     assert answer.code == code, answer
     assert said in " ".join(answer.err.split()), answer
@@ -137,7 +137,7 @@ def test_bad_input_is_told_and_ends_with_its_code(
 
 @pytest.mark.parametrize(("typed", "said"), AZ_CASES)
 def test_what_az_ml_had_and_is_not_here_is_refused_by_name(typed: str, said: str) -> None:
-    answer = command(az.app, *_words(typed))
+    answer = command(az.program(), *_words(typed))
 
     assert answer.code == 2
     assert said in answer.err

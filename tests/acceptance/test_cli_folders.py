@@ -9,7 +9,7 @@ from tests.rigs.terminal import Answer, command
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, *words)
+    return command(main.program(), *words)
 
 
 def test_a_folder_is_attached_with_samples_that_run_and_detached_again(

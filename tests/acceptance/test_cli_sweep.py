@@ -41,7 +41,7 @@ run.log("loss", steps if int(run.id.rpartition("_")[2]) % 2 else float("nan"))
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, "sweep", *words, "-w", "desk")
+    return command(main.program(), "sweep", *words, "-w", "desk")
 
 
 @pytest.fixture

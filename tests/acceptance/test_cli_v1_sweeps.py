@@ -28,7 +28,7 @@ SWEEP: dict[str, Any] = {
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, *words)
+    return command(main.program(), *words)
 
 
 def space(*parameters: Any) -> dict[str, Any]:

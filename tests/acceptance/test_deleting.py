@@ -11,7 +11,7 @@ WRITES = "import os\nos.makedirs('outputs', exist_ok=True)\nopen('outputs/m', 'w
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, *words)
+    return command(main.program(), *words)
 
 
 def test_a_run_is_deleted_and_its_registered_model_can_still_be_downloaded(

@@ -14,7 +14,7 @@ def test_deleting_all_resources_first_ends_the_service_and_its_agents(own: Desk)
     own.submit(source).wait_for_completion()
     assert len(own.members()) >= 2, "the service and an agent"
 
-    deleted = command(main.app, "workspace", "delete", "-w", "desk", "--all-resources", "-y")
+    deleted = command(main.program(), "workspace", "delete", "-w", "desk", "--all-resources", "-y")
 
     assert (deleted.code, deleted.out) == (0, "desk is deleted\n")
     assert own.members() == []

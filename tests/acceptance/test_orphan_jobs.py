@@ -21,7 +21,7 @@ time.sleep(600)
 
 
 def _cli(*words: str) -> Answer:
-    return command(main.app, *words, "-w", "desk")
+    return command(main.program(), *words, "-w", "desk")
 
 
 def _put_back(own: Desk, backup: Path) -> None:

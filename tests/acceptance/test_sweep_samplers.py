@@ -48,7 +48,7 @@ FILE: dict[str, Any] = {
 
 
 def cli(*words: object) -> Answer:
-    return command(main.app, "sweep", *words, "-w", "desk")
+    return command(main.program(), "sweep", *words, "-w", "desk")
 
 
 def test_a_sweep_of_conditions_constraints_and_two_metrics_finds_its_front(

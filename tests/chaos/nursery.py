@@ -24,7 +24,7 @@ from tests.rigs.service import Service
 
 
 class Born:
-    """A forked service. It is no child of ours, so its exit code is not told."""
+    """A forked service. It is not a child of ours, so its exit code is not told."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -105,7 +105,7 @@ def _serve(data: str, log: str) -> None:
 
 
 def _become(environment: Mapping[str, str], data: str, log: str) -> None:
-    from dispatcher.cli.main import app
+    from dispatcher.cli.main import program
 
     Path("/proc/self/comm").write_text("python")
     os.setsid()
@@ -120,7 +120,7 @@ def _become(environment: Mapping[str, str], data: str, log: str) -> None:
     os.environ.pop("CHAOS_HOLD", None)
     sys.argv = ["dispatcher", "server", "run", "--data-dir", data]
     try:
-        app()
+        program()()
     finally:
         os._exit(0)
 

@@ -21,8 +21,12 @@ def test_nothing_in_use_is_lost_and_nothing_else_is_left_at_any_point(tmp_path: 
     assert findings == []
 
 
-def test_a_collection_that_does_not_look_again_is_found_out(tmp_path: Path) -> None:
-    _, findings = deleting.sweep(tmp_path, 1, PATCHES / "careless")
+def test_a_collection_that_does_not_look_again_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Point("serve", "store-writer", "mkdir", 1_000_000)
+    monkeypatch.setattr(deleting, "_points", lambda _found, _wanted: [nowhere, nowhere])
+    _, findings = deleting.sweep(tmp_path, None, PATCHES / "careless")
 
     print(*findings, sep="\n")
     assert "lost" in {word for word, _ in findings}
@@ -32,8 +36,8 @@ def test_a_collection_that_is_not_finished_by_the_next_one_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unlinks(found: Counter[Point], _wanted: int | None) -> list[Point]:
-        deletes = [point for point in found if point.call == "unlink" and found[point] > 4]
-        return [Point(p.phase, p.thread, p.call, n) for p in deletes for n in (2, 3, 5)]
+        thread = next(point.thread for point in found if point.thread.startswith("AnyIO"))
+        return [Point("serve", thread, "unlink", n) for n in (3, 5)]
 
     monkeypatch.setattr(deleting, "_points", unlinks)
     killed, findings = deleting.sweep(tmp_path, None, PATCHES / "abandoning")

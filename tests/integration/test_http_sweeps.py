@@ -86,7 +86,7 @@ SECOND: dict[str, Any] = {"further_metrics": [{"name": "n", "goal": "minimize"}]
         (sampling("TPE", lr=["uniform", [0, 1], {"kind": "c"}], kind=KIND), "none of the options"),
         (sampling("TPE", a=["choice", [[1]], {"b": 1}], b=["choice", [[1]], {"a": 1}]), "circle"),
         (ruled("lr * 2"), "neither true nor false"),
-        (ruled("momentum < 1"), "momentum is no parameter; there are lr"),
+        (ruled("momentum < 1"), "momentum is not a parameter; there are lr"),
         (ruled("lr < 0"), "reject all 10000 cells"),
         (ruled("1 / (lr - lr) > 0"), "reject all 10000 cells"),
         (ruled("lr < 'a'"), "constraints: \"lr < 'a'\""),

@@ -110,7 +110,7 @@ OPTIMIZER: dict[str, Any] = {"o": ["choice", [["sgd", "adam"]]]}
         ({"m": ["uniform", [0, 1], {}]}, r"m: its condition is an object"),
         ({"m": ["uniform", [0, 1], []]}, r"m: its condition is an object"),
         ({"m": ["uniform", [0, 1], {"o": []}]}, "allows o no value"),
-        ({"m": ["uniform", [0, 1], {"p": [1]}]}, "names 'p', which is no parameter"),
+        ({"m": ["uniform", [0, 1], {"p": [1]}]}, "names 'p', which is not a parameter"),
         ({"m": ["uniform", [0, 1], {"o": ["rmsprop"]}]}, "'rmsprop' is none of the options"),
         ({"m": ["uniform", [0, 1], {"m": [0.5]}]}, "goes by m, a uniform"),
         ({"m": ["choice", [[1]], {"m": [1]}]}, "m: .*in a circle"),

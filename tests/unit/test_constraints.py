@@ -54,11 +54,11 @@ def test_a_constraint_says_nothing_of_a_cell_without_its_parameter() -> None:
     [
         ("", "a text is needed"),
         (3, "a text is needed"),
-        ("batch <", "is no expression"),
-        ("batch = 3", "is no expression"),
+        ("batch <", "is not an expression"),
+        ("batch = 3", "is not an expression"),
         ("batch * lr", "neither true nor false"),
         ("3 < 4", "neither true nor false by a parameter"),
-        ("momentum < 1", "momentum is no parameter; there are batch, lr, depth"),
+        ("momentum < 1", "momentum is not a parameter; there are batch, lr, depth"),
         ("batch.real < 1", "'batch.real' has no place"),
         ("__import__('os').system('true') == 0 or batch > 1", "has no place"),
         ("open('/etc/passwd') in batch", "has no place"),
@@ -72,7 +72,7 @@ def test_a_constraint_says_nothing_of_a_cell_without_its_parameter() -> None:
         ("batch < " + "9" * 400, "has no place"),
         ("batch < " + "1 + " * 300 + "1", "at most 1000"),
         ("batch < " + "1+" * 150 + "1", "parts; at most 200"),
-        ("(" * 400 + "batch" + ")" * 400 + " < 1", "is no expression"),
+        ("(" * 400 + "batch" + ")" * 400 + " < 1", "is not an expression"),
         ("batch < 1" + " " * MAX_LENGTH, "characters; at most 1000"),
     ],
 )
@@ -87,7 +87,7 @@ def test_what_is_no_constraint_is_refused_by_its_text(text: Any, reason: str) ->
     ("text", "reason"),
     [
         ("kind < 3", "not supported"),
-        ("kind * 9 == 'aaaaaaaaa'", "'a' is no number"),
+        ("kind * 9 == 'aaaaaaaaa'", "'a' is not a number"),
         ("not lr", "neither true nor false"),
         ("lr and batch > 1", "neither true nor false"),
         ("kind", "neither true nor false"),

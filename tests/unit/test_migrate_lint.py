@@ -149,6 +149,7 @@ def test_a_script_that_a_notebook_writes_is_a_program_of_its_own(tmp_path: Path)
     ]
 
 
+LINT = ("migrate", "lint")
 DEEP = "import azureml\nx = " + "(" * 5000 + ")" * 5000
 LONG = "import azureml\nx = a" + ".b" * 20_000
 SUM = "import azureml\nx = " + "1+" * 50_000 + "1"
@@ -246,17 +247,17 @@ def test_the_command_prints_findings_and_ends_with_1_if_something_is_unsupported
     tmp_path: Path,
 ) -> None:
     (tmp_path / "fine.py").write_text(HEAD + "Run.get_context().cancel()\n")
-    fine = command(main.app, "migrate", "lint", tmp_path, "-o", "json")
+    fine = command(main.program(), *LINT, tmp_path, "-o", "json")
     assert fine.code == 0
     assert "0 unsupported" in fine.err
     (tmp_path / "not.py").write_text("from azureml.core import Dataset\n")
 
-    told = command(main.app, "migrate", "lint", tmp_path, "--only", "unsupported", "-o", "json")
+    told = command(main.program(), *LINT, tmp_path, "--only", "unsupported", "-o", "json")
 
     assert told.code == 1
     (found,) = json.loads(told.out)
     assert (found["place"], found["line"], found["cell"]) == ("not.py:1", 1, None)
     assert (found["call"], found["verdict"]) == ("azureml.core.Dataset", "unsupported")
     assert found["fix"].startswith("There are no datasets; pass paths")
-    assert command(main.app, "migrate", "lint", tmp_path / "missing").code == 2
-    assert "not.py:1" in command(main.app, "migrate", "lint", tmp_path / "not.py").out
+    assert command(main.program(), *LINT, tmp_path / "missing").code == 2
+    assert "not.py:1" in command(main.program(), *LINT, tmp_path / "not.py").out

@@ -66,7 +66,7 @@ def test_a_call_that_waits_does_not_hold_up_another_one(gate: threading.Event) -
         assert pair.call("now")["ok"]
         assert not waiting.done()
         gate.set()
-        with pytest.raises(RpcFailed, match="TypeError"):  # what `wait` returns is no mapping
+        with pytest.raises(RpcFailed, match="TypeError"):  # what `wait` returns is not a mapping
             waiting.result(SECONDS)
 
 

@@ -192,7 +192,7 @@ def test_few_keys_suffice_and_inline_packages_count(tmp_path: Path) -> None:
         ("_target: x", "x"),
         ("__class__: x", "unknown field"),
         ("environment: gone.yml", "gone.yml cannot be read"),
-        ("environment: {python: {condaDependencies: [a]}}", "condaDependencies is no list"),
+        ("environment: {python: {condaDependencies: [a]}}", "condaDependencies is not a list"),
         (
             "environment: {python: {condaDependencies: {dependencies: [[a]]}}}",
             "takes texts and pip",
@@ -224,10 +224,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "binary.runconfig"
     path.write_bytes(b"\xff\xfe\x00script")
     with pytest.raises(
-        UserErrorException, match=r"binary\.runconfig cannot be read: it is no UTF-8"
+        UserErrorException, match=r"binary\.runconfig cannot be read: it is not UTF-8"
     ):
         RunConfiguration.load(str(path))
-    with pytest.raises(UserErrorException, match="is no UTF-8"):
+    with pytest.raises(UserErrorException, match="is not UTF-8"):
         CondaDependencies(str(path))
 
 
@@ -290,7 +290,7 @@ def test_requirements_and_dockerfiles_make_environments(tmp_path: Path) -> None:
     assert "pip=23.1" in list(pip.python.conda_dependencies.conda_packages)
     assert docker.docker.base_dockerfile == "FROM here\n"
     assert Environment.from_dockerfile("t", "FROM there").docker.base_dockerfile == "FROM there"
-    with pytest.raises(UserErrorException, match="no file, and no Dockerfile"):
+    with pytest.raises(UserErrorException, match="neither a file nor the text"):
         Environment.from_dockerfile("t", "nowhere/Dockerfile")
     with pytest.raises(UserErrorException, match="not both"):
         Environment.from_docker_image("b", "img", None, str(dockerfile), str(requirements))

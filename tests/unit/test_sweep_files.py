@@ -104,7 +104,7 @@ def test_the_same_is_told_by_the_tags_of_the_run(tmp_path: Path) -> None:
         ({"sampling": {**FILE["sampling"], "population_size": "x"}}, "sampling.population_size"),
         (
             {"sampling": {"type": "tpe", "parameter_space": {"m": ["uniform", [0, 1], {"o": 1}]}}},
-            "m exists by 'o', which is no parameter",
+            "m exists by 'o', which is not a parameter",
         ),
         (
             {"sampling": {"type": "tpe", "parameter_space": {"m": ["uniform", [0, 1], {}]}}},
@@ -149,7 +149,7 @@ def test_a_condition_is_given_to_an_expression_once() -> None:
         only_where(choice(1))
     for space, reason in (
         ({"a": ["choice", [[1]], 3]}, "its condition is a dict"),
-        ({"a": ["choice", [[1]], {"b": [1]}]}, "a exists by 'b', which is no parameter"),
+        ({"a": ["choice", [[1]], {"b": [1]}]}, "a exists by 'b', which is not a parameter"),
         ({"a": ["choice", [[1]], {"a": []}]}, "a exists for no value of a"),
     ):
         with pytest.raises(HyperDriveConfigException, match=reason):
@@ -161,5 +161,5 @@ def test_options_are_what_json_has_and_numbers_of_numpy_are_pythons() -> None:
         assert json.dumps(told) == '["choice", [[1, 2]]]'
     assert choice(None, "a", {"b": [1]}) == ["choice", [[None, "a", {"b": [1]}]]]
     for wrong in (float("nan"), float("inf"), object(), {1}):
-        with pytest.raises(HyperDriveConfigException, match="is no option"):
+        with pytest.raises(HyperDriveConfigException, match="is not an option"):
             choice(wrong)

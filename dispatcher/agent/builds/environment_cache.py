@@ -16,13 +16,14 @@ import signal
 import threading
 import time
 
+from dispatcher.agent.cache_limits import entries, mark_used, remove, surplus, tree_size
 from dispatcher.agent.durable_folders import sync_tree
 from dispatcher.agent.folders import read_json, write_json
 from dispatcher.agent.starting.spawning import interpreter_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Set
+    from typing import IO, Any, Callable, Collection, Dict, List, Mapping, Optional, Set
 
     Job = Mapping[str, Any]
 
@@ -68,6 +69,7 @@ class EnvironmentCache:
         self._lock = threading.Lock()
         self._build_slots = threading.Semaphore(_AT_ONCE)
         self._interpreters: Dict[str, str] = {}
+        self._sizes: Dict[str, int] = {}
         self._in_progress: Set[str] = set()
         self._closed = False
 
@@ -79,7 +81,9 @@ class EnvironmentCache:
 
     def python(self, name: str) -> Optional[str]:
         """The environment's interpreter, if the environment is built."""
-        if name not in self._interpreters:
+        if name in self._interpreters:
+            mark_used(f"{self._path(name)}.json")
+        else:
             record = read_json(f"{self._path(name)}.json") or {}
             if os.path.exists(record.get("python") or ""):
                 self._interpreters[name] = str(record["python"])
@@ -107,6 +111,35 @@ class EnvironmentCache:
             daemon=True,
         ).start()
         return True
+
+    def evict(self, limit: Optional[int], in_use: Collection[str], trash: str) -> List[str]:
+        """Take the least recently used environments out of the cache; see `SnapshotCache.evict`.
+
+        Args:
+            limit: Bytes; None: without a limit.
+            in_use: Interpreters and names of environments that stay in any case.
+            trash: A folder on the same disk.
+        """
+        cached = list(entries(self._folder, self._size))
+        stay = {entry.name for entry in cached if self._is_used(entry.name, in_use)}
+        with self._lock:
+            names = surplus(cached, limit, stay | self._in_progress)
+            for name in names:
+                self._interpreters.pop(name, None)
+            moved = [remove(self._folder, name, trash) for name in names]
+        return [folder for folder in moved if folder is not None]
+
+    def _is_used(self, name: str, in_use: Collection[str]) -> bool:
+        below = f"{os.path.abspath(self._path(name))}/"
+        return name in in_use or any(os.path.abspath(each).startswith(below) for each in in_use)
+
+    def _size(self, name: str) -> int:
+        record = read_json(f"{self._path(name)}.json") or {}
+        if "size" in record:
+            return int(record["size"])
+        if name not in self._sizes:  # of an earlier release
+            self._sizes[name] = tree_size(self._path(name))
+        return self._sizes[name]
 
     def close(self) -> None:
         """Abandon all builds; a later agent builds again."""
@@ -179,7 +212,8 @@ class EnvironmentCache:
             raise
         sync_tree(folder)  # the record marks the folder as complete
         python = f"{folder}/venv/bin/python"
-        write_json(f"{folder}.json", {"python": python}, durable=True)
+        record = {"python": python, "size": tree_size(folder)}
+        write_json(f"{folder}.json", record, durable=True)
 
     def _run(
         self, name: str, command: List[str], environ: Dict[str, str], output: IO[bytes], lock: int

@@ -43,7 +43,7 @@ def list_line(name: str, value: object, description: str = "") -> Optional[str]:
 
 
 def row_line(name: str, columns: Dict[str, object], description: Optional[str] = None) -> str:
-    """The line of `log_row`. Raises AzureMLException when a column is no scalar."""
+    """The line of `log_row`. Raises AzureMLException when a column is not a scalar."""
     if not columns:
         raise _wrong(f"log_row({name!r}) needs at least one column, as in x=1.")
     row = {column: _element(value) for column, value in columns.items()}
@@ -54,7 +54,7 @@ def table_line(name: str, value: Dict[str, object], description: str = "") -> Op
     """The line of `log_table`, or None for an empty table.
 
     Raises:
-        AzureMLException: The columns are not equally long, or hold something that is no scalar.
+        AzureMLException: The columns are not equally long, or hold something that is not a scalar.
     """
     if not isinstance(value, dict):
         raise _wrong(f"log_table({name!r}, …) takes a dict of columns.")

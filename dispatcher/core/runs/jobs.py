@@ -87,7 +87,7 @@ ABSENT = Observation(State.ABSENT)
 
 
 def attempt_of(name: str) -> tuple[str, int] | None:
-    """The run and its attempt that a job's name says; None if it is no job's name."""
+    """The run and its attempt that a job's name says; None if it is not a job's name."""
     run_id, _, rest = name.rpartition("-")
     number = rest.partition(".")[0]
     return (run_id, int(number)) if run_id and number.isascii() and number.isdigit() else None

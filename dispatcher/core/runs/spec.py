@@ -122,7 +122,9 @@ def _requirement(text: str) -> str:
     """A line of pip's that can be had anywhere: a package, or an option that leads to no file."""
     text = " ".join(text.split())
     if text.startswith("-") and text.split("=")[0].split()[0] not in PIP_OPTIONS:
-        raise ValueError(f"is no option that a build takes; these are: {', '.join(PIP_OPTIONS)}")
+        raise ValueError(
+            f"is not an option that a build takes; these are: {', '.join(PIP_OPTIONS)}"
+        )
     return text
 
 

@@ -93,7 +93,7 @@ def _constraint(text: Any, words: Mapping[str, Sequence[str]]) -> Constraint:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InvalidSpec(f"constraints: {text!r} is no expression: {error}") from error
+        raise InvalidSpec(f"constraints: {text!r} is not an expression: {error}") from error
     parts = list(ast.walk(tree))
     if len(parts) > MAX_PARTS:
         raise InvalidSpec(f"constraints: {text!r:.60}… has {len(parts)} parts; at most {MAX_PARTS}")
@@ -103,7 +103,7 @@ def _constraint(text: Any, words: Mapping[str, Sequence[str]]) -> Constraint:
     used = {part.id for part in parts if isinstance(part, ast.Name) and id(part) not in called}
     for name in sorted(used):
         if len(words.get(name, ())) != 1:
-            wrong = "is the name of several parameters" if name in words else "is no parameter"
+            wrong = "is the name of several parameters" if name in words else "is not a parameter"
             raise InvalidSpec(f"constraints: {text!r}: {name} {wrong}; there are {_listed(words)}")
     if not used or not _is_truth(tree):
         raise InvalidSpec(
@@ -195,7 +195,7 @@ def _compared(left: Any, ops: Sequence[ast.cmpop], others: Sequence[Any]) -> boo
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.50} is no number")
+        raise TypeError(f"{value!r:.50} is not a number")
     return value
 
 

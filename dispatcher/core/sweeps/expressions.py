@@ -14,7 +14,7 @@ from typing import Any
 from dispatcher.core.errors import InvalidSpec
 
 MAX_OPTIONS = 100_000
-LARGEST_LOG = 700.0  # exp of more is no number any more
+LARGEST_LOG = 700.0  # exp of more is not a number any more
 _NORMAL = NormalDist()
 _TINY = 2.0**-53
 _SIGMAS = 9  # farther out no double of the unit interval leads
@@ -76,7 +76,7 @@ class Expression:
         number = _finite("value", value)
         if self.kind == "randint":
             if number != int(number) or not 0 <= number < self.arguments[0]:
-                raise InvalidSpec(f"{value!r} is no whole number below {self.arguments[0]}")
+                raise InvalidSpec(f"{value!r} is not a whole number below {self.arguments[0]}")
             return (number + 0.5) / float(self.arguments[0])
         return self._place(number)
 
@@ -163,7 +163,7 @@ def _check_numbers(
     highest = second if "uniform" in kind else first + _SIGMAS * second
     if "log" in kind and highest > LARGEST_LOG:
         raise InvalidSpec(
-            f"{where}: {kind}({first}, {second}) leads to exp({highest:g}), which is no number; "
+            f"{where}: {kind}({first}, {second}) leads to exp({highest:g}), which is not a number; "
             "its arguments are logarithms"
         )
     if "uniform" in kind and not math.isfinite(second - first):

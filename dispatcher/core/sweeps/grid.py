@@ -22,7 +22,7 @@ class Grid:
     The last parameter runs fastest. An option that comes twice counts once.
 
     Raises:
-        InvalidSpec: A parameter is no choice, or too many depend on each other.
+        InvalidSpec: A parameter is not a choice, or too many depend on each other.
     """
 
     def __init__(self, space: Space) -> None:

@@ -142,7 +142,7 @@ class History:
 
 
 def orient(value: float, goal: Goal) -> float:
-    """More is better; what is no finite number is worst."""
+    """More is better; what is not a finite number is worst."""
     if not math.isfinite(value):
         return WORST
     return value if goal == "maximize" else -value

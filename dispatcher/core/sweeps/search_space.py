@@ -82,7 +82,7 @@ class Space:
         return {name: found[name] for name in self.parameters if name in found}
 
     def units(self, values: Values) -> dict[str, float]:
-        """Where in the unit cube a cell lies. Raises InvalidSpec: it is no cell of this space."""
+        """Where in the unit cube a cell lies. Raises InvalidSpec: it is of another space."""
         names = [name for name in self.order if self.exists(name, values)]
         if values.keys() != set(names):
             raise InvalidSpec(f"a cell names {', '.join(names)}, not {', '.join(values)}")
@@ -93,7 +93,7 @@ class Space:
         return all(each.holds(values) for each in self.constraints)
 
     def check(self, values: Values) -> None:
-        """Raises InvalidSpec: it is no cell of this space, or a constraint rejects it."""
+        """Raises InvalidSpec: it is not a cell of this space, or a constraint rejects it."""
         self.units(values)
         for each in self.constraints:
             if not each.holds(values):
@@ -132,7 +132,7 @@ def _condition(name: str, told: Any, parameters: Mapping[str, Expression]) -> Co
     for parent, values in told.items():
         decides = parameters.get(parent)
         if decides is None:
-            raise InvalidSpec(f"{where} names {parent!r:.100}, which is no parameter")
+            raise InvalidSpec(f"{where} names {parent!r:.100}, which is not a parameter")
         if decides.size is None:
             raise InvalidSpec(
                 f"{where} goes by {parent}, a {decides.kind}; only a choice or a randint decides"

@@ -90,7 +90,7 @@ def log_model(body: bodies.LogModel, services: S, caller: Caller) -> Response:
     except (ValueError, RecursionError) as error:
         raise InvalidSpec(f"model_json: is not JSON: {error}") from error
     if not isinstance(model, dict):
-        raise InvalidSpec("model_json: is not a JSON object")
+        raise InvalidSpec("model_json: is not JSON object")
     key = str(model.get("model_uuid") or model.get("artifact_path") or "")[:256]
     services.mlflow.runs.add_documents(
         caller, body.run, [RunDocument("mlmodel", body.run, key, model)]

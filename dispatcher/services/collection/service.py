@@ -21,6 +21,12 @@ from dispatcher.store.contract import Store
 RULES = "retention"  # under this name the rules are stored
 
 
+def stored_rules(store: Store) -> RetentionRules:
+    """The rules of an installation."""
+    text = store.read(lambda tx: tx.registry.find_meta(RULES))
+    return parse_rules(json.loads(text) if text else {})
+
+
 class CollectionService:
     """Collects garbage, and keeps the rules for it.
 
@@ -50,8 +56,7 @@ class CollectionService:
 
     def rules(self) -> RetentionRules:
         """The rules."""
-        text = self._store.read(lambda tx: tx.registry.find_meta(RULES))
-        return parse_rules(json.loads(text) if text else {})
+        return stored_rules(self._store)
 
     def change_rules(self, changes: Mapping[str, Any]) -> RetentionRules:
         """Change some of the rules. Raises InvalidSpec."""

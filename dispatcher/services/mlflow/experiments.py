@@ -1,7 +1,8 @@
 """Experiments under MLflow's ids and names.
 
-MLflow allows any text as a name (here: the title), the service does not. A title that is no valid
-name is stored as a tag; the experiment's name is then the title's valid characters and a hash.
+MLflow allows any text as a name (here: the title), the service does not. A title that the service
+does not allow is stored as a tag; the experiment's name is then its valid
+characters and a hash.
 Experiment `0` is MLflow's Default. An experiment that is deleted in MLflow is archived here.
 """
 

@@ -159,7 +159,7 @@ class SqlMetrics:
             .where(POINTS.c.attempt == attempt, POINTS.c.kind == "scalar")
             .order_by(POINTS.c.id)
         )
-        if limit is not None:  # what is no number must not count for a page
+        if limit is not None:  # what is not a number must not count for a page
             numbers = and_(POINTS.c.value.not_like('"%'), POINTS.c.value != "null")
             statement = statement.where(numbers).limit(limit)
         found: list[Sample] = []

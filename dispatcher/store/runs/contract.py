@@ -52,6 +52,7 @@ class RunQuery:
     status: str | None = None
     target: str | None = None
     ids: tuple[str, ...] | None = None
+    id_prefix: str | None = None
     tags: tuple[tuple[str, tuple[str | None] | None], ...] = ()
     properties: tuple[tuple[str, tuple[str | None] | None], ...] = ()
     limit: int = 100

@@ -123,6 +123,7 @@ class MemoryRuns:
             and (query.within is None or query.within in (run.id, *run.lineage))
             and (not query.top_level or spec.parent_id is None)
             and (query.ids is None or run.id in query.ids)
+            and (query.id_prefix is None or run.id.startswith(query.id_prefix))
             and (query.after is None or cursor_of(run) < query.after)
             and wanted(query.tags, state.tags.get(run.id, {}))
             and wanted(query.properties, state.properties.get(run.id, {}))

@@ -27,6 +27,7 @@ TAGS = TagRow.__table__  # type: ignore[attr-defined]
 PROPERTIES = PropertyRow.__table__  # type: ignore[attr-defined]
 NEWEST_FIRST = (RUNS.c.begun_at.desc(), RUNS.c.seq.desc())  # as `records.cursor_of` says
 NEWEST_OF_FEW = ((RUNS.c.begun_at + 0).desc(), RUNS.c.seq.desc())  # the same, by no index
+LAST = "\U0010ffff"  # ids are in byte order: all that begin so lie before it
 RARE = 2_000  # runs with a label that are looked at one by one
 
 
@@ -79,6 +80,9 @@ def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) 
         statement = statement.where(top if term is _as_it_is else case((top, 1), else_=0) == 1)
     if query.ids is not None:
         statement = statement.where(RUNS.c.id.in_(query.ids))
+    if query.id_prefix is not None:
+        first = query.id_prefix
+        statement = statement.where(RUNS.c.id >= first, RUNS.c.id < first + LAST)
     if query.after is not None:
         begun = RUNS.c.begun_at if term is _as_it_is else RUNS.c.begun_at + 0
         statement = statement.where(tuple_(begun, RUNS.c.seq) < tuple_(*query.after))

@@ -171,6 +171,10 @@ class RunContract:
         assert query(limit=2) == ["r5", "r4"]
         assert query(after=(NOT_STARTED_AT, 3)) == ["r1", "r0"]
         assert query(ids=("r1", "nobody")) == ["r1"]
+        assert query(id_prefix="r") == ["r5", "r4", "r3", "r2", "r1", "r0"]
+        assert query(id_prefix="r1") == ["r1"]
+        assert query(id_prefix="R1") == []
+        assert query(id_prefix="r_") == []
 
     def test_lists_go_by_start_and_who_has_not_begun_comes_first(self, store: Store) -> None:
         a, b, c, d, _e, f = add(store, *[make(name) for name in "abcdef"])

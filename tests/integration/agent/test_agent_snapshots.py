@@ -98,3 +98,39 @@ def test_what_is_not_what_was_asked_for_is_never_used(
     assert not (told.root / "out").exists()
     service.archives[snapshot] = (manifest, right)
     assert told.evidence("bad-1")["tail"] == "42\n"
+
+
+def test_the_cache_stays_within_its_limit_and_a_snapshot_that_went_is_fetched_again(
+    told: Agent, service: FakeService
+) -> None:
+    limits = {"snapshots": 10_000, "environments": None}
+    told.ask("configure", service=service.address, caches=limits)
+    files = [{"main.py": b"print('done')", "x": bytes([k]) * 6_000} for k in range(3)]
+    first, *others = (service.add_snapshot(each) for each in files)
+    folder = told.root / "snapshots"
+    told.run(job("one-1", script="main.py", snapshot=first))
+    for k, snapshot in enumerate(others):
+        told.run(job(f"next{k}-1", script="main.py", snapshot=snapshot))
+    until(
+        lambda: [each.name for each in folder.iterdir() if each.is_dir()] == [others[-1]],
+        "the snapshots that were used before are gone",
+    )
+    assert told.run(job("again-1", script="main.py", snapshot=first))["tail"] == "done\n"
+    assert service.requests[f"/api/v1/snapshots/{first}/archive"] == 2
+
+
+def test_a_snapshot_of_a_job_that_runs_stays_whatever_the_limit(
+    told: Agent, service: FakeService
+) -> None:
+    told.ask("configure", service=service.address, caches={"snapshots": 0})
+    waits = b"import os, time\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+    snapshot, other = service.add_snapshot({"main.py": waits}), service.add_snapshot(FILES)
+    told.submit(job("stays-1", script="main.py", snapshot=snapshot))
+    told.until("stays-1", "alive")
+    told.run(job("goes-1", script="main.py", snapshot=other))
+    folder = told.root / "snapshots"
+    told.run(job("more-1", script="main.py", snapshot=service.add_snapshot({"main.py": b"1"})))
+    until(lambda: not (folder / other).exists(), "the snapshot of the ended job is gone")
+    assert (folder / snapshot / "main.py").exists()
+    (told.folder("stays-1") / "work/go").touch()
+    assert told.evidence("stays-1")["exit_code"] == 0

@@ -96,7 +96,7 @@ class _Walk:
             yield SourceFile(path, item.path, facts)
         else:
             raise SnapshotException(
-                f"{item.path} is no file (a FIFO, socket or device); move it, or name it in "
+                f"{item.path} is not a file (a FIFO, socket or device); move it, or name it in "
                 ".amlignore."
             )
 

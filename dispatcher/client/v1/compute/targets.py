@@ -254,7 +254,7 @@ def _class_of(asked: Type[ComputeTarget], record: Dict[str, Any]) -> Type[Comput
 def _check_name(name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise UserErrorException(
-            f"name: {name!r} is no compute target's name: it begins with a letter, goes on with "
+            f"name: {name!r} is not a compute target's name: it begins with a letter, goes on with "
             "letters, digits, '_', '.' and '-', and has 64 characters at most."
         )
     if name.lower() in _RESERVED:

@@ -58,7 +58,7 @@ def load(config: RunConfiguration, path: str, name: Optional[str]) -> RunConfigu
     file = _found(path, name)
     fields = config_text.read(file)
     if not isinstance(fields, dict):
-        raise UserErrorException(f"{file} is no run configuration: it holds no mapping.")
+        raise UserErrorException(f"{file} is not a run configuration: it holds no mapping.")
     folder = os.path.dirname(file)
     if isinstance(fields.get("environment"), str):
         fields = {

@@ -178,7 +178,7 @@ class RunConfiguration(Section):
         """Read `<path>/.azureml/<name>[.runconfig]`, `<path>/<name>.runconfig` or a file.
 
         Raises:
-            UserErrorException: There is none, or it is no run configuration; the text names the
+            UserErrorException: There is none, or it is not a run configuration; the text names the
                 file, the field and what is wrong with it.
         """
         from dispatcher.client.v1.configs.files import load

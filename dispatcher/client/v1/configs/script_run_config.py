@@ -94,7 +94,7 @@ class ScriptRunConfig:
 
         Raises:
             ExperimentExecutionException: The folder or the script is missing, or no target named.
-            TypeError: A command list holds something that is no text.
+            TypeError: A command list holds something that is not a string.
         """
         folder = os.path.abspath(self.source_directory)
         if not os.path.isdir(folder):
@@ -112,7 +112,7 @@ class ScriptRunConfig:
         inside = os.path.abspath(path).startswith(os.path.join(folder, ""))
         if not os.path.isfile(path) or not inside:
             raise ExperimentExecutionException(
-                f"The script {self.script!r} is no file below the source directory {folder}."
+                f"The script {self.script!r} is not a file in the source directory {folder}."
             )
 
     def to_spec(self) -> Dict[str, Any]:

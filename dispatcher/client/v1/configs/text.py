@@ -13,7 +13,7 @@ def read(path: str) -> Any:
     """What a file says. JSON is YAML.
 
     Raises:
-        UserErrorException: It cannot be read, or is no YAML; the text names file and line.
+        UserErrorException: It cannot be read, or is not YAML; the text names file and line.
     """
     from dispatcher.client.v1.configs.yaml_text import MOST_CHARACTERS, parse
 
@@ -23,7 +23,7 @@ def read(path: str) -> Any:
     except OSError as error:
         raise UserErrorException(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise UserErrorException(f"{path} cannot be read: it is no UTF-8 text.") from error
+        raise UserErrorException(f"{path} cannot be read: it is not UTF-8 text.") from error
     except ValueError as error:
         raise UserErrorException(f"{path}: {error}.") from error
 

@@ -306,7 +306,7 @@ def _sound(structure: Any, where: str) -> Dict[str, Any]:
     """The structure, its own, if it is one of conda's."""
     if not isinstance(structure, dict):
         raise UserErrorException(
-            f"{where} is no list of conda's dependencies: it holds no mapping."
+            f"{where} is not a list of conda's dependencies: it holds no mapping."
         )
     copy: Dict[str, Any] = _copied(structure)
     copy["dependencies"] = copy.get("dependencies") or []

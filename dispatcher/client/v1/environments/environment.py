@@ -28,7 +28,7 @@ class Environment(Section):
         name: Its name.
 
     Raises:
-        TypeError: The name is no text.
+        TypeError: The name is not a string.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:

@@ -73,7 +73,9 @@ def text_of(dockerfile: str) -> str:
     """A Dockerfile's text: of the file of that name, or the text itself."""
     if "\n" in dockerfile or not os.path.isfile(dockerfile):
         if "\n" not in dockerfile and not dockerfile.strip().upper().startswith("FROM "):
-            raise UserErrorException(f"dockerfile: {dockerfile!r} is no file, and no Dockerfile.")
+            raise UserErrorException(
+                f"dockerfile: {dockerfile!r} is neither a file nor the text of a Dockerfile."
+            )
         return dockerfile
     return _read(dockerfile)
 
@@ -112,7 +114,7 @@ def load(make: Callable[[str], Environment], path: str) -> Environment:
         raise UserErrorException(f"There is no environment in {path}: {definition} is missing.")
     fields = read(definition)
     if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
-        raise UserErrorException(f"{definition} is no environment: it names none.")
+        raise UserErrorException(f"{definition} is not an environment: it names none.")
     environment = make(fields["name"])
     fill(environment, fields, definition)
     packages, dockerfile = os.path.join(path, FILE), os.path.join(path, _DOCKERFILE)
@@ -145,4 +147,4 @@ def _read(path: str) -> str:
     except OSError as error:
         raise UserErrorException(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
-        raise UserErrorException(f"{path} cannot be read: it is no UTF-8 text.") from error
+        raise UserErrorException(f"{path} cannot be read: it is not UTF-8 text.") from error

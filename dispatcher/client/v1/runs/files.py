@@ -72,7 +72,7 @@ class RunFiles(RecordedRun):
         """Upload all files below a folder, as `<name>/<path below the folder>`.
 
         Raises:
-            UserErrorException: It is no folder.
+            UserErrorException: It is not a folder.
             ServiceException: A name is taken by another content (409).
         """
         _refuse_datastore(datastore_name)
@@ -226,7 +226,7 @@ def below(folder: str, name: str) -> List[tuple[str, str]]:
     import os
 
     if not os.path.isdir(folder):
-        _refuse(f"{folder} is no folder.")
+        _refuse(f"{folder} is not a folder.")
     stem = name.strip("/")
     files_below = []
     for place, folders, files in os.walk(folder):
@@ -264,7 +264,7 @@ def path_below(folder: str, name: str) -> str:
 
     parts = name.split("/")
     if any(part in ("", ".", "..") or os.sep in part or ":" in part[1:2] for part in parts):
-        _refuse(f"{name!r} is no name that a file below a folder can have.")
+        _refuse(f"{name!r} is not a name that a file below a folder can have.")
     return os.path.join(folder, *parts)
 
 

@@ -36,7 +36,7 @@ class LoggedMetrics(RecordedRun):
         An empty one keeps nothing; a list of one value is read back as the value.
 
         Raises:
-            AzureMLException: An element is no scalar.
+            AzureMLException: An element is not a scalar.
         """
         self._append(metric_lines.list_line(name, value, description))
 
@@ -44,7 +44,7 @@ class LoggedMetrics(RecordedRun):
         """Log one row of a table: `log_row("loss", epoch=1, value=0.5)`.
 
         Raises:
-            AzureMLException: A column is no scalar.
+            AzureMLException: A column is not a scalar.
             UserErrorException: There are no columns.
         """
         self._append(metric_lines.row_line(name, kwargs, description))

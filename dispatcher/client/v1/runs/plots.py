@@ -34,8 +34,8 @@ class RunPlots(RunFiles):
             description: Kept beside the reference.
 
         Raises:
-            AzureMLException: Not exactly one of the two is given, the file is no image, or the plot
-                cannot be saved.
+            AzureMLException: Not exactly one of the two is given, the file is not an image, or the
+                plot cannot be saved.
         """
         metric_lines.check_name(name)
         if (path is None) == (plot is None):
@@ -163,7 +163,7 @@ def _json_of(name: str, value: Any) -> bytes:
         try:
             value = json.loads(value)
         except ValueError as error:
-            raise UserErrorException(f"What is logged as {name} is no JSON: {error}") from error
+            raise UserErrorException(f"What is logged as {name} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise UserErrorException(f"{name} takes a dict or its JSON, not a {type(value).__name__}.")
     return json.dumps(value, default=_plain).encode()
@@ -194,7 +194,7 @@ def check_image(path: str) -> None:
     except OSError as error:
         _fail(f"{path} cannot be read: {error.strerror or error}")
     if not start.startswith(_IMAGES) and not (start[:4] == b"RIFF" and start[8:] == b"WEBP"):
-        _fail(f"{path} is no image (PNG, JPEG, GIF, BMP, TIFF, WebP, …); use upload_file.")
+        _fail(f"{path} is not an image (PNG, JPEG, GIF, BMP, TIFF, WebP, …); use upload_file.")
 
 
 def name_of(path: str) -> str:

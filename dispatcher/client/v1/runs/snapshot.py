@@ -157,7 +157,7 @@ def _check_member(member: Any) -> None:
     ):
         raise _refused(f"holds {member.name!r}, which leads out of it")
     if not member.isfile():
-        raise _refused(f"holds {member.name!r}, which is no file")
+        raise _refused(f"holds {member.name!r}, which is not a file")
 
 
 def _refused(why: str) -> SnapshotException:

@@ -26,7 +26,7 @@ class RunTags(RecordedRun):
     def tag(self, key: str, value: Any = None) -> None:
         """Set one tag, on a run of any status. Without a value it reads back as None.
 
-        As in v1, a value that is not a text is kept as `str(value)`, with a warning.
+        As in v1, a value that is not a string is kept as `str(value)`, with a warning.
         """
         self._change({"tags": as_texts({key: value})})
 
@@ -69,7 +69,7 @@ def as_texts(values: Dict[str, Any]) -> Dict[str, Optional[str]]:
             import logging
 
             logging.getLogger("dispatcher").warning(
-                "%r is not a text: its value %r is kept as %r", key, value, str(value)
+                "%r is not a string: its value %r is kept as %r", key, value, str(value)
             )
             value = str(value)
         if value is not None:

@@ -26,4 +26,4 @@ class HyperDriveNotImplementedException(HyperDriveScenarioNotSupportedException)
 
 
 class HyperDriveRehydrateException(HyperDriveException):
-    """A run is no sweep, or its tags do not say which."""
+    """A run is not a sweep, or its tags do not say which."""

@@ -81,11 +81,11 @@ def only_where(expression: Expression, **parents: Any) -> Expression:
     """Ours: a parameter that exists only where others have certain values.
 
     `only_where(uniform(0, 1), optimizer="sgd")`, or for several values `optimizer=["sgd", "nag"]`.
-    Where it does not exist the script is not given it. A name that is no Python name is given as
+    Where it does not exist the script is not given it. A name that is not a Python name is given as
     `**{"batch-size": 32}`.
 
     Raises:
-        HyperDriveConfigException: It is no expression, or has a condition already, or names none.
+        HyperDriveConfigException: It is not an expression, has a condition already, or names none.
     """
     if not isinstance(expression, list) or len(expression) != 2:
         raise HyperDriveConfigException(
@@ -109,7 +109,7 @@ def _option(value: Any) -> Any:
         json.dumps(plain, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise HyperDriveConfigException(
-            f"choice: {value!r:.200} is no option: a text, a finite number, True, False, None, or "
+            f"choice: {value!r:.200} is not an option: a string, a finite number, a bool, None, or "
             "a list or dict of these is."
         ) from error
     return plain

@@ -46,7 +46,7 @@ def config_of(run_id: str, tags: Dict[str, Optional[str]]) -> HyperDriveConfig:
         draft._max_duration_minutes = int(float(_tag(tags, "max_duration_minutes")))
     except (ValueError, KeyError, TypeError, HyperDriveConfigException) as error:
         raise HyperDriveRehydrateException(
-            f"Run {run_id} is no sweep, or its tags do not say which: {error}"
+            f"Run {run_id} is not a sweep, or its tags do not say which: {error}"
         ) from error
     draft._run_config = draft._debug_flag = draft._custom_run_id = None
     draft._resume_from, draft._resume_child_runs, draft._targets = [], [], []

@@ -43,7 +43,7 @@ class HyperDriveRun(Run):
     @property
     def hyperdrive_config(self) -> HyperDriveConfig:
         """What it was asked for with; for a sweep that was found, as its tags tell it: what it
-        runs is not known then. Raises HyperDriveRehydrateException: it is no sweep.
+        runs is not known then. Raises HyperDriveRehydrateException: it is not a sweep.
         """
         if self._hyperdrive_config is None:
             from dispatcher.client.v1.sweeps import rehydrating
@@ -209,7 +209,7 @@ class HyperDriveRun(Run):
         except ServiceException as error:
             if error.status_code != 404:
                 raise
-            raise HyperDriveRehydrateException(f"Run {self.id} is no sweep.") from error
+            raise HyperDriveRehydrateException(f"Run {self.id} is not a sweep.") from error
 
     def _steer(self, verb: str, body: Any = None) -> Dict[str, Any]:
         from dispatcher.client.errors import ServiceException, UserErrorException

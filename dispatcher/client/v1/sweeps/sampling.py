@@ -97,11 +97,11 @@ def _check(name: str, space: Any, known: Sequence[str]) -> None:
         )
     for key, expression in space.items():
         if not isinstance(key, str) or not key:
-            raise HyperDriveConfigException(f"parameter_space: {key!r} is no parameter's name.")
+            raise HyperDriveConfigException(f"parameter_space: {key!r} is not a parameter's name.")
         is_one = isinstance(expression, (list, tuple)) and len(expression) in (2, 3)
         if not is_one or expression[0] not in _ALL:
             raise HyperDriveConfigException(
-                f"parameter_space: {key} is no expression but {expression!r}; give choice(…), "
+                f"parameter_space: {key} is not an expression but {expression!r}; give choice(…), "
                 "uniform(…), …"
             )
         if len(expression) == 3:
@@ -121,7 +121,7 @@ def _check_condition(key: str, condition: Any, space: Dict[str, Any]) -> None:
     for parent, values in condition.items():
         if parent not in space:
             raise HyperDriveConfigException(
-                f"parameter_space: {key} exists by {parent!r}, which is no parameter."
+                f"parameter_space: {key} exists by {parent!r}, which is not a parameter."
             )
         if isinstance(values, (list, tuple)) and not values:
             raise HyperDriveConfigException(

@@ -118,7 +118,7 @@ def _cell(child: Any) -> Dict[str, Any]:
     text = child.get_properties().get("hyperparameters")
     if text is None:
         raise HyperDriveConfigException(
-            f"resume_child_runs: run {child.id} is no child of a sweep: it has no hyperparameters."
+            f"resume_child_runs: run {child.id} is not a sweep's child: it has no hyperparameters."
         )
     cell: Dict[str, Any] = json.loads(text)
     return cell

@@ -186,7 +186,7 @@ def _find(
     if id is not None:
         name, _, number = id.rpartition(":")
         if not name or not number.isdigit():
-            raise UserErrorException(f"id: {id!r} is no model's id: it is <name>:<version>.")
+            raise UserErrorException(f"id: {id!r} is not a model's id: it is <name>:<version>.")
         version = int(number)
     if not name:
         raise UserErrorException("name: give a model's name, or its id.")

@@ -307,7 +307,7 @@ class Workspace(WorkspaceContents):
 
 def _check_name(name: str) -> None:
     if not name or name in (".", "..") or any(char in name for char in "/\\\0"):
-        raise WorkspaceException(f"name: {name!r} is no name of a workspace: it is a folder's.")
+        raise WorkspaceException(f"name: {name!r} is not a name of a workspace: it is a folder's.")
 
 
 def _of(config: WorkspaceConfig, connection: Optional[ApiConnection] = None) -> Workspace:
