@@ -18,6 +18,7 @@ import sys
 import zipfile
 
 from dispatcher.agent.durable_folders import is_complete, publish_folder, write_inventory
+from dispatcher.agent.folders import make_folder
 from dispatcher.agent.origin import is_runtime, own_path
 
 TYPE_CHECKING = False
@@ -134,6 +135,7 @@ def _in_zip(path: str) -> Dict[str, bytes]:
 
 def _write(sources: Dict[str, bytes], folder: str) -> None:
     """Write the files into a new folder, also while what lies around it is moved."""
+    make_folder(os.path.dirname(folder))
     os.mkdir(folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -74,7 +74,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
-    app.add_api_route(f"{PREFIX}{IDENTITY_PATH}", _identity, methods=["GET"])
+    app.add_api_route(f"{PREFIX}{IDENTITY_PATH}", _identity, methods=["GET"], responses=REFUSALS)
     for error in STATUS_OF:
         app.add_exception_handler(error, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
