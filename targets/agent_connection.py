@@ -5,6 +5,7 @@ makes one, and a call that loses its connection raises TargetUnavailable. No loc
 call waits for its answer, so a poll is not held up by a launch.
 """
 
+import contextlib
 import json
 import socket
 import threading
@@ -83,6 +84,16 @@ class AgentConnection:
         if client is None or client.is_lost:
             client = self._connect()
         return self._call(client, op, fields)
+
+    def end(self) -> None:
+        """End the agent, if one answers; its jobs continue, and the next agent finds them."""
+        with contextlib.suppress(OSError, TargetUnavailable):
+            client = self._client
+            if client is None or client.is_lost:
+                client = RpcClient(self._dial(), _PEER, lambda _: None, lambda _: None)
+                client.start()
+            self._call(client, "end", {})
+            client.close()
 
     def close(self) -> None:
         """Close the connection; a later call opens another one."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from dispatcher.agent.cpu_count import usable_cpus
 from dispatcher.core.runs.jobs import Observation
 from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
@@ -23,6 +24,7 @@ from targets.agent_connection import AgentConnection, hello_of
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
 from targets.device_locks import lock_files
+from targets.inheritance_links import InheritanceLinks
 from targets.service_address import ServiceAddress
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ class LocalTarget:
     def __init__(self, config: LocalConfig, site: ServiceAddress, token: str) -> None:
         self._config = config
         self._root = site.root / config.name
-        self._umask = site.job_umask
+        self._umask, self._job_files = site.job_umask, site.job_files
+        self._inheritances = InheritanceLinks(site.inheritances, self._root / "inheritances")
         self._socket = site.socket_dir / f"{config.name}.agent"
         self._agent = AgentConnection(
             self._socket,
@@ -50,7 +53,7 @@ class LocalTarget:
         )
 
     def capacity(self) -> Capacity:
-        cpus = self._config.cpus or float(os.cpu_count() or 1)
+        cpus = self._config.cpus or usable_cpus()
         node = Node(NODE, cpus, self._config.gpus, self._config.memory_mb)
         # An agent outlives an upgrade; one without an admission queue would start all jobs at once.
         return Capacity((node,), has_admission_queue=bool(self._agent.hello.get("admission_queue")))
@@ -82,10 +85,15 @@ class LocalTarget:
         self._agent.watch(report)
 
     def close(self) -> None:
+        """End the agent: the next one has the environment of the service that starts it."""
+        self._agent.end()
         self._agent.close()
 
     def _adapted(self, job: Job) -> Job:
-        python = self._config.python or sys.executable
+        inherited = self._inheritances.python(job.inherits)
+        # Environments are built from the service's interpreter, so that runs share them.
+        own = "" if job.environment is not None else inherited
+        python = self._config.python or own or sys.executable
         is_default = job.interpreter in ("python", "python3")
         return replace(
             job,
@@ -127,6 +135,8 @@ class LocalTarget:
         command = [sys.executable, "-m", "dispatcher.agent", "serve"]
         command += ["--root", str(self._root), "--existing", "--socket", str(self._socket)]
         command += ["--idle-after", str(IDLE_SECONDS)]
+        if self._job_files is not None:
+            command += ["--job-files", str(self._job_files)]
         if self._config.python:
             command += ["--interpreter", self._config.python]
         with (self._root / "agent.log").open("ab") as log:

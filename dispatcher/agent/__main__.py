@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Optional
 
-    from dispatcher.agent.node import NodeAgent
 
 AGENT_IS_RUNNING = 3
 ROOT_IS_GONE = 4
@@ -40,6 +39,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         metavar="SECONDS",
         help="seconds without a caller and a job until the agent ends",
     )
+    serve.add_argument("--job-files", type=int, help="the soft limit of open files of jobs")
     run = commands.add_parser("run", help="run one job, and exit as its script does")
     run.add_argument("--root", required=True)
     run.add_argument("--job", required=True, metavar="FILE")
@@ -47,21 +47,27 @@ def main(arguments: Optional[List[str]] = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if chosen.command == "serve":
-        from dispatcher.agent.node import NodeAgent
-
-        agent = NodeAgent(chosen.root, chosen.interpreter, existing=chosen.existing)
-        return _serve(agent, chosen.socket, chosen.idle_after)
+        return _serve(chosen)
     from dispatcher.agent.starting.single_job import run_job
 
     return run_job(chosen.root, chosen.job, chosen.interpreter)
 
 
-def _serve(agent: NodeAgent, path: Optional[str], idle_after: Optional[float]) -> int:
+def _serve(chosen: argparse.Namespace) -> int:
     from dispatcher.agent import relay
+    from dispatcher.agent.file_limit import raise_file_limit
+    from dispatcher.agent.node import NodeAgent
     from dispatcher.agent.root_lock import AgentIsRunning
     from dispatcher.agent.server import AgentServer
 
     threading.excepthook = _exit_on_thread_death
+    soft = raise_file_limit()
+    agent = NodeAgent(
+        chosen.root,
+        chosen.interpreter,
+        job_files=chosen.job_files or soft,
+        existing=chosen.existing,
+    )
     try:
         agent.start()
     except FileNotFoundError as error:
@@ -70,8 +76,9 @@ def _serve(agent: NodeAgent, path: Optional[str], idle_after: Optional[float]) -
     except AgentIsRunning as error:
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING
-    server = AgentServer(agent, os.path.abspath(path) if path else agent.root.socket)
     stop = threading.Event()
+    address = os.path.abspath(chosen.socket) if chosen.socket else agent.root.socket
+    server = AgentServer(agent, address, stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=server.serve, name="server", daemon=True).start()
@@ -83,7 +90,7 @@ def _serve(agent: NodeAgent, path: Optional[str], idle_after: Optional[float]) -
         server.keep_socket()
         if server.has_clients or agent.has_work:
             needed = time.monotonic()
-        elif idle_after is not None and time.monotonic() - needed >= idle_after:
+        elif chosen.idle_after is not None and time.monotonic() - needed >= chosen.idle_after:
             break  # the next caller starts another agent
     server.close()
     agent.close()

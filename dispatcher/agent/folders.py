@@ -31,6 +31,7 @@ class Root:
         self.claims = os.path.join(self.path, "claims")
         self.snapshots = os.path.join(self.path, "snapshots")
         self.environments = os.path.join(self.path, "environments")
+        self.inheritances = os.path.join(self.path, "inheritances")
         self.builds = os.path.join(self.path, "builds")
         self.runtime = os.path.join(self.path, "runtime")
         self.trash = os.path.join(self.path, "trash")

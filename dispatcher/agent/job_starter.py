@@ -9,9 +9,16 @@ from collections import defaultdict, deque
 
 from dispatcher.agent.admission_queue import AdmissionQueue
 from dispatcher.agent.folders import Root, make_folder, write_json
+from dispatcher.agent.inheritances import InheritanceReader
 from dispatcher.agent.job_state import CREATED, withdraw
 from dispatcher.agent.starting.fork_server_pool import ForkServerPool
-from dispatcher.agent.starting.start_method import ForkServerKey, fresh_reason, key_of, own_modules
+from dispatcher.agent.starting.start_method import (
+    ForkServerKey,
+    differences,
+    fresh_reason,
+    key_of,
+    own_modules,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 32
+_MAX_DIFFERENCES = 64
 
 
 class JobStarter:
@@ -38,6 +46,7 @@ class JobStarter:
         snapshots: The node's snapshots.
         pending_builds: The jobs that wait for an environment.
         examine: Called with the name of a job that was refused here.
+        variables: Those that jobs inherit from the agent.
     """
 
     def __init__(
@@ -49,11 +58,15 @@ class JobStarter:
         snapshots: SnapshotCache,
         pending_builds: PendingBuilds,
         examine: Callable[[str], None],
+        variables: Mapping[str, str],
     ) -> None:
         self._root, self._interpreter = root, interpreter
         self._table, self._loop, self._snapshots = table, loop, snapshots
         self._pending_builds = pending_builds
         self._examine = examine
+        self._variables = variables
+        self._inheritances = InheritanceReader(root)
+        self._differences: Dict[str, Dict[str, Optional[str]]] = {}
         self._admission_queue = AdmissionQueue(table, self._prepare)
         self._queue: Deque[str] = deque()
         self._for_snapshot: Dict[str, List[str]] = defaultdict(list)
@@ -137,7 +150,7 @@ class JobStarter:
     def _choose(self, entry: JobEntry) -> Optional[ForkServerKey]:
         """The key of the fork server for a job; None while that one is still starting."""
         job = entry.job
-        key = key_of(job, self._interpreter)
+        key = key_of(job, self._interpreter, self._inherited(job))
         if fresh_reason(job, key, self._interpreter) is not None or self._fork_servers is None:
             return self._plain
         fork_server = self._fork_servers.get(key)
@@ -156,6 +169,18 @@ class JobStarter:
         entry.note = None
         entry.forks = True
         return key
+
+    def _inherited(self, job: Mapping[str, object]) -> Mapping[str, Optional[str]]:
+        """The variables in which what the job inherits differs from the agent's own."""
+        digest = str(job.get("inherits") or "")
+        if digest not in self._differences:
+            inheritance = self._inheritances.get(digest)
+            if inheritance is None:
+                return {}
+            if len(self._differences) >= _MAX_DIFFERENCES:
+                self._differences.clear()
+            self._differences[digest] = differences(inheritance.variables, self._variables)
+        return self._differences[digest]
 
     def _modules_of(self, job: Mapping[str, object]) -> FrozenSet[str]:
         snapshot, script = job.get("snapshot"), str(job.get("script"))

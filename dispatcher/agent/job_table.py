@@ -147,6 +147,14 @@ class JobTable:
                 entry.started_at = record.get("started_at")
             return True
 
+    def warn(self, name: str, warnings: List[str]) -> None:
+        """Add warnings to the record of an ended job."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None and entry.record is not None:
+                known = entry.record.get("warnings") or []
+                entry.record = {**entry.record, "warnings": [*known, *warnings]}
+
     def publish(self, name: str) -> None:
         """Make the end of a job visible, and notify the subscribers."""
         with self._lock:

@@ -54,6 +54,7 @@ class NodeAgent:
         agent_id: The agent's id; default: generated once and stored in the root.
         environ: The environment that jobs inherit; default: the agent's own.
         existing: Do not create the root: it may have been moved.
+        job_files: The soft limit of open files of jobs; default: the agent's own.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class NodeAgent:
         agent_id: Optional[str] = None,
         environ: Optional[Mapping[str, str]] = None,
         existing: bool = False,
+        job_files: Optional[int] = None,
     ) -> None:
         self.root = Root(root, existing)
         self.interpreter = interpreter or sys.executable
         self._given_id = agent_id
+        self._job_files = job_files
         self._environ = os.environ if environ is None else environ
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -225,7 +228,8 @@ class NodeAgent:
         self._lease = Lease(self.root)
         self._remover = Remover(self.root)
         self._loop = Loop(self._tick)
-        self._shipper = Shipper(TelemetrySource(self.root), self._table.publish, self._shipped)
+        sources = TelemetrySource(self.root, self._table.warn)
+        self._shipper = Shipper(sources, self._table.publish, self._shipped)
         self._snapshots = SnapshotCache(self.root.snapshots, self._snapshot_is_here)
         self._monitor = JobMonitor(
             self.root,
@@ -258,6 +262,7 @@ class NodeAgent:
             self._snapshots,
             self._pending_builds,
             self._monitor.examine,
+            inherited(self._environ, own_path()),
         )
         config, environment = self._fork_server_config()
         self._fork_servers = ForkServerPool(
@@ -282,14 +287,15 @@ class NodeAgent:
             "runtime": folder,
             "interpreter": self.interpreter,
             "cgroups": self.cgroups.as_record(),
+            "job_files": self._job_files,
             "base": {"PYTHONPATH": path} if path else {},
         }
-        base["PYTHONPATH"] = os.pathsep.join([folder, path] if path else [folder])
         base["PYTHONUNBUFFERED"] = "1"
         return config, base
 
     def _label(self) -> str:
-        return f"dispatcher-{uuid.uuid5(uuid.NAMESPACE_URL, self.root.path).hex[:12]}"
+        path = os.fsencode(self.root.path).decode("utf-8", "backslashreplace")
+        return f"dispatcher-{uuid.uuid5(uuid.NAMESPACE_URL, path).hex[:12]}"
 
     def _tick(self) -> None:
         if not self._lease.keep():

@@ -36,7 +36,11 @@ def inherited(environ: Mapping[str, str], own_path: str) -> Dict[str, str]:
 
 
 def environments(
-    job: Job, base: Mapping[str, str], folder: str, runtime: Optional[str]
+    job: Job,
+    base: Mapping[str, str],
+    folder: str,
+    runtime: Optional[str],
+    interpreter: str = "",
 ) -> List[Dict[str, str]]:
     """The environment of each rank's process.
 
@@ -44,24 +48,63 @@ def environments(
         job: The job.
         base: The variables inherited from the agent; the job's own have priority.
         folder: The job's folder.
-        runtime: The folder of the in-run code; it comes first on the import path.
+        runtime: The folder of the in-run code; it comes first on the import path. It is also told
+            as DISPATCHER_RUNTIME, which an installation of this product puts on the import path of
+            every interpreter (see `runtime_path`): a script may replace PYTHONPATH.
+        interpreter: The path of the job's interpreter. If it is that of a virtual environment,
+            `python` means the same for the job's commands, unless the job has a PATH of its own.
     """
-    shared = dict(base)
+    shared = _activated(base, interpreter)
     shared.update(job.get("env") or {})
     shared.setdefault("PYTHONUNBUFFERED", "1")
     shared["DISPATCHER_JOB"] = job["name"]
     shared["DISPATCHER_JOB_DIR"] = folder
     except_service(shared, shared.get("AZUREML_SERVICE_ENDPOINT", ""))
-    import_paths = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
-    paths = [path for path in (runtime, *import_paths) if path]
-    if paths:
-        shared["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    _set_import_path(shared, job, base, folder, runtime)
     ranks = job.get("ranks") or [{}]
     world = _complete_world(job.get("world"), ranks)
     return [
         {**shared, **_of_rank(rank, world, ranks), **_devices(job, rank, len(ranks))}
         for rank in ranks
     ]
+
+
+def _activated(base: Mapping[str, str], interpreter: str) -> Dict[str, str]:
+    """The variables as after the activation of the interpreter's virtual environment."""
+    variables = dict(base)
+    binaries = os.path.dirname(interpreter)
+    prefix = os.path.dirname(binaries)
+    if binaries and os.path.isfile(os.path.join(prefix, "pyvenv.cfg")):
+        rest = variables.get("PATH", os.defpath).split(os.pathsep)
+        if rest[0] != binaries:
+            variables["PATH"] = os.pathsep.join([binaries, *(p for p in rest if p != binaries)])
+        variables["VIRTUAL_ENV"] = prefix
+        variables.pop("PYTHONHOME", None)
+    return variables
+
+
+def _set_import_path(
+    variables: Dict[str, str],
+    job: Job,
+    base: Mapping[str, str],
+    folder: str,
+    runtime: Optional[str],
+) -> None:
+    own, inherited_path = (job.get("env") or {}).get("PYTHONPATH"), base.get("PYTHONPATH")
+    entries = [own, inherited_path]
+    if os.path.dirname(job.get("script") or ""):  # v1: modules of the snapshot's root are there
+        entries.insert(0, f"{folder}/work")
+    if runtime:
+        variables["DISPATCHER_RUNTIME"] = runtime
+        entries.insert(0, runtime)
+    # A folder whose name has a colon cannot be in PYTHONPATH.
+    paths = [path for path in entries if path and (path in (own, inherited_path) or _fits(path))]
+    if paths:
+        variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+
+
+def _fits(path: str) -> bool:
+    return os.pathsep not in path
 
 
 def expanded(arguments: List[str], environment: Mapping[str, str]) -> List[str]:

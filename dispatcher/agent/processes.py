@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -10,7 +11,7 @@ from dispatcher.agent.folders import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Iterator, List, Set
+    from typing import Iterable, Iterator, List, Optional, Set
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -137,3 +138,17 @@ def _read(path: str) -> str:
         return read_file(path).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def set_nice(pid: int, nice: Optional[int]) -> None:
+    """Set the nice value of a process; None: leave it. A value that is not allowed changes nothing.
+
+    Args:
+        pid: The process; 0: this one.
+        nice: The nice value.
+    """
+    if nice is None:
+        return
+    with contextlib.suppress(OSError):
+        if os.getpriority(os.PRIO_PROCESS, pid) != nice:
+            os.setpriority(os.PRIO_PROCESS, pid, nice)

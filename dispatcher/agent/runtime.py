@@ -1,9 +1,14 @@
 """The code that jobs import: materialised as a folder on the node, or packed as one zip.
 
-It holds `dispatcher/__init__.py`, `dispatcher.client`, `dispatcher.agent`, `dispatcher.wire`, and
-`azureml` on top. The libraries of the client are copied from where they are installed, without
-compiled parts, into the private package `dispatcher._libraries`: they neither need nor hide an
-image's own.
+It holds, on top:
+- `_compute_target_dispatcher`: the packages client, agent and wire under a private name, which a
+  user's own module `dispatcher` neither hides nor is hidden by;
+- `azureml`;
+- `dispatcher`: the public name of the private package, see `client.in_run.public_name`;
+- the metadata of an MLflow plugin, see `client.in_run.mlflow_plugin`.
+
+The libraries of the client are copied from where they are installed, without compiled parts, into
+the private package: they neither need nor hide an image's own.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +25,7 @@ import zipfile
 
 from dispatcher.agent.durable_folders import is_complete, publish_folder, write_inventory
 from dispatcher.agent.folders import make_folder
-from dispatcher.agent.origin import is_runtime, own_path
+from dispatcher.agent.origin import PRIVATE_PACKAGE, is_runtime, own_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +35,28 @@ _PACKAGES = ("dispatcher/client/", "dispatcher/agent/", "dispatcher/wire/")
 _SHIM = "dispatcher/azureml_shim/"
 _LIBRARIES = ("yaml",)
 _LEFT_OUT = frozenset({"yaml/cyaml.py"})  # binds the C part, and imports an image's own to do so
-_LIBRARY_FOLDER = "dispatcher/_libraries/"
+_LIBRARY_FOLDER = f"{PRIVATE_PACKAGE}/_libraries/"
 _COMPILED_AT_A_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+# Imports of our packages, and texts with their names, as in code that is given to an interpreter.
+_OWN_NAME = re.compile(
+    rb"\bdispatcher(?=\.(?:agent|client|wire|_libraries)\b)"
+    rb"|(?<=from )dispatcher(?= import\b)|(?<=import )dispatcher(?= as\b)"
+)
+_PLUGIN = "compute_target_dispatcher_in_run-1.dist-info"
+_FIXED_SOURCES = {
+    "dispatcher/__init__.py": (
+        f"from {PRIVATE_PACKAGE}.client.in_run.public_name import provide\n\nprovide(__file__)\n"
+    ).encode(),
+    f"{_PLUGIN}/METADATA": (
+        b"Metadata-Version: 2.1\nName: compute-target-dispatcher-in-run\nVersion: 1\n"
+    ),
+    f"{_PLUGIN}/entry_points.txt": (
+        "[mlflow.run_context_provider]\n"
+        f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:ProcessTag\n"
+        "[mlflow.default_experiment_provider]\n"
+        f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:RunExperiment\n"
+    ).encode(),
+}
 
 
 def materialise(root: str, interpreter: str) -> str:
@@ -41,7 +67,7 @@ def materialise(root: str, interpreter: str) -> str:
         interpreter: The interpreter of jobs.
     """
     sources = _sources()
-    digest = hashlib.sha256(interpreter.encode())
+    digest = hashlib.sha256(os.fsencode(interpreter))
     for name in sorted(sources):
         digest.update(f"{name}\0{len(sources[name])}\0".encode())
         digest.update(sources[name])
@@ -73,26 +99,32 @@ def build_zip() -> bytes:
 def _sources() -> Dict[str, bytes]:
     """Path in the runtime → content, of all that belongs to it."""
     path = own_path()
-    sources = _in_folder(path) if os.path.isdir(path) else _in_zip(path)
-    return {name.replace(_SHIM, "", 1): data for name, data in sources.items()}
+    if not os.path.isdir(path):
+        return _in_zip(path)
+    if is_runtime(path):
+        return _in_runtime(path)
+    sources = {f"{PRIVATE_PACKAGE}/__init__.py": _read(f"{path}/dispatcher/__init__.py")}
+    for part in _PACKAGES:
+        for name, data in _modules(path, part).items():
+            sources[name.replace("dispatcher", PRIVATE_PACKAGE, 1)] = data
+    for name, data in _modules(path, f"{_SHIM}azureml").items():
+        sources[name[len(_SHIM) :]] = data
+    renamed = {
+        name: _OWN_NAME.sub(PRIVATE_PACKAGE.encode(), data) for name, data in sources.items()
+    }
+    return {**renamed, **_installed_libraries(), **_FIXED_SOURCES}
 
 
 def _is_part(name: str) -> bool:
-    if not name.endswith(".py"):
-        return False
-    return name == "dispatcher/__init__.py" or name.startswith(
-        (*_PACKAGES, _LIBRARY_FOLDER, _SHIM + "azureml/", "azureml/")
-    )
+    """Whether a file of a runtime is one of its sources."""
+    is_module = name.endswith(".py") and name.startswith((f"{PRIVATE_PACKAGE}/", "azureml/"))
+    return is_module or name in _FIXED_SOURCES
 
 
-def _in_folder(path: str) -> Dict[str, bytes]:
-    sources = {}
-    azureml = "azureml" if is_runtime(path) else "dispatcher/azureml_shim/azureml"
-    for part in (*_PACKAGES, _LIBRARY_FOLDER, azureml):
+def _in_runtime(path: str) -> Dict[str, bytes]:
+    sources = {name: _read(os.path.join(path, name)) for name in _FIXED_SOURCES}
+    for part in (PRIVATE_PACKAGE, "azureml"):
         sources.update(_modules(path, part))
-    sources["dispatcher/__init__.py"] = _read(os.path.join(path, "dispatcher/__init__.py"))
-    if not is_runtime(path):
-        sources.update(_installed_libraries())
     return sources
 
 
@@ -102,7 +134,7 @@ def _modules(path: str, part: str) -> Dict[str, bytes]:
     for folder, _, files in os.walk(os.path.join(path, part)):
         for file in files:
             name = os.path.relpath(os.path.join(folder, file), path)
-            if _is_part(name):
+            if name.endswith(".py"):
                 sources[name] = _read(os.path.join(path, name))
     return sources
 

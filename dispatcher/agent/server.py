@@ -30,10 +30,12 @@ class AgentServer:
     Args:
         agent: The agent.
         path: The socket; created with mode 0600, in place of an old one.
+        end: Called when a caller ends the agent.
     """
 
-    def __init__(self, agent: NodeAgent, path: str) -> None:
+    def __init__(self, agent: NodeAgent, path: str, end: Callable[[], None]) -> None:
         self._agent = agent
+        self._end = end
         self._path = path
         self._closed = False
         self._open = 0
@@ -100,7 +102,7 @@ class AgentServer:
     def _answer(self, connection: socket.socket) -> None:
         self._open += 1
         try:
-            _AgentSession(self._agent, connection).serve()
+            _AgentSession(self._agent, connection, self._end).serve()
         finally:
             self._open -= 1
 
@@ -117,8 +119,11 @@ class AgentServer:
 class _AgentSession:
     """One connected caller. A caller that does not read its events delays no other caller."""
 
-    def __init__(self, agent: NodeAgent, connection: socket.socket) -> None:
+    def __init__(
+        self, agent: NodeAgent, connection: socket.socket, end: Callable[[], None]
+    ) -> None:
         self._agent = agent
+        self._end = end
         self._connection = connection
         self._rpc = RpcSession(connection, self._perform, expected=(KeyError, TypeError))
         self._events: queue.SimpleQueue[Optional[Dict[str, Any]]] = queue.SimpleQueue()
@@ -173,6 +178,9 @@ class _AgentSession:
     def renew(self, _request: Mapping[str, Any]) -> None:
         self._agent.renew()
 
+    def end(self, _request: Mapping[str, Any]) -> None:
+        self._end()
+
     def _send_events(self) -> None:
         """Send events, as many at once as there are.
 
@@ -222,4 +230,5 @@ _OPERATIONS: Dict[str, Callable[[_AgentSession, Mapping[str, Any]], Optional[Dic
     "stop": _AgentSession.stop,
     "remove": _AgentSession.remove,
     "renew": _AgentSession.renew,
+    "end": _AgentSession.end,
 }

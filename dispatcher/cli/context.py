@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from dispatcher.cli.exits import Exit
-from dispatcher.cli.output import Format
+from dispatcher.cli.output import Format, printable
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.api.runs import page
 from dispatcher.client.errors import (
@@ -130,7 +130,7 @@ class CommandContext:
     def note(self, text: str) -> None:
         """Print a note on stderr."""
         if not self.quiet:
-            typer.echo(f"note: {text}", err=True)
+            typer.echo(f"note: {printable(text)}", err=True)
 
     def note_ignored(self, **flags: object) -> None:
         """Print a note for each given v1 flag that has no meaning here."""
@@ -197,5 +197,5 @@ def errors_reported() -> Iterator[None]:
 
 def _exit(code: Exit, error: Exception) -> typer.Exit:
     text = getattr(error, "message", None) or str(error)
-    typer.echo(f"error: {text}", err=True)
+    typer.echo(f"error: {printable(text)}", err=True)
     return typer.Exit(code)

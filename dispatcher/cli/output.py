@@ -5,6 +5,7 @@ takes longer than most commands do.
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MAX_CELL = 60
+# C0 without tab and newline, DEL, C1, and the characters that reorder the text around them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 PIPE_WIDTH = 4096  # characters of a table in a pipe, so that it is not cut
 
 
@@ -62,7 +65,13 @@ def show(
 
 def as_json(value: Any) -> str:
     """Indented JSON; times and paths as texts."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+def printable(text: str) -> str:
+    """The text with control characters as escapes, so that a name cannot steer a terminal."""
+    return _CONTROL.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def pick(result: Any, query: str) -> Any:
@@ -134,11 +143,13 @@ def _table(picked: Any, columns: Sequence[str]) -> "Table":
     if isinstance(picked, dict) and not columns:
         table = Table("key", "value", show_header=False, box=None, pad_edge=False)
         for key, value in picked.items():
-            table.add_row(Text(key), Text(_cell(value)))
+            table.add_row(Text(printable(key)), Text(_cell(value)))
         return table
     records = _records(picked)
     names = list(columns) or list(dict.fromkeys(key for record in records for key in record))
-    table = Table(*names, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(Text(printable(name)))
     for record in records:
         cells = [_cell(record.get(name)) for name in names]
         # The last column may wrap, so it is not shortened.
@@ -150,8 +161,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str) if value else ""
-    return str(value)
+        return printable(json.dumps(value, ensure_ascii=False, default=str)) if value else ""
+    return printable(str(value))
 
 
 def _short(text: str) -> str:

@@ -1,26 +1,29 @@
-"""`dispatcher run submit-…`: submits scripts and sweeps."""
+"""`dispatcher run submit-…`: submits scripts and sweeps.
+
+What describes a run is imported where a command submits one: the group `run` has many commands that
+only ask, and the import takes as long as their call.
+"""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dispatcher.cli import unsupported
-from dispatcher.cli.attached import experiment_of
 from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import HERE, CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
-from dispatcher.cli.files import read_yaml
 from dispatcher.cli.records import record
 from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
-from dispatcher.client.v1.configs.run_configuration import RunConfiguration
-from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
-from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
 from dispatcher.client.v1.runs.run import Run
 from dispatcher.client.v1.workspaces.experiment import Experiment
+
+if TYPE_CHECKING:
+    from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+    from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
 
 DEFAULT_CONFIGURATION = "local"
 MEGABYTES = {"m": 1, "g": 1024, "t": 1024 * 1024}
@@ -83,10 +86,7 @@ def submit_script(
     limit = None if memory is None else megabytes(memory)
     override(config, conda_dependencies, target=target, gpus=gpus, cpus=cpus, memory_mb=limit)
     config.environment_variables.update(map(variable, variables or ()))
-    submission = ScriptRunConfig(
-        str(source), script=script, arguments=arguments or [], run_config=config
-    )
-    submission.check()
+    submission = _submission(source, script, arguments, config)
     return submit_run(scope, submission, experiment or default_experiment(scope, source), no_wait)
 
 
@@ -109,15 +109,24 @@ def submit_hyperdrive(
     source = _source(scope, source_directory)
     config = load_configuration(configuration, (scope.path, source))
     override(config, conda_dependencies, target=target)
-    submission = ScriptRunConfig(
-        str(source), script=script, arguments=arguments or [], run_config=config
-    )
-    submission.check()
-    from dispatcher.cli.sweeps import config_of  # with the sweep's model, which takes long to load
+    submission = _submission(source, script, arguments, config)
+    from dispatcher.cli.files import read_yaml
+    from dispatcher.cli.sweeps import config_of
 
     file = _sweep_file(sweep_file, (scope.path, source))
     sweep = config_of(read_yaml(file), file, submission)
     return submit_run(scope, sweep, experiment or default_experiment(scope, source), no_wait)
+
+
+def _submission(
+    source: Path, script: str | None, arguments: list[str] | None, config: "RunConfiguration"
+) -> "ScriptRunConfig":
+    """What is submitted. Raises UserErrorException if it cannot be."""
+    from dispatcher.client.v1.configs.script_run_config import ScriptRunConfig
+
+    made = ScriptRunConfig(str(source), script=script, arguments=arguments or [], run_config=config)
+    made.check()
+    return made
 
 
 def stream_log(run: Run) -> CommandResult:
@@ -135,15 +144,20 @@ def submit_run(scope: CommandContext, config: Any, experiment: str, no_wait: boo
 
 def default_experiment(scope: CommandContext, source: Path) -> str:
     """The experiment that the folder is attached with, else the source directory's name."""
+    from dispatcher.cli.attached import experiment_of
+
     return experiment_of(scope.path) or source.resolve().name
 
 
-def override(config: RunConfiguration, conda_file: Path | None, **fields: Any) -> None:
+def override(config: "RunConfiguration", conda_file: Path | None, **fields: Any) -> None:
     """Override fields of a run configuration by the command line's."""
     for field, value in fields.items():
         if value is not None:
             setattr(config, field, value)
     if conda_file is not None:
+        from dispatcher.cli.files import read_yaml
+        from dispatcher.client.v1.environments.conda_dependencies import CondaDependencies
+
         packages = CondaDependencies(_underlying_structure=read_yaml(conda_file))
         config.environment.python.conda_dependencies = packages
         config.environment.python.user_managed_dependencies = False
@@ -181,8 +195,10 @@ def _source(scope: CommandContext, directory: Path | None) -> Path:
     return source
 
 
-def load_configuration(name: str | None, folders: Iterable[Path]) -> RunConfiguration:
+def load_configuration(name: str | None, folders: Iterable[Path]) -> "RunConfiguration":
     """The configuration with a name in the first folder that has it; without a name, `local`."""
+    from dispatcher.client.v1.configs.run_configuration import RunConfiguration
+
     errors: list[UserErrorException] = []
     for folder in dict.fromkeys(folders):
         try:

@@ -1,7 +1,8 @@
 """The errors that the service raises, drawn.
 
 DispatcherError
-├─ NotFound          404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound
+├─ NotFound          404   RunNotFound · ExperimentNotFound · TargetNotFound · SnapshotNotFound ·
+│                          InheritanceNotFound
 ├─ InvalidSpec       422   what was asked for cannot be: names field, value and limit
 ├─ Conflict          409   RunConflict · IllegalTransition · KeyConflict · PropertyConflict ·
 │                          ArtifactConflict · ParamConflict · WaitCycle
@@ -45,6 +46,11 @@ class TargetNotFound(NotFound):
 class SnapshotNotFound(NotFound):
     def __init__(self, snapshot_id: str) -> None:
         super().__init__(f"no snapshot {snapshot_id!r}: upload it first")
+
+
+class InheritanceNotFound(NotFound):
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"inherits: nothing is kept as {digest!r}: upload it first")
 
 
 class InvalidSpec(DispatcherError):

@@ -24,6 +24,7 @@ from dispatcher.server.routers import (
     diagnostics,
     environments,
     events,
+    inheritances,
     retention,
     runs,
     snapshots,
@@ -69,7 +70,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
         catalog.router, environments.router, access.router, diagnostics.router,
-        events.router, retention.router,
+        events.router, retention.router, inheritances.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)

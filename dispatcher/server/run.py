@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -22,6 +23,7 @@ from typing import Any
 
 import uvicorn
 
+from dispatcher.agent.file_limit import raise_file_limit
 from dispatcher.server import copied_folder
 from dispatcher.server.app import create_app
 from dispatcher.server.data_folder import (
@@ -40,6 +42,8 @@ from dispatcher.wire.identity import ServiceIdentity
 __all__ = ["AlreadyRunning", "serve"]
 
 END_JOBS_SECONDS = 10.0
+MOST_CONNECTIONS = 50_000
+RESERVED_FILES = 128  # open files that connections of clients leave free
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,11 @@ def serve(settings: Settings) -> None:
         stream=sys.stderr,
     )
     # What the service writes is its user's alone; jobs keep the umask that the user has set.
-    settings = settings.model_copy(update={"job_umask": os.umask(0o077)})
+    # The same holds for the limit of open files, which is raised for the service alone.
+    job_files = raise_file_limit()
+    settings = settings.model_copy(
+        update={"job_umask": os.umask(0o077), "job_files": settings.job_files or job_files}
+    )
     folder = DataFolder(settings.data_dir)
     locks = [lock_file(path) for path in _database_locks(settings)]
     if folder.provenance.copied_from is not None:
@@ -90,7 +98,12 @@ def _serve(
     announce: Callable[[], None],
 ) -> None:
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=3,
+        limit_concurrency=_most_connections(),
     )
     server = _Server(config, service_socket)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -147,6 +160,17 @@ def _leave(where: Whereabouts, server: uvicorn.Server, application: Application)
     if where is Whereabouts.DELETED:
         application.live_targets.end_all_jobs(END_JOBS_SECONDS)
     server.should_exit = True
+
+
+def _most_connections() -> int:
+    """How many clients are served at once; others are answered 503, and ask again.
+
+    The rest of the limit of open files is for agents, the store, and files of runs.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(32, min(MOST_CONNECTIONS, soft - max(RESERVED_FILES, soft // 4)))
 
 
 def _tune_collector() -> None:

@@ -166,4 +166,6 @@ def _warnings(run: Run, children: ChildCounts, plain_kind: str | None) -> list[R
         found.append(
             RunWarning(source="memory", message="a process of the run was killed for memory")
         )
+    if run.evidence is not None:
+        found += [RunWarning(source="node", message=text) for text in run.evidence.warnings]
     return found

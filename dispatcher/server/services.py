@@ -15,6 +15,7 @@ from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.heartbeats import Heartbeats
+from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
 from dispatcher.services.parking import ParkingService
@@ -42,6 +43,7 @@ class Services:
     sweeps: SweepService
     tracking: TrackingService
     snapshots: SnapshotService
+    inheritances: Inheritances
     artifacts: ArtifactService
     models: ModelService
     catalog: Catalog

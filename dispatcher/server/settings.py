@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dispatcher.access.principals import OWNER_NAME
+from dispatcher.store.database import SQLITE_PREFIX
 from dispatcher.wire.sockets import socket_folder
 
 
@@ -48,10 +49,11 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     interactive_end_seconds: float = Field(3600.0, ge=0)  # without its process; then it fails
     job_umask: int = -1  # of jobs on this machine; -1: the umask of this process
+    job_files: int | None = None  # their soft limit of open files; None: that of this process
 
     @property
     def store_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'dispatcher.db'}"
+        return self.database_url or f"{SQLITE_PREFIX}{self.data_dir / 'dispatcher.db'}"
 
     @property
     def shared(self) -> bool:
@@ -61,7 +63,7 @@ class Settings(BaseSettings):
     @property
     def database_file(self) -> Path | None:
         """The database, where it is a file."""
-        path = None if self.shared else self.store_url.removeprefix("sqlite:///")
+        path = None if self.shared else self.store_url.removeprefix(SQLITE_PREFIX)
         return Path(path) if path else None
 
     @property
@@ -72,7 +74,7 @@ class Settings(BaseSettings):
     def socket_dir(self) -> Path:
         """The private folder of all sockets; the data folder keeps its name."""
         owner = str(self.data_dir.resolve())
-        key = hashlib.sha256(owner.encode()).hexdigest()[:12]
+        key = hashlib.sha256(os.fsencode(owner)).hexdigest()[:12]
         earlier = Path(tempfile.gettempdir()) / f"dispatcher-{os.geteuid()}-{key}"
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Path(socket_folder(str(self.data_dir / "sockets.json"), owner, str(earlier)))

@@ -41,6 +41,7 @@ from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
 from dispatcher.services.heartbeats import Heartbeats
+from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
 from dispatcher.services.mlflow.experiments import MlflowExperiments
@@ -133,10 +134,12 @@ def build(
     site = ServiceAddress(
         service_id=service_id,
         root=settings.data_dir / "nodes",
+        inheritances=settings.data_dir / "inheritances",
         socket_dir=settings.socket_dir,
         service_socket=settings.socket,
         service_url=url,
         job_umask=settings.job_umask,
+        job_files=settings.job_files,
         cache_limits=_cache_limits(store),
     )
 
@@ -203,7 +206,8 @@ def _services(
         store, deletion, run_collector, contents, log_collector, uploads, time.time
     )
     collection.recover()
-    submission = SubmissionService(store, catalog, snapshots, secret_store, time.time)
+    inheritances = Inheritances(Path(settings.data_dir) / "inheritances")
+    submission = SubmissionService(store, catalog, snapshots, inheritances, secret_store, time.time)
     return Services(
         store=store,
         access=access,
@@ -213,6 +217,7 @@ def _services(
         sweeps=SweepService(store, submission, sweeper.notify),
         tracking=TrackingService(store, logs),
         snapshots=snapshots,
+        inheritances=inheritances,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
         catalog=catalog,

@@ -12,6 +12,7 @@ from dispatcher.core.scheduling.requests import default_gpus, request_of
 from dispatcher.store.commits import Commit
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment
+from dispatcher.store.runs.mlflow_terms import DELETED_EXPERIMENT
 
 PING_SECONDS = 30.0
 ATTACH_SECONDS = 5.0
@@ -170,6 +171,7 @@ class Catalog:
             at = known.archived_at
             if archived is not None:
                 at = (at or now) if archived else None
+                tx.registry.delete_meta(f"{DELETED_EXPERIMENT}{known.id}")
             changed = replace(known, tags={**kept, **tags}, archived_at=at)
             tx.registry.put_experiment(changed)
             return changed

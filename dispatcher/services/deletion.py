@@ -131,8 +131,9 @@ class DeletionService:
 
     def delete_logs(self, ids: Sequence[str]) -> None:
         """Delete the files of all logs of these runs."""
-        for run_id in ids:
-            for attempt, stream, _ in self._store.read(lambda tx, r=run_id: tx.metrics.streams(r)):  # type: ignore[misc]
+        streams = self._store.read(lambda tx: {each: tx.metrics.streams(each) for each in ids})
+        for run_id, mine in streams.items():
+            for attempt, stream, _ in mine:
                 if stream.startswith("log:"):
                     self._logs.delete(run_id, attempt, stream.removeprefix("log:"))
 

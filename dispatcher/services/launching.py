@@ -69,6 +69,7 @@ def _job(
         arguments=spec.arguments,
         interpreter=spec.interpreter,
         env=env,
+        inherits=spec.inherits,
         snapshot=spec.snapshot,
         ranks=tuple(_ranks(run, members)),
         world=world,

@@ -24,6 +24,7 @@ from dispatcher.core.errors import (
 from dispatcher.core.runs.lifecycle import Run, Status, first
 from dispatcher.core.runs.spec import RunSpec
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.store.contract import Store, Transaction
 
@@ -39,12 +40,14 @@ class SubmissionService:
         store: Store,
         catalog: Catalog,
         snapshots: SnapshotService,
+        inheritances: Inheritances,
         secrets: SecretStore,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._catalog = catalog
         self._snapshots = snapshots
+        self._inheritances = inheritances
         self._secrets = secrets
         self._clock = clock
 
@@ -112,6 +115,7 @@ class SubmissionService:
 
     def _check_outside(self, specs: Sequence[RunSpec]) -> None:
         self._snapshots.require({spec.snapshot for spec in specs if spec.snapshot})
+        self._inheritances.require({spec.inherits for spec in specs if spec.inherits})
         contexts = {spec.environment.context for spec in specs if spec.environment}
         self._snapshots.require({context for context in contexts if context})
         for spec in specs:
@@ -143,6 +147,8 @@ class SubmissionService:
                 continue
             parent = parents.get(spec.parent_id or "")
             submitter = _submitter(caller.principal, parent)
+            if parent is not None and spec.inherits is None and parent.spec.inherits:
+                spec = spec.model_copy(update={"inherits": parent.spec.inherits})
             new[spec.id] = first(spec, now=now, parent=parent, submitted_by=submitter)
         known = {parent.spec.experiment for parent in parents.values()}
         for name in {run.spec.experiment for run in new.values()} - known:
@@ -238,8 +244,11 @@ def _same(known: Run, spec: RunSpec) -> Run:
 def _is_same(known: RunSpec, spec: RunSpec, gpus_are_open: bool) -> bool:
     """Whether a repeated spec asks for what was accepted.
 
-    GPUs that it leaves open were filled in from the target's capacity at that time.
+    GPUs that it leaves open were filled in from the target's capacity at that time. It may come
+    from another shell: the accepted run inherits from the first one.
     """
+    if known.inherits != spec.inherits:
+        spec = spec.model_copy(update={"inherits": known.inherits})
     if gpus_are_open and known.gpus != spec.gpus:
         spec = spec.model_copy(update={"gpus": known.gpus})
     return known == spec

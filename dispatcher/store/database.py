@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from dispatcher.core.errors import StorageFull, StoreUnavailable
 
+SQLITE_PREFIX = "sqlite:///"
 _FULL = ("disk is full", "no space left on device", "disk quota exceeded")
 _LASTING = (
     "no such",
@@ -25,16 +26,16 @@ _LASTING = (
 
 
 def create_database_engine(url: str) -> Engine:
-    """An engine for the URL.
+    """An engine for the URL. Behind SQLITE_PREFIX stands a path as it is, without escapes.
 
     SQLite runs with `synchronous=FULL`: what was acknowledged survives a power cut.
     """
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
-    path = url.removeprefix("sqlite:///")
+    path = url.removeprefix(SQLITE_PREFIX)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url,
+        URL.create("sqlite", database=path),
         poolclass=QueuePool,
         pool_size=8,
         max_overflow=56,

@@ -49,10 +49,11 @@ class Job:
     """Everything that a target needs to start one attempt of a run on one host.
 
     Times are in seconds, sizes in megabytes. `environment` is the recipe of what is built first,
-    with its `key`. `outputs` says whether the folder `outputs` is kept, `watch` names the folders
-    whose files are followed as logs. A job with a `cpu_budget` is prefetched: it starts once the
-    jobs of its node leave its `cpus` of the budget free. `device_locks` are the lock files of its
-    GPUs, as it sees them; it starts once it holds their locks.
+    with its `key`. `inherits` is the hash of what a job on the submitter's machine inherits
+    (`wire.inheritance`). `outputs` says whether the folder `outputs` is kept, `watch` names the
+    folders whose files are followed as logs. A job with a `cpu_budget` is prefetched: it starts
+    once the jobs of its node leave its `cpus` of the budget free. `device_locks` are the
+    lock files of its GPUs, as it sees them; it starts once it holds their locks.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Job:
     arguments: Tuple[str, ...] = ()
     interpreter: str = "python"
     env: Mapping[str, str] = field(default_factory=dict)
+    inherits: Optional[str] = None
     snapshot: Optional[str] = None
     ranks: Tuple[Rank, ...] = (Rank(),)
     world: Optional[World] = None
@@ -163,6 +165,7 @@ _JOB_KINDS: Dict[str, Kind] = {
     "arguments": (list, tuple),
     "interpreter": (str,),
     "env": (dict,),
+    "inherits": (str, _NONE),
     "snapshot": (str, _NONE),
     "ranks": (list, tuple),
     "world": (dict, _NONE),

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from dispatcher.agent import relay
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 from dispatcher.agent.starting.single_job import CODE
 from dispatcher.wire.jobs import Job
 from targets.base import LaunchRefused
@@ -40,11 +41,12 @@ BYTECODE = ".bytecode"
 CACHED = ["-X", f"pycache_prefix={RUNTIME}/{BYTECODE}"]
 COMPILER = (
     f"import subprocess, sys; line = [sys.executable, '-S', '-s', '-X', '{CACHED[1]}', '-c']\n"
-    "subprocess.check_call([*line, 'import dispatcher.agent.starting.single_job'])\n"
+    f"subprocess.check_call([*line, 'import {PRIVATE_PACKAGE}.agent.starting.single_job'])\n"
     "subprocess.call([sys.executable, '-m', 'compileall', '-q', '-f',\n"
-    f"    '--invalidation-mode', 'unchecked-hash', '{RUNTIME}/dispatcher', '{RUNTIME}/azureml'])\n"
+    f"    '--invalidation-mode', 'unchecked-hash', '{RUNTIME}/{PRIVATE_PACKAGE}',\n"
+    f"    '{RUNTIME}/azureml'])\n"
 )
-POOL_COMMAND = ["python3", "-m", "dispatcher.agent", "serve", "--root", ROOT]
+POOL_COMMAND = ["python3", "-m", f"{PRIVATE_PACKAGE}.agent", "serve", "--root", ROOT]
 
 NOBODY = 65534
 SHARED_MEMORY_MB = 2048  # Azure ML's own default; the engine's 64 MB breaks data loaders
@@ -64,7 +66,7 @@ class ContainerMounts:
 
     service_id: str
     state: Path  # a folder of the target's own
-    runtime: Path  # the folder that `python3 -m dispatcher.agent` runs from
+    runtime: Path  # the folder that the agent runs from
     socket: Path  # the service's Unix socket, the only file of its folder
     url: str = ""  # where the service listens
 

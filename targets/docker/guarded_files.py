@@ -43,6 +43,9 @@ class GuardedFiles(Files):
         except OSError:
             return []
 
+    def behind_link(self, path: str) -> str:
+        return path
+
     def identity(self, path: str) -> int:
         try:
             descriptor = self.open(path, os.O_RDONLY)

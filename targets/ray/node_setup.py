@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -24,6 +25,7 @@ from typing import Any
 import ray
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+AGENT_PACKAGE = "_compute_target_dispatcher"  # as in dispatcher.agent.origin
 KEEP_SECONDS = 7 * 24 * 3600.0
 
 
@@ -137,14 +139,12 @@ def _has_size(path: str, size: int) -> bool:
 def start_agent(root: str, code: bytes) -> Any:
     """Start the node agent from the code that was sent."""
     sys.path.insert(0, code_folder(root, code))
-    from dispatcher.agent.node import NodeAgent
-    from dispatcher.agent.root_lock import AgentIsRunning
-
-    agent = NodeAgent(root, environ=environment())
+    agents = importlib.import_module(f"{AGENT_PACKAGE}.agent.node")
+    agent = agents.NodeAgent(root, environ=environment())
     for _ in range(100):  # the previous launcher may still be ending
         try:
             agent.start()
-        except AgentIsRunning:
+        except agents.AgentIsRunning:
             time.sleep(0.1)
         else:
             return agent

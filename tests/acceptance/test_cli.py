@@ -74,7 +74,7 @@ def test_run_list_filters_by_everything_that_v1_filters_by(family: dict[str, Run
 def test_run_list_fetches_more_than_one_page(
     family: dict[str, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.cli.runs.PAGE", 1)
+    monkeypatch.setattr("dispatcher.cli.listing.PAGE", 1)
     assert ids("--all", "--last", 3) == ["lone", "grandchild", "child"]
 
 

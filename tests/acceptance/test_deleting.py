@@ -17,8 +17,11 @@ def cli(*words: object) -> Answer:
 def test_a_run_is_deleted_and_its_registered_model_can_still_be_downloaded(
     shared: Desk, tmp_path: Path
 ) -> None:
-    run = shared.submit(shared.source("deleted", main=WRITES))
+    go = tmp_path / "go"
+    waits = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)\n"
+    run = shared.submit(shared.source("deleted", main=waits + WRITES))
     assert "cancel it first" in cli("run", "delete", run.id, "-w", "desk", "--yes").err
+    go.touch()
     run.wait_for_completion()
     run.register_model("kept", "outputs/m")
 

@@ -11,6 +11,7 @@ ALL = (
     "engine_bench",
     "events_bench",
     "context_bench",
+    "cli_bench",
     "agent_bench",
     "docker_bench",
     "ray_bench",

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.rigs.service import Service
 GRACE = 3_600  # seconds: what the collections of a sweep leave alone
 LITTER = 12  # snapshots that no run has; the load begins to use one after the other
 OLD = 2 * 86_400.0  # seconds: how old everything is made before a collection
+REFUSED = (AzureMLException, ServiceException)
 # Those that answer calls, and the one that commits.
 THREADS = ("AnyIO", "asyncio", "store-writer")
 PURGED = ("points", "latest", "params", "records", "tags", "streams", "events")
@@ -159,7 +161,7 @@ class Life:
             log = self.service.transport.send("GET", f"/runs/{run_id}/logs/a.txt").body
             if log != b"text":
                 yield "lost", f"{run_id}: its log is {log!r}"
-        except (AzureMLException, ServiceException, OSError, tarfile.TarError) as error:
+        except (*REFUSED, HTTPException, OSError, tarfile.TarError) as error:
             yield "lost", f"{run_id}: {error}"
 
     def _file(self, run_id: str) -> bytes:

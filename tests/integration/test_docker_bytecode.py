@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 from targets.docker.container_spec import BYTECODE, COMPILER_LABEL, RUNTIME
 from tests.integration.docker_jobs import Rig, evidence, job, make_rig
 from tests.rigs.dockerd import Dockerd
@@ -45,7 +46,7 @@ def test_later_runs_find_bytecode_that_they_cannot_change(rig: Rig) -> None:
     mounts = {mount["Target"]: mount["Source"] for mount in rig.host_config(one)["Mounts"]}
     assert mounts[RUNTIME] == str(folder)
     assert [*(folder / BYTECODE).rglob("json/__init__.*.pyc")]
-    assert [*(folder / BYTECODE).rglob("dispatcher/agent/starting/shim.*.pyc")]
+    assert [*(folder / BYTECODE).rglob(f"{PRIVATE_PACKAGE}/agent/starting/shim.*.pyc")]
     assert all(path.stat().st_mode & 0o444 == 0o444 for path in folder.rglob("*"))
 
 

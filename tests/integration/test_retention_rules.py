@@ -1,6 +1,7 @@
 """Runs and logs are deleted by the rules, the oldest first, and nothing that is relied on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from dispatcher.core.errors import StoreUnavailable
 from dispatcher.services.collection.collected import Collected
 from dispatcher.services.collection.timer import EVERY, FIRST_AFTER, CollectionTimer
+from dispatcher.services.mlflow.experiments import MlflowExperiments
 from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.runs.contract import RunQuery
 from dispatcher.store.runs.mlflow_terms import DELETED
@@ -129,3 +131,25 @@ def test_the_service_collects_every_hour_and_goes_on_after_a_failure(
     CollectionTimer(made.collection, lambda: now[0], wait).run()
     assert waits == [0.0, FIRST_AFTER, EVERY, EVERY]
     assert left(made) == ["day2"]
+
+
+def test_an_experiment_deleted_in_mlflow_goes_and_one_that_is_archived_stays(made: Rig) -> None:
+    mlflow = MlflowExperiments(made.store, made.clock)
+    ids = {name: mlflow.create(name, {}).id for name in ("gone", "restored", "archived")}
+    for name in ids:
+        made.run(f"run-{name}", experiment=name)
+        made.end(f"run-{name}")
+    mlflow.change(ids["gone"], deleted=True)
+    mlflow.change(ids["restored"], deleted=True)
+    mlflow.change(ids["restored"], deleted=False)
+    archived = mlflow.by_title("archived")
+    old = replace(archived, archived_at=made.clock())
+    made.store.write(lambda tx: tx.registry.put_experiment(old))
+    made.pass_days(2)
+    made.collect()
+    assert len(left(made)) == 3
+    assert made.collect(deleted_runs_age="1d", dry_run=True)["experiments"].count == 1
+    assert made.collect(deleted_runs_age="1d")["experiments"].count == 1
+    assert left(made) == ["run-archived", "run-restored"]
+    names = [each.name for each in made.store.read(lambda tx: tx.registry.experiments())]
+    assert sorted(names) == ["archived", "restored"]

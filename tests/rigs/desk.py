@@ -105,7 +105,7 @@ class Desk:
 
 
 def _belongs(process: processes.Process, place: str) -> bool:
-    marker = f"{place}/nodes".encode()
+    marker = os.fsencode(f"{place}/nodes")
     return any(place in word for word in process.command) or any(
         marker in entry for entry in processes._environ(process.pid)
     )

@@ -2,11 +2,12 @@
 
 It keeps the part of the contract that a target sees: it runs the job's command, passes SIGTERM on,
 kills after the grace that `stop` in the job's folder says, and leaves `exit.json` there as its last
-act. `make_runtime` writes it to where a container imports
-`dispatcher.agent.starting.single_job` from.
+act. `make_runtime` writes it to where a container imports the module `single_job` from.
 """
 
 from pathlib import Path
+
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 
 SOURCE = """
 import json, os, signal, subprocess, sys, threading, time
@@ -49,7 +50,7 @@ def run_job(root, job_path):
 
 def make_runtime(folder: Path) -> Path:
     """Write the stand-in below the folder and return what to mount."""
-    package = folder / "dispatcher" / "agent" / "starting"
+    package = folder / PRIVATE_PACKAGE / "agent" / "starting"
     package.mkdir(parents=True)
     (package / "single_job.py").write_text(SOURCE)
     for path in (package, package.parent, package.parent.parent):

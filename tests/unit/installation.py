@@ -14,6 +14,7 @@ from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.engine.loop import Engine
 from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
@@ -55,7 +56,12 @@ class Installation:
         self.catalog = Catalog(store, self.targets, clock)
         snapshots = SnapshotService(Blobs(f"{tmp}/blobs"), store)
         self.submission = SubmissionService(
-            store, self.catalog, snapshots, SecretStore(Path(tmp), {}), clock
+            store,
+            self.catalog,
+            snapshots,
+            Inheritances(Path(tmp) / "inheritances"),
+            SecretStore(Path(tmp), {}),
+            clock,
         )
         self.parking = ParkingService(store, self.status, self.targets)
         for name in kinds.targets:

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 from dispatcher.agent.runtime import build_zip, materialise
 
 
@@ -17,7 +18,7 @@ def test_the_folder_is_made_once_and_can_be_imported_from(tmp_path: Path) -> Non
     assert os.stat(folder).st_ino == before
     assert os.listdir(tmp_path) == [os.path.basename(folder)]
     program = (
-        "import dispatcher.agent.starting.fork_server as f, dispatcher as d; "
+        f"import {PRIVATE_PACKAGE}.agent.starting.fork_server as f, {PRIVATE_PACKAGE} as d; "
         "print(d.__file__, f.__cached__)"
     )
     said = subprocess.run(
@@ -28,20 +29,20 @@ def test_the_folder_is_made_once_and_can_be_imported_from(tmp_path: Path) -> Non
         check=True,
         cwd=tmp_path,
     ).stdout.split()
-    assert said[0] == f"{folder}/dispatcher/__init__.py"
+    assert said[0] == f"{folder}/{PRIVATE_PACKAGE}/__init__.py"
     assert os.path.exists(said[1])
-    assert not (Path(folder) / "dispatcher/core").exists()
+    assert not (Path(folder) / PRIVATE_PACKAGE / "core").exists()
 
 
 def test_from_a_zip_it_makes_the_same(tmp_path: Path) -> None:
     packed = build_zip()
     assert packed == build_zip()
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
-    assert "dispatcher/agent/__main__.py" in names
+    assert f"{PRIVATE_PACKAGE}/agent/__main__.py" in names
     assert not any("azureml_shim" in name or name.startswith("targets") for name in names)
     (tmp_path / "code.zip").write_bytes(packed)
     program = (
-        "import sys; from dispatcher.agent.runtime import materialise, build_zip\n"
+        f"import sys; from {PRIVATE_PACKAGE}.agent.runtime import materialise, build_zip\n"
         "print(materialise(sys.argv[1], sys.executable)); sys.stdout.flush()\n"
         "sys.stdout.buffer.write(build_zip())"
     )
@@ -83,7 +84,7 @@ def test_it_reads_yaml_where_no_library_is_installed_and_leaves_an_images_own_al
     (image / "yaml" / "__init__.py").write_text("__version__ = 'of the image'\n")
     program = (
         "import sys\n"
-        "from dispatcher.client.v1.configs.yaml_text import parse, written\n"
+        f"from {PRIVATE_PACKAGE}.client.v1.configs.yaml_text import parse, written\n"
         "assert parse('a: [1, yes]') == {'a': [1, 'yes']}\n"
         "assert parse(written({'b': '012'})) == {'b': '012'}\n"
         "assert 'yaml' not in sys.modules\n"
@@ -104,5 +105,5 @@ def test_it_reads_yaml_where_no_library_is_installed_and_leaves_an_images_own_al
 def test_no_compiled_part_of_a_library_is_packed() -> None:
     names = zipfile.ZipFile(io.BytesIO(build_zip())).namelist()
 
-    assert "dispatcher/_libraries/yaml/composer.py" in names
-    assert all(name.endswith(".py") for name in names)
+    assert f"{PRIVATE_PACKAGE}/_libraries/yaml/composer.py" in names
+    assert not [name for name in names if name.endswith((".so", ".pyc"))]

@@ -72,10 +72,10 @@ def test_interpreters_are_found_in_the_jobs_path(tmp_path: Path) -> None:
     assert interpreter_of("/opt/x", PYTHON, path) == "/opt/x"
 
 
-def test_a_snapshots_own_modules_are_those_beside_its_script(tmp_path: Path) -> None:
+def test_own_modules_are_those_beside_the_script_and_in_the_root(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     for name in ("json.py", "src/socket.py", "src/data.txt"):
         (tmp_path / name).touch()
     assert own_modules(str(tmp_path), "train.py") == {"json", "src"}
-    assert own_modules(str(tmp_path), "src/train.py") == {"socket", "data"}
+    assert own_modules(str(tmp_path), "src/train.py") == {"socket", "data", "json", "src"}
     assert own_modules(None, "train.py") == frozenset()

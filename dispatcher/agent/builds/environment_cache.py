@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import logging
 import os
@@ -16,6 +17,7 @@ import signal
 import threading
 import time
 
+from dispatcher.agent import runtime_path
 from dispatcher.agent.cache_limits import entries, mark_used, remove, surplus, tree_size
 from dispatcher.agent.durable_folders import sync_tree
 from dispatcher.agent.folders import read_json, write_json
@@ -210,6 +212,8 @@ class EnvironmentCache:
         except (BuildFailed, BuildAbandoned):
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        for packages in glob.glob(f"{glob.escape(folder)}/venv/lib/python*/site-packages"):
+            runtime_path.install(packages)
         sync_tree(folder)  # the record marks the folder as complete
         python = f"{folder}/venv/bin/python"
         record = {"python": python, "size": tree_size(folder)}

@@ -10,9 +10,12 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 
+from dispatcher.agent import runtime_path
 from dispatcher.agent.builds.builder import fits
 from dispatcher.agent.builds.conda_names import mapped
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 FAILED = 3  # the exit code of a build that has printed why it failed
 CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from dispatcher.agent.builds.image_install import main; main(sys.argv[2])"
+    f"from {PRIVATE_PACKAGE}.agent.builds.image_install import main; main(sys.argv[2])"
 )
 
 
@@ -40,6 +43,7 @@ def main(folder: str) -> None:
     if os.path.exists(f"{folder}/ca.pem"):
         environ.update(PIP_CERT=f"{folder}/ca.pem", SSL_CERT_FILE=f"{folder}/ca.pem")
     environ["HOME"] = folder
+    runtime_path.install(sysconfig.get_path("purelib"))
     lines = [*(recipe.get("pip") or ()), *_from_conda(recipe)]
     if not any(line[:1] != "-" for line in lines):
         return

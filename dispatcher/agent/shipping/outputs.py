@@ -4,8 +4,9 @@
 shipped as a log while the job lives: by offset, so each byte is sent once. A file that a log cannot
 represent (rewritten, too long, beyond the maximum number) is uploaded as a file at the end as well.
 
-Links out of a folder are not followed, and only regular files are read, because a script may put
-anything there.
+Only regular files are read, because a script may put anything there. A link to what lies in the
+working directory counts as that, also one to a folder; `outputs` itself may be a link to a folder
+anywhere. What is not kept is named in the warnings.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ READ_EVERY = 1.0
 MAX_NAME_LENGTH = 1024
 _MAX_LOGS = 200
 _MAX_DEPTH = 32
+_MAX_WARNINGS = 20
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]|(?<=^[A-Za-z]):")
 
@@ -63,6 +65,7 @@ class JobOutputs:
         self._lock = threading.Lock()
         self._look_at = 0.0
         self._are_too_many = False
+        self._losses: Dict[str, str] = {}
 
     def new_logs(self, final: bool) -> List[Stream]:
         """Logs that appeared since the last look. It looks once a second, and at the end."""
@@ -92,9 +95,28 @@ class JobOutputs:
         """Whether there may be files to upload, now that the job has ended."""
         return (
             self._are_too_many
-            or any(self._files.entries(f"{self._work}/{name}") for name in self._outputs)
+            or any(self._has_outputs(f"{self._work}/{name}") for name in self._outputs)
             or any(not log.is_whole() for log in list(self._logs.values()))
         )
+
+    def _has_outputs(self, path: str) -> bool:
+        """Whether there is something in the folder, or something else in its place."""
+        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+            return True
+        return bool(self._files.entries(path))
+
+    def warn(self, name: str, reason: str) -> None:
+        """Note that a file is not kept."""
+        self._losses.setdefault(name, reason)
+
+    @property
+    def warnings(self) -> List[str]:
+        """What is not kept, and why."""
+        losses = list(self._losses.items())
+        lines = [f"{name} is not kept: {reason}" for name, reason in losses[:_MAX_WARNINGS]]
+        if len(losses) > _MAX_WARNINGS:
+            lines.append(f"{len(losses) - _MAX_WARNINGS} further files are not kept")
+        return lines
 
     def files(self) -> Iterator[OutputFile]:
         """The files to upload, now that the job has ended."""
@@ -126,19 +148,46 @@ class JobOutputs:
         for name in folders:
             clean = "/".join(part for part in name.split("/") if part not in ("", "."))
             root = f"{self._work}/{clean}"
-            yield from self._walk(clean, root, root, _MAX_DEPTH)
+            behind = self._files.behind_link(root)
+            if not os.path.isdir(behind) or (behind == root and os.path.islink(root)):
+                if os.path.lexists(root):
+                    self.warn(clean, "it is no folder" if behind == root else "its link is broken")
+                continue
+            yield from self._walk(clean, (behind,))
 
-    def _walk(self, name: str, path: str, root: str, depth: int) -> Iterator[OutputFile]:
+    def _walk(self, name: str, folders: Tuple[str, ...]) -> Iterator[OutputFile]:
+        """The files below the last of these folders; each one was reached from that before it."""
+        path = folders[-1]
         for entry, kind in sorted(self._files.entries(path)):
             entry_name, entry_path = f"{name}/{readable(entry)}", f"{path}/{entry}"
-            if kind == "folder" and depth:
-                yield from self._walk(entry_name, entry_path, root, depth - 1)
+            if kind == "link":
+                kind, entry_path = self._behind(entry_name, entry_path, folders)
+            if kind == "folder" and len(folders) > _MAX_DEPTH:
+                self.warn(entry_name, f"it is deeper than {_MAX_DEPTH} folders")
+            elif kind == "folder":
+                yield from self._walk(entry_name, (*folders, entry_path))
             elif kind == "file":
                 yield entry_name, entry_path
-            elif kind == "link":  # a link to a file in the folder counts as that file
-                real, top = os.path.realpath(entry_path), os.path.realpath(root) + "/"
-                if real.startswith(top) and os.path.isfile(real):
-                    yield entry_name, f"{root}/{real[len(top) :]}"
+            elif kind == "other":
+                self.warn(entry_name, "it is neither a file nor a folder nor a link")
+
+    def _behind(self, name: str, link: str, folders: Tuple[str, ...]) -> Tuple[str, str]:
+        """Kind and path of what a link leads to; the kind is empty if it is not followed."""
+        real = os.path.realpath(link)
+        inside = [root for root in (folders[0], self._work) if _is_in(real, os.path.realpath(root))]
+        if not os.path.exists(real):
+            self.warn(name, "its link is broken")
+        elif not inside:
+            self.warn(name, f"it is a link out of the run's folders, to {readable(real)}")
+        elif os.path.isfile(real):
+            return "file", inside[0] + real[len(os.path.realpath(inside[0])) :]
+        elif any(_is_in(os.path.realpath(folder), real) for folder in folders):
+            self.warn(name, "it is a link to a folder that it lies in")
+        elif os.path.isdir(real):
+            return "folder", inside[0] + real[len(os.path.realpath(inside[0])) :]
+        else:
+            return "other", real
+        return "", real
 
 
 class WatchedLog(LogStream):
@@ -168,6 +217,10 @@ class WatchedLog(LogStream):
 
     def _punch(self, size: int) -> None:
         pass
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder}/")
 
 
 def readable(name: str) -> str:

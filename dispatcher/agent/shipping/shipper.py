@@ -320,6 +320,8 @@ class Shipper:
                 self._jobs.pop(job.name, None)
                 self._job_done.notify_all()
         if not job.is_published:
+            if job.outputs is not None and job.outputs.warnings:
+                self._sources.report_losses(job.name, job.outputs.warnings)
             job.is_published = True
             self._publish(job.name)
         if shipped:

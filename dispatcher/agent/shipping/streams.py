@@ -47,6 +47,10 @@ class Files:
         finally:
             os.close(folder)
 
+    def behind_link(self, path: str) -> str:
+        """What the path is a link to, if links of jobs may be followed; else the path."""
+        return os.path.realpath(path) if os.path.islink(path) else path
+
     def identity(self, path: str) -> int:
         """A number that differs for a file that replaces this one; 0 if there is no file."""
         try:

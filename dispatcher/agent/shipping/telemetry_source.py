@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
-from dispatcher.agent.folders import Root, write_json
+from dispatcher.agent.folders import Root, read_json, write_json
 from dispatcher.agent.shipping.outputs import JobOutputs
 from dispatcher.agent.shipping.streams import PLAIN, streams_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Mapping, Optional
+    from typing import Any, Callable, List, Mapping, Optional
 
     from dispatcher.agent.shipping.streams import Files, Stream
 
@@ -20,12 +21,17 @@ class TelemetrySource:
 
     Args:
         root: The agent's root.
+        on_losses: Called with a job's name and the warnings about its files that are not kept,
+            before its end is published.
     """
 
     files: Files
 
-    def __init__(self, root: Root) -> None:
+    def __init__(
+        self, root: Root, on_losses: Optional[Callable[[str, List[str]], None]] = None
+    ) -> None:
         self._root = root
+        self._on_losses = on_losses
         self.files = PLAIN
 
     def streams(
@@ -45,6 +51,17 @@ class TelemetrySource:
     def folder(self, name: str, job: Mapping[str, Any]) -> str:  # noqa: ARG002
         """The folder of a job."""
         return self._root.job(name)
+
+    def report_losses(self, name: str, warnings: List[str]) -> None:
+        """Add the warnings to the exit record, in which the next agent finds them, too."""
+        path = f"{self._root.job(name)}/exit.json"
+        record = read_json(path)
+        if record is not None:
+            record["warnings"] = [*(record.get("warnings") or ()), *warnings]
+            with contextlib.suppress(OSError):
+                write_json(path, record)
+        if self._on_losses is not None:
+            self._on_losses(name, warnings)
 
     def mark_shipped(self, name: str) -> None:
         """Mark an ended job whose telemetry is all with the service."""

@@ -104,6 +104,7 @@ class OutputUploader:
         return missing
 
     def _log_loss(self, name: str, reason: str) -> None:
+        self._outputs.warn(name, reason)
         log.warning(
             "output file not uploaded: %s: %s", name, reason, extra={"job": self._outputs.name}
         )

@@ -1,7 +1,7 @@
 """The fork server: imports modules once, then forks one shim per job.
 
-It is started as `python -c CODE FD CONFIG`, never as the main module, because a forked script
-replaces that module. It has one thread.
+It is started as `python -c CODE FD CONFIG RUNTIME`, never as the main module, because a forked
+script replaces that module. It has one thread.
 The socket FD (SOCK_SEQPACKET) carries orders `{"name", "start", "note"}` to it. It sends one
 `{"ready", "error", "modules"}`, and then `{"dead": [names]}` for shims that have ended without
 reporting to the agent. When the agent has ended it ends, and the shims continue.
@@ -21,7 +21,9 @@ import sys
 
 from dispatcher.agent import AT_START, processes
 from dispatcher.agent.cgroups import Cgroups
+from dispatcher.agent.file_limit import set_file_limit
 from dispatcher.agent.folders import Root
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 from dispatcher.agent.process_watch import WAKING
 from dispatcher.agent.starting import forked_main
 from dispatcher.agent.starting.rehearsal import warm_up
@@ -35,7 +37,11 @@ if TYPE_CHECKING:
 _MAX_MESSAGE = 1 << 16
 _MAX_IDLE = 16
 _MAX_JOBS = 200  # of one shim, so that its memory does not grow without bound
-CODE = "from dispatcher.agent.starting.fork_server import main; main()"
+# The third argument is the runtime. A path with a colon does not fit into PYTHONPATH.
+CODE = (
+    "import sys; sys.path.insert(1, sys.argv[3]); "
+    f"from {PRIVATE_PACKAGE}.agent.starting.fork_server import main; main()"
+)
 
 
 def main() -> None:
@@ -71,9 +77,11 @@ def _context(config: Dict[str, Any], inherited: Dict[str, str]) -> ShimContext:
     base.pop("PYTHONUNBUFFERED", None)
     base.update(config["base"])
     cgroups = Cgroups(**config["cgroups"])
-    return ShimContext(
+    context = ShimContext(
         Root(config["root"]), cgroups, base, config["runtime"], config["interpreter"]
     )
+    context.job_files = config.get("job_files")
+    return context
 
 
 def _preload(names: List[str]) -> Optional[str]:
@@ -93,7 +101,7 @@ def _preload(names: List[str]) -> Optional[str]:
 def _shadowing() -> List[str]:
     """The names of modules that a forked script cannot replace by its own."""
     ours = {name.partition(".")[0] for name in sys.modules if name not in AT_START}
-    return sorted({*ours, "dispatcher"} - {"__main__"})
+    return sorted(ours - {"__main__"})
 
 
 class _Worker:
@@ -175,6 +183,8 @@ class _ForkServerLoop:
         os.close(self._ended)
         for worker in self._workers.values():
             worker.socket.close()
+        if self._context.job_files is not None:
+            set_file_limit(self._context.job_files)
         group = self._context.group = ShimGroup(self._context.cgroups)
         for remaining in reversed(range(_MAX_JOBS)):
             shim = Shim(self._context, json.loads(order), private=[self._order_socket.fileno()])

@@ -54,10 +54,11 @@ class ForkServer:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setblocking(False)
         command = [key.interpreter, "-c", CODE, str(theirs.fileno()), json.dumps(config)]
+        command.append(config["runtime"])
         try:
             self._process = subprocess.Popen(
                 command,
-                env={**environment, **dict(key.environment)},
+                env=_changed(environment, key),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -120,6 +121,12 @@ class ForkServer:
         if events != self._events:
             self._events = events
             self._selector.modify(self.socket, events, self._attend)
+
+
+def _changed(environment: Mapping[str, str], key: ForkServerKey) -> Dict[str, str]:
+    """The environment with the variables of a key."""
+    changes = {**environment, **dict(key.environment)}
+    return {name: value for name, value in changes.items() if value is not None}
 
 
 class ForkServerPool:

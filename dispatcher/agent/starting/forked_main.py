@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RESET = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1)
 _FLUSH_FAILED = 120
+_user_folders: List[str] = []  # those of the script's own modules
 
 
 def run_script(
@@ -73,7 +74,7 @@ def _become(
         time.tzset()
     _reseed()
     code = _compiled(arguments, environment)
-    _set_paths(arguments)
+    _set_paths(arguments, environment.get("PYTHONPATH", ""))
     gc.enable()
     return code, _fresh_main(code.co_filename)
 
@@ -110,7 +111,7 @@ def _compiled(arguments: List[str], environment: Dict[str, str]) -> CodeType:
         os.execve(arguments[0], arguments, environment)
 
 
-def _set_paths(arguments: List[str]) -> None:
+def _set_paths(arguments: List[str], import_path: str) -> None:
     sys.argv[:] = arguments[1:]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[:] = arguments
@@ -121,6 +122,9 @@ def _set_paths(arguments: List[str]) -> None:
         sys.path[0] = folder
     else:
         sys.path.insert(0, folder)
+    added = [path for path in import_path.split(os.pathsep) if path and path not in sys.path]
+    sys.path[1:1] = added
+    _user_folders[:] = [folder, *added]
     for name in [p for p, finder in sys.path_importer_cache.items() if finder is None]:
         del sys.path_importer_cache[name]
 
@@ -224,9 +228,8 @@ def _imported(preloaded: FrozenSet[str]) -> List[Any]:
 
 def _is_users(module: Any) -> bool:
     """Whether a module belongs to the script; finalisers may still need libraries."""
-    folder = sys.path[0] if sys.path else ""
     path = getattr(module, "__file__", None)
-    return isinstance(path, str) and bool(folder) and path.startswith(folder + os.sep)
+    return isinstance(path, str) and any(path.startswith(f + os.sep) for f in _user_folders)
 
 
 def _clear(names: Dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from dispatcher.agent import processes, workdir
 from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.exit_records import exit_record, refusal, with_error
 from dispatcher.agent.folders import Root, make_durable, read_json, write_json
+from dispatcher.agent.inheritances import InheritanceReader
 from dispatcher.agent.job_place import JobPlace
 from dispatcher.agent.process_environment import environments, expanded
 from dispatcher.agent.process_watch import WAKING, ProcessWatch
@@ -66,6 +67,11 @@ class ShimContext:
         self.runtime = runtime
         self.interpreter = interpreter
         self.boot_id = boot_id()
+        self.inheritances = InheritanceReader(root)
+        self.job_files: Optional[int] = None  # soft limit of open files; None: this process's
+        self.cpus = os.sched_getaffinity(0)
+        self.umask = os.umask(0o077)
+        os.umask(self.umask)
         self.group: Optional[ShimGroup] = None  # the group of this process, if it is a shim
 
 
@@ -106,6 +112,8 @@ class Shim:
         self._forks = order.get("start") == "fork"
         self._note: Optional[str] = order.get("note")
         self._folder = context.root.job(self._name)
+        self._base: Mapping[str, str] = context.base
+        self._nice: Optional[int] = None
         self._pids: Dict[int, int] = {}
         self._logs: Dict[int, str] = {}
         self.record: Optional[Dict[str, Any]] = None
@@ -187,7 +195,25 @@ class Shim:
         """Write into the lock file which shim has the job, and later which processes it started."""
         os.pwrite(self._descriptors[0], json.dumps(state).encode(), 0)
 
+    def _inherit(self, job: Mapping[str, Any]) -> None:
+        """Take over what the job's processes inherit from the submitter."""
+        context = self._context
+        inheritance = context.inheritances.get(job.get("inherits"))
+        if inheritance is None and job.get("inherits"):
+            self._note = "what the run inherits is lost: it has the environment of its node"
+        self._base = context.base if inheritance is None else dict(inheritance.variables)
+        self._nice = None if inheritance is None else inheritance.nice
+        umask = None if inheritance is None else inheritance.umask
+        os.umask(context.umask if umask is None else umask)
+        cpus = set(inheritance.cpus) if inheritance is not None else set()
+        if (cpus or context.cpus) != os.sched_getaffinity(0):
+            try:
+                os.sched_setaffinity(0, cpus or context.cpus)
+            except OSError:  # none of them is there any more, or the node may not use them
+                os.sched_setaffinity(0, context.cpus)
+
     def _prepare(self, job: Mapping[str, Any]) -> None:
+        self._inherit(job)
         snapshot = job.get("snapshot")
         cached = os.path.join(self._context.root.snapshots, snapshot) if snapshot else None
         workdir.fill(f"{self._folder}/work", cached)
@@ -208,8 +234,9 @@ class Shim:
     def _start(self, job: Mapping[str, Any]) -> Optional[ForkedScript]:
         context = self._context
         ranks = job.get("ranks") or [{"rank": 0}]
-        each = environments(job, context.base, self._folder, context.runtime)
-        interpreter = interpreter_of(job.get("interpreter"), context.interpreter, each[0])
+        variables = {**self._base, **(job.get("env") or {})}
+        interpreter = interpreter_of(job.get("interpreter"), context.interpreter, variables)
+        each = environments(job, self._base, self._folder, context.runtime, interpreter)
         for position, rank in enumerate(ranks):
             environment = each[position]
             number = int(rank.get("rank", 0))
@@ -220,9 +247,11 @@ class Shim:
                 pid = os.fork()
                 if pid == 0:
                     self._enter(log)
+                    processes.set_nice(0, self._nice)
                     return ForkedScript(command, environment)
             else:
                 pid = self._spawn(command, environment, log)
+                processes.set_nice(pid, self._nice)
             os.close(log)
             self._pids[pid] = number
         return None

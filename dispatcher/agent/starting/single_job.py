@@ -14,7 +14,7 @@ import sys
 from dispatcher.agent import cgroups, relay
 from dispatcher.agent.exit_records import refusal
 from dispatcher.agent.folders import Root, check_name, read_json, write_json
-from dispatcher.agent.origin import is_runtime, own_path
+from dispatcher.agent.origin import PRIVATE_PACKAGE, is_runtime, own_path
 from dispatcher.agent.process_environment import inherited
 from dispatcher.agent.process_watch import WAKING
 from dispatcher.agent.starting.shim import Shim, ShimContext
@@ -33,7 +33,7 @@ PATIENCE = 60.0
 PATIENCE_WHEN_STOPPED = 5.0
 # As a program: it exits at once, because the interpreter's teardown takes time.
 CODE = (
-    "import os, sys; from dispatcher.agent.starting.single_job import run_job; "
+    f"import os, sys; from {PRIVATE_PACKAGE}.agent.starting.single_job import run_job; "
     "code = run_job(*sys.argv[1:]); sys.stdout.flush(); sys.stderr.flush(); os._exit(code)"
 )
 

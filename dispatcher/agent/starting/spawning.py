@@ -21,6 +21,7 @@ _DEFAULTED = (
     signal.SIGUSR1,
     signal.SIGXFSZ,
 )
+_BASH = "/bin/bash"
 _PYTHON_NAMES = ("python", "python3")
 
 
@@ -46,13 +47,14 @@ def interpreter_of(requested: Optional[str], default: str, environment: Mapping[
 
 
 def command_line(job: Mapping[str, Any], interpreter: str, arguments: List[str]) -> List[str]:
-    """The program and its arguments.
+    """The program and its arguments. A command is run by bash, or by sh where there is no bash.
 
     Raises:
         CannotStart: The script does not exist.
     """
     if job.get("command") is not None:
-        return ["/bin/sh", "-c", job["command"], *(["sh", *arguments] if arguments else [])]
+        shell = _BASH if os.access(_BASH, os.X_OK) else "/bin/sh"
+        return [shell, "-c", job["command"], *(["sh", *arguments] if arguments else [])]
     script = job.get("script")
     if not script:
         raise CannotStart("the job names neither a script nor a command")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
         interpreter: str
         preload: Tuple[str, ...]
-        environment: Tuple[Tuple[str, str], ...]
+        environment: Tuple[Tuple[str, Optional[str]], ...]  # None: not set
 
 else:
     from collections import namedtuple
@@ -25,6 +25,7 @@ else:
 # Variables that an interpreter or its C library reads once, at its start.
 _AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _AT_START_NAMES = ("LANG", "LANGUAGE", "HOME", "PATH_LOCALE", "LOCPATH")
+_NOTHING: Dict[str, None] = {}
 _HARMLESS = ("PYTHONUNBUFFERED",)
 # Variables that libraries read when they are imported; they matter with preloaded modules.
 _AT_IMPORT = (
@@ -46,22 +47,34 @@ _AT_IMPORT = (
 )
 
 
-def key_of(job: Mapping[str, Any], default: str) -> ForkServerKey:
+def key_of(
+    job: Mapping[str, Any], default: str, inherited: Mapping[str, Optional[str]] = _NOTHING
+) -> ForkServerKey:
     """The key of the fork server that could start the job.
 
     Args:
         job: The job.
         default: The interpreter that `python` means.
+        inherited: What the job inherits that the agent has otherwise; see `differences`.
     """
     environment: Dict[str, str] = job.get("env") or {}
     preload = tuple(job.get("preload") or ())
-    fixed = {k: v for k, v in environment.items() if _is_fixed(k, v)}
+    fixed = {k: v for k, v in inherited.items() if _is_read_at_start(k)}
+    fixed.update({k: v for k, v in environment.items() if _is_fixed(k, v)})
     if preload:
-        fixed.update({k: v for k, v in environment.items() if k.startswith(_AT_IMPORT)})
+        for variables in (inherited, environment):
+            fixed.update({k: v for k, v in variables.items() if k.startswith(_AT_IMPORT)})
     interpreter = interpreter_of(job.get("interpreter"), default, environment)
     if is_same_binary(interpreter, default):
         interpreter = default
     return ForkServerKey(interpreter, preload, tuple(sorted(fixed.items())))
+
+
+def differences(inherited: Mapping[str, str], own: Mapping[str, str]) -> Dict[str, Optional[str]]:
+    """The inherited variables that the agent's own differ from; None where it alone has one."""
+    changed: Dict[str, Optional[str]] = {k: v for k, v in inherited.items() if own.get(k) != v}
+    changed.update({k: None for k in own if k not in inherited})
+    return changed
 
 
 def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Optional[str]:
@@ -78,22 +91,24 @@ def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Op
         return None
     if key.interpreter != default:
         return "another interpreter"
-    environment = job.get("env") or {}
-    for name, value in environment.items():
-        if _is_fixed(name, value):
+    for name, _ in key.environment:
+        if _is_read_at_start(name):
             return f"{name} is read when an interpreter starts"
     return None
 
 
 def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
-    """The names of the modules in a script's folder of the snapshot."""
+    """The names of the modules in a script's folder of the snapshot, and in the snapshot's root."""
     if snapshot is None:
         return frozenset()
-    try:
-        entries = os.listdir(os.path.join(snapshot, os.path.dirname(script)))
-    except OSError:
-        return frozenset()
-    return frozenset(entry.partition(".")[0] for entry in entries)
+    names: set[str] = set()
+    for folder in {"", os.path.dirname(script)}:
+        try:
+            entries = os.listdir(os.path.join(snapshot, folder))
+        except OSError:
+            continue
+        names.update(entry.partition(".")[0] for entry in entries)
+    return frozenset(names)
 
 
 def is_same_binary(path: str, other: str) -> bool:
@@ -112,4 +127,8 @@ def _is_fixed(name: str, value: str) -> bool:
         return False
     if name in _AT_START_NAMES and os.environ.get(name) == value:
         return False
+    return _is_read_at_start(name)
+
+
+def _is_read_at_start(name: str) -> bool:
     return name in _AT_START_NAMES or name.startswith(_AT_START)

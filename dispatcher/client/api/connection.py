@@ -33,6 +33,9 @@ class ApiConnection(ServiceConnection):
     Attributes:
         held_snapshots: The ids of snapshots that the service is known to hold.
         heartbeat: Reports which interactive runs this process drives.
+        held_inheritances: The hashes of what runs inherit that the service is known to hold.
+        is_on_this_machine: Whether it is the embedded service of a workspace on this machine, and
+            not called from inside a run.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class ApiConnection(ServiceConnection):
         self._advice = advice
         self.held_snapshots: Set[str] = set()
         self.heartbeat = Heartbeat(lambda: self.address)
+        self.held_inheritances: Set[str] = set()
+        self.is_on_this_machine = False
 
     def send(self, *args: Any, **kwargs: Any) -> Answer:
         """Send one request until it is answered; see `ServiceConnection.send`.

@@ -57,11 +57,13 @@ def connect_embedded(data_folder: str, address: Mapping[str, str]) -> ApiConnect
             )
         return find_or_start(data_folder, address)
 
-    return ApiConnection(
+    connection = ApiConnection(
         found,
         relocate=relocate,
         advice=f"See {os.path.join(data_folder, 'service.log')}.",
     )
+    connection.is_on_this_machine = True
+    return connection
 
 
 def connect_remote(url: str) -> ApiConnection:

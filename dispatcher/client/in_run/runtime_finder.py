@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-import dispatcher
+import dispatcher as own_package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Optional, Sequence
 
-_PACKAGES = ("dispatcher", "azureml")
+_PACKAGES = (own_package.__name__, "azureml")
 
 
 class RuntimeFinder:
@@ -57,6 +57,6 @@ def install() -> None:
     """Add the finder to this process, once. Does nothing where the code is not in a folder."""
     if any(isinstance(finder, RuntimeFinder) for finder in sys.meta_path):
         return
-    folder = os.path.realpath(os.path.dirname(next(iter(dispatcher.__path__))))
+    folder = os.path.realpath(os.path.dirname(next(iter(own_package.__path__))))
     if os.path.isdir(folder):
         sys.meta_path.append(RuntimeFinder(folder))

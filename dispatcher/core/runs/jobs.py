@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+MAX_WARNINGS, MAX_WARNING = 25, 2000  # of a job; characters of each
+
 
 class State(StrEnum):
     """What is to be seen of a job."""
@@ -35,6 +37,7 @@ class Evidence:
     receipt: tuple[Mapping[str, Any], ...] = ()
     failed_rank: int | None = None
     error: Mapping[str, Any] | None = None  # what the script said with `run.fail()`
+    warnings: tuple[str, ...] = ()  # of the node: what is not kept, what it starts otherwise
 
     @property
     def said(self) -> dict[str, Any] | None:
@@ -53,11 +56,16 @@ class Evidence:
         known["receipt"] = tuple(known.get("receipt") or ())
         if not isinstance(known.get("error"), Mapping):  # a script may have written anything there
             known["error"] = None
+        known["warnings"] = tuple(str(text)[:MAX_WARNING] for text in known.get("warnings") or ())
+        known["warnings"] = known["warnings"][:MAX_WARNINGS]
         return Evidence(**known)
 
     def record(self) -> dict[str, Any]:
         """As JSON-ready values. Not `asdict`: it copies deeply, and every run passes here."""
-        return {**vars(self), "receipt": [dict(entry) for entry in self.receipt]}
+        record = {**vars(self), "receipt": [dict(entry) for entry in self.receipt]}
+        if not self.warnings:
+            del record["warnings"]
+        return record
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,7 @@ class RunSpec(Frozen):
     command: Text | None = None
     interpreter: Text = "python"
     snapshot: Digest | None = None
+    inherits: Digest | None = None  # by its hash: dispatcher/wire/inheritance.py
     environment_variables: dict[Annotated[EnvName, AfterValidator(_not_reserved)], Text] = {}
     cpus: float = Field(1, ge=0, le=4096, allow_inf_nan=False)
     gpus: int | None = Field(None, ge=0, le=1024)

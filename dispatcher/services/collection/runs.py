@@ -4,16 +4,18 @@ A run counts by its end. One that something still relies on (`services.deletion`
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from dispatcher.access.permissions import Grant, Permission, Scope
 from dispatcher.access.principals import SERVICE
+from dispatcher.core.errors import DispatcherError
 from dispatcher.core.retention import RetentionRules
 from dispatcher.services.collection.collected import Collected
 from dispatcher.services.deletion import DeletionService
 from dispatcher.store.content.blobs import Logs
-from dispatcher.store.contract import Store
+from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.retention.contract import EndedCursor, EndedRun
-from dispatcher.store.runs.mlflow_terms import DELETED
+from dispatcher.store.runs.mlflow_terms import DELETED, DELETED_EXPERIMENT
 
 PAGE = 200  # runs that are deleted in one transaction
 GRANT = Grant(SERVICE, Permission.DELETE_RUNS, Scope.ANY)
@@ -48,6 +50,21 @@ class RunCollector:
             ids = page if dry_run else self._deletion.delete_all(page, GRANT)
             total += Collected(len(ids), sum(sizes[run_id] for run_id in ids))
         return total
+
+    def collect_experiments(self, rules: RetentionRules, *, dry_run: bool = False) -> Collected:
+        """Delete experiments that were deleted in MLflow long ago, with all runs."""
+        if rules.deleted_runs_age is None:
+            return Collected()
+        due = self._experiments_deleted_in_mlflow(self._clock() - rules.deleted_runs_age)
+        count = 0
+        for name in due:
+            with suppress(DispatcherError):  # a run of it has not ended, or others delete it, too
+                while not dry_run and not self._deletion.delete_experiment(
+                    name, GRANT, with_runs=True, limit=PAGE
+                ):
+                    pass
+                count += 1
+        return Collected(count)
 
     def collect_logs(self, rules: RetentionRules, *, dry_run: bool = False) -> Collected:
         """Delete the logs of runs that ended long ago; answers of how many runs."""
@@ -90,12 +107,11 @@ class RunCollector:
         after: EndedCursor | None = None
         while surplus > 0 and (page := self._page(_FAR, after, PAGE)):
             due: list[str] = []
-            for run in page:
+            for run_id, size in self._sizes([run.id for run in page]).items():
                 if surplus <= 0:
                     break
-                size = self._sizes([run.id])[run.id]
                 surplus -= size
-                due += [run.id] if size else []  # one without files frees nothing
+                due += [run_id] if size else []  # one without files frees nothing
             yield due
             after = page[-1].cursor
 
@@ -103,7 +119,15 @@ class RunCollector:
         return self._store.read(lambda tx: tx.deletions.ended(before, after, limit))
 
     def _sizes(self, ids: list[str]) -> dict[str, int]:
-        return self._store.read(lambda tx: {each: tx.references.tree_size(each) for each in ids})
+        return self._store.read(lambda tx: tx.references.tree_sizes(ids))
+
+    def _experiments_deleted_in_mlflow(self, before: float) -> list[str]:
+        def read(tx: Transaction) -> list[str]:
+            archived = (e for e in tx.registry.experiments() if e.archived_at is not None)
+            marks = {e.name: tx.registry.find_meta(f"{DELETED_EXPERIMENT}{e.id}") for e in archived}
+            return [name for name, at in marks.items() if at is not None and float(at) < before]
+
+        return self._store.read(read)
 
     def _deleted_in_mlflow(self, before: float) -> list[str]:
         """Runs deleted in MLflow so long ago, with all below them."""

@@ -73,7 +73,8 @@ class CollectionService:
     def collect(self, rules: RetentionRules, *, dry_run: bool = False) -> dict[str, Collected]:
         """Delete by these rules; answers what was deleted of each kind, or would be."""
         with self._lock:
-            found = {"runs": self._runs.collect(rules, dry_run=dry_run)}
+            found = {"experiments": self._runs.collect_experiments(rules, dry_run=dry_run)}
+            found["runs"] = self._runs.collect(rules, dry_run=dry_run)
             found["logs_of_ended_runs"] = self._runs.collect_logs(rules, dry_run=dry_run)
             if not dry_run:
                 self._deletion.purge()

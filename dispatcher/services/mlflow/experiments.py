@@ -3,7 +3,8 @@
 MLflow allows any text as a name (here: the title), the service does not. A title that the service
 does not allow is stored as a tag; the experiment's name is then its valid
 characters and a hash.
-Experiment `0` is MLflow's Default. An experiment that is deleted in MLflow is archived here.
+Experiment `0` is MLflow's Default. An experiment that is deleted in MLflow is archived
+here, and marked, so that garbage collection may delete it for good (`services.collection.runs`).
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from dispatcher.core.runs.search import Clause, Order, holds, sort_key
 from dispatcher.store.contract import Store, Transaction
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.runs.contract import View
+from dispatcher.store.runs.mlflow_terms import DELETED_EXPERIMENT
 
 DEFAULT, DEFAULT_ID = "Default", "0"
 TITLE_TAG = "mlflow.experimentName"
@@ -91,6 +93,10 @@ class MlflowExperiments:
             at = known.archived_at
             if deleted is not None:
                 at = (at or now) if deleted else None
+                mark = f"{DELETED_EXPERIMENT}{known.id}"
+                tx.registry.delete_meta(mark)
+                if deleted:
+                    tx.registry.put_meta(mark, str(now))
             tx.registry.put_experiment(replace(known, tags=changed, archived_at=at))
 
         self._store.write(work)

@@ -2,12 +2,13 @@
 
 A run that MLflow starts is an interactive run. A run with a job ends with its process: its exit
 code decides its status, and `mlflow.end_run` does not. A run that is started with a run's own token
-is a child of that run.
+is a child of that run, but for the first one of each of its processes: that is the run itself
+(`client.in_run.mlflow_plugin` tags them by the process).
 """
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dispatcher.access.permissions import Grant
 from dispatcher.core.errors import ExperimentNotFound, InvalidSpec, RunNotFound
@@ -21,8 +22,15 @@ from dispatcher.store.documents.contract import RunDocument
 from dispatcher.store.metrics.contract import Latest, Number, Sample
 from dispatcher.store.registry.contract import Experiment
 from dispatcher.store.runs.contract import RunSearch
-from dispatcher.store.runs.mlflow_terms import DELETED, PARENT_TAG, RUN_NAME_TAG, USER_TAG
+from dispatcher.store.runs.mlflow_terms import (
+    DELETED,
+    PARENT_TAG,
+    PROCESS_TAG,
+    RUN_NAME_TAG,
+    USER_TAG,
+)
 
+PROCESS = "process"  # the documents of a run that name its processes which have started it
 DOCUMENT_KINDS = ("dataset", "input", "output", "mlmodel", DELETED)
 
 
@@ -72,8 +80,14 @@ class MlflowRuns:
     def create(self, caller: Grant, new: NewRun) -> MlflowRun:
         """Start a run that its client drives. Raises ExperimentNotFound, InvalidSpec."""
         now = self._clock()
+        tags = dict(new.tags)
+        process = tags.pop(PROCESS_TAG, None)
+        new = replace(new, tags=tags)
 
         def work(tx: Transaction) -> MlflowRun:
+            around = _run_around(tx, caller, new, process)
+            if around is not None:
+                return around
             experiment = _open_experiment(tx, new.experiment_id, now)
             parent = _parent(tx, caller, new.tags.get(PARENT_TAG))
             name = new.name or new.tags.get(RUN_NAME_TAG) or None
@@ -267,6 +281,25 @@ def _parent(tx: Transaction, caller: Grant, tagged: str | None) -> str | None:
     if own is None:
         return tagged if tagged and tx.runs.get([tagged]) else None
     return run_of(tx, caller, tagged or own).id
+
+
+def _run_around(
+    tx: Transaction, caller: Grant, new: NewRun, process: str | None
+) -> MlflowRun | None:
+    """The run whose process calls, if this is the first run that the process starts."""
+    own = caller.principal.run_id
+    if own is None or not process or PARENT_TAG in new.tags:
+        return None
+    known = tx.documents.of_runs([own], [PROCESS]).get(own, ())
+    if process in {document.id for document in known}:
+        return None
+    run = _open_run(tx, caller, own)
+    tx.documents.put([RunDocument(PROCESS, own, process, {})])
+    name = new.name or new.tags.get(RUN_NAME_TAG)
+    if name:
+        _rename(tx, own, name[:256])
+    tx.labels.set_tags(own, new.tags)
+    return with_data(tx, [run])[0]
 
 
 def _end(status: str | None, at: float) -> Event | None:

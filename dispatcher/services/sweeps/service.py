@@ -78,6 +78,7 @@ class SweepService:
             interactive=True,
             target=spec.trial.target,
             snapshot=spec.trial.snapshot,
+            inherits=spec.trial.inherits,
             properties={**spec.properties, **_properties(spec)},
         )
 

@@ -158,8 +158,8 @@ class References(Protocol):
     def logs(self, after: LogKey | None, limit: int) -> list[LogKey]:
         """The logs that have come, in a fixed order, from after one on."""
 
-    def tree_size(self, run_id: str) -> int:
-        """The bytes of the files and logs of a run and all below it."""
+    def tree_sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        """By run, the bytes of the files and logs of it and all below it, in the order given."""
 
     def total_size(self) -> int:
         """The bytes of the files and logs of all runs."""

@@ -1,6 +1,6 @@
 """What refers to contents and logs, in memory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.retention.contract import LogKey, StoredSize
@@ -31,7 +31,10 @@ class MemoryReferences:
         logs = sorted(key for key in self._state.offsets if key[2].startswith("log:"))
         return [key for key in logs if after is None or key > after][:limit]
 
-    def tree_size(self, run_id: str) -> int:
+    def tree_sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        return {run_id: self._tree_size(run_id) for run_id in ids}
+
+    def _tree_size(self, run_id: str) -> int:
         runs = self._state.runs.values()
         names = {run.id: run_id for run in runs if run_id in (run.id, *run.lineage)}
         return sum(each.files + each.logs for each in self._largest(names, 1))

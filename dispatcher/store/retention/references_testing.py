@@ -60,6 +60,16 @@ class ReferenceContract:
         assert first == [keys[0], keys[2]]
         assert store.read(lambda tx: tx.references.logs(first[-1], 2)) == [keys[3]]
 
+    def test_a_tree_is_as_large_as_all_its_runs(self, store: Store) -> None:
+        [top] = add(store, make("top"))
+        [child] = add(store, make("child", top))
+        add(store, make("grandchild", child), make("topmost"))
+        names = ("top", "child", "grandchild", "topmost")
+        files = [artifact(name, "a", A, 10**k) for k, name in enumerate(names)]
+        store.write(lambda tx: tx.artifacts.add(files))
+        sizes = store.read(lambda tx: tx.references.tree_sizes(["top", "child", "topmost"]))
+        assert sizes == {"top": 111, "child": 110, "topmost": 1000}
+
     def test_the_largest_runs_and_experiments_are_told(self, store: Store) -> None:
         add(store, make("r"), make("s", experiment="f"), make("t", experiment="f"), make("empty"))
         files = [artifact("r", "a", A, 10), artifact("s", "a", A, 4), artifact("gone", "a", A, 99)]
@@ -71,8 +81,8 @@ class ReferenceContract:
             StoredSize("s", "f", 4, 3),
         ]
         assert store.read(lambda tx: tx.references.total_size()) == 22
-        assert store.read(lambda tx: tx.references.tree_size("s")) == 7
-        assert store.read(lambda tx: tx.references.tree_size("none")) == 0
+        trees = store.read(lambda tx: tx.references.tree_sizes(["s", "none", "r"]))
+        assert trees == {"s": 7, "none": 0, "r": 10}
         assert store.read(lambda tx: tx.references.largest_experiments(9)) == [
             StoredSize("f", "f", 4, 8),
             StoredSize("e", "e", 10, 0),

@@ -1,9 +1,9 @@
 """What refers to contents and logs, in SQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import Connection, false, func, literal, or_, select, tuple_, union_all
 
 from dispatcher.store.artifacts.sql import ARTIFACTS
 from dispatcher.store.metrics.sql import STREAMS
@@ -15,6 +15,7 @@ from dispatcher.store.runs.sql_listing import below
 from dispatcher.store.sweeps.sql import SqlSweeps
 
 _LOGS = IS_LOG
+TREES = 50  # whose sizes are asked for in one statement
 _LOG_KEY = (STREAMS.c.run_id, STREAMS.c.attempt, STREAMS.c.stream)
 
 
@@ -52,12 +53,24 @@ class SqlReferences:
         rows = self._connection.execute(statement.order_by(*_LOG_KEY).limit(limit))
         return [(row[0], row[1], row[2]) for row in rows]
 
-    def tree_size(self, run_id: str) -> int:
-        path = self._connection.execute(select(RUNS.c.path).where(RUNS.c.id == run_id)).scalar()
-        return 0 if path is None else self._sum(or_(RUNS.c.path == path, below(path)))
+    def tree_sizes(self, ids: Sequence[str]) -> dict[str, int]:
+        sizes = dict.fromkeys(ids, 0)
+        for start in range(0, len(ids), TREES):
+            some = select(RUNS.c.id, RUNS.c.path).where(RUNS.c.id.in_(ids[start : start + TREES]))
+            paths = {row.id: row.path for row in self._connection.execute(some)}
+            below_one = or_(false(), *(below(path) for path in paths.values()))
+            trees = or_(RUNS.c.path.in_(paths.values()), below_one)
+            for path, size in self._sums(trees):
+                for run_id in paths.keys() & set(path.split("/")):
+                    sizes[run_id] += size
+        return sizes
 
     def total_size(self) -> int:
-        return self._sum()
+        total = 0
+        for table, terms in ((ARTIFACTS, ()), (STREAMS, (_LOGS,))):
+            mine = select(func.sum(table.c.size)).join(RUNS, RUNS.c.id == table.c.run_id)
+            total += int(self._connection.execute(mine.where(*terms)).scalar() or 0)
+        return total
 
     def largest_runs(self, limit: int) -> list[StoredSize]:
         return self._largest(RUNS.c.id, limit)
@@ -65,13 +78,13 @@ class SqlReferences:
     def largest_experiments(self, limit: int) -> list[StoredSize]:
         return self._largest(RUNS.c.experiment, limit)
 
-    def _sum(self, *chosen: Any) -> int:
-        """The bytes of the files and logs of these runs."""
-        total = 0
+    def _sums(self, chosen: Any) -> Iterator[tuple[str, int]]:
+        """By the path of a run, the bytes of its files, and those of its logs."""
         for table, terms in ((ARTIFACTS, ()), (STREAMS, (_LOGS,))):
-            mine = select(func.sum(table.c.size)).join(RUNS, RUNS.c.id == table.c.run_id)
-            total += int(self._connection.execute(mine.where(*terms, *chosen)).scalar() or 0)
-        return total
+            sizes = select(RUNS.c.path, func.sum(table.c.size))
+            mine = sizes.join(table, RUNS.c.id == table.c.run_id).where(*terms, chosen)
+            for path, size in self._connection.execute(mine.group_by(RUNS.c.path)):
+                yield path, int(size)
 
     def _largest(self, name: Any, limit: int) -> list[StoredSize]:
         nothing = literal(0)

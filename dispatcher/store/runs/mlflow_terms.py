@@ -7,6 +7,9 @@ from dispatcher.core.runs.lifecycle import Status
 RUN_NAME_TAG = "mlflow.runName"
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
+PROCESS_TAG = "dispatcher.process"  # as in client.in_run.mlflow_plugin
+# A fact of the installation, by the id of an experiment that was deleted in MLflow: when that was.
+DELETED_EXPERIMENT = "mlflow-deleted-experiment:"
 DELETED = "deleted"  # the kind of the record that marks a run as deleted in MLflow's view
 _BEFORE_START = (Status.STARTING, Status.PREPARING, Status.QUEUED, Status.PROVISIONING)
 # All others are RUNNING.

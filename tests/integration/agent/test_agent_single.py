@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.agent.origin import PRIVATE_PACKAGE
 from dispatcher.agent.runtime import build_zip
 from tests.integration.agent.fake_service import FakeService
 from tests.integration.agent.rig import job
@@ -98,4 +99,4 @@ def test_it_runs_from_a_zip(tmp_path: Path) -> None:
     )
     assert process.wait(20) == 0
     tail = record(tmp_path / "root", "zip-1")["tail"]
-    assert tail == f"{tmp_path}/runtime.zip/dispatcher/__init__.py\n"
+    assert tail == f"{tmp_path}/runtime.zip/{PRIVATE_PACKAGE}/__init__.py\n"

@@ -6,6 +6,7 @@ import re
 
 from dispatcher.client import checks
 from dispatcher.client.api import targets
+from dispatcher.client.console import echo
 from dispatcher.client.errors import ComputeTargetException, ServiceException, UserErrorException
 from dispatcher.client.v1 import class_registry
 
@@ -178,7 +179,7 @@ class ComputeTarget:
                 f"Target {self.name} does not answer: `dispatcher target ping {self.name}`."
             )
         if show_output:
-            print(f"Succeeded\n{self.name}: {record.get('capacity') or 'answers'}")
+            echo(f"Succeeded\n{self.name}: {record.get('capacity') or 'answers'}")
 
     def get_status(self) -> Any:
         """The provisioning state."""

@@ -134,6 +134,8 @@ class RunFiles(RecordedRun):
         known = self._known_below(prefix)
         names = sorted(known)
         paths = _paths(names, prefix or "", output_directory, output_paths, append_prefix)
+        if output_paths is None:
+            paths = _apart(names, paths)
         for name, path in zip(names, paths):  # noqa: B905  (3.8 has no `strict`)
             if deadline is not None and time.monotonic() > deadline:
                 from dispatcher.client.errors import AzureMLException
@@ -256,6 +258,36 @@ def _paths(
     stem = f"{prefix.rstrip('/')}/" if prefix else ""
     cut = 0 if append_prefix else len(stem)
     return [path_below(folder or "", name[cut:] if name != prefix else name) for name in names]
+
+
+def _apart(names: List[str], paths: List[str]) -> List[str]:
+    """The paths, with another one for a file whose name is that of a folder as well."""
+    import logging
+    import os
+
+    folders = {folder for path in paths for folder in _folders_of(path)}
+    taken, apart = {*folders, *paths}, []
+    for name, path in zip(names, paths):  # noqa: B905  (3.8 has no `strict`)
+        other = path
+        while other in folders or (other != path and other in taken):
+            other += ".file"
+        if other != path:
+            logging.getLogger("dispatcher").warning(
+                "%s is a file and a folder of the run; the file is written to %s",
+                name, os.path.basename(other),
+            )  # fmt: skip
+        apart.append(other)
+    return apart
+
+
+def _folders_of(path: str) -> List[str]:
+    import os
+
+    folders = []
+    while os.path.dirname(path) not in ("", path):
+        path = os.path.dirname(path)
+        folders.append(path)
+    return folders
 
 
 def path_below(folder: str, name: str) -> str:

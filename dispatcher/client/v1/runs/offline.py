@@ -7,6 +7,8 @@ tests of scripts (`run.id.startswith("OfflineRun")`, `hasattr(run, "experiment")
 
 from __future__ import annotations
 
+from dispatcher.client.console import echo
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
@@ -78,21 +80,21 @@ class OfflineRun:
 
     def tag(self, name: str, value: Optional[str] = None) -> None:
         """Print the tag."""
-        print(f"Attempted to tag {name}:\n{value}")
+        echo(f"Attempted to tag {name}:\n{value}")
 
     def set_tags(self, tags: Dict[str, Any]) -> None:
         """Print the tags."""
-        print(f"Attempted to set tags:\n{tags}")
+        echo(f"Attempted to set tags:\n{tags}")
 
     def add_properties(self, properties: Dict[str, Any]) -> None:
         """Print the properties."""
-        print(f"Attempted to add properties:\n{properties}")
+        echo(f"Attempted to add properties:\n{properties}")
 
     def upload_file(
         self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None
     ) -> None:
         """Print the path; nothing is uploaded."""
-        print(f"Attempted to upload file {name}:\n{path_or_stream}")
+        echo(f"Attempted to upload file {name}:\n{path_or_stream}")
 
     def upload_files(
         self,
@@ -103,15 +105,15 @@ class OfflineRun:
         datastore_name: Optional[str] = None,
     ) -> None:
         """Print the paths; nothing is uploaded."""
-        print(f"Attempted to upload files {names}:\n{paths}")
+        echo(f"Attempted to upload files {names}:\n{paths}")
 
     def upload_folder(self, name: str, path: str, datastore_name: Optional[str] = None) -> None:
         """Print the path; nothing is uploaded."""
-        print(f"Attempted to upload folder {name}:\n{path}")
+        echo(f"Attempted to upload folder {name}:\n{path}")
 
     def flush(self, timeout_seconds: int = 300) -> None:
         """Print that it was asked for."""
-        print("Attempted to flush metrics")
+        echo("Attempted to flush metrics")
 
     def complete(self) -> None:
         """Does nothing."""
@@ -121,7 +123,7 @@ class OfflineRun:
 
     def fail(self, error_details: Any = None, error_code: Optional[str] = None) -> None:
         """Print the error."""
-        print(f"Run failed with error code {error_code}:\n{error_details}")
+        echo(f"Run failed with error code {error_code}:\n{error_details}")
 
     def child_run(
         self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Any = None
@@ -130,18 +132,18 @@ class OfflineRun:
         return OfflineRun(run_id=run_id or f"{self.id}.{name or _uuid4()}")
 
     def __enter__(self) -> OfflineRun:
-        print(f"[START] Run {self.id} context")
+        echo(f"[START] Run {self.id} context")
         return self
 
     def __exit__(self, exit_type: Any, value: Any, traceback: Any) -> None:
-        print(f"[STOP] Run {self.id} context")
+        echo(f"[STOP] Run {self.id} context")
 
     def __repr__(self) -> str:
         return f"OfflineRun(Id: {self.id})"
 
 
 def _tell_metric(kind: str, name: str, value: Any) -> None:
-    print(f"Attempted to log {kind} metric {name}:\n{value}")
+    echo(f"Attempted to log {kind} metric {name}:\n{value}")
 
 
 def _uuid4() -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 
 from dispatcher.client import checks
+from dispatcher.client.console import echo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RunDetails:
         display = _notebook_display()
         data = self.get_widget_data()
         if display is None:
-            print(as_text(data))
+            echo(as_text(data))
             return
         handle = display(_Page(data), display_id=True)
         if handle is not None and data["status"] not in _ENDED:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-import sys
 
 from dispatcher.client.api import logs
+from dispatcher.client.console import echo, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class _Log:
         data, self._offset, self.complete = logs.read(
             self._run._service, self._run.id, self.name, self._offset, wait
         )
-        sys.stdout.write(self._decoder.decode(data))
-        sys.stdout.flush()
+        write(self._decoder.decode(data))
         return bool(data)
 
 
@@ -84,7 +83,7 @@ def _open(run: RunWaiting) -> Optional[_Log]:
     if name is None:
         return None
     title = f"Streaming {name}"
-    print(f"{title}\n{'=' * len(title)}\n")
+    echo(f"{title}\n{'=' * len(title)}\n")
     return _Log(run, name)
 
 
@@ -94,7 +93,7 @@ def _next(run: RunWaiting, log: _Log) -> _Log:
         return log
     while log.print_more(wait=0):
         pass
-    print()
+    echo()
     return _open(run) or log
 
 
@@ -104,16 +103,15 @@ def choose(names: List[str]) -> Optional[str]:
 
 
 def _print_head(run: RunWaiting) -> None:
-    print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n")
+    echo(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n")
 
 
 def _print_summary(run: RunWaiting) -> None:
-    print("\nExecution Summary\n=================")
+    echo("\nExecution Summary\n=================")
     _print_head(run)
     warnings = run._record.get("warnings") or []
     if warnings:
-        print("Warnings:")
+        echo("Warnings:")
         for warning in warnings:
-            print(warning["message"])
-        print()
-    sys.stdout.flush()
+            echo(warning["message"])
+        echo()

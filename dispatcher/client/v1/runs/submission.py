@@ -63,6 +63,7 @@ def submit(
         spec.update({**fields, "properties": properties})
     if parent_id is not None:
         _give_keys(specs, parent_id, keys or [None] * len(specs))
+    inherit(experiment, specs)
     return _post(experiment, specs, brief=True, snapshots=snapshots)
 
 
@@ -72,6 +73,16 @@ def start(experiment: Experiment, specs: Sequence[Spec]) -> List[Run]:
     for run in started:
         experiment.workspace.service.heartbeat.add(run.id)
     return started
+
+
+def inherit(experiment: Experiment, specs: Sequence[Spec], again: bool = False) -> None:
+    """Say in the specs what their runs inherit from this process."""
+    from dispatcher.client.api import inheritance
+
+    inherited = inheritance.announce(experiment.workspace.service, again)
+    if inherited is not None:
+        for spec in specs:
+            spec["inherits"] = inherited
 
 
 def interactive_spec(
@@ -212,7 +223,7 @@ def _post(
     from dispatcher.client.v1.runs.run_types import run_of
 
     try:
-        records = _submitted(experiment.workspace.service, specs, brief, snapshots)
+        records = _submitted(experiment, specs, brief, snapshots)
     except ServiceException as error:
         if error.status_code not in (404, 409, 413, 422):
             raise
@@ -225,17 +236,22 @@ def _post(
 
 
 def _submitted(
-    connection: ApiConnection,
+    experiment: Experiment,
     specs: Sequence[Spec],
     brief: bool,
     snapshots: Optional[Snapshots],
 ) -> List[RunRecord]:
-    """Submit. A snapshot that was not announced may have been deleted meanwhile: then it is
-    uploaded, and the call is repeated once.
+    """Submit. What was not announced because the service had it may have been deleted meanwhile:
+    then it is uploaded, and the call is repeated once.
     """
+    connection: ApiConnection = experiment.workspace.service
     try:
         return runs.submit(connection, specs, brief)
     except ServiceException as error:
-        if error.error_type != "SnapshotNotFound" or snapshots is None or not snapshots.announce():
+        if error.error_type == "InheritanceNotFound":
+            inherit(experiment, specs, again=True)
+        elif (
+            error.error_type != "SnapshotNotFound" or snapshots is None or not snapshots.announce()
+        ):
             raise
         return runs.submit(connection, specs, brief)

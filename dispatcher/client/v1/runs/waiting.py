@@ -7,6 +7,7 @@ import time
 
 from dispatcher.client import checks
 from dispatcher.client.api import runs as api_runs
+from dispatcher.client.console import echo
 from dispatcher.client.v1.runs.record import RecordedRun
 
 TYPE_CHECKING = False
@@ -145,7 +146,7 @@ class RunWaiting(RecordedRun):
 
             raise ActivityFailedException(error_details=error)
         if show_output:
-            print(f"\nError:\n{error}")
+            echo(f"\nError:\n{error}")
 
 
 def wait_all(

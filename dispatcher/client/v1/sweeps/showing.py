@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
+
+from dispatcher.client.console import echo, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +26,12 @@ def show(run: HyperDriveRun, timeout: Optional[float] = None) -> None:
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n")
-        print(f"Streaming {LOG}\n{'=' * (len(LOG) + 10)}\n")
+        echo(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n")
+        echo(f"Streaming {LOG}\n{'=' * (len(LOG) + 10)}\n")
         _follow(run, deadline)
-        print("\nExecution Summary\n=================")
-        print(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n")
-        print(table(run.get_children_sorted_by_primary_metric(top=_SHOWN)))
-        sys.stdout.flush()
+        echo("\nExecution Summary\n=================")
+        echo(f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n")
+        echo(table(run.get_children_sorted_by_primary_metric(top=_SHOWN)))
     except KeyboardInterrupt as error:
         from dispatcher.client.errors import ExperimentExecutionException
 
@@ -61,8 +61,7 @@ def _follow(run: HyperDriveRun, deadline: Optional[float]) -> None:
         line = _standing(run)
         if line != shown:
             shown = line
-            print(line)
-            sys.stdout.flush()
+            echo(line)
         if over:
             return
         over = run._wait_for_change(deadline, _LOOK_SECONDS)
@@ -76,7 +75,7 @@ def _print_more(run: HyperDriveRun, offset: int) -> int:
         if not data:
             return following
         # The service writes whole lines.
-        sys.stdout.write(data.decode("utf-8", "replace"))
+        write(data.decode("utf-8", "replace"))
         offset = following
 
 

@@ -46,6 +46,7 @@ def submit(
     spec = spec_of(config, experiment, tags, run_id, parent_id, extras)
     if parent_id is not None:
         submission.give_key(spec, parent_id, key, _configuration(spec))
+    submission.inherit(experiment, [spec["trial"]])
     try:
         record: Any = sweeps.submit(experiment.workspace.service, spec)
     except ServiceException as error:

@@ -41,8 +41,8 @@ def register(config: WorkspaceConfig, folder: str) -> None:
             return
         os.makedirs(home, exist_ok=True)
         part = os.path.join(home, f"{_LOCATION}.{os.getpid()}")
-        with open(part, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(folder)
+        with open(part, "wb") as file:
+            file.write(os.fsencode(folder))
         os.replace(part, os.path.join(home, _LOCATION))
     except (OSError, UserErrorException) as error:
         log.info("workspace %s is not registered by its name: %s", config.name, error)
@@ -211,8 +211,8 @@ def _free_home(config: WorkspaceConfig, folder: str) -> str:
 def _pointer(home: str) -> Optional[str]:
     try:
         path = os.path.join(home, _LOCATION)
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().strip("\n")
+        with open(path, "rb") as file:
+            return os.fsdecode(file.read())
     except OSError:
         return None  # most live in their home itself
 

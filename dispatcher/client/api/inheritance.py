@@ -1,0 +1,128 @@
+"""Tells the service on this machine what the runs of this process inherit (docs/inheritance.md)."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import sys
+
+from dispatcher.wire.inheritance import MAX_BYTES, Inheritance, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Mapping, Optional, Tuple
+
+    from dispatcher.client.api.connection import ApiConnection
+
+CHOICE = "DISPATCHER_INHERIT"  # patterns of names, separated by commas; unset: all but LEFT_OUT
+# Ours, and those of one shell, terminal, notebook kernel, debugger, test or rank of a gang.
+LEFT_OUT = (
+    "DISPATCHER_*", "AZUREML_*", "MLFLOW_RUN_ID", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS",
+    "LINES", "WINDOWID", "TERM", "TERM_*", "TMUX", "TMUX_PANE", "STY", "SSH_CLIENT",
+    "SSH_CONNECTION", "SSH_TTY", "GPG_AGENT_INFO", "GPG_TTY", "PS1", "PS2", "PS4",
+    "PROMPT_COMMAND", "LS_COLORS", "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET",
+    "LISTEN_*", "XDG_SESSION_*", "VSCODE_*", "JPY_*", "PYDEVD_*", "PYTEST_*", "COV_CORE_*",
+    "COVERAGE_*", "PYTHONIOENCODING", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUNBUFFERED",
+    "OMPI_*", "PMI_*", "PMIX_*", "RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR",
+    "MASTER_PORT", "TF_CONFIG",
+)  # fmt: skip
+# Inherited whatever DISPATCHER_INHERIT says.
+ESSENTIAL = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR",
+    "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH",
+)  # fmt: skip
+_NOTEBOOK_BACKENDS = ("module://matplotlib_inline", "module://ipykernel")
+
+
+def announce(connection: ApiConnection, again: bool = False) -> Optional[str]:
+    """Give the service what runs inherit from this process, unless it has it.
+
+    Args:
+        connection: The service. One on another machine gets nothing.
+        again: Give it although it was given on this connection before.
+
+    Returns:
+        What the spec of a run says: the content's hash; None if nothing is inherited.
+    """
+    if not connection.is_on_this_machine:
+        return None
+    content = encode(of_this_process())
+    if len(content) > MAX_BYTES:
+        content = encode(of_this_process(""))
+    digest = hashlib.sha256(content).hexdigest()
+    if again or digest not in connection.held_inheritances:
+        connection.send("PUT", f"/inheritances/{digest}", body=content)
+        connection.held_inheritances.add(digest)
+    return digest
+
+
+def of_this_process(chosen: Optional[str] = None) -> Inheritance:
+    """What a run inherits from this process.
+
+    Args:
+        chosen: Patterns of names; default: those of DISPATCHER_INHERIT, else nearly all.
+    """
+    chosen = os.environ.get(CHOICE) if chosen is None else chosen
+    return Inheritance(
+        _variables(os.environ, chosen),
+        _interpreter(),
+        tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        _umask(),
+    )
+
+
+def _variables(environ: Mapping[str, str], chosen: Optional[str]) -> Dict[str, str]:
+    if chosen is None:
+        variables = {k: v for k, v in environ.items() if not _matches(k, LEFT_OUT)}
+    else:
+        patterns = (*ESSENTIAL, *(part.strip() for part in chosen.split(",")))
+        variables = {k: v for k, v in environ.items() if _matches(k, patterns)}
+    if variables.get("MPLBACKEND", "").startswith(_NOTEBOOK_BACKENDS):
+        del variables["MPLBACKEND"]
+    entries = variables.pop("PYTHONPATH", "").split(os.pathsep)
+    others = [entry for entry in entries if entry and not _is_ours(entry)]
+    if others:
+        variables["PYTHONPATH"] = os.pathsep.join(others)
+    return variables
+
+
+def _matches(name: str, patterns: Tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_ours(entry: str) -> bool:
+    """Whether an entry of PYTHONPATH is there for this product; a run has its own."""
+    parts = ("client", "in_run", "context.py")
+    shim = os.path.join(entry, os.pardir, *parts)
+    return os.path.isfile(os.path.join(entry, "dispatcher", *parts)) or (
+        os.path.basename(entry.rstrip(os.sep)) == "azureml_shim"
+        and os.path.isfile(os.path.normpath(shim))
+    )
+
+
+def _interpreter() -> str:
+    """The interpreter of this process, whose packages the user has at hand.
+
+    The program `dispatcher` may be installed apart from them. Then it is the active environment's.
+    """
+    from_outside = os.path.basename(sys.argv[0] if sys.argv else "") in ("dispatcher", "az")
+    prefix = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+    if from_outside and prefix:
+        python = os.path.join(prefix, "bin", "python")
+        if os.access(python, os.X_OK):
+            return python
+    return sys.executable or ""
+
+
+def _umask() -> Optional[int]:
+    """The umask, without changing it for an instant; None where the system does not show it."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except (OSError, ValueError):
+        return None
+    return None
