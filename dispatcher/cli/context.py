@@ -1,6 +1,8 @@
 """The context of a command: its workspace, its output options, and how its errors are reported."""
 
 import hashlib
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -191,6 +193,10 @@ def errors_reported() -> Iterator[None]:
     except ServiceException as error:
         is_missing = getattr(error, "status_code", None) == 404
         raise _exit(Exit.NOT_FOUND if is_missing else Exit.USAGE, error) from error
+    except BrokenPipeError as error:
+        # The reader of a pipe (`| head`) has what it wants. Python flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.PIPE_CLOSED) from error
     except (AzureMLException, OSError) as error:
         raise _exit(Exit.USAGE, error) from error
 

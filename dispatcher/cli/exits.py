@@ -11,6 +11,7 @@ class Exit(IntEnum):
     NOT_FOUND = 4
     UNREACHABLE = 5  # no service answers
     TIMEOUT = 6  # --timeout has expired; the run continues
+    PIPE_CLOSED = 141  # as a shell reports SIGPIPE; a run continues
 
 
 BY_STATUS = {"Completed": Exit.OK, "Failed": Exit.FAILED, "Canceled": Exit.CANCELED}

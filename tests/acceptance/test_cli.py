@@ -1,6 +1,8 @@
 """The command line against a real service: what it finds, changes, prints, and how it ends."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -281,3 +283,21 @@ def test_a_shell_value_that_is_not_there_and_an_odd_size_are_refused_by_name(sha
 
     assert "NOT_SET_ANYWHERE" in cli(*words, "--env", "NOT_SET_ANYWHERE", "main.py").err
     assert "--memory 'lots'" in cli(*words, "--memory", "lots", "main.py").err
+
+
+def test_a_reader_that_closes_the_pipe_ends_the_command_quietly(shared: Desk) -> None:
+    source = shared.source("many-lines", main="for n in range(50000): print(n)")
+    command = [sys.executable, "-m", "dispatcher.cli.main", "run", "submit-script", "-e", "pipe"]
+    with subprocess.Popen(
+        [*command, "--path", str(shared.folder), "--source-directory", source, "main.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert (process.returncode, "rror" in errors) == (141, False), errors

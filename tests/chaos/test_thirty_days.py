@@ -19,6 +19,7 @@ from tests.rigs.collection import Rig, digest, rig
 pytestmark = pytest.mark.timeout(2 * 3600)
 FILES = 50  # distinct files a day at most; runs have them by turns, as they have equal outputs
 BATCH = 1_000
+WAL = 9 << 20  # bytes of SQLite's log, which has more or fewer at any moment
 
 
 def live_a_day(made: Rig, day: int, runs: int, size: int) -> None:
@@ -88,7 +89,7 @@ def judge(measured: list[dict[str, int]], runs: int, size: int) -> None:
     assert max(day["contents"] for day in measured) <= most
     assert max(day["logs"] for day in measured) <= most
     filled = max(day["database"] for day in measured[:8])
-    assert max(day["database"] for day in measured[8:]) <= 1.3 * filled
+    assert max(day["database"] for day in measured[8:]) <= 1.3 * filled + WAL
 
 
 def test_days_of_use_stay_within_the_configured_bytes(tmp_path: Path) -> None:
