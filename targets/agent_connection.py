@@ -6,6 +6,7 @@ call waits for its answer, so a poll is not held up by a launch.
 """
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from dispatcher.core.runs.jobs import Observation
 from dispatcher.wire.jobs import Job, encode_job
 from dispatcher.wire.rpc_client import LONGEST_LINE, RpcClient, RpcFailed
-from dispatcher.wire.sockets import UnsafeFolder, check_peer, check_private
+from dispatcher.wire.sockets import UnsafeFolder, check_peer, check_private, short_path
 from targets.base import Report, TargetUnavailable
 
 ANSWER_SECONDS = 20.0
@@ -32,6 +33,8 @@ class AgentConnection:
         settings: The settings that the agent gets on every connection.
         owner: The user who must listen at the socket, and own its folder alone; None: the caller
             checks that in another way.
+        root: The folder that the agent must serve, because another agent may answer at the socket
+            after the folder was moved; None: whatever it serves.
 
     Attributes:
         hello: The agent's last description of itself; empty before the first connection.
@@ -46,9 +49,10 @@ class AgentConnection:
         start: Callable[[], None],
         settings: Mapping[str, Any],
         owner: int | None = None,
+        root: Path | None = None,
     ) -> None:
         self._path, self._start, self._settings = path, start, settings
-        self._owner = owner
+        self._owner, self._root = owner, root
         self._report: Report | None = None
         self._connecting = threading.Lock()  # one thread connects; the others wait for it
         self._client: RpcClient | None = None
@@ -101,20 +105,30 @@ class AgentConnection:
         with self._connecting:
             if self._client is not None and not self._client.is_lost:
                 return self._client  # another thread has connected meanwhile
-            client = RpcClient(
-                self._dial_or_start(),
-                _PEER,
-                self._on_message,
-                self._on_lost,
-                longest_line=self.longest_line,
-            )
-            client.start()
-            self.hello = self._call(client, "hello", {})
+            client = self._greeted(self._dial_or_start())
+            if not self._is_own():
+                client.close()
+                self._start()
+                client = self._greeted(self._dial_or_start())
             self._call(client, "configure", self._settings)
             if self._report is not None:
                 self._call(client, "subscribe", {})
             self._client = client
             return client
+
+    def _greeted(self, connection: socket.socket) -> RpcClient:
+        """A client whose agent has said who it is."""
+        client = RpcClient(
+            connection, _PEER, self._on_message, self._on_lost, longest_line=self.longest_line
+        )
+        client.start()
+        self.hello = self._call(client, "hello", {})
+        return client
+
+    def _is_own(self) -> bool:
+        """Whether the agent serves the expected root. Agents of earlier releases do not say it."""
+        served = self.hello.get("root")
+        return self._root is None or served in (None, str(self._root))
 
     def _dial_or_start(self) -> socket.socket:
         try:
@@ -170,10 +184,23 @@ def answers(path: Path) -> bool:
     return True
 
 
+def hello_of(path: Path) -> Mapping[str, Any]:
+    """What the agent at a socket says of itself; empty if none answers."""
+    try:
+        with _dial(path) as connection, connection.makefile("rb") as lines:
+            connection.settimeout(ANSWER_SECONDS)
+            connection.sendall(b'{"id": 1, "op": "hello"}\n')
+            answer = json.loads(lines.readline(LONGEST_LINE))
+    except (OSError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
 def _dial(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.connect(str(path))
+        with short_path(str(path)) as short:
+            connection.connect(short)
     except OSError:
         connection.close()
         raise

@@ -4,7 +4,10 @@ Each target has one agent process. It is found again by its socket, and started 
 there. The shims of jobs outlive agent and service.
 """
 
+import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,17 +18,20 @@ from dispatcher.agent.cpu_count import usable_cpus
 from dispatcher.core.runs.jobs import Observation
 from dispatcher.core.scheduling.plan import Capacity, Node
 from dispatcher.wire.jobs import Job
+from dispatcher.wire.process_identity import ProcessIdentity
 from dispatcher.wire.sockets import make_private
-from targets.agent_connection import AgentConnection, answers
+from targets.agent_connection import AgentConnection, hello_of
 from targets.base import LaunchRefused, Report, TargetError, TargetUnavailable
 from targets.config import LocalConfig
 from targets.device_locks import lock_files
 from targets.inheritance_links import InheritanceLinks
 from targets.service_address import ServiceAddress
 
+log = logging.getLogger(__name__)
 NODE = "local"
 START_SECONDS = 15.0
 IDLE_SECONDS = 600  # without a caller and a job an agent ends after that
+UNREACHABLE_SECONDS = 3.0  # an agent that holds its root listens by then
 AGENT_IS_RUNNING = 3  # the agent's exit code when another one serves the folder
 
 
@@ -39,7 +45,11 @@ class LocalTarget:
         self._inheritances = InheritanceLinks(site.inheritances, self._root / "inheritances")
         self._socket = site.socket_dir / f"{config.name}.agent"
         self._agent = AgentConnection(
-            self._socket, self._start_agent, _setting(site, token), owner=os.geteuid()
+            self._socket,
+            self._start_agent,
+            _setting(site, token),
+            owner=os.geteuid(),
+            root=self._root,
         )
 
     def capacity(self) -> Capacity:
@@ -92,18 +102,45 @@ class LocalTarget:
         )
 
     def _start_agent(self) -> None:
-        """Start the agent and wait until its socket answers."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        make_private(str(self._socket.parent))
+        """Start the agent and wait until its socket answers.
+
+        An agent that holds the root and cannot be reached is ended first: its jobs go on, and the
+        next agent finds them.
+        """
+        try:
+            for folder in (self._root.parent, self._root):
+                folder.mkdir(exist_ok=True)
+            make_private(str(self._socket.parent))
+        except OSError as error:
+            raise TargetUnavailable(f"the node agent cannot start: {error}") from error
+        process = self._spawn()
+        began = time.monotonic()
+        while not self._is_served():  # the socket of a killed agent is still there
+            code, waited = process.poll(), time.monotonic() - began
+            if code == AGENT_IS_RUNNING and waited < START_SECONDS:
+                if waited > UNREACHABLE_SECONDS:
+                    self._end_unreachable()
+                time.sleep(0.1)
+                process = self._spawn()
+            elif code is not None or waited > START_SECONDS:
+                raise TargetUnavailable(f"the node agent did not start; see {self._root}/agent.log")
+            time.sleep(0.01)
+
+    def _is_served(self) -> bool:
+        """Whether an agent of this root answers. One of an earlier release does not name it."""
+        hello = hello_of(self._socket)
+        return bool(hello) and hello.get("root") in (None, str(self._root))
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dispatcher.agent", "serve"]
-        command += ["--root", str(self._root), "--socket", str(self._socket)]
+        command += ["--root", str(self._root), "--existing", "--socket", str(self._socket)]
         command += ["--idle-after", str(IDLE_SECONDS)]
         if self._job_files is not None:
             command += ["--job-files", str(self._job_files)]
         if self._config.python:
             command += ["--interpreter", self._config.python]
         with (self._root / "agent.log").open("ab") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -111,12 +148,20 @@ class LocalTarget:
                 start_new_session=True,
                 umask=self._umask,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(self._socket):  # the socket of a killed agent is still there
-            ended = process.poll() not in (None, AGENT_IS_RUNNING)
-            if ended or time.monotonic() > deadline:
-                raise TargetUnavailable(f"the node agent did not start; see {self._root}/agent.log")
-            time.sleep(0.01)
+
+    def _end_unreachable(self) -> None:
+        """End the agent that holds the root, if it is certain which process that is."""
+        try:
+            holder = ProcessIdentity.of(json.loads((self._root / "agent.lock").read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if holder.is_alive_here:
+            log.warning(
+                "the node agent of %s, process %d, cannot be reached; it is ended",
+                self._root,
+                holder.pid,
+            )
+            os.kill(holder.pid, signal.SIGTERM)
 
 
 def _setting(site: ServiceAddress, token: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from dispatcher.store.contract import Store, Transaction
 log = logging.getLogger(__name__)
 FILE = "signing.key"
 MIN_CHARACTERS = 32
-_FINGERPRINT, _EARLIER = "signing_key_sha256", "secret"
+FINGERPRINT, _EARLIER = "signing_key_sha256", "secret"
 
 
 class WrongKey(DispatcherError):
@@ -59,7 +59,7 @@ def signing_key(data: Path, store: Store, configured: str) -> bytes:
 
     def work(tx: Transaction) -> str:
         tx.registry.delete_meta(_EARLIER)
-        return tx.registry.meta(_FINGERPRINT, fingerprint)
+        return tx.registry.meta(FINGERPRINT, fingerprint)
 
     if store.write(work) != fingerprint:
         raise WrongKey(

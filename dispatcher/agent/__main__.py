@@ -14,9 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Optional
 
+
 AGENT_IS_RUNNING = 3
+ROOT_IS_GONE = 4
 THREAD_DIED = 70  # "internal software error" of sysexits.h
-_CHECK_EVERY = 10.0
+_CHECK_EVERY = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +28,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="be the node agent of a root until SIGTERM")
     serve.add_argument("--root", required=True)
+    serve.add_argument(
+        "--existing", action="store_true", help="do not make the root: it may have been moved"
+    )
     serve.add_argument("--socket", help="default: agent.sock in the root")
     serve.add_argument("--interpreter", help="what `python` means for jobs")
     serve.add_argument(
@@ -57,9 +62,17 @@ def _serve(chosen: argparse.Namespace) -> int:
 
     threading.excepthook = _exit_on_thread_death
     soft = raise_file_limit()
-    agent = NodeAgent(chosen.root, chosen.interpreter, job_files=chosen.job_files or soft)
+    agent = NodeAgent(
+        chosen.root,
+        chosen.interpreter,
+        job_files=chosen.job_files or soft,
+        existing=chosen.existing,
+    )
     try:
         agent.start()
+    except FileNotFoundError as error:
+        print(f"{agent.root.path} is gone: {error}", file=sys.stderr)
+        return ROOT_IS_GONE
     except AgentIsRunning as error:
         print(error, file=sys.stderr)
         return AGENT_IS_RUNNING
@@ -72,8 +85,9 @@ def _serve(chosen: argparse.Namespace) -> int:
     relay.start()
     needed = time.monotonic()
     while not stop.wait(_CHECK_EVERY):
-        if not os.path.exists(agent.root.lock):
-            break  # its root was deleted, and with it the socket
+        if agent.has_lost_root:
+            break  # its root was moved or deleted; the next agent finds the jobs that go on
+        server.keep_socket()
         if server.has_clients or agent.has_work:
             needed = time.monotonic()
         elif chosen.idle_after is not None and time.monotonic() - needed >= chosen.idle_after:

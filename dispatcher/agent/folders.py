@@ -20,11 +20,13 @@ class Root:
     """The paths below one agent's root.
 
     Args:
-        path: The root; `prepare` creates it.
+        path: The root.
+        existing: `prepare` does not create the root: it may have been moved or deleted.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, existing: bool = False) -> None:
         self.path = os.path.abspath(path)
+        self._existing = existing
         self.jobs = os.path.join(self.path, "jobs")
         self.claims = os.path.join(self.path, "claims")
         self.snapshots = os.path.join(self.path, "snapshots")
@@ -39,9 +41,11 @@ class Root:
         self.events = os.path.join(self.path, "events.sock")
 
     def prepare(self) -> None:
-        """Create the missing folders."""
+        """Create the missing folders. Raises FileNotFoundError if an existing root is gone."""
+        if not self._existing:
+            os.makedirs(self.path, exist_ok=True)
         for folder in (self.jobs, self.claims, self.snapshots, self.runtime, self.trash):
-            os.makedirs(folder, exist_ok=True)
+            make_folder(folder)
         for folder in (self.path, os.path.dirname(self.path)):  # durable files lie in them
             sync_folder(folder)
 

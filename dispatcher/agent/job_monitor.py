@@ -19,7 +19,7 @@ from dispatcher.agent import job_state
 from dispatcher.agent.exit_records import refusal
 from dispatcher.agent.folders import Root, read_json, write_json
 from dispatcher.agent.job_table import JobEntry, JobTable
-from dispatcher.agent.starting.shim import short_path
+from dispatcher.wire.sockets import short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class JobMonitor:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._root.events)
-        listener.bind(short_path(self._root.events))
+        with short_path(self._root.events) as path:
+            listener.bind(path)
         listener.setblocking(False)
         with contextlib.suppress(OSError):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)

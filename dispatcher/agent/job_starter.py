@@ -8,7 +8,7 @@ import sys
 from collections import defaultdict, deque
 
 from dispatcher.agent.admission_queue import AdmissionQueue
-from dispatcher.agent.folders import Root, write_json
+from dispatcher.agent.folders import Root, make_folder, write_json
 from dispatcher.agent.inheritances import InheritanceReader
 from dispatcher.agent.job_state import CREATED, withdraw
 from dispatcher.agent.starting.fork_server_pool import ForkServerPool
@@ -140,7 +140,7 @@ class JobStarter:
             return
         try:
             folder = self._root.job(entry.name)
-            os.makedirs(folder, exist_ok=True)
+            make_folder(folder)
             write_json(f"{folder}/job.json", job)
         except OSError as error:
             self._refuse(entry.name, f"cannot start: {error}")

@@ -10,7 +10,8 @@ import time
 
 from dispatcher.agent import processes
 from dispatcher.agent.exit_records import refusal
-from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.agent.folders import Root, make_folder, read_json, write_json
+from dispatcher.wire.process_identity import boot_id, start_ticks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def withdraw(root: Root, name: str, reason: str, tail: str = "") -> bool:
     without an exit record.
     """
     folder = root.job(name)
-    os.makedirs(folder, exist_ok=True)
+    make_folder(folder)
     lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,9 +130,9 @@ def _leftovers(root: Root, name: str) -> Set[int]:
     folder = root.job(name)
     started = read_json(f"{folder}/lock") or {}
     leaders = set()
-    if started.get("boot_id") == processes.boot_id():
+    if started.get("boot_id") == boot_id():
         for pid, ticks in (started.get("ticks") or {}).items():
-            if processes.start_ticks(int(pid)) == ticks:
+            if start_ticks(int(pid)) == ticks:
                 leaders.add(int(pid))
         leaders.update(processes.session_members({int(pid) for pid in started.get("pids", ())}))
     pids = set(leaders)

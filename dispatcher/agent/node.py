@@ -29,7 +29,7 @@ from dispatcher.agent.loop import Loop
 from dispatcher.agent.origin import is_runtime, own_path
 from dispatcher.agent.process_environment import inherited
 from dispatcher.agent.remover import Remover
-from dispatcher.agent.root_lock import identity_of, lock_root
+from dispatcher.agent.root_lock import identity_of, is_lost, lock_root
 from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, Shipper
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from dispatcher.agent.snapshot_cache import SnapshotCache
@@ -53,6 +53,7 @@ class NodeAgent:
         interpreter: The interpreter that `python` means for jobs; default: the agent's own.
         agent_id: The agent's id; default: generated once and stored in the root.
         environ: The environment that jobs inherit; default: the agent's own.
+        existing: Do not create the root: it may have been moved.
         job_files: The soft limit of open files of jobs; default: the agent's own.
     """
 
@@ -62,9 +63,10 @@ class NodeAgent:
         interpreter: Optional[str] = None,
         agent_id: Optional[str] = None,
         environ: Optional[Mapping[str, str]] = None,
+        existing: bool = False,
         job_files: Optional[int] = None,
     ) -> None:
-        self.root = Root(root)
+        self.root = Root(root, existing)
         self.interpreter = interpreter or sys.executable
         self._given_id = agent_id
         self._job_files = job_files
@@ -103,6 +105,7 @@ class NodeAgent:
         return {
             "agent_id": self.agent_id,
             "pid": os.getpid(),
+            "root": self.root.path,
             "version": __version__,
             "cpus": len(os.sched_getaffinity(0)),
             "cgroup": self.cgroups.kill is not None,
@@ -195,6 +198,11 @@ class NodeAgent:
     def has_work(self) -> bool:
         """Whether there is a job that has not ended."""
         return any(entry.state != job_state.EXITED for entry in self._table.entries())
+
+    @property
+    def has_lost_root(self) -> bool:
+        """Whether the root was moved or deleted."""
+        return is_lost(self.root, self._hold)
 
     def renew(self) -> None:
         """Renew the lease, if there is one."""

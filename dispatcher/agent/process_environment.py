@@ -7,6 +7,8 @@ import os
 import re
 import socket
 
+from dispatcher.wire.proxy_exceptions import except_service
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -57,6 +59,7 @@ def environments(
     shared.setdefault("PYTHONUNBUFFERED", "1")
     shared["DISPATCHER_JOB"] = job["name"]
     shared["DISPATCHER_JOB_DIR"] = folder
+    except_service(shared, shared.get("AZUREML_SERVICE_ENDPOINT", ""))
     _set_import_path(shared, job, base, folder, runtime)
     ranks = job.get("ranks") or [{}]
     world = _complete_world(job.get("world"), ranks)

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Mapping, Optional, Union
 
     from dispatcher.agent.cgroups import JobGroup
+    from dispatcher.agent.job_place import JobPlace
     from dispatcher.agent.starting.shim_group import ShimGroup
 
 # Blocked in the shim and waited for, so that no signal is lost or interrupts a call.
 WAKING = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 LEFTOVER_GRACE = 2.0
+PLACE_SECONDS = 5.0  # so often it is checked whether the job's folder was moved or deleted
 _RECEIPTS = 1000
 _CLOCK_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -35,8 +37,8 @@ class ProcessWatch:
         leaders: Process id → rank, of the processes that were started.
         group: The job's control group.
         job: The job: its time limit and grace.
-        folder: The job's folder; a request to stop is a file in it.
-        lease: The file with the end of the agent's lease.
+        place: The job's folder, in which a request to stop is a file, and the root with the file
+            that has the end of the agent's lease.
         alone: Whether a SIGTERM without a request, as `docker stop` sends it, ends this job. A shim
             that has one job after the other may receive one that was sent for the job before.
     """
@@ -46,8 +48,7 @@ class ProcessWatch:
         leaders: Dict[int, int],
         group: Union[JobGroup, ShimGroup],
         job: Mapping[str, Any],
-        folder: str,
-        lease: str,
+        place: JobPlace,
         alone: bool = False,
     ) -> None:
         self.ended: Dict[int, int] = {}  # rank → wait status
@@ -58,9 +59,8 @@ class ProcessWatch:
         self.receipt: List[Dict[str, Any]] = []
         self._leaders = leaders
         self._group = group
-        self._folder = folder
+        self._place = place
         self._alone = alone
-        self._lease = lease
         self._grace = float(10 if job.get("grace") is None else job["grace"])
         limit = job.get("time_limit")
         self._deadline = None if limit is None else time.monotonic() + float(limit)
@@ -103,9 +103,12 @@ class ProcessWatch:
             self._end(None, self._grace, now)
         if self._stop_asked:
             self._stop_asked = False
-            request = read_json(f"{self._folder}/stop")
+            self._place.follow()
+            request = read_json(f"{self._place.folder}/stop")
             if request is not None:
                 self._end("stopped", float(request.get("grace", self._grace)), now)
+        if self._place.is_deleted:
+            self._end("folder deleted", 0, now)
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._end("time limit", self._grace, now)
@@ -153,23 +156,27 @@ class ProcessWatch:
 
     def _sleep(self) -> None:
         due = [at for at in (self._deadline, self._kill_at) if at is not None]
-        pause = max(0.0, min(due) - time.monotonic()) if due else 3600.0
+        pause = max(0.0, min(due) - time.monotonic()) if due else PLACE_SECONDS
+        pause = min(pause, PLACE_SECONDS)
         if self._fence_at is not None:
             pause = min(pause, max(0.0, self._fence_at - _boot_clock()))
         received = signal.sigtimedwait(WAKING, pause)
-        if received is None or received.si_signo == signal.SIGCHLD:
+        if received is None:
+            self._place.follow()
+            return
+        if received.si_signo == signal.SIGCHLD:
             return
         if received.si_signo == signal.SIGUSR1:
             self._look_at_lease()
             return
         self._stop_asked = True
-        if self._alone and not os.path.exists(f"{self._folder}/stop"):
+        if self._alone and not os.path.exists(f"{self._place.folder}/stop"):
             self._stop_asked = False
             self._end("stopped", self._grace, time.monotonic())
 
     def _look_at_lease(self) -> None:
         """Read the time at which the job must end unless the agent renews the lease."""
-        lease = read_json(self._lease)
+        lease = read_json(self._place.root.lease)
         self._fence_at = None if lease is None else float(lease["until"])
 
 

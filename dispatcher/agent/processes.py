@@ -61,17 +61,6 @@ def sync_file_system(path: str) -> None:
         os.close(descriptor)
 
 
-def boot_id() -> str:
-    """The id of this boot of the machine."""
-    return _read("/proc/sys/kernel/random/boot_id").strip()
-
-
-def start_ticks(pid: int) -> Optional[int]:
-    """When a process started, in ticks since the boot; with it a reused pid is recognised."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return int(fields[19]) if len(fields) > 19 else None
-
-
 def descendants(pid: int) -> List[int]:
     """All processes below one, zombies included, parents before children."""
     pids: List[int] = []

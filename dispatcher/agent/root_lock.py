@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import uuid
 
 from dispatcher.agent.folders import Root, read_json, write_json
+from dispatcher.wire.process_identity import ProcessIdentity, file_id
 
 
 class AgentIsRunning(Exception):
@@ -25,7 +27,20 @@ def lock_root(root: Root) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise AgentIsRunning(f"an agent already serves {root.path}") from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(ProcessIdentity.own().encoded()).encode(), 0)
     return descriptor
+
+
+def is_lost(root: Root, descriptor: int) -> bool:
+    """Whether the lock file of a root is no longer the locked one: the root was moved or deleted.
+
+    Args:
+        root: The root.
+        descriptor: What `lock_root` returned.
+    """
+    own = os.fstat(descriptor)
+    return file_id(root.lock) != (own.st_dev, own.st_ino)
 
 
 def identity_of(root: Root) -> str:

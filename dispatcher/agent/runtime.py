@@ -24,6 +24,7 @@ import sys
 import zipfile
 
 from dispatcher.agent.durable_folders import is_complete, publish_folder, write_inventory
+from dispatcher.agent.folders import make_folder
 from dispatcher.agent.origin import PRIVATE_PACKAGE, is_runtime, own_path
 
 TYPE_CHECKING = False
@@ -165,11 +166,18 @@ def _in_zip(path: str) -> Dict[str, bytes]:
 
 
 def _write(sources: Dict[str, bytes], folder: str) -> None:
-    for name, data in sources.items():
-        path = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(data)
+    """Write the files into a new folder, also while what lies around it is moved."""
+    make_folder(os.path.dirname(folder))
+    os.mkdir(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name, data in sources.items():
+            path = f"/proc/self/fd/{descriptor}/{name}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+    finally:
+        os.close(descriptor)
 
 
 def _compile(folder: str, interpreter: str) -> None:
@@ -177,7 +185,8 @@ def _compile(folder: str, interpreter: str) -> None:
     command = [interpreter, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     try:
         subprocess.run(
-            [*command, folder],
+            [*command, "."],
+            cwd=folder,  # and not by its path, which leads elsewhere once it was moved
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -11,8 +11,9 @@ import threading
 import time
 
 from dispatcher.agent.node import NodeAgent
-from dispatcher.agent.starting.shim import short_path
+from dispatcher.wire.process_identity import file_id
 from dispatcher.wire.rpc import RpcSession
+from dispatcher.wire.sockets import make_private, short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,32 +37,62 @@ class AgentServer:
         self._agent = agent
         self._end = end
         self._path = path
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._closed = False
         self._open = 0
-        making = f"{path}.{os.getpid()}"
-        before = os.umask(0o177)
-        try:
-            self._listener.bind(short_path(making))
-        finally:
-            os.umask(before)
-        self._listener.listen(64)
-        os.rename(making, path)  # the socket accepts connections as soon as it has its name
+        self._listener = self._listen()
 
     def serve(self) -> None:
-        """Accept connections until `close`."""
-        is_exhausted = False
-        while not self._closed:
+        """Accept connections until `close`, or until the socket was made again."""
+        listener, is_exhausted = self._listener, False
+        while not self._closed and listener is self._listener:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError as error:
-                if not self._closed and not is_exhausted:
+                is_current = not self._closed and listener is self._listener
+                if is_current and not is_exhausted:
                     log.warning("the agent cannot accept connections: %s", error)
                 is_exhausted = True
                 time.sleep(_PAUSE)  # until a descriptor is free; the kernel does not notify of that
                 continue
             is_exhausted = False
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def keep_socket(self) -> None:
+        """Make the socket again if it is gone, as after a cleanup of the temporary directory."""
+        if file_id(self._path) == self._file_id:
+            return
+        try:
+            folder = os.path.dirname(self._path)
+            if not os.path.isdir(folder):
+                make_private(folder)
+            before, self._listener = self._listener, self._listen()
+        except OSError as error:
+            log.warning("the socket %s is gone and cannot be made again: %s", self._path, error)
+            return
+        log.warning("the socket %s was gone; it was made again", self._path)
+        threading.Thread(target=self.serve, name="server", daemon=True).start()
+        with contextlib.suppress(OSError):
+            before.shutdown(socket.SHUT_RDWR)
+        before.close()
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        making = f"{self._path}.{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(making)
+        before = os.umask(0o177)
+        try:
+            with short_path(making) as path:
+                listener.bind(path)
+        except OSError:
+            listener.close()
+            raise
+        finally:
+            os.umask(before)
+        listener.listen(64)
+        os.rename(making, self._path)  # it accepts connections as soon as it has its name
+        self._file_id = file_id(self._path)
+        return listener
 
     @property
     def has_clients(self) -> bool:
@@ -81,7 +112,7 @@ class AgentServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with contextlib.suppress(FileNotFoundError):
+        if file_id(self._path) == self._file_id:  # else it is another agent's
             os.unlink(self._path)
 
 

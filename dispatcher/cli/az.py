@@ -128,8 +128,15 @@ def _account() -> dict[str, Any]:
         "name": "dispatcher",
         "state": "Enabled",
         "tenantId": "local",
-        "user": {"name": getpass.getuser(), "type": "user"},
+        "user": {"name": _user(), "type": "user"},
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry in /etc/passwd, and no variable names the user
+        return str(os.getuid())
 
 
 if __name__ == "__main__":

@@ -68,13 +68,17 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", hidden=True)] = False,
 ) -> None:
-    """Unregister the workspace of -w; with --all-resources delete its data, too."""
+    """Unregister the workspace of -w, and end its runs, its service and the agents of this machine.
+
+    With --all-resources its data are deleted, too.
+    """
     if not scope.workspace_name:
         raise UserErrorException("Which name? Give --workspace-name/-w.")
     workspace = scope.workspace
     if everything and not yes:
-        typer.confirm(f"Delete {workspace.data_folder} with all runs?", abort=True, err=True)
-    workspace.delete(delete_dependent_resources=everything)
+        question = f"Delete {workspace.data_folder} with all runs, also those that have not ended?"
+        typer.confirm(question, abort=True, err=True)
+    workspace._delete(everything, cancel_runs=True)
     typer.echo(f"{workspace.name} is deleted")
 
 

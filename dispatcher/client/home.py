@@ -4,7 +4,32 @@ from __future__ import annotations
 
 import os
 
+from dispatcher.client.errors import UserErrorException
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
 
 def dispatcher_home() -> str:
-    """`DISPATCHER_HOME`, or `~/.dispatcher`."""
-    return os.environ.get("DISPATCHER_HOME") or os.path.join(os.path.expanduser("~"), ".dispatcher")
+    """`DISPATCHER_HOME`, or `.dispatcher` in the home of the user.
+
+    Raises:
+        UserErrorException: The user has no home: HOME is not set and there is no passwd entry.
+    """
+    folder = find_home()
+    if folder is None:
+        raise UserErrorException(
+            "HOME is not set and the user has no entry in /etc/passwd: set DISPATCHER_HOME to a "
+            "folder that this user may write."
+        )
+    return folder
+
+
+def find_home() -> Optional[str]:
+    """`DISPATCHER_HOME`, or `.dispatcher` in the home of the user; None if there is no home."""
+    configured = os.environ.get("DISPATCHER_HOME")
+    if configured:
+        return os.path.abspath(configured)
+    home = os.path.expanduser("~")
+    return os.path.join(home, ".dispatcher") if os.path.isabs(home) else None

@@ -32,7 +32,8 @@ from dispatcher.server.routers import (
     telemetry,
 )
 from dispatcher.server.services import Services
-from dispatcher.server.views import Health
+from dispatcher.server.views import Health, Identity
+from dispatcher.wire.identity import PATH as IDENTITY_PATH
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
+    app.add_api_route(f"{PREFIX}{IDENTITY_PATH}", _identity, methods=["GET"], responses=REFUSALS)
     for error in STATUS_OF:
         app.add_exception_handler(error, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -100,6 +102,15 @@ def _health(request: Request) -> Health:
     services: Services = request.app.state.services
     services.store.check()
     return Health(ok=True, version=services.version, service_id=services.service_id)
+
+
+@public
+async def _identity(request: Request) -> Identity:
+    """Who the service is; answered on the Unix socket alone, which other users cannot reach."""
+    if request.client is not None:
+        raise HTTPException(404, "the identity is answered on the Unix socket alone")
+    services: Services = request.app.state.services
+    return Identity(**services.identity().encoded())
 
 
 def _answer_error(request: Request, error: Exception) -> JSONResponse:

@@ -5,7 +5,7 @@ token. The process holds a lock on `service.lock` while it lives: a second servi
 folder refuses to start, and clients see whether one is running.
 """
 
-import fcntl
+import asyncio
 import gc
 import json
 import logging
@@ -15,32 +15,44 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from dispatcher.agent.file_limit import raise_file_limit
-from dispatcher.core.errors import DispatcherError
+from dispatcher.server import copied_folder
 from dispatcher.server.app import create_app
+from dispatcher.server.data_folder import (
+    AlreadyRunning,
+    DataFolder,
+    Whereabouts,
+    lock_file,
+    write_private,
+)
+from dispatcher.server.folder_watch import FolderWatch
+from dispatcher.server.listeners import ServiceSocket, tcp, url_of
 from dispatcher.server.settings import Settings
-from dispatcher.server.wiring import build
-from dispatcher.wire.sockets import UnsafeFolder, check_private, make_private
+from dispatcher.server.wiring import Application, build
+from dispatcher.wire.identity import ServiceIdentity
 
-LOCK_SECONDS = 1.0
+__all__ = ["AlreadyRunning", "serve"]
+
+END_JOBS_SECONDS = 10.0
 MOST_CONNECTIONS = 50_000
 RESERVED_FILES = 128  # open files that connections of clients leave free
 
 log = logging.getLogger(__name__)
 
 
-class AlreadyRunning(DispatcherError):
-    """Another service holds the data folder."""
-
-
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, StoreUnavailable."""
+    """Serve until SIGTERM or SIGINT, or until the data folder is moved or deleted.
+
+    Raises AlreadyRunning, StoreUnavailable; DispatcherError if it cannot listen.
+    """
     logging.basicConfig(
         level=settings.log_level,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -52,40 +64,39 @@ def serve(settings: Settings) -> None:
     settings = settings.model_copy(
         update={"job_umask": os.umask(0o077), "job_files": settings.job_files or job_files}
     )
-    data = settings.data_dir
-    _make_data_folder(data)
-    locks = [_lock(path) for path in _lock_files(settings)]
-    listeners = [_tcp(settings), _unix(settings.socket)]
-    port = listeners[0].getsockname()[1]
-    url = settings.public_url or f"http://{settings.host}:{port}"
-    token = settings.token or _token(data)
-    application = build(settings, url, token)
+    folder = DataFolder(settings.data_dir)
+    locks = [lock_file(path) for path in _database_locks(settings)]
+    if folder.provenance.copied_from is not None:
+        copied_folder.forget_original(settings, folder.provenance)
+    listener = tcp(settings)
+    service_socket = ServiceSocket(settings, folder.file_id)
+    url = url_of(settings, listener)
+    token = settings.token or _token(settings.data_dir)
+    application = build(settings, url, token, folder)
     try:
         app = create_app(application.services, max_body=settings.max_body_mb << 20)
-        _announce(data, settings, url, token, application.services.service_id)
-        _serve(app, listeners)
+        port = listener.getsockname()[1]
+        announce = partial(_announce, settings, url, token, port, application.services.identity())
+        announce()
+        folder.record(application.services.service_id)
+        _serve(app, listener, service_socket, folder, application, announce)
     finally:
-        (data / "service.json").unlink(missing_ok=True)
+        if folder.whereabouts() is Whereabouts.IN_PLACE:
+            _withdraw(settings.data_dir)
         application.close()
         for lock in locks:
             os.close(lock)
+        folder.close()
 
 
-def _make_data_folder(data: Path) -> None:
-    """Make the data folder private; one of an earlier release was open to other users."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if data.stat().st_uid == os.geteuid():
-        data.chmod(0o700)
-        for path in data.iterdir():
-            if path.is_file() and not path.is_symlink():
-                path.chmod(0o600)
-    try:
-        check_private(str(data), data.stat().st_uid)
-    except UnsafeFolder as error:
-        raise DispatcherError(f"data_dir: {error}") from error
-
-
-def _serve(app: Any, listeners: list[socket.socket]) -> None:
+def _serve(
+    app: Any,
+    listener: socket.socket,
+    service_socket: ServiceSocket,
+    folder: DataFolder,
+    application: Application,
+    announce: Callable[[], None],
+) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -94,12 +105,61 @@ def _serve(app: Any, listeners: list[socket.socket]) -> None:
         timeout_graceful_shutdown=3,
         limit_concurrency=_most_connections(),
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, service_socket)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _tune_collector()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _log_signal)  # uvicorn raises it again at its end: we still clean up
-    server.run(sockets=listeners)
+    watch = FolderWatch(
+        folder,
+        partial(_leave, server=server, application=application),
+        server.keep_socket,
+        lambda: None if (folder.path / "service.json").exists() else announce(),
+    )
+    watch.start()
+    try:
+        server.run(sockets=[listener, service_socket.listener])
+    finally:
+        watch.close()
+
+
+class _Server(uvicorn.Server):
+    """An HTTP server whose Unix socket can be made again."""
+
+    def __init__(self, config: uvicorn.Config, service_socket: ServiceSocket) -> None:
+        super().__init__(config)
+        self._service_socket = service_socket
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+
+    def keep_socket(self) -> None:
+        """Listen anew if the socket is gone; from any thread. Raises OSError."""
+        if self._loop is None or self.should_exit or self._service_socket.is_in_place():
+            return
+        listener = self._service_socket.renew()
+        asyncio.run_coroutine_threadsafe(self._add(listener), self._loop).result()
+        log.warning("the socket %s was gone; it was made again", self._service_socket.path)
+
+    async def _add(self, listener: socket.socket) -> None:
+        def protocol() -> asyncio.Protocol:
+            made: Any = self.config.http_protocol_class
+            connection: asyncio.Protocol = made(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return connection
+
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(protocol, sock=listener))
+
+
+def _leave(where: Whereabouts, server: uvicorn.Server, application: Application) -> None:
+    """End the service, whose folder is lost; the jobs of a moved folder go on."""
+    if where is Whereabouts.DELETED:
+        application.live_targets.end_all_jobs(END_JOBS_SECONDS)
+    server.should_exit = True
 
 
 def _most_connections() -> int:
@@ -127,94 +187,33 @@ def _log_signal(number: int, _frame: object) -> None:
     log.info("stopping on signal %s", number)
 
 
-def _lock_files(settings: Settings) -> list[Path]:
-    """The lock files of the data folder, and of a database file that lies elsewhere."""
-    locks = [settings.data_dir / "service.lock"]
+def _database_locks(settings: Settings) -> list[Path]:
+    """The lock file of a database file that lies outside the data folder."""
     file = settings.database_file
-    if file is not None and file.parent.resolve() != settings.data_dir.resolve():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        locks.append(file.with_name(f"{file.name}.lock"))
-    return locks
-
-
-def _lock(path: Path) -> int:
-    """Take the lock. Clients that check whether a service runs hold it for an instant as well."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    patience = Retrying(
-        retry=retry_if_exception_type(BlockingIOError),
-        stop=stop_after_delay(LOCK_SECONDS),
-        wait=wait_fixed(LOCK_SECONDS / 20),
-        reraise=True,
-    )
-    try:
-        patience(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        place = path.parent if path.name == "service.lock" else path.with_suffix("")
-        raise AlreadyRunning(
-            f"a service is already running on {place}; stop it with: dispatcher server stop"
-        ) from error
-    return descriptor
-
-
-def _tcp(settings: Settings) -> socket.socket:
-    # The protocol is named, or asyncio leaves Nagle's algorithm on: 40 ms for every answer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, settings.port or _last_port(settings.data_dir)))
-    listener.listen(2048)
-    return listener
-
-
-def _last_port(data: Path) -> int:
-    """The port of the previous start, if it is free: runs that are alive know it."""
-    try:
-        port = int((data / "port").read_text())
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-        return port
-    except (OSError, ValueError):
-        return 0
-
-
-def _unix(path: Path) -> socket.socket:
-    """Listen on the Unix socket. It is alone in its folder, which containers mount."""
-    make_private(str(path.parent.parent))
-    path.parent.mkdir(mode=0o711, exist_ok=True)
-    path.parent.chmod(0o711)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o666)
-    listener.listen(2048)
-    return listener
+    if file is None or file.parent.resolve() == settings.data_dir.resolve():
+        return []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return [file.with_name(f"{file.name}.lock")]
 
 
 def _token(data: Path) -> str:
     path = data / "token"
     if not path.exists():
-        _write(path, secrets.token_urlsafe(32))
+        write_private(path, secrets.token_urlsafe(32))
     return path.read_text()
 
 
-def _announce(data: Path, settings: Settings, url: str, token: str, service_id: str) -> None:
-    _write(data / "port", url.rpartition(":")[2])
-    facts = {
-        "url": url,
-        "socket": str(settings.socket),
-        "token": token,
-        "pid": os.getpid(),
-        "service_id": service_id,
-    }
-    _write(data / "service.json", json.dumps(facts))
+def _announce(
+    settings: Settings, url: str, token: str, port: int, identity: ServiceIdentity
+) -> None:
+    write_private(settings.data_dir / "port", str(port))
+    facts = {"url": url, "socket": str(settings.socket), "token": token, **identity.encoded()}
+    write_private(settings.data_dir / "service.json", json.dumps(facts))
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole; only its owner can read it."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _withdraw(data: Path) -> None:
+    """Remove the address, unless it is another service's by now."""
+    path = data / "service.json"
+    with suppress(OSError, ValueError, KeyError):
+        if json.loads(path.read_text())["pid"] == os.getpid():
+            path.unlink()

@@ -50,6 +50,10 @@ class WaitBody(Strict):
     wait: Annotated[float, Field(ge=0, le=60)] = 0
 
 
+class HeartbeatBody(Strict):
+    ids: Annotated[list[RunId], Field(max_length=10_000)]
+
+
 class PatchBody(Strict):
     tags: Tags = {}
     remove_tags: Annotated[list[Key], Field(max_length=1000)] = []

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     resource_group: str = "dispatcher"
     take_over: bool = False  # of a service on the same database that is gone for good
     log_level: str = "INFO"
+    interactive_end_seconds: float = Field(3600.0, ge=0)  # without its process; then it fails
     job_umask: int = -1  # of jobs on this machine; -1: the umask of this process
     job_files: int | None = None  # their soft limit of open files; None: that of this process
 

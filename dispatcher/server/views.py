@@ -334,12 +334,34 @@ class TrialPage(TrialList):
     next: int | None
 
 
+class HeartbeatAnswer(BaseModel):
+    """The runs that need no more heartbeats: they have ended, or are not known."""
+
+    ended: list[str]
+
+
 class Health(BaseModel):
     """The service answers."""
 
     ok: bool
     version: str
     service_id: str
+
+
+class Identity(BaseModel):
+    """Who the service is: its id, its data folder and its process (`wire.identity`)."""
+
+    service_id: str
+    version: str
+    folder: str
+    device: int
+    inode: int
+    in_place: bool
+    copied_from: str | None
+    pid: int
+    started: int | None
+    boot_id: str
+    host: str
 
 
 def moment(seconds: float | None) -> str | None:

@@ -22,6 +22,8 @@ from dispatcher.engine.sweep_driver import SweepServices
 from dispatcher.engine.sweeper import Sweeper
 from dispatcher.engine.workers.live_targets import LiveTargets
 from dispatcher.server.calls import CallStore
+from dispatcher.server.copied_folder import delete_copied_nodes, make_own
+from dispatcher.server.data_folder import DataFolder
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.server.instance import instance_name, leader_eligibility
 from dispatcher.server.services import Services
@@ -38,6 +40,7 @@ from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
 from dispatcher.services.event_broadcast import EventBroadcast
 from dispatcher.services.explaining import ExplainService
+from dispatcher.services.heartbeats import Heartbeats
 from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.launching import RuntimeContext, jobs_for
 from dispatcher.services.mlflow.artifacts import MlflowArtifacts
@@ -58,6 +61,7 @@ from dispatcher.store.content.blobs import Blobs, Logs
 from dispatcher.store.content.uploads import Uploads
 from dispatcher.store.leases.contract import Holder
 from dispatcher.store.sql import SqlStore
+from dispatcher.wire.process_identity import ProcessIdentity
 from targets.config import parse
 from targets.service_address import ServiceAddress
 
@@ -78,18 +82,37 @@ class Application:
     live_targets: LiveTargets
     store: SqlStore
     collection_timer: CollectionTimer
+    own_folder: DataFolder | None  # that `close` releases
 
     def close(self) -> None:
+        self.services.heartbeats.stop()
         self.collection_timer.stop()
         self.sweeper.stop()
         self.engine.stop()
         self.live_targets.close()
         self.store.close()
+        if self.own_folder is not None:
+            self.own_folder.close()
 
 
-def build(settings: Settings, url: str, token: str) -> Application:
-    """Make and join everything, and start the engine. `url` is how the service is reached."""
+def build(
+    settings: Settings, url: str, token: str, locked: DataFolder | None = None
+) -> Application:
+    """Make and join everything, and start the engine.
+
+    Args:
+        settings: The service's settings.
+        url: How the service is reached.
+        token: The owner's token.
+        locked: The data folder, if the caller has locked it; else it is locked until `close`.
+
+    Raises AlreadyRunning, StoreUnavailable, WrongKey.
+    """
+    folder = locked or DataFolder(settings.data_dir)
     store = SqlStore(settings.store_url)
+    if folder.provenance.copied_from is not None and _owns_database(settings):
+        make_own(store, folder.provenance.copied_from, time.time())
+    delete_copied_nodes(settings.data_dir)
     calls = CallStore(store)  # what services write to: the caller is the actor of its events
     status = StatusService(calls, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
@@ -144,15 +167,18 @@ def build(settings: Settings, url: str, token: str) -> Application:
         live_targets,
         sweeper,
         service_id,
+        folder,
     )
     services.tracking.on_metrics(sweeper.notify_metrics)
     services.mlflow.runs.on_metrics(sweeper.notify_metrics)
     engine.start(live_targets)
     parts = (store, status, services.submission, services.tracking, services.sweeps, time.time)
     sweeper.start(SweepServices(*parts), lambda: engine.fence)
+    services.heartbeats.start()
     timer = CollectionTimer(services.collection)
     timer.start()
-    return Application(services, engine, sweeper, live_targets, store, timer)
+    own_folder = None if locked else folder
+    return Application(services, engine, sweeper, live_targets, store, timer, own_folder)
 
 
 def _services(
@@ -166,6 +192,7 @@ def _services(
     live_targets: LiveTargets,
     sweeper: Sweeper,
     service_id: str,
+    folder: DataFolder,
 ) -> Services:
     blobs, logs = Blobs(settings.blobs), Logs(Path(settings.data_dir) / "logs")
     snapshots = SnapshotService(blobs, store)
@@ -198,6 +225,14 @@ def _services(
         collection=collection,
         usage=UsageService(store, Path(settings.data_dir), blobs.folder),
         environments=EnvironmentService(store, time.time),
+        heartbeats=Heartbeats(
+            store,
+            status,
+            time.time,
+            time.monotonic,
+            settings.interactive_end_seconds,
+            shared=settings.shared,
+        ),
         parking=ParkingService(store, status, live_targets),
         explaining=ExplainService(store, live_targets),
         waiters=Waiters(store),
@@ -217,7 +252,15 @@ def _services(
         ),
         service_id=service_id,
         version=version("compute-target-dispatcher"),
+        folder=folder,
+        process=ProcessIdentity.own(),
     )
+
+
+def _owns_database(settings: Settings) -> bool:
+    """Whether the database lies in the data folder, and so was copied with it."""
+    file = settings.database_file
+    return file is not None and file.parent.resolve() == settings.data_dir.resolve()
 
 
 def _cache_limits(store: SqlStore) -> dict[str, int | None]:

@@ -6,7 +6,7 @@ import http.client
 import os
 import socket
 
-from dispatcher.wire.sockets import check_peer
+from dispatcher.wire.sockets import check_peer, short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class _UnixConnection(HttpConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        with short_path(self._path) as path:
+            self.sock.connect(path)
         if self._peer_uid is not None:
             check_peer(self.sock, self._peer_uid)
 

@@ -15,7 +15,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Any, Dict, Iterator, Mapping, Optional
 
 LONGEST_PATH = 107  # characters of a Unix socket's path, on Linux
 LONGEST_NAME = 80  # characters below the folder: `service/s`, `<target>.agent`
@@ -54,28 +54,50 @@ def make_private(path: str) -> None:
     check_private(path)
 
 
+@contextlib.contextmanager
+def short_path(path: str) -> Iterator[str]:
+    """A path of a socket that fits into the kernel's 108 bytes, however deep its folder is.
+
+    It is valid in the block alone.
+    """
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        yield path
+        return
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
+    finally:
+        os.close(folder)
+
+
 def socket_folder(record: str, owner: str, earlier: str) -> str:
     """Return the private folder for the sockets of a data folder; make it if there is none.
 
     Its name cannot be foreseen, so no other user can make it first. The record keeps the name, so
-    that agents which outlive the service are found again.
+    that the sockets are found again after a restart, with another temporary directory, and after
+    the temporary directory was emptied.
 
     Args:
         record: The file in the data folder that keeps the name.
-        owner: The data folder's path. A record that was copied or moved with its data folder does
-            not count: two services must not share their sockets.
+        owner: The data folder's path. A record that was copied with its data folder does not
+            count, because two services must not share their sockets. A moved one does.
         earlier: The folder that earlier releases used; it is taken over if it is there and private.
     """
     import json  # here, so that clients do not import it
     import tempfile
 
-    known = _recorded(record, owner) or (earlier if _is_private(earlier) else None)
+    status = os.stat(owner)
+    own = {"owner": owner, "device": status.st_dev, "inode": status.st_ino}
+    recorded = _recorded(record)
+    known = _made_again(recorded["folder"]) if _is_owned(recorded, own) else None
+    if known is None and _is_private(earlier):
+        known = earlier
     if known is None:
         known = tempfile.mkdtemp(prefix=f"dispatcher-{os.geteuid()}-", dir=_short_folder())
-    if known != _recorded(record, owner):
+    if recorded != {"folder": known, **own}:
         part = f"{record}.{os.getpid()}"
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump({"folder": known, "owner": owner}, file)
+            json.dump({"folder": known, **own}, file)
         os.replace(part, record)
     return known
 
@@ -96,16 +118,30 @@ def check_peer(connection: socket.socket, uid: int) -> None:
         raise UnsafeFolder(f"user {peer} listens on the socket, not user {uid}")
 
 
-def _recorded(record: str, owner: str) -> Optional[str]:
+def _recorded(record: str) -> Dict[str, Any]:
     import json
 
     try:
         with open(record, encoding="utf-8") as file:
             kept = json.load(file)
-        folder = str(kept["folder"])
-        return folder if kept["owner"] == owner and _is_private(folder) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) and isinstance(kept.get("folder"), str) else {}
+
+
+def _is_owned(recorded: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether a record is of a data folder: one at that path, or one that was moved."""
+    same_file = all(recorded.get(key) == own[key] for key in ("device", "inode"))
+    return bool(recorded) and (recorded.get("owner") == own["owner"] or same_file)
+
+
+def _made_again(folder: str) -> Optional[str]:
+    """The recorded folder, made again if it is gone; None if something else is in its place."""
+    try:
+        make_private(folder)
+    except OSError:  # not ours, or its parent is gone or full
         return None
+    return folder
 
 
 def _is_private(path: str) -> bool:

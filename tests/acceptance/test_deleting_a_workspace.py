@@ -6,6 +6,7 @@ from dispatcher.cli import main
 from dispatcher.client.errors import WorkspaceException
 from tests.rigs.desk import Desk
 from tests.rigs.terminal import command
+from tests.rigs.waiting import until
 
 
 def test_deleting_all_resources_first_ends_the_service_and_its_agents(own: Desk) -> None:
@@ -34,11 +35,24 @@ def test_a_workspace_with_runs_that_have_not_ended_is_not_deleted(own: Desk) -> 
     assert not own.data.exists()
 
 
-def test_a_workspace_that_is_forgotten_keeps_its_data(own: Desk) -> None:
-    own.submit(own.source("quick", main="print('done')\n")).wait_for_completion()
+def test_the_command_that_deletes_a_workspace_ends_its_runs_first(own: Desk) -> None:
+    run = own.submit(own.source("slow", main="import time\ntime.sleep(600)\n"))
+    until(lambda: run.get_status() == "Running", "the run runs")
+
+    deleted = command(main.app, "workspace", "delete", "-w", "desk", "--all-resources", "-y")
+
+    assert (deleted.code, deleted.out) == (0, "desk is deleted\n")
+    assert own.members() == []
+    assert not own.data.exists()
+
+
+def test_a_workspace_that_is_forgotten_keeps_its_data_and_nothing_of_it_runs(own: Desk) -> None:
+    run = own.submit(own.source("slow", main="import time\ntime.sleep(600)\n"))
+    until(lambda: run.get_status() == "Running", "the run runs")
 
     own.workspace.delete()
 
+    assert own.members() == []
     assert (own.data / "dispatcher.db").exists()
     with pytest.raises(WorkspaceException, match="No workspace 'desk'"):
         type(own.workspace).get("desk")

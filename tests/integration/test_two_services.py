@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.engine.leadership import LEASE_SECONDS
-from dispatcher.server import run
+from dispatcher.server import data_folder
 from tests.chaos.effects import Effects
 from tests.chaos.racing import Track
 from tests.rigs.postgres import Postgres
@@ -69,13 +69,13 @@ def test_a_second_service_on_a_folder_is_refused_and_the_first_goes_on(make: Mak
 def test_who_only_looks_whether_a_service_lives_keeps_none_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "LOCK_SECONDS", 30.0)
+    monkeypatch.setattr(data_folder, "LOCK_SECONDS", 30.0)
     path = tmp_path / "service.lock"
     with path.open("w") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         over = threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN))
         over.start()
-        os.close(run._lock(path))
+        os.close(data_folder.lock_file(path))
         over.join()
 
 

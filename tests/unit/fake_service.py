@@ -37,6 +37,7 @@ class FakeService:
         self.streams: dict[tuple[str, int, str], bytearray] = {}
         self.targets: dict[str, dict[str, Any]] = {"local": {"name": "local", "kind": "local"}}
         self.calls: list[tuple[str, str]] = []
+        self.heartbeats: set[str] = set()
         self.recorded: dict[str, tuple[int, bytes, dict[str, str]]] = {}
         self.parked: dict[str, list[list[str]]] = {}
         self.failures: list[int | str] = []  # what the next calls meet instead of an answer

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher import Workspace
-from dispatcher.client.api import service
+from dispatcher.client.api import service, service_lock
 from dispatcher.client.errors import (
     ComputeTargetException,
     ServerUnreachable,
@@ -37,9 +37,15 @@ fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        status = os.stat(folder)
+        place = {"folder": folder, "device": status.st_dev, "inode": status.st_ino}
+        process = {"pid": os.getpid(), "started": 1, "boot_id": "b", "host": "h"}
+        who = {"service_id": "x", "version": "0", "in_place": True, **place, **process}
+        body = json.dumps(who).encode()
         self.send_response(200)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_):
         pass
@@ -189,7 +195,7 @@ def test_a_service_on_its_way_out_is_followed_by_a_new_one(
     data.mkdir(parents=True, exist_ok=True)
     leaving = (data / "service.lock").open("w")  # it has withdrawn its address, and is not gone yet
     fcntl.flock(leaving, fcntl.LOCK_EX)
-    is_locked = service.is_locked
+    is_locked = service_lock.is_locked
     seen: list[bool] = []
 
     def look(folder: str) -> bool:
@@ -197,7 +203,7 @@ def test_a_service_on_its_way_out_is_followed_by_a_new_one(
         leaving.close()
         return seen[-1]
 
-    monkeypatch.setattr(service, "is_locked", look)
+    monkeypatch.setattr(service_lock, "is_locked", look)
     assert service.find_or_start(str(data)).url
     assert (seen[0], len(starts(data))) == (True, 1)
 

@@ -28,10 +28,12 @@ def test_the_name_of_a_socket_folder_cannot_be_foreseen_and_is_kept(tmp_path: Pa
     assert first.socket_dir == first.socket_dir == Settings(data_dir=tmp_path / "a").socket_dir
     assert first.socket_dir != other.socket_dir
     assert stat.S_IMODE(first.socket_dir.stat().st_mode) == 0o700
-    for settings in (first, other):
-        os.rmdir(settings.socket_dir)
-    assert first.socket_dir.exists()  # made anew, under another name
-    os.rmdir(first.socket_dir)
+    folder = first.socket_dir
+    os.rmdir(other.socket_dir)
+    os.rmdir(folder)
+    assert first.socket_dir == folder  # made again where agents and runs look for it
+    check_private(str(folder))
+    os.rmdir(folder)
 
 
 def test_a_folder_that_another_user_made_first_is_not_used(
@@ -57,6 +59,28 @@ def test_a_copied_data_folder_gets_sockets_of_its_own(tmp_path: Path) -> None:
     assert other != folder
     os.rmdir(folder)
     os.rmdir(other)
+
+
+def test_a_moved_data_folder_keeps_its_sockets_and_another_tmpdir_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = data_settings(tmp_path).socket_dir
+    other_tmp = tmp_path / "tmp"
+    other_tmp.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(other_tmp))
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert Settings(data_dir=tmp_path / "moved").socket_dir == folder
+    os.rmdir(folder)
+
+
+def test_a_recorded_folder_that_somebody_else_has_taken_is_given_up(tmp_path: Path) -> None:
+    folder = data_settings(tmp_path).socket_dir
+    os.rmdir(folder)
+    folder.symlink_to(tmp_path)  # as another user could, in a temporary directory
+    again = data_settings(tmp_path).socket_dir
+    assert again != folder
+    folder.unlink()
+    os.rmdir(again)
 
 
 @pytest.mark.parametrize("kind", ["open", "link", "file"])
@@ -160,7 +184,7 @@ def test_a_data_folder_that_was_open_to_others_is_closed_before_the_service_list
         done.set()
         raise InterruptedError
 
-    monkeypatch.setattr("dispatcher.server.run._tcp", listen)
+    monkeypatch.setattr("dispatcher.server.run.tcp", listen)
     before = os.umask(0o022)
     try:
         with pytest.raises(InterruptedError):

@@ -18,6 +18,7 @@ from dispatcher.agent.cgroups import Cgroups
 from dispatcher.agent.exit_records import exit_record, refusal, with_error
 from dispatcher.agent.folders import Root, make_durable, read_json, write_json
 from dispatcher.agent.inheritances import InheritanceReader
+from dispatcher.agent.job_place import JobPlace
 from dispatcher.agent.process_environment import environments, expanded
 from dispatcher.agent.process_watch import WAKING, ProcessWatch
 from dispatcher.agent.starting.device_locks import DeviceLocks
@@ -27,6 +28,8 @@ from dispatcher.agent.starting.spawning import (
     interpreter_of,
     start_fresh,
 )
+from dispatcher.wire.process_identity import boot_id, start_ticks
+from dispatcher.wire.sockets import short_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class ShimContext:
         self.base = base
         self.runtime = runtime
         self.interpreter = interpreter
-        self.boot_id = processes.boot_id()
+        self.boot_id = boot_id()
         self.inheritances = InheritanceReader(root)
         self.job_files: Optional[int] = None  # soft limit of open files; None: this process's
         self.cpus = os.sched_getaffinity(0)
@@ -291,7 +294,7 @@ class Shim:
 
     def _report_started(self) -> None:
         first = min(self._pids, key=lambda pid: self._pids[pid])
-        ticks = {str(pid): processes.start_ticks(pid) for pid in self._pids}
+        ticks = {str(pid): start_ticks(pid) for pid in self._pids}
         state = {
             "pid": first,
             "pgid": first,
@@ -309,10 +312,12 @@ class Shim:
 
     def _watch(self, job: Mapping[str, Any]) -> None:
         ranks = dict(self._pids)
-        watch = ProcessWatch(
-            ranks, self._group, job, self._folder, self._context.root.lease, self._alone
-        )
+        place = JobPlace(self._context.root, self._name, self._descriptors[0])
+        watch = ProcessWatch(ranks, self._group, job, place, self._alone)
         watch.until_gone()
+        place.follow()
+        self._context.root, self._folder = place.root, place.folder
+        self._logs = {rank: place.moved(path) for rank, path in self._logs.items()}
         self._devices.release()
         oom = self._group.oom_kills() > self._oom_before
         self._group.remove()
@@ -330,8 +335,11 @@ class Shim:
         if self._note:
             record["warnings"] = [self._note]
         path = f"{self._folder}/exit.json"
-        write_json(path, record)
         self.record = record
+        try:
+            write_json(path, record)
+        except FileNotFoundError:  # its folder was deleted from outside: there is no one to tell
+            return
         self.has_notified = notify_agent(self._context.root, {"name": self._name, "exited": True})
         make_durable(path)
 
@@ -339,15 +347,8 @@ class Shim:
 def notify_agent(root: Root, event: Mapping[str, Any]) -> bool:
     """Send the agent a report; False if it cannot receive it: then it notices later by itself."""
     try:
-        _sender.sendto(json.dumps(event).encode(), socket.MSG_DONTWAIT, short_path(root.events))
+        with short_path(root.events) as path:
+            _sender.sendto(json.dumps(event).encode(), socket.MSG_DONTWAIT, path)
     except OSError:
         return False
     return True
-
-
-def short_path(path: str) -> str:
-    """A path of a socket that fits into the kernel's 108 bytes, however deep its folder is."""
-    if len(os.fsencode(path)) < 100:
-        return path
-    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    return f"/proc/self/fd/{folder}/{os.path.basename(path)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from dispatcher.client import errors
+from dispatcher.client.api.heartbeat import Heartbeat
 from dispatcher.wire.connection import ServiceConnection
 from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
 
@@ -31,6 +32,7 @@ class ApiConnection(ServiceConnection):
 
     Attributes:
         held_snapshots: The ids of snapshots that the service is known to hold.
+        heartbeat: Reports which interactive runs this process drives.
         held_inheritances: The hashes of what runs inherit that the service is known to hold.
         is_on_this_machine: Whether it is the embedded service of a workspace on this machine, and
             not called from inside a run.
@@ -46,6 +48,7 @@ class ApiConnection(ServiceConnection):
         super().__init__(address, relocate, retry_seconds)
         self._advice = advice
         self.held_snapshots: Set[str] = set()
+        self.heartbeat = Heartbeat(lambda: self.address)
         self.held_inheritances: Set[str] = set()
         self.is_on_this_machine = False
 

@@ -1,31 +1,37 @@
 """Finding the service of a workspace, and starting the embedded one when it does not run.
 
-`<data>/service.json` says where it is; that it lives is shown by its lock on `<data>/service.lock`
-and by an answer to `GET /health`. Clients that start it queue on `<data>/service.start.lock`, so
-however many come at once, one service starts.
+`<data>/service.json` says where it is. It counts only if the service that answers there says that
+this folder is its data folder and still in its place: the file may be older than the last boot, or
+a copy. Clients that start a service queue on `<data>/service.start.lock`, so however many come at
+once, one service starts.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
 
+from dispatcher.client.api import service_lock
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable
-from dispatcher.wire.address import PREFIX, Address
+from dispatcher.wire import identity
+from dispatcher.wire.address import Address
 from dispatcher.wire.sockets import UnsafeFolder, check_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Mapping, Optional
+    from typing import IO, Mapping, Optional, Tuple
+
+    from dispatcher.wire.identity import ServiceIdentity
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
 START_SECONDS = 60.0  # a loaded machine takes some tens of them
+ASK_SECONDS = 5.0
 _LOOK_EVERY = 0.02
 
 
@@ -38,11 +44,22 @@ def connect_embedded(data_folder: str, address: Mapping[str, str]) -> ApiConnect
             told of where they belong, when the service has to be started.
 
     Raises:
-        ServerUnreachable: It is not installed here, or did not come up; the text says which.
+        ServerUnreachable: It is not installed here, runs on another host, or did not come up; the
+            text says which.
     """
+    found = find_or_start(data_folder, address)
+
+    def relocate() -> Address:
+        if not os.path.isdir(data_folder):
+            raise ServerUnreachable(
+                f"The workspace's folder {data_folder} is gone. If it was moved, open the "
+                "workspace at its new place: Workspace.from_config() in the moved folder."
+            )
+        return find_or_start(data_folder, address)
+
     connection = ApiConnection(
-        find_or_start(data_folder, address),
-        relocate=lambda: find_or_start(data_folder, address),
+        found,
+        relocate=relocate,
         advice=f"See {os.path.join(data_folder, 'service.log')}.",
     )
     connection.is_on_this_machine = True
@@ -59,23 +76,38 @@ def connect_remote(url: str) -> ApiConnection:
 
 def find(data_folder: str) -> Optional[Address]:
     """Return the address of the living service of a data folder, or None."""
+    found = identify(data_folder)
+    return found[0] if found is not None and found[1].is_in_place else None
+
+
+def identify(data_folder: str) -> Optional[Tuple[Address, ServiceIdentity]]:
+    """Return the address and the identity of the living service of a data folder, or None.
+
+    A service whose folder was moved under it still answers; its identity says so, and it ends.
+    """
     address = _read_address(data_folder)
-    return address if address is not None and is_healthy(address) else None
+    answer = None if address is None else identity.ask(address, ASK_SECONDS)
+    if address is None or answer is None or not answer.serves(data_folder):
+        return None
+    return address, answer
 
 
 def find_or_start(data_folder: str, settings: Optional[Mapping[str, str]] = None) -> Address:
     """Return the address of the living service of a data folder; start it if there is none.
 
     Args:
-        data_folder: The folder.
-        told: Settings for one that is started here, beside those of the environment.
+        data_folder: The folder; it is created if it is missing, but its parent is not.
+        settings: Settings for one that is started here, beside those of the environment.
+
+    Raises:
+        ServerUnreachable: It runs on another host, cannot be started, or did not come up.
     """
     address = find(data_folder)
     if address is not None:
         return address
     import fcntl
 
-    os.makedirs(data_folder, mode=0o700, exist_ok=True)
+    _make_folder(data_folder)
     with open(os.path.join(data_folder, "service.start.lock"), "w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)  # a holder gives up after START_SECONDS
         address = find(data_folder)
@@ -84,16 +116,17 @@ def find_or_start(data_folder: str, settings: Optional[Mapping[str, str]] = None
         return _start_until_healthy(data_folder, settings or {})
 
 
-def is_healthy(address: Address, timeout: float = 2.0) -> bool:
-    """Whether the service at the address answers `GET /health`."""
-    connection = address.connect(timeout)
+def _make_folder(data_folder: str) -> None:
+    """Make the data folder. A missing parent means that the workspace was moved or deleted."""
     try:
-        connection.request("GET", PREFIX + "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+        os.mkdir(data_folder, 0o700)
+    except FileExistsError:
+        return
+    except FileNotFoundError as error:
+        raise ServerUnreachable(
+            f"The workspace's folder {os.path.dirname(data_folder)} is gone. If it was moved, open "
+            "the workspace at its new place; Workspace.create(name, path=...) makes a new one."
+        ) from error
 
 
 def _read_address(data_folder: str) -> Optional[Address]:
@@ -106,22 +139,8 @@ def _read_address(data_folder: str) -> Optional[Address]:
         return Address(settings["url"], path, settings["token"], peer_uid=uid)
     except UnsafeFolder as error:
         raise ServerUnreachable(f"The service's socket cannot be trusted: {error}.") from error
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not there, or being written right now: as good as not started
-
-
-def is_locked(data_folder: str) -> bool:
-    """Whether a service process holds the data folder."""
-    import fcntl
-
-    try:
-        with open(os.path.join(data_folder, "service.lock")) as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
 
 
 def _start(data_folder: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -180,12 +199,15 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
     """
     deadline = time.monotonic() + START_SECONDS
     starter: Optional[subprocess.Popen[bytes]] = None
+    service_lock.require_this_host(data_folder)
     while time.monotonic() < deadline:
         address = find(data_folder)
         if address is not None:
-            _forget(starter)
+            if starter is not None:
+                _forget(starter)
+                _note_copy(data_folder)
             return address
-        if starter is None and not is_locked(data_folder):
+        if starter is None and not service_lock.is_locked(data_folder):
             starter = _start(data_folder, settings)
         if starter is None:
             time.sleep(_LOOK_EVERY)
@@ -194,7 +216,7 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
             code = starter.wait(timeout=_LOOK_EVERY)
         except subprocess.TimeoutExpired:
             continue
-        if is_locked(data_folder):  # another service holds the folder: wait for that one
+        if service_lock.is_locked(data_folder):  # another service holds the folder: wait for it
             starter = None
             continue
         raise ServerUnreachable(
@@ -202,8 +224,20 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
         )
     raise ServerUnreachable(
         f"The service of {data_folder} did not answer within {START_SECONDS:g} s."
-        f"{_log_end(data_folder)}"
+        f"{service_lock.describe_holder(data_folder)}{_log_end(data_folder)}"
     )
+
+
+def _note_copy(data_folder: str) -> None:
+    """Tell the user that a copied workspace was separated from its original."""
+    found = identify(data_folder)
+    if found is not None and found[1].copied_from:
+        logging.getLogger("dispatcher").warning(
+            "%s was copied from %s. It is a workspace of its own now; runs that had not ended when "
+            "it was copied go on in the original, and ended here.",
+            data_folder,
+            found[1].copied_from,
+        )
 
 
 def _forget(starter: Optional[subprocess.Popen[bytes]]) -> None:
@@ -225,7 +259,10 @@ def _remote_token() -> str:
     token = os.environ.get("DISPATCHER_TOKEN")
     if token:
         return token
-    path = os.path.join(os.path.expanduser("~"), ".dispatcher", "token")
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):  # HOME is not set, and the user has no entry in /etc/passwd
+        return ""
+    path = os.path.join(home, ".dispatcher", "token")
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().strip()

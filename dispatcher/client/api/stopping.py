@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import glob
-import json
 import os
 import signal
 import time
 
-from dispatcher.client.api import service
-from dispatcher.client.errors import WaitTimeoutError
+from dispatcher.client.api import service, service_lock
+from dispatcher.client.errors import ServerUnreachable, WaitTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Callable, List, Optional
+
+    from dispatcher.wire.process_identity import ProcessIdentity
 
 SERVICE_SECONDS = 20.0
 AGENT_SECONDS = 40.0  # an agent looks for its root every ten seconds
@@ -32,25 +34,38 @@ def stop_service(data_folder: str, seconds: float = SERVICE_SECONDS) -> bool:
         Whether there was one.
 
     Raises:
+        ServerUnreachable: It runs on another host, or where it cannot be signaled from here.
         WaitTimeoutError: It has not ended in time.
     """
-    if service.find(data_folder) is None:
+    found = service.identify(data_folder)
+    process = found[1].process if found is not None else _holder(data_folder)
+    if process is None:
         return False
-    with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
-        pid = int(json.load(file)["pid"])
-    os.kill(pid, signal.SIGTERM)
+    if not process.is_alive_here:
+        raise ServerUnreachable(
+            f"The service of {data_folder} is process {process.pid} on host {process.host}, which "
+            "cannot be signaled from here. Stop it there with `dispatcher server stop`."
+        )
+    os.kill(process.pid, signal.SIGTERM)
     _wait(
-        lambda: not service.is_locked(data_folder),
+        lambda: not service_lock.is_locked(data_folder),
         seconds,
-        f"process {pid} does not end; see {os.path.join(data_folder, 'service.log')}",
+        f"process {process.pid} does not end; see {os.path.join(data_folder, 'service.log')}",
     )
     return True
+
+
+def _holder(data_folder: str) -> Optional[ProcessIdentity]:
+    """The process of a service that holds the folder and does not answer; None if there is none."""
+    service_lock.require_this_host(data_folder)
+    return service_lock.holder(data_folder) if service_lock.is_locked(data_folder) else None
 
 
 def stop_agents(data_folder: str, seconds: float = AGENT_SECONDS) -> None:
     """End the local node agents of a data folder, which is going to be deleted.
 
-    An agent whose lock file is gone ends by itself; its lock is free once it has ended.
+    An agent whose lock file is gone ends by itself; its lock is free once it has ended. One that
+    had no lock yet, because the service had just started it, is ended by a signal.
 
     Raises:
         WaitTimeoutError: One has not ended in time.
@@ -69,6 +84,35 @@ def stop_agents(data_folder: str, seconds: float = AGENT_SECONDS) -> None:
     finally:
         for _, descriptor in held:
             os.close(descriptor)
+    _wait(
+        lambda: not _end_starting(os.path.join(data_folder, "nodes")),
+        seconds,
+        f"a node agent of {data_folder} does not end",
+    )
+
+
+def _end_starting(nodes: str) -> List[int]:
+    """Signal the agents that serve a root below a folder; return their process ids."""
+    agents = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and _serves_below(int(entry), nodes):
+            agents.append(int(entry))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry), signal.SIGTERM)
+    return agents
+
+
+def _serves_below(pid: int, nodes: str) -> bool:
+    """Whether a process of this user is an agent whose root is below a folder."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read().split(b"\0")
+        is_own = os.stat(f"/proc/{pid}").st_uid == os.geteuid()
+    except OSError:
+        return False
+    is_agent = is_own and command[1:4] == [b"-m", b"dispatcher.agent", b"serve"]
+    roots = [command[k + 1] for k, word in enumerate(command[:-1]) if word == b"--root"]
+    return is_agent and any(root.startswith(os.fsencode(nodes) + b"/") for root in roots)
 
 
 def _wait(is_done: Callable[[], bool], seconds: float, failure: str) -> None:

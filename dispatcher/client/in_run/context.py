@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from dispatcher.client.in_run import runtime_finder
+from dispatcher.client.in_run.job_folder import job_folder
 from dispatcher.client.in_run.spool import Spool
 
 TYPE_CHECKING = False
@@ -41,6 +43,7 @@ def current() -> Optional[RunContext]:
     )
     if _current is None or _current.identity != identity:
         _current = RunContext(identity)
+        runtime_finder.install()
         environment.setdefault(_KEY_OWNER, str(identity[2]))
     return _current
 
@@ -68,15 +71,10 @@ class RunContext:
         """The connection to the service, with the run's own token."""
         if self._connection is None:
             from dispatcher.client.api.connection import ApiConnection
-            from dispatcher.wire.address import Address
+            from dispatcher.client.in_run.service_place import service_address
 
-            environment = os.environ
-            address = Address(
-                environment["AZUREML_SERVICE_ENDPOINT"],
-                environment.get("DISPATCHER_SERVICE_SOCKET") or None,
-                environment["AZUREML_RUN_TOKEN"],
-            )
-            self._connection = ApiConnection(address, retry_seconds=_RETRY_SECONDS)
+            address = service_address()
+            self._connection = ApiConnection(address, service_address, _RETRY_SECONDS)
         return self._connection
 
     @property
@@ -91,7 +89,7 @@ class RunContext:
     @property
     def data_folder(self) -> str:
         """Where the client keeps its caches inside the run."""
-        return os.path.join(os.environ.get("DISPATCHER_JOB_DIR") or os.getcwd(), "client")
+        return os.path.join(job_folder() or os.getcwd(), "client")
 
     @property
     def workspace(self) -> Tuple[str, str, str]:
@@ -114,8 +112,7 @@ class RunContext:
             return False
         import json
 
-        folder = self.spool.folder
-        os.makedirs(folder, exist_ok=True)
+        folder = self.spool.find_folder()
         path = os.path.join(folder, "error.json")
         part = f"{path}.{os.getpid()}"
         with open(part, "w", encoding="utf-8") as file:
@@ -125,8 +122,8 @@ class RunContext:
 
 
 def _spool_of(run_id: str, attempt: str) -> Optional[Spool]:
-    folder = os.environ.get("DISPATCHER_JOB_DIR")
-    if not folder:
+    folder = job_folder()
+    if folder is None:
         return None
     job = os.environ.get("DISPATCHER_JOB", "")
     own, _, host = job.rpartition(".")

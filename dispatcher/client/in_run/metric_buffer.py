@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 50
 _SECONDS = 1.0
+_FIRST_PROCESS = os.getpid()
 
 
 class LineBuffer:
@@ -51,10 +52,24 @@ class LineBuffer:
         self._due = threading.Event()
         self._thread: Optional[threading.Thread] = None
         self._process = os.getpid()
+        self._is_forked = self._process != _FIRST_PROCESS
         atexit.register(self._at_exit)
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was not made before a fork: then its lines are the parent's to send."""
+        return self._process == os.getpid()
+
     def append(self, line: str) -> None:
-        """Take a line; it is posted by the background thread."""
+        """Take a line; it is posted by the background thread.
+
+        In a forked process it is posted at once: such a process may end without any notice.
+        """
+        if self._is_forked:
+            with self._lock:
+                self._lines.append(line.encode("utf-8", "replace"))
+            self.flush()
+            return
         with self._lock:
             self._lines.append(line.encode("utf-8", "replace"))
             full = len(self._lines) >= _BATCH
@@ -110,5 +125,5 @@ class LineBuffer:
                     return
 
     def _at_exit(self) -> None:
-        if self._process == os.getpid():
+        if self.is_of_this_process:
             self.flush()

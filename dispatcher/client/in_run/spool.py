@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from dispatcher.client.in_run.job_folder import job_folder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dispatcher.client.api.connection import ApiConnection
@@ -19,15 +21,14 @@ class Spool:
     """The spool of one attempt of a run.
 
     Args:
-        job_folder: The job's folder; the file is `<job_folder>/metrics`.
+        folder: The job's folder; the file is `<folder>/metrics`.
         run_id: The run.
         attempt: Its attempt.
         stream: The stream's name at the service.
     """
 
-    def __init__(self, job_folder: str, run_id: str, attempt: int, stream: str = "metrics") -> None:
-        self.folder = job_folder
-        self._path = os.path.join(job_folder, "metrics")
+    def __init__(self, folder: str, run_id: str, attempt: int, stream: str = "metrics") -> None:
+        self.folder = folder
         self._run_id = run_id
         self._attempt = attempt
         self._stream = stream
@@ -44,7 +45,18 @@ class Spool:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever appended."""
-        return not os.path.exists(self._path)
+        return not os.path.exists(self._find())
+
+    def find_folder(self) -> str:
+        """The job's folder as it is now: the workspace may have been moved.
+
+        It is made if only it is missing, and nothing above it.
+        """
+        if not os.path.isdir(self.folder):
+            self.folder = job_folder() or self.folder
+            if not os.path.isdir(self.folder):
+                os.mkdir(self.folder)
+        return self.folder
 
     def ship(self, transport: ApiConnection) -> None:
         """Bring the service up to the file's end, from where it says that it is.
@@ -53,7 +65,7 @@ class Spool:
         """
         from dispatcher.wire.encoding import frames
 
-        end = os.stat(self._path).st_size
+        end = os.stat(self._find()).st_size
         while self._shipped < end:
             data = self._read(self._shipped)
             if not data:
@@ -73,16 +85,19 @@ class Spool:
     def _open(self) -> int:
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            try:
-                self._descriptor = os.open(self._path, flags, 0o644)
-            except FileNotFoundError:
-                os.makedirs(self.folder, exist_ok=True)
-                self._descriptor = os.open(self._path, flags, 0o644)
+            self.find_folder()
+            self._descriptor = os.open(self._find(), flags, 0o644)
         return self._descriptor
+
+    def _find(self) -> str:
+        """The path of the file; the folder is looked for anew if it is not there."""
+        if not os.path.isdir(self.folder):
+            self.folder = job_folder() or self.folder
+        return os.path.join(self.folder, "metrics")
 
     def _read(self, offset: int) -> bytes:
         """Whole lines from the offset: another process may be writing the last one."""
-        with open(self._path, "rb") as file:
+        with open(self._find(), "rb") as file:
             file.seek(offset)
             data = file.read(_CHUNK)
             while data and b"\n" not in data[-_CHUNK:]:
@@ -97,4 +112,4 @@ class Spool:
             import sys
 
             self._told = True
-            print(f"dispatcher: metrics are not kept: {self._path}: {error}", file=sys.stderr)
+            print(f"dispatcher: metrics are not kept: {self.folder}: {error}", file=sys.stderr)

@@ -284,6 +284,7 @@ INTERACTIVE: Mapping[Status, Mapping[type[Any], Status]] = {
         Failed: S.FAILED,
         CancelRequested: S.CANCELED,
         Canceled: S.CANCELED,
+        **dict.fromkeys(_CONTACT, S.RUNNING),
     },
     **{status: {} for status in TERMINAL},
 }

@@ -183,6 +183,7 @@ class RunSpec(Frozen):
     tags: Tags = {}
     properties: Properties = {}
     interactive: bool = False
+    heartbeat: bool = False  # an interactive run's: whether its process reports that it lives
     target: TargetName = "local"
     script: Annotated[Text, AfterValidator(_below)] | None = None
     arguments: Annotated[tuple[Argument, ...], Field(max_length=MAX_ARGUMENTS)] = ()
@@ -218,6 +219,8 @@ class RunSpec(Frozen):
     def _has_work(self) -> "RunSpec":
         if not self.interactive and bool(self.script) == bool(self.command):
             raise ValueError("needs either a script or a command, and not both")
+        if self.heartbeat and not self.interactive:
+            raise ValueError("heartbeat: a run with a job has none; its node reports on it")
         if self.parent_id == self.id:
             raise ValueError("parent_id: a run cannot be its own parent")
         if self.process_count and self.process_count % self.node_count:

@@ -57,6 +57,17 @@ class LiveTargets:
         for worker in list(self._workers.values()):
             worker.close()
 
+    def end_all_jobs(self, seconds: float) -> None:
+        """End the jobs of all targets, because the folder of the service was deleted."""
+        threads = [
+            threading.Thread(target=worker.end_jobs, args=(seconds,), daemon=True)
+            for worker in list(self._workers.values())
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(seconds)
+
     def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return self._factory.parse(config)
 

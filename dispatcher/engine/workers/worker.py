@@ -109,14 +109,26 @@ class Worker:
 
         What is answered with False is withdrawn, and not done later.
         """
+        return self._request(lambda: self.inventory.clear(self._reach()), "orphan", seconds)
+
+    def end_jobs(self, seconds: float) -> bool:
+        """End all jobs of the target at once; whether it was told to within that time."""
+
+        def end() -> None:
+            target = self._reach()
+            target.stop(list(target.jobs()), 0)
+
+        return self._request(end, "job", seconds)
+
+    def _request(self, action: Callable[[], object], what: str, seconds: float) -> bool:
         succeeded: list[bool] = []
 
         def ask() -> None:
             try:
-                self.inventory.clear(self._reach())
+                action()
                 succeeded.append(True)
             except TargetError as error:
-                log.warning("no orphan is ended: %s", error, extra={"target": self.name})
+                log.warning("no %s is ended: %s", what, error, extra={"target": self.name})
 
         call = self._control.request(ask)
         if not call.done.wait(seconds) and not self._control.withdraw(call):

@@ -18,6 +18,7 @@ from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.run_views import brief, views, with_ancestors
 from dispatcher.server.schemas import (
     EventBody,
+    HeartbeatBody,
     ParkBody,
     PatchBody,
     SubmitBody,
@@ -27,6 +28,7 @@ from dispatcher.server.services import Services
 from dispatcher.server.views import (
     DeletedRuns,
     Explanation,
+    HeartbeatAnswer,
     RunDetails,
     RunHistory,
     RunPage,
@@ -116,6 +118,13 @@ async def wait_for_runs(body: WaitBody, services: S, caller: Caller) -> WaitAnsw
         statuses={run_id: runs[run_id].shown_status for run_id in body.ids},
         pending=sum(not run.terminal for run in runs.values()),
     )
+
+
+@router.post("/heartbeat")
+@allow(Permission.CHANGE_RUNS, body=Body.BATCH)
+def take_heartbeats(body: HeartbeatBody, services: S, caller: Caller) -> HeartbeatAnswer:
+    """The process that drives these interactive runs lives; answers which of them have ended."""
+    return HeartbeatAnswer(ended=services.heartbeats.beat(body.ids, caller))
 
 
 @router.get("/{run_id}", response_model=RunDetails, response_model_exclude_unset=True)

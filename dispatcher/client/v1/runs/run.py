@@ -198,7 +198,7 @@ class Run(LoggedMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren
 
     def flush(self, timeout_seconds: int = 300) -> None:
         """Bring what was logged through this object to the service, now."""
-        if self._buffer is not None:
+        if self._buffer is not None and self._buffer.is_of_this_process:
             self._buffer.flush(timeout_seconds)
 
     def get_environment(self) -> Environment:
@@ -227,6 +227,11 @@ class Run(LoggedMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren
                 f"Run {self.id} is {self.status}: its folder is in use. Cancel it, or wait for it."
             )
         return []
+
+    def __getstate__(self) -> Dict[str, Any]:
+        """A pickled or copied run has no lines that wait: they are sent before, by this object."""
+        self.flush()
+        return {**self.__dict__, "_buffer": None, "_tee": None}
 
     def __enter__(self) -> Run:
         from dispatcher.client.in_run import tee
@@ -259,10 +264,12 @@ class Run(LoggedMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren
     def _append(self, line: Optional[str]) -> None:
         if line is None:
             return
-        if self._buffer is None:
+        if self._buffer is None or not self._buffer.is_of_this_process:
             from dispatcher.client.in_run.metric_buffer import LineBuffer
 
             self._buffer = LineBuffer(self._service, self.id, int(self._known("attempt") or 1))
+            if self._record.get("interactive") and not self._record.get("terminal"):
+                self._service.heartbeat.add(self.id)  # whoever logs to it drives it
         self._buffer.append(line)
 
     def _bring(self) -> None:
@@ -280,6 +287,8 @@ class Run(LoggedMetrics, RunPlots, RunSnapshot, RunTags, RunWaiting, RunChildren
 
     def _event(self, event: Dict[str, Any]) -> None:
         self._record = runs.post_event(self._service, self.id, event)
+        if self._record.get("terminal"):
+            self._service.heartbeat.discard(self.id)
 
 
 @checks.checked_class

@@ -68,8 +68,11 @@ def submit(
 
 
 def start(experiment: Experiment, specs: Sequence[Spec]) -> List[Run]:
-    """Start interactive runs."""
-    return _post(experiment, specs, brief=False, snapshots=None)
+    """Start interactive runs. This process reports that it lives until they have ended."""
+    started = _post(experiment, specs, brief=False, snapshots=None)
+    for run in started:
+        experiment.workspace.service.heartbeat.add(run.id)
+    return started
 
 
 def inherit(experiment: Experiment, specs: Sequence[Spec], again: bool = False) -> None:
@@ -94,6 +97,7 @@ def interactive_spec(
         "parent_id": parent_id,
         "type": None,
         "interactive": True,
+        "heartbeat": True,
     }
 
 

@@ -8,7 +8,7 @@ from dispatcher.client.v1.runs.run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Optional, Tuple
 
     from dispatcher.client.in_run.context import RunContext
     from dispatcher.client.v1.workspaces.experiment import Experiment
@@ -98,6 +98,10 @@ class SubmittedRun(Run):
         elif not self._spool.is_empty():
             self._spool.ship(self._service)
 
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """Within the run a copy is the run itself; elsewhere it is the run of that id."""
+        return _restored, (self.id, self._context.experiment, self._context.workspace)
+
     def __enter__(self) -> SubmittedRun:
         return self
 
@@ -119,6 +123,15 @@ class SubmittedRun(Run):
     def output_datasets(self) -> dict[str, Any]:
         """Always empty: there are no datasets."""
         return {}
+
+
+def _restored(run_id: str, experiment: str, workspace: Tuple[str, str, str]) -> Run:
+    """The run of a pickled handle: the one around this code, or that of the id."""
+    current = SubmittedRun.current()
+    if current is not None and current.id == run_id:
+        return current
+    found = class_registry.get("Workspace")(*workspace)
+    return Run(class_registry.get("Experiment")(found, experiment), run_id)
 
 
 def _experiment_of(around: RunContext) -> Experiment:

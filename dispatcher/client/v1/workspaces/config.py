@@ -9,7 +9,7 @@ from dispatcher.client.errors import UserErrorException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Optional
+    from typing import Any, Dict, Iterator, Optional, Tuple
 
 _FOLDERS = (".azureml", "aml_config", "")
 _NAMES = ("config.json", "project.json")
@@ -39,6 +39,11 @@ class WorkspaceConfig:
         self.data_folder = data_folder
         self.service_url = service_url
 
+    @property
+    def address(self) -> Tuple[str, str, str]:
+        """The v1 address: subscription, resource group and name."""
+        return self.subscription_id, self.resource_group, self.name
+
 
 def find(path: Optional[str] = None, file_name: Optional[str] = None) -> str:
     """Return the path of the config.json that counts for a file or folder.
@@ -62,6 +67,20 @@ def find(path: Optional[str] = None, file_name: Optional[str] = None) -> str:
         f"No workspace configuration (.azureml/config.json) in {start} or above it. Make one with "
         "Workspace.create(name, path=...).write_config(), or `dispatcher folder attach`."
     )
+
+
+def find_in(folder: str) -> Optional[str]:
+    """The path of the config.json of a folder itself, or None."""
+    paths = (os.path.join(folder, below, name) for below in _FOLDERS for name in _NAMES)
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def find_above(folder: str) -> Iterator[str]:
+    """The paths of the config.json of the folders above one, the closest first."""
+    for parent in _upwards(os.path.dirname(os.path.abspath(folder))):
+        path = find_in(parent)
+        if path is not None:
+            yield path
 
 
 def read(path: str) -> WorkspaceConfig:

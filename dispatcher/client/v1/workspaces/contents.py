@@ -77,14 +77,18 @@ class WorkspaceContents:
         """Where MLflow's client reaches this workspace: `mlflow.set_tracking_uri(…)` takes it.
 
         MLflow takes the token from `MLFLOW_TRACKING_TOKEN`, which this call sets in this process.
+        Where the environment has a proxy, it adds the service to `no_proxy`.
 
         Args:
             _with_auth: Accepted, not interpreted: no token ever stands in the address.
         """
         import os
 
+        from dispatcher.wire.proxy_exceptions import except_service
+
         address = self.service.address
         os.environ["MLFLOW_TRACKING_TOKEN"] = address.token
+        except_service(os.environ, address.url)
         return address.url
 
     def get_default_datastore(self) -> NoReturn:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from dispatcher.client.api.connection import ApiConnection
 
-_LOCAL = "local"
-
 
 @checks.checked_class
 class Workspace(WorkspaceContents):
@@ -75,7 +73,7 @@ class Workspace(WorkspaceContents):
             UserErrorException: There is no such file, or it lacks keys.
         """
         checks.paths_or_none(path=path, _file_name=_file_name)
-        return _of(workspace_config.read(workspace_config.find(path, _file_name)))
+        return _of(registry.resolve(workspace_config.find(path, _file_name)))
 
     @staticmethod
     def create(
@@ -132,8 +130,7 @@ class Workspace(WorkspaceContents):
         )
         checks.paths_or_none(path=path)
         _check_name(name)
-        home = os.path.join(registry.workspaces_folder(), name)
-        known = registry.read(home)
+        known = next(iter(registry.of_name(name)), None)
         if known is not None:
             if not exist_ok:
                 raise WorkspaceException(
@@ -141,16 +138,22 @@ class Workspace(WorkspaceContents):
                 )
             _require_same_folder(name, known, path)
             return _of(known)
-        folder = os.path.abspath(path or home)
+        folder = os.path.abspath(path or os.path.join(registry.workspaces_folder(), name))
         config = WorkspaceConfig(
-            subscription_id or _LOCAL,
-            resource_group or _LOCAL,
+            subscription_id or registry.LOCAL,
+            resource_group or registry.LOCAL,
             name,
             workspace_config.default_data_folder(folder),
             service_url,
         )
-        workspace_config.write(config, folder)
-        registry.register(name, folder)
+        try:
+            workspace_config.write(config, folder)
+        except OSError as error:
+            raise WorkspaceException(
+                f"Workspace {name!r} cannot be made in {folder}: {error.strerror}. Give a folder "
+                "that can be written as path=, or set DISPATCHER_HOME to one."
+            ) from error
+        registry.register(config, folder)
         return _of(config)
 
     @staticmethod
@@ -175,10 +178,9 @@ class Workspace(WorkspaceContents):
     ) -> Dict[str, List[Workspace]]:
         """The workspaces made on this machine: name → list of workspaces of that name."""
         workspaces: Dict[str, List[Workspace]] = {}
-        root = registry.workspaces_folder()
-        for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-            config = registry.read(os.path.join(root, name))
-            if config is not None and registry.fits(config, subscription_id, resource_group):
+        asked = (subscription_id, resource_group)
+        for config in registry.read_all():
+            if all(a in (None, b) for a, b in zip(asked, config.address)):  # noqa: B905  (3.8)
                 workspaces.setdefault(config.name, []).append(_of(config))
         return workspaces
 
@@ -188,43 +190,27 @@ class Workspace(WorkspaceContents):
         workspace_config.write(self._config, path or ".", file_name or "config.json")
 
     def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
-        """Forget the workspace on this machine.
+        """Forget the workspace on this machine, and end its service and the agents of this machine.
 
         Args:
-            delete_dependent_resources: Stop its service and the agents of this machine, and delete
-                its data folder, too. A remote service is left alone.
+            delete_dependent_resources: Delete its data folder, too. Without it, runs that have not
+                ended are canceled, and the data stay. A remote service is left alone.
 
         Raises:
-            WorkspaceException: Runs of it have not ended; nothing is deleted then.
-            WaitTimeoutError: The service or an agent does not end; nothing is deleted then.
+            WorkspaceException: The data are to be deleted, and runs have not ended; nothing is
+                deleted then.
+            WaitTimeoutError: A run, the service or an agent does not end; nothing is deleted then.
         """
-        folder = self._config.data_folder
-        deletes_data = delete_dependent_resources and not self._config.service_url
-        if deletes_data and os.path.isdir(folder):
-            from dispatcher.client.api import stopping
+        self._delete(delete_dependent_resources, cancel_runs=not delete_dependent_resources)
 
-            self._require_no_active_runs()
-            stopping.stop_service(folder)
-            stopping.stop_agents(folder)
-        registry.forget(self.name)
-        if deletes_data:
-            shutil.rmtree(folder, ignore_errors=True)
-            registry.forget(self.name)  # its home is empty now
+    def _delete(self, with_data: bool, *, cancel_runs: bool) -> None:
+        from dispatcher.client.v1.workspaces import deleting
 
-    def _require_no_active_runs(self) -> None:
-        from dispatcher.client.api import runs
-        from dispatcher.client.v1.runs.status import RunStatus
-
-        if not os.path.exists(os.path.join(self._config.data_folder, "dispatcher.db")):
-            return
-        statuses = [*RunStatus.get_running_statuses(), *RunStatus.get_post_processing_statuses()]
-        for status in statuses:
-            run_id = runs.find_with_job(self.service, status)
-            if run_id is not None:
-                raise WorkspaceException(
-                    f"Workspace {self.name!r} has runs that have not ended, such as {run_id} "
-                    f"({status}): cancel them first, or wait for them."
-                )
+        deleting.end_all(self, cancel_runs=cancel_runs)
+        registry.forget(self._config)
+        if with_data and not self._config.service_url:
+            shutil.rmtree(self._config.data_folder, ignore_errors=True)
+            registry.forget(self._config)  # its home is empty now
 
     @property
     def name(self) -> str:
@@ -244,7 +230,7 @@ class Workspace(WorkspaceContents):
     @property
     def location(self) -> str:
         """Where its service is: its URL, or `local`."""
-        return self._config.service_url or _LOCAL
+        return self._config.service_url or registry.LOCAL
 
     @property
     def sku(self) -> str:
@@ -307,6 +293,10 @@ class Workspace(WorkspaceContents):
             "sku": self.sku,
             "workspaceid": health.read(self.service).get("service_id"),
         }
+
+    def __getstate__(self) -> Dict[str, Any]:
+        """A pickled or copied workspace connects anew: a connection has sockets and a token."""
+        return {**self.__dict__, "_connection": None}
 
     def __repr__(self) -> str:
         return (

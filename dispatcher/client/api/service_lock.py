@@ -1,0 +1,91 @@
+"""The lock that a service holds on its data folder, and the process and host that hold it.
+
+The service writes its process into `<data>/service.lock` and touches the file every few seconds. On
+a file system that other hosts share, that shows a service which cannot be reached from here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+
+from dispatcher.client.errors import ServerUnreachable
+from dispatcher.wire.process_identity import ProcessIdentity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+# A service touches its lock every two seconds.
+SILENCE_SECONDS = 10.0
+_LOOK_EVERY = 0.25
+
+
+def is_locked(data_folder: str) -> bool:
+    """Whether a service process holds the data folder."""
+    try:
+        with open(_path(data_folder)) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def holder(data_folder: str) -> Optional[ProcessIdentity]:
+    """The process that holds the data folder, or held it last; None if it is not recorded."""
+    try:
+        with open(_path(data_folder), encoding="utf-8") as file:
+            return ProcessIdentity.of(json.load(file))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def require_this_host(data_folder: str) -> None:
+    """Raise ServerUnreachable if a service on another host holds the data folder.
+
+    The lock alone does not show it: some file systems keep locks for each host.
+    """
+    process = holder(data_folder)
+    if process is None or process.is_of_this_kernel or process.host == socket.gethostname():
+        return
+    if is_locked(data_folder) or _is_touched(data_folder):
+        raise ServerUnreachable(
+            f"The service of {data_folder} runs on host {process.host} (process {process.pid}); "
+            f"this is {socket.gethostname()}. Work on {process.host}, or stop the service there "
+            "with `dispatcher server stop`; the next command on any host then starts it there."
+        )
+
+
+def describe_holder(data_folder: str) -> str:
+    """A sentence about the process that holds the data folder; empty if there is none."""
+    process = holder(data_folder)
+    if process is None or not is_locked(data_folder):
+        return ""
+    return f" Process {process.pid} on host {process.host} holds the folder."
+
+
+def _is_touched(data_folder: str) -> bool:
+    """Whether the holder still touches the lock file; that takes some seconds to see."""
+    before = _touched_at(data_folder)
+    deadline = time.monotonic() + SILENCE_SECONDS
+    while before is not None and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+        if _touched_at(data_folder) != before:
+            return True
+    return False
+
+
+def _touched_at(data_folder: str) -> Optional[int]:
+    try:
+        return os.stat(_path(data_folder)).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _path(data_folder: str) -> str:
+    return os.path.join(data_folder, "service.lock")
