@@ -81,7 +81,10 @@ def outcome(desk: Desk, call: Call, argument: str, value: Any) -> Exception | No
 
 def test_the_calls_are_fine_as_they_are(shared: Desk) -> None:
     """So that what is refused is refused for the one argument."""
-    lacking = ("ModelNotFound", "404", "No run configuration", "There is no", "no file", "no image")
+    lacking = (
+        *("ModelNotFound", "404", "No run configuration", "No workspace configuration"),
+        *("There is no", "no file", "not a file", "not an image"),
+    )
     for name, call in CALLS.items():
         given = {key: made(value, shared) for key, value in call.given.items()}
         try:
