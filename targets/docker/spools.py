@@ -7,6 +7,7 @@ It is sent with the target's own token, under names from the claim, never from t
 A job's end is published when the service has all of its telemetry, or after five seconds without.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from dispatcher.agent.shipping.shipper import DEFAULT_LOG_LIMIT, PUBLISH_AFTER, 
 from dispatcher.agent.shipping.telemetry_source import TelemetrySource
 from targets.docker.claims import ClaimRecord
 from targets.docker.guarded_files import GuardedFiles
+
+log = logging.getLogger(__name__)
 
 
 class ContainerSpools:
@@ -100,6 +103,11 @@ class _GuardedTelemetry(TelemetrySource):
 
     def mark_shipped(self, name: str) -> None:
         """Do nothing: the shipper asks the service instead."""
+
+    def report_losses(self, name: str, warnings: list[str]) -> None:
+        """Log the warnings; the exit record is the container's, and is only read here."""
+        for warning in warnings:
+            log.warning("a file of the job is not kept: %s", warning, extra={"job": name})
 
     def was_shipped(self, name: str) -> bool:  # noqa: ARG002
         return False
