@@ -17,6 +17,7 @@ LINE = (
 
 
 def install(site_packages: str) -> None:
-    """Write the file into a folder of packages. Raises OSError."""
+    """Write the file into a folder of packages, which need not exist yet. Raises OSError."""
+    os.makedirs(site_packages, exist_ok=True)
     with open(os.path.join(site_packages, FILE), "w", encoding="utf-8") as file:
         file.write(LINE)

@@ -223,6 +223,7 @@ def test_nothing_leads_out_of_the_folder_and_odd_names_are_made_safe(shared: Des
     assert found == {
         "plain": b"plain",
         "link inside": b"plain",
+        "link above": b"out of the folder",  # of outputs, and within the run's own folder
         "new%0Aline": b"new\nline",
         "back%5Cslash": b"back\\slash",
         "not utf-8 %FF": b"not utf-8 \xff",
