@@ -109,7 +109,7 @@ def test_a_folder_keeps_its_tree(run: Run, here: Path) -> None:
     (here / "f/g/b").write_text("b")
     run.upload_folder("data", "f")
     assert run.get_file_names() == ["data/a", "data/g/b"]
-    with pytest.raises(UserErrorException, match="no folder"):
+    with pytest.raises(UserErrorException, match="is not a folder"):
         run.upload_folder("data", "f/a")
 
 

@@ -27,7 +27,9 @@ def fake() -> Iterator[FakeService]:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
-    return tmp_path / "jobs" / "r-1"
+    folder = tmp_path / "jobs" / "r-1"
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture
