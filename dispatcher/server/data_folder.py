@@ -62,6 +62,7 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         make_private_folder(path)
+        self._is_closed = False
         self.path = path.resolve()
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         status = os.fstat(self._descriptor)
@@ -118,9 +119,11 @@ class DataFolder:
         return True
 
     def close(self) -> None:
-        """Release the folder."""
-        os.close(self._lock)
-        os.close(self._descriptor)
+        """Release the folder. A second call does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            os.close(self._lock)
+            os.close(self._descriptor)
 
     def _is_deleted(self) -> bool:
         return os.readlink(f"/proc/self/fd/{self._descriptor}").endswith(" (deleted)")

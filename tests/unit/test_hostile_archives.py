@@ -67,5 +67,5 @@ def test_a_good_one_is_a_zip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a/../b", "C:x", ".", "", "a/."])
 def test_a_file_of_a_hostile_name_is_not_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserErrorException, match="no name that a file below a folder can have"):
+    with pytest.raises(UserErrorException, match="not a name that a file below a folder can have"):
         path_below(str(tmp_path), name)
