@@ -58,5 +58,5 @@ class InheritanceLinks:
         oldest = time.time() - KEPT_SECONDS
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest:
+                if path.name not in self._pythons and path.stat().st_mtime < oldest:
                     path.unlink()

@@ -15,6 +15,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from dispatcher.core.errors import DispatcherError
+from dispatcher.store.content.disk import write_private
 from dispatcher.wire.process_identity import ProcessIdentity, boot_id, file_id
 from dispatcher.wire.sockets import UnsafeFolder, check_private
 
@@ -97,7 +98,7 @@ class DataFolder:
             "host": socket.gethostname(),
             "boot_id": boot_id(),
         }
-        write_private(self.path / RECORD, json.dumps(facts))
+        write_private(self.path / RECORD, json.dumps(facts).encode())
 
     def keep_lock(self) -> bool:
         """Show that the service lives, and make the lock file again if it was deleted.
@@ -176,17 +177,6 @@ def lock_file(path: Path) -> int:
             f"a service is already running on {place}; stop it with: dispatcher server stop"
         ) from error
     return descriptor
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, durably; only its owner can read it."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _provenance(path: Path, own: tuple[int, int]) -> Provenance:

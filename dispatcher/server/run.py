@@ -31,12 +31,12 @@ from dispatcher.server.data_folder import (
     DataFolder,
     Whereabouts,
     lock_file,
-    write_private,
 )
 from dispatcher.server.folder_watch import FolderWatch
 from dispatcher.server.listeners import ServiceSocket, tcp, url_of
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import Application, build
+from dispatcher.store.content.disk import write_private
 from dispatcher.wire.identity import ServiceIdentity
 
 __all__ = ["AlreadyRunning", "serve"]
@@ -199,16 +199,16 @@ def _database_locks(settings: Settings) -> list[Path]:
 def _token(data: Path) -> str:
     path = data / "token"
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(32))
+        write_private(path, secrets.token_urlsafe(32).encode())
     return path.read_text()
 
 
 def _announce(
     settings: Settings, url: str, token: str, port: int, identity: ServiceIdentity
 ) -> None:
-    write_private(settings.data_dir / "port", str(port))
+    write_private(settings.data_dir / "port", str(port).encode())
     facts = {"url": url, "socket": str(settings.socket), "token": token, **identity.encoded()}
-    write_private(settings.data_dir / "service.json", json.dumps(facts))
+    write_private(settings.data_dir / "service.json", json.dumps(facts).encode())
 
 
 def _withdraw(data: Path) -> None:

@@ -7,13 +7,12 @@ submission has named for KEPT_SECONDS is deleted.
 import contextlib
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Collection
 from pathlib import Path
 
 from dispatcher.core.errors import InheritanceNotFound, InvalidSpec, LimitExceeded
-from dispatcher.store.content.disk import sync_folder
+from dispatcher.store.content.disk import write_private
 from dispatcher.wire.inheritance import MAX_BYTES, decode
 
 KEPT_SECONDS = 30 * 24 * 3600.0
@@ -42,7 +41,7 @@ class Inheritances:
         path = self._folder / digest
         if not path.is_file():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(path, content)
+            write_private(path, content)
             self._delete_old()
         os.utime(path)
 
@@ -60,15 +59,3 @@ class Inheritances:
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, and readable by its owner alone."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)

@@ -1,6 +1,8 @@
 """Jobs of one machine never hold the same GPU at once, whatever service and target they are of."""
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +19,7 @@ from targets.device_locks import lock_files
 from targets.local import LocalTarget
 from targets.service_address import ServiceAddress
 from tests.integration.docker_jobs import make_rig
+from tests.rigs import processes
 from tests.rigs.dockerd import Dockerd
 from tests.rigs.processes import marked, running
 from tests.rigs.waiting import until
@@ -102,6 +105,23 @@ def test_a_job_that_waits_for_its_gpu_can_be_stopped_and_never_starts(
     first.stop([one.name], grace=0)
     until(lambda: ended(first), "the first has ended")
     assert not (tmp_path / "started").exists()
+
+
+def test_a_job_that_waits_for_its_gpu_ends_when_its_folder_is_deleted(
+    make_local: Make, tmp_path: Path
+) -> None:
+    first, second = make_local("first"), make_local("second")
+    one, other = job("one", "0"), job("other", "0")
+    first.launch([one])
+    alive(first, one)
+    second.launch([other])
+    held_up(second, other, tmp_path)
+    folder = tmp_path / "second" / "nodes" / "here"
+    shim = json.loads((folder / "jobs" / other.name / "lock").read_text())["shim"]
+
+    shutil.rmtree(folder)
+
+    until(lambda: not processes.alive(shim), "its shim has ended")
 
 
 def test_the_gpu_of_a_killed_shim_is_free_once_its_job_is_gone(

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from dispatcher.server.wiring import Application
 from tests.integration.http_service import frame, job, line, spec, submit
+from tests.rigs.waiting import until
 
 
 def end(api: TestClient, *names: str) -> None:
@@ -159,9 +160,8 @@ def test_who_waits_for_a_change_of_a_run_is_told_at_once_that_it_was_deleted(
     waiter = threading.Thread(target=lambda: answers.append(api.get(path)))
     began = time.monotonic()
     waiter.start()
-    while "watched" not in api.app.state.services.waiters._waiting:  # type: ignore[attr-defined]
-        assert time.monotonic() < began + 20
-        time.sleep(0.01)
+    waiters = api.app.state.services.waiters  # type: ignore[attr-defined]
+    until(lambda: "watched" in waiters._waiting, "it waits")
     api.delete("/runs/watched")
     waiter.join(20)
     assert answers[0].status_code == 404
@@ -208,10 +208,8 @@ def test_a_sweep_that_continues_from_another_keeps_it(api: TestClient) -> None:
 
 
 def _until_ended(api: TestClient, sweep: str) -> None:
-    deadline = time.monotonic() + 30
-    while not api.app.state.services.sweeps.get(sweep).over:  # type: ignore[attr-defined]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    sweeps = api.app.state.services.sweeps  # type: ignore[attr-defined]
+    until(lambda: sweeps.get(sweep).over, "the sweep has ended")
     assert api.get(f"/runs/{sweep}", params={"wait": 30, "ended": True}).json()["terminal"]
 
 

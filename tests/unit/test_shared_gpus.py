@@ -76,7 +76,7 @@ def test_a_job_that_is_stopped_waits_no_longer(tmp_path: Path) -> None:
     holder = DeviceLocks(path)
     assert holder.take()
 
-    assert not DeviceLocks(path).wait(lambda: True, ())
+    assert not DeviceLocks(path).wait(lambda: False)
     holder.release()
 
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable, List
-
-POLL_SECONDS = 0.2
 
 
 class DeviceLocks:
@@ -46,20 +43,18 @@ class DeviceLocks:
                 return False
         return True
 
-    def wait(self, is_stopped: Callable[[], bool], signals: Iterable[int]) -> bool:
+    def wait(self, pause: Callable[[], bool]) -> bool:
         """Take all of them as soon as they are free.
 
         Args:
-            is_stopped: Whether the job is not to start any more; asked at each signal, too.
-            signals: Blocked signals that end a pause early.
+            pause: Called between two attempts; returns whether the job is still to start.
 
         Returns:
-            Whether they are held; False if the job was stopped.
+            Whether they are held.
         """
         while not self.take():
-            if is_stopped():
+            if not pause():
                 return False
-            signal.sigtimedwait(list(signals), POLL_SECONDS)
         return True
 
     def release(self) -> None:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from dispatcher.agent.starting.shim_group import ShimGroup
 
 
+DEVICE_SECONDS = 0.2  # between two attempts to get the job's GPUs
+
 _sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # created once, before any fork
 
 
@@ -166,11 +168,19 @@ class Shim:
         if self._devices.take():
             return True
         self._write_lock({"shim": self.pid, "waits": True})  # the job does not count as alive yet
+        place = JobPlace(self._context.root, self._name, self._descriptors[0])
+        is_free = self._devices.wait(lambda: self._pause(place))
+        self._context.root, self._folder = place.root, place.folder
+        return is_free
 
-        def is_stopped() -> bool:
-            return read_json(f"{self._folder}/stop") is not None
-
-        return self._devices.wait(is_stopped, WAKING)
+    def _pause(self, place: JobPlace) -> bool:
+        """Wait a moment, or for a signal; returns whether the job is still to start."""
+        received = signal.sigtimedwait(WAKING, DEVICE_SECONDS)
+        place.follow()
+        is_ended = received is not None and received.si_signo in (signal.SIGTERM, signal.SIGINT)
+        if place.is_deleted or (self._alone and is_ended):
+            return False
+        return read_json(f"{place.folder}/stop") is None
 
     def release(self) -> None:
         """Release the locks; the end of the process releases them, too."""

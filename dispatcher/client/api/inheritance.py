@@ -5,13 +5,15 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import sys
+from functools import lru_cache
 
 from dispatcher.wire.inheritance import MAX_BYTES, Inheritance, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Mapping, Optional, Tuple
+    from typing import Dict, Mapping, Optional, Pattern, Tuple
 
     from dispatcher.client.api.connection import ApiConnection
 
@@ -75,10 +77,12 @@ def of_this_process(chosen: Optional[str] = None) -> Inheritance:
 
 def _variables(environ: Mapping[str, str], chosen: Optional[str]) -> Dict[str, str]:
     if chosen is None:
-        variables = {k: v for k, v in environ.items() if not _matches(k, LEFT_OUT)}
+        is_left_out = _expression(LEFT_OUT).match
+        variables = {k: v for k, v in environ.items() if not is_left_out(k)}
     else:
         patterns = (*ESSENTIAL, *(part.strip() for part in chosen.split(",")))
-        variables = {k: v for k, v in environ.items() if _matches(k, patterns)}
+        is_chosen = _expression(patterns).match
+        variables = {k: v for k, v in environ.items() if is_chosen(k)}
     if variables.get("MPLBACKEND", "").startswith(_NOTEBOOK_BACKENDS):
         del variables["MPLBACKEND"]
     entries = variables.pop("PYTHONPATH", "").split(os.pathsep)
@@ -88,8 +92,10 @@ def _variables(environ: Mapping[str, str], chosen: Optional[str]) -> Dict[str, s
     return variables
 
 
-def _matches(name: str, patterns: Tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+@lru_cache(maxsize=8)
+def _expression(patterns: Tuple[str, ...]) -> Pattern[str]:
+    """The patterns as one: they are matched with each variable, for each run that is submitted."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)))
 
 
 def _is_ours(entry: str) -> bool:

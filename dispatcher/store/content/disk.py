@@ -5,6 +5,7 @@ full, instead of a number of the system.
 import contextlib
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def room(folder: str | Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise StorageFull(str(folder)) from error
         raise
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, durably; only its owner can read it."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: str | Path) -> None:
