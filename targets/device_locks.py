@@ -13,12 +13,12 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from dispatcher.core.scheduling.shared_gpus import CDI_PREFIX
 from targets.base import LaunchRefused
 from targets.gpu_detection import DetectedGpu, detect_gpus
 
 FOLDERS = ("/run/lock", "/tmp")
 VARIABLE = "DISPATCHER_GPU_LOCKS"
-CDI_PREFIX = "nvidia.com/gpu="
 
 
 def lock_files(gpus: Sequence[str], folder: Path | None = None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`dispatcher df`, `gc` and `retention`: what takes the room, and what deletes it."""
+"""`dispatcher df`, `gc` and `retention`: what uses the disk, and what deletes it."""
 
 from typing import Annotated, Any
 
@@ -16,12 +16,12 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def df(scope: CommandContext, as_json: JsonOption = False) -> CommandResult | None:
-    """Say what takes the room: by kind, and the largest experiments and runs."""
+    """Show what uses the disk: by kind, and the largest experiments and runs."""
     usage = retention.usage(scope.service)
     if as_json or scope.wants_result:
         scope.output = Format.JSON if as_json else scope.output
         return CommandResult(usage)
-    for title, rows in (("", usage["rooms"]), ("largest experiments", usage["experiments"]),
+    for title, rows in (("", usage["kinds"]), ("largest experiments", usage["experiments"]),
                         ("largest runs", usage["runs"])):  # fmt: skip
         if title and rows:
             typer.echo(f"\n{title}")

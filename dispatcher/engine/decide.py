@@ -12,7 +12,7 @@ from dispatcher.core.runs.lifecycle import Event, Failed, Placed, Run, SlotTaken
 from dispatcher.core.runs.verdicts import Verdict, error_of
 from dispatcher.core.scheduling.plan import Capacity, Plan, nothing_left, plan
 from dispatcher.core.scheduling.requests import default_gpus, queued_request, slot_request
-from dispatcher.core.scheduling.shared_gpus import names, without
+from dispatcher.core.scheduling.shared_gpus import gpu_names, without_gpus
 from dispatcher.core.scheduling.usage import Usage
 from dispatcher.engine.facts import TargetFacts
 from dispatcher.engine.moves import Decision, Move
@@ -128,8 +128,8 @@ class _Draft:
 
     def _free(self, target: str, capacity: Capacity) -> Capacity:
         others = map(self._usage, self._view.sharing_gpus(target))
-        taken = names(gpu for usage in others for gpu in usage.gpus())
-        return without(self._usage(target).free(capacity), taken)
+        taken = gpu_names(gpu for usage in others for gpu in usage.gpus())
+        return without_gpus(self._usage(target).free(capacity), taken)
 
     def _usage(self, target: str) -> Usage:
         """What the runs of a target will hold."""

@@ -9,7 +9,7 @@ from dispatcher.core.scheduling.requests import (
     queued_request,
     slot_request,
 )
-from dispatcher.core.scheduling.shared_gpus import names, sharing, without
+from dispatcher.core.scheduling.shared_gpus import gpu_names, sharing, without_gpus
 from dispatcher.services.catalog import TargetDirectory
 from dispatcher.store.contract import Store, Transaction
 
@@ -68,8 +68,10 @@ class ExplainService:
         returning = [slot_request(r) for r in placed if r.slot is Slot.WANTED]
         configs = tx.registry.targets()
         others = [r for other in sharing(target, configs) for r in tx.runs.owed(target=other)]
-        holders = {gpu: r for r in others if r.holds for s in r.placement for gpu in names(s.gpus)}
-        free = {target: without(subtract(present, held_now), holders)}
+        holders = {
+            gpu: r for r in others if r.holds for s in r.placement for gpu in gpu_names(s.gpus)
+        }
+        free = {target: without_gpus(subtract(present, held_now), holders)}
         gpus = default_gpus(configs[target], capacity)
         queue = [*returning, *(queued_request(other, gpus) for other in ahead)]
         made = plan(queue, free, {target: capacity})

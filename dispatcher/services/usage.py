@@ -1,4 +1,4 @@
-"""What takes the room: on the service's disk by kind, and the largest runs and experiments."""
+"""What uses the disk: on the service's disk by kind, and the largest runs and experiments."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ _NODES = "nodes"
 
 
 @dataclass(frozen=True)
-class Room:
+class KindUsage:
     """How much one kind of data takes.
 
     Attributes:
@@ -32,16 +32,16 @@ class Room:
 
 @dataclass(frozen=True)
 class DiskUsage:
-    """What takes the room. `free`: bytes that are free on the disk of the data folder."""
+    """What uses the disk. `free`: bytes that are free on the disk of the data folder."""
 
-    rooms: tuple[Room, ...]
+    kinds: tuple[KindUsage, ...]
     free: int
     runs: tuple[StoredSize, ...]
     experiments: tuple[StoredSize, ...]
 
 
 class UsageService:
-    """Says what takes the room.
+    """Measures what uses the disk.
 
     Args:
         store: Which runs have files and logs.
@@ -54,7 +54,7 @@ class UsageService:
 
     def read(self, largest: int = LARGEST) -> DiskUsage:
         """Measure. It reads every folder, which may take a while."""
-        rooms = sorted(self._rooms(), key=lambda room: -room.bytes)
+        kinds = sorted(self._kinds(), key=lambda kind: -kind.bytes)
         status = os.statvfs(self._data)
 
         def work(tx: Transaction) -> tuple[list[StoredSize], list[StoredSize]]:
@@ -63,17 +63,17 @@ class UsageService:
 
         runs, experiments = self._store.read(work)
         free = status.f_bavail * status.f_frsize
-        return DiskUsage(tuple(rooms), free, tuple(runs), tuple(experiments))
+        return DiskUsage(tuple(kinds), free, tuple(runs), tuple(experiments))
 
-    def _rooms(self) -> Iterator[Room]:
-        kinds: dict[str, Path] = {"logs": self._data / "logs", "uploads": self._data / "uploads"}
+    def _kinds(self) -> Iterator[KindUsage]:
+        kinds = {name: self._data / name for name in ("logs", "uploads", "inheritances")}
         if self._contents is not None:
             kinds["contents"] = self._contents
         for node in _folders(self._data / _NODES):
             kinds.update({f"{_NODES}/{node.name}/{each.name}": each for each in _folders(node)})
         for kind, folder in kinds.items():
-            yield _room(kind, folder, _tree(folder))
-        yield _room("database", self._data, self._database())
+            yield _kind(kind, folder, _tree(folder))
+        yield _kind("database", self._data, self._database())
 
     def _database(self) -> Iterator[os.stat_result]:
         with suppress(FileNotFoundError), os.scandir(self._data) as entries:
@@ -82,11 +82,11 @@ class UsageService:
                     yield entry.stat(follow_symlinks=False)
 
 
-def _room(kind: str, folder: Path, files: Iterator[os.stat_result]) -> Room:
+def _kind(kind: str, folder: Path, files: Iterator[os.stat_result]) -> KindUsage:
     sizes: Mapping[tuple[int, int], int] = {
         (status.st_dev, status.st_ino): status.st_blocks * 512 for status in files
-    }  # a file with two names takes its room once
-    return Room(kind, sum(sizes.values()), len(sizes), str(folder))
+    }  # a file with two names counts once
+    return KindUsage(kind, sum(sizes.values()), len(sizes), str(folder))
 
 
 def _folders(folder: Path) -> list[Path]:

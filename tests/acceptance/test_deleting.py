@@ -40,7 +40,7 @@ def test_df_says_what_takes_the_room_and_gc_frees_it(shared: Desk) -> None:
     run.wait_for_completion()
     usage = cli("df", "-w", "desk", "--json").json()
     assert any(each["name"] == run.id and each["files"] == 5000 for each in usage["runs"])
-    assert {"database", "contents", "logs"} <= {room["kind"] for room in usage["rooms"]}
+    assert {"database", "contents", "logs"} <= {each["kind"] for each in usage["kinds"]}
     assert f"5.0 kB  {run.id}" in cli("df", "-w", "desk").out
     cli("run", "delete", run.id, "-w", "desk", "-y")
 

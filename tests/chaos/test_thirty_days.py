@@ -78,7 +78,7 @@ def use(made: Rig, *, days: int, runs: int, size: int) -> list[dict[str, int]]:
         made.pass_days(1)
         made.collection.collect(made.collection.rules())
         assert made.store.read(lambda tx: tx.references.total_size()) <= 3 * runs * size
-        measured.append({room.kind: room.bytes for room in usage.read(0).rooms})
+        measured.append({each.kind: each.bytes for each in usage.read(0).kinds})
     return measured
 
 
@@ -111,6 +111,6 @@ def test_without_rules_the_disk_fills(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_thirty_days_of_ten_thousand_runs_stay_within_the_configured_bytes(tmp_path: Path) -> None:
     with rig(tmp_path) as made:
         measured = use(made, days=30, runs=10_000, size=100_000)
-    for day, rooms in enumerate(measured):
-        print(day, {kind: f"{size / 1e6:.1f} MB" for kind, size in rooms.items()})
+    for day, kinds in enumerate(measured):
+        print(day, {kind: f"{size / 1e6:.1f} MB" for kind, size in kinds.items()})
     judge(measured, 10_000, 100_000)

@@ -56,7 +56,7 @@ def test_garbage_is_collected_by_rules_of_the_call_and_a_dry_run_says_the_same(
     usage = api.get("/usage").json()
     assert {"name": "heavy", "experiment": "e", "files": 1000, "logs": 0} in usage["runs"]
     assert usage["experiments"][0]["files"] >= 1000
-    kinds = {room["kind"]: room for room in usage["rooms"]}
+    kinds = {each["kind"]: each for each in usage["kinds"]}
     assert kinds["database"]["bytes"] > 0
     assert kinds["contents"]["files"] >= 1
     api.delete("/runs/heavy")

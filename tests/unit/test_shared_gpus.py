@@ -15,7 +15,7 @@ from dispatcher.agent.starting.device_locks import DeviceLocks
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.runs.jobs import Evidence
 from dispatcher.core.scheduling.plan import Capacity, Node
-from dispatcher.core.scheduling.shared_gpus import sharing, without
+from dispatcher.core.scheduling.shared_gpus import sharing, without_gpus
 from dispatcher.services.explaining import ExplainService
 from dispatcher.store.sql import SqlStore
 from targets.attaching import with_gpus
@@ -55,7 +55,7 @@ def test_targets_of_one_machine_that_name_one_gpu_share_it(target: str, others: 
 def test_what_others_use_is_not_free_whatever_it_is_called() -> None:
     capacity = Capacity((Node("n", 4, ("0", "nvidia.com/gpu=1", "2")),))
 
-    assert without(capacity, {"1", "2"}).nodes[0].gpus == ("0",)
+    assert without_gpus(capacity, {"1", "2"}).nodes[0].gpus == ("0",)
 
 
 def test_the_locks_of_a_job_are_taken_all_or_none(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The life of data over the wire: what takes the room, rules, garbage collection."""
+"""The life of data over the wire: what uses the disk, rules, garbage collection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLLECTION_SECONDS = 4 * 3600.0
 
 
 def usage(connection: ApiConnection, largest: int = 20) -> Dict[str, Any]:
-    """What takes the room: `rooms` by kind, `free`, the largest `runs` and `experiments`."""
+    """What uses the disk: `kinds` of data, `free`, the largest `runs` and `experiments`."""
     record: Dict[str, Any] = connection.get(
         "/usage", [("largest", largest)], timeout=_COLLECTION_SECONDS
     )

@@ -28,25 +28,25 @@ def sharing(target: str, configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     machine = machine_of(config)
     if machine is None:
         return []
-    mine = names(config["gpus"])
+    mine = gpu_names(config["gpus"])
     return [
         name
         for name, other in configs.items()
-        if name != target and machine_of(other) == machine and mine & names(other["gpus"])
+        if name != target and machine_of(other) == machine and mine & gpu_names(other["gpus"])
     ]
 
 
-def names(gpus: Iterable[str]) -> frozenset[str]:
+def gpu_names(gpus: Iterable[str]) -> frozenset[str]:
     """The GPUs' names without the prefix that they have in CDI."""
     return frozenset(gpu.removeprefix(CDI_PREFIX) for gpu in gpus)
 
 
-def without(capacity: Capacity, taken: Collection[str]) -> Capacity:
+def without_gpus(capacity: Capacity, taken: Collection[str]) -> Capacity:
     """The capacity less the GPUs of these names."""
     if not taken:
         return capacity
     nodes = tuple(
-        replace(node, gpus=tuple(gpu for gpu in node.gpus if not names([gpu]) & set(taken)))
+        replace(node, gpus=tuple(gpu for gpu in node.gpus if not gpu_names([gpu]) & set(taken)))
         for node in capacity.nodes
     )
     return replace(capacity, nodes=nodes)

@@ -1,4 +1,4 @@
-"""The life of data: what takes the room, the rules for deleting it, and garbage collection."""
+"""The life of data: what uses the disk, the rules for deleting it, and garbage collection."""
 
 from typing import Annotated, Any
 
@@ -36,7 +36,7 @@ class CollectionView(BaseModel):
     deleted: dict[str, CollectedView]
 
 
-class RoomView(BaseModel):
+class KindUsageView(BaseModel):
     """What one kind of data takes on the service's disk."""
 
     kind: str
@@ -55,9 +55,9 @@ class StoredSizeView(BaseModel):
 
 
 class DiskUsageView(BaseModel):
-    """What takes the room, the largest first. `free`: of the disk of the data folder."""
+    """What uses the disk, the largest first. `free`: of the disk of the data folder."""
 
-    rooms: list[RoomView]
+    kinds: list[KindUsageView]
     free: int
     runs: list[StoredSizeView]
     experiments: list[StoredSizeView]
@@ -90,10 +90,10 @@ def collect_garbage(body: CollectBody, services: S) -> CollectionView:
 @router.get("/usage")
 @allow(Permission.READ_RUNS)
 def read_usage(services: S, largest: Annotated[int, Query(ge=0, le=1000)] = 20) -> DiskUsageView:
-    """What takes the room on the service's disk, and which runs and experiments are largest."""
+    """What uses the disk on the service's disk, and which runs and experiments are largest."""
     usage = services.usage.read(largest)
     return DiskUsageView(
-        rooms=[RoomView(**vars(each)) for each in usage.rooms],
+        kinds=[KindUsageView(**vars(each)) for each in usage.kinds],
         free=usage.free,
         runs=[StoredSizeView(**vars(each)) for each in usage.runs],
         experiments=[StoredSizeView(**vars(each)) for each in usage.experiments],
