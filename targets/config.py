@@ -113,7 +113,7 @@ class LocalConfig(_NamedGpus):
     """Processes of this machine."""
 
     kind: Literal["local"] = "local"
-    cpus: Cpus | None = None  # None: all of the machine
+    cpus: Cpus | None = None  # None: those that the service may use
     memory_mb: Megabytes | None = None  # None: not counted
     python: Text | None = None  # the interpreter that `python` means; None: the service's
     preload: Modules = ()  # imported once in the fork server, for runs that name no modules
