@@ -1,5 +1,6 @@
 """Fifty mishaps of folders and machines between the submission and the end of two hundred runs."""
 
+import json
 import os
 import subprocess
 from collections import Counter
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.client.api import service
+from dispatcher.wire.address import Address
 from tests.chaos.mishaps import Project
 from tests.rigs import missing
 
@@ -40,6 +43,26 @@ def test_runs_end_rightly_or_say_why_not_whatever_happens_to_the_project(
             project.submit()
         project.suffer()
         judge(project, seed)
+    finally:
+        project.close()
+
+
+def test_a_client_that_trusts_a_port_is_found_out(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPATCHER_HOME", str(tmp_path / "home"))
+    project = Project(disk, 1)
+
+    def trusting(data_folder: str) -> Address | None:
+        file = Path(data_folder) / "service.json"
+        facts = json.loads(file.read_text()) if file.exists() else None
+        return Address(facts["url"], None, facts["token"]) if facts else None
+
+    try:
+        project.submit()
+        monkeypatch.setattr(service, "find", trusting)
+        project.stranger_at_the_port()
+        assert "a stranger was given a token" in project.faults
     finally:
         project.close()
 
