@@ -1,11 +1,12 @@
 """Builds the HTTP application over services that `wiring.py` makes."""
 
+import json
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -75,7 +76,13 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
-    app.add_api_route(f"{PREFIX}{IDENTITY_PATH}", _identity, methods=["GET"], responses=REFUSALS)
+    app.add_api_route(
+        f"{PREFIX}{IDENTITY_PATH}",
+        _identity,
+        methods=["GET"],
+        response_model=Identity,
+        responses=REFUSALS,
+    )
     for error in STATUS_OF:
         app.add_exception_handler(error, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -105,12 +112,16 @@ def _health(request: Request) -> Health:
 
 
 @public
-async def _identity(request: Request) -> Identity:
-    """Who the service is; answered on the Unix socket alone, which other users cannot reach."""
+async def _identity(request: Request) -> Response:
+    """Who the service is; answered on the Unix socket alone, which other users cannot reach.
+
+    The folder's name may not be Unicode; only escaped JSON can carry it.
+    """
     if request.client is not None:
         raise HTTPException(404, "the identity is answered on the Unix socket alone")
     services: Services = request.app.state.services
-    return Identity(**services.identity().encoded())
+    fields = json.dumps(services.identity().encoded())
+    return Response(fields, media_type="application/json")
 
 
 def _answer_error(request: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,9 @@
 """A desk for a module, and one of its own for tests that kill or stop things."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,6 +11,9 @@ from tests.rigs.desk import Desk, desk
 from tests.rigs.dockerd import IMAGE, Dockerd
 from tests.rigs.programs import Place
 from tests.rigs.raycluster import RayCluster
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +87,18 @@ def folder(shared: Desk, request: pytest.FixtureRequest) -> Path:
     made = shared.folder / request.node.name
     made.mkdir()
     return made
+
+
+@pytest.fixture(scope="module")
+def client(shared: Desk) -> "Iterator[MlflowClient]":
+    """MLflow's client at the desk, told where the service is as docs/mlflow.md says."""
+    import mlflow  # takes seconds, and few modules need it
+
+    before = os.environ.pop("MLFLOW_TRACKING_TOKEN", None)
+    uri = shared.workspace.get_mlflow_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    yield mlflow.MlflowClient(uri)
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_TOKEN", None)
+    if before is not None:
+        os.environ["MLFLOW_TRACKING_TOKEN"] = before

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from hypothesis import strategies as st
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
-from dispatcher.client.in_run import mlflow_plugin
-from dispatcher.store.runs import mlflow_terms
 from tests.rigs.desk import Desk
 
 TRAIN = """
@@ -30,19 +27,6 @@ with mlflow.start_run():
     model = LogisticRegression(max_iter=200, C=0.5).fit(X, y)
     mlflow.log_metric("mine", model.score(X, y), step=7)
 """
-
-
-@pytest.fixture(scope="module")
-def client(shared: Desk) -> Iterator[mlflow.MlflowClient]:
-    """The client at the desk, told where the service is as docs/mlflow.md says."""
-    before = os.environ.pop("MLFLOW_TRACKING_TOKEN", None)
-    uri = shared.workspace.get_mlflow_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    yield mlflow.MlflowClient(uri)
-    mlflow.set_tracking_uri(None)
-    os.environ.pop("MLFLOW_TRACKING_TOKEN", None)
-    if before is not None:
-        os.environ["MLFLOW_TRACKING_TOKEN"] = before
 
 
 @pytest.fixture
@@ -379,49 +363,3 @@ def test_tables_figures_and_models_from_code_go_through(
     client.delete_logged_model(made[0].model_id)
     assert len(client.search_logged_models([run.info.experiment_id])) >= 1
     assert json.loads(json.dumps(client.get_logged_model(made[1].model_id).tags)) is not None
-
-
-OWN_EXPERIMENT = """
-import mlflow, subprocess, sys
-mlflow.set_experiment("cifar")
-data = mlflow.data.from_numpy(__import__("numpy").zeros(2))  # asks MLflow for tags, too
-with mlflow.start_run(run_name="tuned") as run:
-    mlflow.log_metric("m", 1.0)
-    with mlflow.start_run(nested=True):
-        mlflow.log_metric("nested", 1.0)
-code = "import mlflow; mlflow.log_metric('of_a_process', 2)"
-subprocess.run([sys.executable, "-c", code], check=True)
-"""
-OWN_STORE = """
-import mlflow, os, sys
-mlflow.set_tracking_uri("sqlite:///own.db")
-with mlflow.start_run() as run:
-    mlflow.log_metric("m", 1.0)
-    tags = mlflow.get_run(run.info.run_id).data.tags
-assert not [tag for tag in tags if "dispatcher" in tag], tags
-assert run.info.run_id != os.environ["AZUREML_RUN_ID"]
-"""
-
-
-def test_a_script_that_names_an_experiment_of_its_own_logs_to_its_run(
-    shared: Desk, client: mlflow.MlflowClient
-) -> None:
-    run = _submit(shared, "cifar", OWN_EXPERIMENT)
-
-    assert run.get_metrics() == {"m": 1.0, "of_a_process": 2}
-    [child] = run.get_children()
-    assert child.get_metrics() == {"nested": 1.0}
-    tags = client.get_run(run.id).data.tags
-    assert tags["mlflow.runName"] == "tuned"
-    assert not [tag for tag in tags if tag.startswith("dispatcher.")]
-
-
-def test_a_script_with_a_tracking_store_of_its_own_logs_there(shared: Desk) -> None:
-    run = _submit(shared, "own-store", OWN_STORE)
-
-    assert run.get_metrics() == {}
-    assert not list(run.get_children())
-
-
-def test_client_and_service_have_one_name_for_the_tag_of_a_process() -> None:
-    assert mlflow_plugin.PROCESS_TAG == mlflow_terms.PROCESS_TAG

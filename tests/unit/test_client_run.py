@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,24 +18,7 @@ from dispatcher.client.errors import (
 )
 from dispatcher.client.v1.environments.environment import Environment
 from dispatcher.client.v1.environments.parts import DockerBuildContext
-from tests.unit.fake_server import serving
-from tests.unit.fake_service import FakeService, script_in, workspace_of
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeService]:
-    with serving() as service:
-        yield service
-
-
-@pytest.fixture
-def experiment(fake: FakeService, tmp_path: Path) -> Experiment:
-    return Experiment(workspace_of(fake, tmp_path), "fruit")
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> ScriptRunConfig:
-    return ScriptRunConfig(str(script_in(tmp_path / "source")), "train.py", ["--lr", 0.1, None])
+from tests.unit.fake_service import FakeService, workspace_of
 
 
 def later(act: object, *arguments: object, seconds: float = 0.2, **named: object) -> None:
@@ -322,101 +304,12 @@ def test_a_run_shows_itself_as_in_v1(experiment: Experiment, config: ScriptRunCo
     assert run.get_detailed_status()["details"] == "needs 1 CPU; 0 are free"
 
 
-def test_children_form_a_tree(experiment: Experiment, config: ScriptRunConfig) -> None:
-    root = experiment.start_logging(snapshot_directory=None, outputs=False, name="root")
-    middle = root.child_run("middle")
-    leaf = middle.submit_child(config)
-
-    assert middle.name == "root>middle"
-    assert [run.id for run in root.get_children()] == [middle.id]
-    assert {run.id for run in root.get_children(recursive=True)} == {middle.id, leaf.id}
-    assert [type(run) for run in middle.get_children()] == [ScriptRun]
-    assert leaf.parent == middle
-    assert root.parent is None
-    assert [run.id for run in experiment.get_runs()] == [root.id]
-
-
-def test_a_batch_of_children_is_one_request_in_order(
-    fake: FakeService, experiment: Experiment
-) -> None:
-    root = experiment.start_logging(snapshot_directory=None, outputs=False)
-    before = fake.count("POST", "/runs")
-    children = root.create_children(tag_key="fruit", tag_values=["apple", "fig"])
-
-    assert fake.count("POST", "/runs") == before + 1
-    assert [child.tags for child in children] == [{"fruit": "apple"}, {"fruit": "fig"}]
-    assert {child.status for child in children} == {"Running"}
-    numbered = root.create_children(count=2)
-    assert [c.tags["azureml.batch_child_number"] for c in numbered] == ["0", "1"]
-
-
-@pytest.mark.parametrize(
-    "misuse",
-    [
-        {},
-        {"count": 101},
-        {"tag_key": "k"},
-        {"tag_values": ["v"]},
-        {"count": 1, "tag_key": "k", "tag_values": ["v"]},
-        {"count": 1, "tag_key": "k"},
-    ],
-)
-def test_create_children_takes_one_form_and_a_hundred(
-    experiment: Experiment, misuse: dict[str, object]
-) -> None:
-    root = experiment.start_logging(snapshot_directory=None, outputs=False)
-
-    with pytest.raises(UserErrorException):
-        root.create_children(**misuse)  # type: ignore[arg-type]
-
-
-def test_leaving_the_block_completes_or_fails_the_run(experiment: Experiment) -> None:
-    with experiment.start_logging(snapshot_directory=None, outputs=False) as good:
-        assert good.get_status() == "Running"
-    assert good.get_status() == "Completed"
-
-    bad = experiment.start_logging(snapshot_directory=None, outputs=False)
-    with pytest.raises(ValueError, match="no luck"), bad:
-        raise ValueError("no luck")
-    error = bad.get_details()["error"]["error"]
-    assert bad.get_status() == "Failed"
-    assert error["code"] == "UserError"
-    assert error["message"] == "User program failed with ValueError: no luck"
-
-    with experiment.start_logging(snapshot_directory=None, outputs=False) as left:
-        raise SystemExit(0)
-    assert left.get_status() == "Completed"
-
-
-def test_fail_takes_a_text_or_an_exception_and_nothing_else(experiment: Experiment) -> None:
-    run = experiment.start_logging(snapshot_directory=None, outputs=False)
-
-    with pytest.raises(TypeError):
-        run.fail(17)
-    assert run.get_status() == "Running"
-    run.fail("because", error_code="Mine")
-    assert run.get_details()["error"]["error"] == {"code": "Mine", "message": "because"}
-    run.complete()
-    assert run.get_status() == "Failed"
-
-
 def test_cancel_twice_is_fine(experiment: Experiment, config: ScriptRunConfig) -> None:
     run = experiment.submit(config)
     run.cancel()
     run.cancel()
 
     assert run.get_status() == "Canceled"
-
-
-def test_a_key_names_a_child_durably(experiment: Experiment, config: ScriptRunConfig) -> None:
-    root = experiment.start_logging(snapshot_directory=None, outputs=False)
-    first = root.submit_child(config, key="apple")
-
-    assert root.submit_child(config, key="apple").id == first.id
-    assert root.submit_child(config, key="fig").id != first.id
-    config.arguments = ["--other"]
-    with pytest.raises(ExperimentExecutionException, match="apple"):
-        root.submit_child(config, key="apple")
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "ä", "x" * 256, "_x"])
