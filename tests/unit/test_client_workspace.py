@@ -148,6 +148,28 @@ def test_a_workspace_is_made_once(tmp_path: Path) -> None:
         Workspace("other", "local", "w")
 
 
+def test_folders_that_name_one_workspace_by_its_ids_find_one_data_folder(tmp_path: Path) -> None:
+    made = Workspace.create("w", subscription_id="s", resource_group="g", path=str(tmp_path / "a"))
+    write(tmp_path / "b" / "notebooks" / "config.json", PLAIN)
+    write(tmp_path / "c" / ".azureml" / "config.json", {**PLAIN, "workspace_name": "W"})
+
+    assert Workspace.from_config(str(tmp_path / "b" / "notebooks")).data_folder == made.data_folder
+    assert not (tmp_path / "b" / "notebooks" / ".dispatcher").exists()
+    assert Workspace.from_config(str(tmp_path / "c")).data_folder != made.data_folder
+
+
+def test_the_advice_for_a_workspace_that_is_not_there_leads_to_it(tmp_path: Path) -> None:
+    azure = {"subscription_id": "00000000-1111-2222-3333-444444444444", "resource_group": "team"}
+    with pytest.raises(WorkspaceException) as refused:
+        Workspace.get("w", **azure)
+    assert "Workspace.create('w')" in str(refused.value)
+
+    made = Workspace.create("w")
+
+    for found in (Workspace.get("w", **azure), Workspace(*azure.values(), "w")):
+        assert (found.name, found.data_folder) == ("w", made.data_folder)
+
+
 def test_targets_are_shown_by_name(tmp_path: Path) -> None:
     with serving() as fake:
         workspace = workspace_of(fake, tmp_path)
