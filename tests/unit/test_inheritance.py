@@ -120,7 +120,8 @@ def test_an_environment_that_is_too_large_is_cut_with_a_warning(
     inheritance.announce(cast(ApiConnection, recorder))
 
     assert set(decode(recorder.bodies[0]).variables) == {"PATH"}
-    assert "larger than" in caplog.text and "PATH" in caplog.text
+    assert "larger than" in caplog.text
+    assert "PATH" in caplog.text
 
 
 def test_our_own_entries_of_pythonpath_stay_behind(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dispatcher")
 CHOICE = "DISPATCHER_INHERIT"  # patterns of names, separated by commas; unset: all but LEFT_OUT
-# Ours, those of one shell, terminal, notebook kernel, editor, unit of systemd, debugger or test, and
+# Ours, those of one shell, terminal, notebook, editor, unit of systemd, debugger or test, and
 # those that say which rank of a gang the submitter is (of torchrun, MPI, Slurm, Horovod …).
 LEFT_OUT = (
     "DISPATCHER_*", "AZUREML_*", "MLFLOW_RUN_ID", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS",
