@@ -8,6 +8,7 @@ import hashlib
 import os
 import time
 
+from dispatcher.client.api.run_path import run_path
 from dispatcher.client.errors import AzureMLException, ServiceException, UserErrorException
 from dispatcher.wire import uploads
 from dispatcher.wire.errors import ContentUnreadable
@@ -52,7 +53,7 @@ class RunArtifacts:
 
     def __init__(self, connection: ApiConnection, run_id: str) -> None:
         self._connection = connection
-        self._path = f"/runs/{run_id}/artifacts"
+        self._path = f"{run_path(run_id)}/artifacts"
 
     def upload(self, files: Files, timeout: Optional[float] = None) -> List[RunArtifact]:
         """Upload files; those that are there already with the same content are not sent again.
