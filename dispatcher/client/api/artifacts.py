@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 
 from dispatcher.client.api.run_path import run_path
@@ -97,7 +98,8 @@ class RunArtifacts:
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        part = f"{path}.{os.getpid()}.part"
+        # A name of its own: a file's name may already have all the bytes that a name can have.
+        part = os.path.join(folder, f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             with open(part, "wb") as file:
                 self._read_into(file, artifact)
