@@ -8,7 +8,7 @@ from dispatcher.core.errors import DispatcherError
 from dispatcher.server.settings import Settings
 from dispatcher.wire import identity
 from dispatcher.wire.address import Address
-from dispatcher.wire.process_identity import file_id
+from dispatcher.wire.file_identity import file_id
 from dispatcher.wire.sockets import make_private
 
 BACKLOG = 2048
