@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from dispatcher.wire.identity import ServiceIdentity
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
-_PACKAGES = ("fastapi", "uvicorn", "pydantic", "sqlalchemy", "typer", "docker", "ray")
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
+_PACKAGES = ("fastapi", "uvicorn", "pydantic", "sqlalchemy", "typer", "docker", "ray")
 START_SECONDS = 60.0  # a loaded machine takes some tens of them
 ASK_SECONDS = 5.0
 _LOOK_EVERY = 0.02
