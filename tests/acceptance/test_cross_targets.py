@@ -30,11 +30,10 @@ if targets[1:]:
 def test_parent_on_docker_children_on_ray_grandchildren_local_are_one_tree(
     shared: Desk, dockerd: Dockerd, ray_cluster: RayCluster, tmp_path: Path
 ) -> None:
-    told = shared.attach(
+    shared.attach_answering(
         "box", kind="docker", docker_host=dockerd.url, image="test/py:1", network="none", cpus=2
     )
-    assert told["answers"], told
-    told = shared.attach(
+    shared.attach_answering(
         "cluster",
         kind="ray",
         address=ray_cluster.address,
@@ -42,7 +41,6 @@ def test_parent_on_docker_children_on_ray_grandchildren_local_are_one_tree(
         token=ray_cluster.token,
         accepts="any-run",
     )
-    assert told["answers"], told
     source = shared.source("tree", main=TREE)
     root = shared.submit(source, "box", "cluster", "local", target="box")
     root.wait_for_completion(timeout=180)

@@ -12,7 +12,7 @@ from tests.rigs.raycluster import RayCluster
 def test_a_node_builds_what_a_run_needs_and_a_build_that_fails_fails_it(
     own: Desk, ray_cluster: RayCluster
 ) -> None:
-    told = own.attach(
+    own.attach_answering(
         "cluster",
         kind="ray",
         address=ray_cluster.address,
@@ -20,7 +20,6 @@ def test_a_node_builds_what_a_run_needs_and_a_build_that_fails_fails_it(
         token=ray_cluster.token,
         default_gpus=0,
     )
-    assert told["answers"], told
     source = own.source("where", main=WHERE)
     run = own.submit(source, environment=packages("six16", "six==1.16.0"), target="cluster")
     run.wait_for_completion()

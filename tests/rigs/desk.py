@@ -33,11 +33,20 @@ class Desk:
         self.further: list[Path] = []
 
     def attach(self, name: str, **config: Any) -> dict[str, Any]:
-        """Make a target, and wait for its first answer."""
+        """Make a target, ask it once whether it answers, and return what is known of it."""
         body = encoding.dumps({"name": name, **config})
         self.workspace.service.send("PUT", f"/targets/{name}", body=body)
         told: dict[str, Any] = self.workspace.service.post(f"/targets/{name}/ping")
         return told
+
+    def attach_answering(self, name: str, **config: Any) -> None:
+        """Make a target that answers; on a loaded machine its first answer may take a while."""
+        self.attach(name, **config)
+
+        def answers() -> bool:
+            return bool(self.workspace.service.post(f"/targets/{name}/ping")["answers"])
+
+        until(answers, f"target {name} answers", timeout=120)
 
     def source(self, name: str, **scripts: str) -> str:
         """A source folder with these scripts, `main` as main.py and so on."""
