@@ -163,8 +163,9 @@ class CommandContext:
             if _has_config(self.path):
                 raise
         folder = self.path.resolve()
+        workspace = Workspace.create(name_for_folder(folder), path=str(folder), exist_ok=True)
         self.note(f"created a workspace for {folder} ({folder}/.azureml)")
-        return Workspace.create(name_for_folder(folder), path=str(folder), exist_ok=True)
+        return workspace
 
 
 def name_for_folder(folder: Path) -> str:

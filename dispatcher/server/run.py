@@ -24,7 +24,7 @@ from typing import Any
 import uvicorn
 
 from dispatcher.agent.file_limit import raise_file_limit
-from dispatcher.server import copied_folder
+from dispatcher.server import copied_folder, linked_copy
 from dispatcher.server.app import create_app
 from dispatcher.server.data_folder import (
     AlreadyRunning,
@@ -65,6 +65,7 @@ def serve(settings: Settings) -> None:
         update={"job_umask": os.umask(0o077), "job_files": settings.job_files or job_files}
     )
     folder = DataFolder(settings.data_dir)
+    linked_copy.separate_files(settings.data_dir, settings.database_file)
     locks = [lock_file(path) for path in _database_locks(settings)]
     if folder.provenance.copied_from is not None:
         copied_folder.forget_original(settings, folder.provenance)
@@ -79,6 +80,7 @@ def serve(settings: Settings) -> None:
         announce = partial(_announce, settings, url, token, port, application.services.identity())
         announce()
         folder.record(application.services.service_id)
+        folder.watch_database(settings.database_file)
         _serve(app, listener, service_socket, folder, application, announce)
     finally:
         if folder.whereabouts() is Whereabouts.IN_PLACE:

@@ -1,0 +1,76 @@
+"""Data folders on read-only media, of other users, and of services with a /tmp of their own."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dispatcher.client.api import service, service_folder
+from dispatcher.wire.process_identity import ProcessIdentity, start_ticks
+from tests.rigs import missing
+
+READ_ONLY = """
+import sys
+from dispatcher.client.api import service
+from dispatcher.client.errors import ServerUnreachable
+try:
+    service.find_or_start(sys.argv[1])
+except ServerUnreachable as error:
+    print(error.message)
+"""
+
+
+def test_a_data_folder_on_read_only_media_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / ".dispatcher").mkdir()
+    missing.root("mounting a folder")
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1"'
+    mounted = f'{mount} && exec "$2" -c "$3" "$1"/.dispatcher'
+    words = ["sh", "-c", mounted, "sh", str(tmp_path), sys.executable, READ_ONLY]
+    shown = subprocess.run(
+        ["unshare", "--mount", *words], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert f"No service of {tmp_path}/.dispatcher" in shown
+    assert "Read-only file system. " in shown
+    assert "Copy the project to a disk that can be written" in shown
+
+
+def test_a_data_folder_of_another_user_is_named_with_both_users(tmp_path: Path) -> None:
+    data = tmp_path / "project" / ".dispatcher"
+    missing.root("giving a folder to another user")
+    data.mkdir(parents=True)
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    os.chown(data, 4711, 4711)
+
+    text = service_folder.why_not_writable(str(data), refused)
+
+    assert "The folder belongs to user 4711, and this is user 0." in text
+    assert f"sudo chown -R 0 {tmp_path}/project" in text
+
+
+def test_the_socket_of_a_service_with_a_private_temporary_directory_is_found(
+    tmp_path: Path,
+) -> None:
+    missing.root("mounting a folder")
+    place = tmp_path / "tmp"
+    place.mkdir()
+    script = f"mount -t tmpfs none {place} && mkdir -m 700 {place}/s && touch {place}/s/socket"
+    unit = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", f"{script} && echo ready && exec sleep 600"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert unit.stdout is not None
+        assert unit.stdout.readline() == "ready\n"
+        facts = {**ProcessIdentity.own().encoded(), "pid": unit.pid}
+        facts["started"] = start_ticks(unit.pid)
+
+        path = service.visible_socket(f"{place}/s/socket", facts)
+    finally:
+        unit.kill()
+        unit.wait()
+
+    assert path == f"/proc/{unit.pid}/root{place}/s/socket"
+    assert service.visible_socket(f"{place}/s/socket", facts) == f"{place}/s/socket"
