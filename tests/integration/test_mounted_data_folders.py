@@ -4,9 +4,16 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from dispatcher.client.api import service, service_folder
+from dispatcher.core.errors import DispatcherError
+from dispatcher.server.listeners import ServiceSocket
+from dispatcher.server.settings import Settings
 from dispatcher.wire.process_identity import ProcessIdentity, start_ticks
 from tests.rigs import missing
 
@@ -74,3 +81,66 @@ def test_the_socket_of_a_service_with_a_private_temporary_directory_is_found(
 
     assert path == f"/proc/{unit.pid}/root{place}/s/socket"
     assert service.visible_socket(f"{place}/s/socket", facts) == f"{place}/s/socket"
+
+
+SOCKET = """
+import sys
+from pathlib import Path
+from dispatcher.core.errors import DispatcherError
+from dispatcher.server.listeners import ServiceSocket
+from dispatcher.server.settings import Settings
+for word in sys.argv[2:]:
+    if word == "fill":
+        for number in range(100):
+            try:
+                open(f"/tmp/{number}", "w")
+            except OSError:
+                break
+        continue
+    try:
+        made = ServiceSocket(Settings(data_dir=Path(sys.argv[1])), (0, 0))
+        print(made.path.parents[2], made.path.exists())
+        made.listener.close()
+    except DispatcherError as error:
+        print(error)
+"""
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A data folder that stays where another /tmp is mounted."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder) / "data"
+
+
+def listen_with_small_tmp(data: Path, *words: str) -> list[str]:
+    """Make the service's socket where /tmp has room for twelve files; print where it is."""
+    missing.root("mounting a folder")
+    small = "mount -t tmpfs -o nr_inodes=12 none /tmp"
+    script = f'{small} && exec "$@"'
+    command = ["sh", "-c", script, "sh", sys.executable, "-c", SOCKET, str(data), *words]
+    shown = subprocess.run(
+        ["unshare", "--mount", *command], check=True, capture_output=True, text=True
+    ).stdout
+    return shown.splitlines()
+
+
+def test_sockets_lie_elsewhere_where_the_temporary_directory_has_no_room(data: Path) -> None:
+    shown = listen_with_small_tmp(data, "fill", "listen", "listen")
+
+    assert shown == ["/var/tmp True", "/var/tmp True"]
+
+
+def test_a_recorded_folder_without_room_for_a_socket_is_given_up(data: Path) -> None:
+    assert listen_with_small_tmp(data, "listen") == ["/tmp True"]  # it is gone with its /tmp
+
+    assert listen_with_small_tmp(data, "fill", "listen") == ["/var/tmp True"]
+
+
+def test_without_a_directory_for_sockets_the_service_says_which_it_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.wire.sockets._parents", lambda: iter([str(tmp_path / "gone")]))
+
+    with pytest.raises(DispatcherError, match=r"gone: No such file .*; set TMPDIR to a directory"):
+        ServiceSocket(Settings(data_dir=tmp_path / "data"), (0, 0))
