@@ -38,6 +38,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import Application, build
 from dispatcher.store.content.disk import write_private
 from dispatcher.wire.identity import ServiceIdentity
+from dispatcher.wire.sockets import UnsafeFolder
 
 __all__ = ["AlreadyRunning", "serve"]
 
@@ -138,10 +139,19 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
 
     def keep_socket(self) -> None:
-        """Listen anew if the socket is gone; from any thread. Raises OSError."""
+        """Listen anew if the socket is gone; from any thread. Raises OSError.
+
+        If another user has taken the folder meanwhile, the service ends: the next one chooses
+        another folder, for the agents' sockets as well.
+        """
         if self._loop is None or self.should_exit or self._service_socket.is_in_place():
             return
-        listener = self._service_socket.renew()
+        try:
+            listener = self._service_socket.renew()
+        except UnsafeFolder as error:
+            log.warning("the folder of the sockets is not private: %s; the service ends", error)
+            self.should_exit = True
+            return
         asyncio.run_coroutine_threadsafe(self._add(listener), self._loop).result()
         log.warning("the socket %s was gone; it was made again", self._service_socket.path)
 
