@@ -204,6 +204,7 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
     deadline = time.monotonic() + START_SECONDS
     starter: Optional[subprocess.Popen[bytes]] = None
     service_lock.require_reachable(data_folder)
+    log_start = _log_size(data_folder)
     while time.monotonic() < deadline:
         address = find(data_folder)
         if address is not None:
@@ -224,11 +225,12 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
             starter = None
             continue
         raise ServerUnreachable(
-            f"The service ended with exit code {code} while starting.{_log_end(data_folder)}"
+            f"The service ended with exit code {code} while starting."
+            f"{_log_end(data_folder, log_start)}"
         )
     raise ServerUnreachable(
         f"The service of {data_folder} did not answer within {START_SECONDS:g} s."
-        f"{service_lock.describe_holder(data_folder)}{_log_end(data_folder)}"
+        f"{service_lock.describe_holder(data_folder)}{_log_end(data_folder, log_start)}"
     )
 
 
@@ -249,10 +251,19 @@ def _forget(starter: Optional[subprocess.Popen[bytes]]) -> None:
         starter.returncode = 0  # it outlives us on purpose: no ResourceWarning about that
 
 
-def _log_end(data_folder: str) -> str:
+def _log_size(data_folder: str) -> int:
+    try:
+        return os.path.getsize(os.path.join(data_folder, "service.log"))
+    except OSError:
+        return 0
+
+
+def _log_end(data_folder: str, start: int) -> str:
+    """The last lines of the service's log, from an offset on."""
     path = os.path.join(data_folder, "service.log")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
+            file.seek(start if os.path.getsize(path) > start else 0)
             lines = file.readlines()[-15:]
     except OSError:
         return f" It left no log at {path}."
