@@ -7,6 +7,7 @@ notices a folder that was moved (it goes on) or copied (it becomes an installati
 import fcntl
 import json
 import os
+import shlex
 import socket
 from dataclasses import dataclass
 from enum import StrEnum
@@ -176,9 +177,10 @@ def make_private_folder(path: Path) -> None:
     Git ignores what is in it, so that no `git add` publishes the keys.
 
     Raises:
-        DispatcherError: It belongs to another user, or others can enter it.
+        DispatcherError: It or a file in it belongs to another user, or others can enter it.
     """
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _require_own_files(path)
     if path.stat().st_uid == os.geteuid():
         path.chmod(0o700)
         if not (path / ".gitignore").exists():
@@ -190,6 +192,21 @@ def make_private_folder(path: Path) -> None:
         check_private(str(path.resolve()), path.stat().st_uid)
     except UnsafeFolder as error:
         raise DispatcherError(f"data_dir: {error}") from error
+
+
+def _require_own_files(path: Path) -> None:
+    """Root may work in a user's folder; after it the user cannot read what root has written."""
+    own = os.geteuid()
+    if own == 0 or path.stat().st_uid != own:  # the latter is told by the check of the folder
+        return
+    for entry in path.iterdir():
+        owner = entry.lstat().st_uid
+        if owner != own:
+            raise DispatcherError(
+                f"data_dir: {entry} belongs to user {owner}, and this service is of user {own}; "
+                f"a service of user {owner} has run here. Work as that user, or give the project "
+                f"to this one: sudo chown -R {own} {shlex.quote(str(path.parent))}"
+            )
 
 
 def lock_file(path: Path) -> int:

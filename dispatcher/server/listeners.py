@@ -1,7 +1,9 @@
 """The sockets of a service: TCP, and a Unix socket that is made again when it is gone."""
 
+import logging
 import os
 import socket
+import stat
 from pathlib import Path
 
 from dispatcher.core.errors import DispatcherError
@@ -11,6 +13,7 @@ from dispatcher.wire.address import Address
 from dispatcher.wire.file_identity import file_id
 from dispatcher.wire.sockets import NoSocketFolder, make_private
 
+log = logging.getLogger(__name__)
 BACKLOG = 2048
 _ASK_SECONDS = 1.0
 
@@ -77,6 +80,17 @@ class ServiceSocket:
     def is_in_place(self) -> bool:
         """Whether the socket is still at its path."""
         return file_id(str(self.path)) == self._file_id
+
+    def keep_private(self) -> None:
+        """Close the folder of the sockets again if somebody has opened it to other users."""
+        folder = self.path.parent.parent
+        try:
+            status = folder.lstat()
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o77:
+            folder.chmod(0o700)
+            log.warning("%s was open to other users; it is private again", folder)
 
     def renew(self) -> socket.socket:
         """Listen anew at the same path."""

@@ -24,6 +24,7 @@ from typing import Any
 import uvicorn
 
 from dispatcher.agent.file_limit import raise_file_limit
+from dispatcher.core.errors import DispatcherError
 from dispatcher.server import copied_folder, linked_copy
 from dispatcher.server.app import create_app
 from dispatcher.server.data_folder import (
@@ -43,6 +44,7 @@ from dispatcher.wire.sockets import UnsafeFolder
 __all__ = ["AlreadyRunning", "serve"]
 
 END_JOBS_SECONDS = 10.0
+LONGEST_DATABASE_PATH = 504  # bytes that SQLite takes
 MOST_CONNECTIONS = 50_000
 RESERVED_FILES = 128  # open files that connections of clients leave free
 
@@ -65,6 +67,7 @@ def serve(settings: Settings) -> None:
     settings = settings.model_copy(
         update={"job_umask": os.umask(0o077), "job_files": settings.job_files or job_files}
     )
+    _require_path_for_sqlite(settings)
     folder = DataFolder(settings.data_dir)
     linked_copy.separate_files(settings.data_dir, settings.database_file)
     locks = [lock_file(path) for path in _database_locks(settings)]
@@ -144,6 +147,7 @@ class _Server(uvicorn.Server):
         If another user has taken the folder meanwhile, the service ends: the next one chooses
         another folder, for the agents' sockets as well.
         """
+        self._service_socket.keep_private()
         if self._loop is None or self.should_exit or self._service_socket.is_in_place():
             return
         try:
@@ -197,6 +201,16 @@ def _tune_collector() -> None:
 
 def _log_signal(number: int, _frame: object) -> None:
     log.info("stopping on signal %s", number)
+
+
+def _require_path_for_sqlite(settings: Settings) -> None:
+    file = settings.database_file
+    length = 0 if file is None else len(os.fsencode(file.absolute()))
+    if length > LONGEST_DATABASE_PATH:
+        raise DispatcherError(
+            f"data_dir: the path of the database has {length} bytes, and SQLite takes at most "
+            f"{LONGEST_DATABASE_PATH}; move the project to a folder with a shorter path"
+        )
 
 
 def _database_locks(settings: Settings) -> list[Path]:

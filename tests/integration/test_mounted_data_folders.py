@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.client.api import service, service_folder
+from dispatcher.client.errors import ServerUnreachable
 from dispatcher.core.errors import DispatcherError
 from dispatcher.server.listeners import ServiceSocket
 from dispatcher.server.settings import Settings
@@ -86,6 +88,7 @@ def test_the_socket_of_a_service_with_a_private_temporary_directory_is_found(
 SOCKET = """
 import sys
 from pathlib import Path
+from dispatcher.client.errors import ServerUnreachable
 from dispatcher.core.errors import DispatcherError
 from dispatcher.server.listeners import ServiceSocket
 from dispatcher.server.settings import Settings
@@ -144,3 +147,63 @@ def test_without_a_directory_for_sockets_the_service_says_which_it_tried(
 
     with pytest.raises(DispatcherError, match=r"gone: No such file .*; set TMPDIR to a directory"):
         ServiceSocket(Settings(data_dir=tmp_path / "data"), (0, 0))
+
+
+def as_other_user(code: str, *arguments: str) -> str:
+    """Run code with the rights of user 4711; what it raises is printed."""
+    missing.root("running a program as another user")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(4711)
+        os.setuid(4711)
+        try:
+            exec(code, {"arguments": arguments})
+        except (DispatcherError, ServerUnreachable) as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as file:
+        text = file.read()
+    os.waitpid(child, 0)
+    return text
+
+
+def test_a_user_is_told_that_root_has_worked_in_the_project(data: Path) -> None:
+    data.parent.chmod(0o755)
+    data.mkdir()
+    (data / "signing.key").write_text("key")
+    os.chown(data, 4711, 4711)
+    code = "from pathlib import Path\nfrom dispatcher.server.data_folder import DataFolder\n"
+
+    text = as_other_user(code + "DataFolder(Path(arguments[0]))", str(data))
+
+    assert f"{data}/signing.key belongs to user 0, and this service is of user 4711" in text
+    assert f"sudo chown -R 4711 {data.parent}" in text
+
+
+def test_a_user_is_told_at_once_that_the_service_is_of_root(data: Path) -> None:
+    data.parent.chmod(0o755)
+    data.mkdir()
+    (data / "service.json").write_text("{}")
+    (data / "service.json").chmod(0o600)
+    os.chown(data, 4711, 4711)
+    code = "from dispatcher.client.api import service\nservice.find_or_start(arguments[0])"
+
+    text = as_other_user(code, str(data))
+
+    assert f"The service of {data} belongs to user 0, and this is user 4711" in text
+
+
+def test_a_folder_of_sockets_that_was_opened_to_others_is_closed_again(tmp_path: Path) -> None:
+    made = ServiceSocket(Settings(data_dir=tmp_path / "data"), (0, 0))
+    folder = made.path.parents[1]
+    try:
+        folder.chmod(0o777)
+        made.keep_private()
+
+        assert folder.stat().st_mode & 0o777 == 0o700
+    finally:
+        made.listener.close()
+        shutil.rmtree(folder)

@@ -15,8 +15,11 @@ import pytest
 
 from dispatcher.client.api import service_lock
 from dispatcher.client.errors import ServerUnreachable
+from dispatcher.core.errors import DispatcherError
 from dispatcher.server.data_folder import DataFolder, Provenance, Whereabouts
 from dispatcher.server.linked_copy import separate_files
+from dispatcher.server.run import serve
+from dispatcher.server.settings import Settings
 from dispatcher.wire.process_identity import ProcessIdentity
 
 
@@ -206,3 +209,12 @@ def test_a_service_notices_another_data_folder_that_is_copied_over_its_own(tmp_p
         shutil.copy(other / "identity.json", data / "identity.json")  # into the same file
 
         assert folder.whereabouts() is Whereabouts.REPLACED
+
+
+def test_a_path_that_is_too_long_for_the_database_is_refused_with_the_limit(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a-folder-with-a-rather-long-name"] * 20)
+
+    with pytest.raises(DispatcherError, match=r"has \d+ bytes, and SQLite takes at most 504"):
+        serve(Settings(data_dir=deep / ".dispatcher"))
+
+    assert not deep.exists()

@@ -127,6 +127,8 @@ def _read_address(data_folder: str) -> Optional[Address]:
         if path and os.path.exists(path):
             check_private(os.path.dirname(os.path.dirname(path)), uid)
         return Address(settings["url"], path, settings["token"], peer_uid=uid)
+    except PermissionError as error:
+        raise ServerUnreachable(service_folder.why_not_readable(data_folder, error)) from error
     except UnsafeFolder as error:
         raise ServerUnreachable(f"The service's socket cannot be trusted: {error}.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

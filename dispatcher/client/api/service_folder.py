@@ -55,3 +55,16 @@ def why_not_writable(data_folder: str, error: OSError) -> str:
             f"sudo chown -R {os.geteuid()} {shlex.quote(os.path.dirname(data_folder))}"
         )
     return reason
+
+
+def why_not_readable(data_folder: str, error: PermissionError) -> str:
+    """Why the address of the service cannot be read, and the way out."""
+    try:
+        owner = os.stat(error.filename).st_uid
+    except OSError:
+        owner = os.stat(os.path.dirname(data_folder)).st_uid
+    return (
+        f"The service of {data_folder} belongs to user {owner}, and this is user {os.geteuid()}: "
+        f"{error.strerror}. Work as that user, or have it run `dispatcher server stop` and give "
+        "the project away (chown -R)."
+    )
