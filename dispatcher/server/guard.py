@@ -141,6 +141,12 @@ def require_declared(routes: Iterable[BaseRoute]) -> list[GuardedRoute]:
 async def identify(services: Services, request: Request) -> Principal:
     """Return who calls. Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        raise Unauthenticated(
+            "this call has a user's name and password, and needs a token. MLflow's client sends "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or ~/.mlflow/credentials) "
+            "instead of MLFLOW_TRACKING_TOKEN where it has them: unset them"
+        )
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("this call needs a token: Authorization: Bearer …")
     if services.access.is_owner(token):  # without reading the store, and so without a thread

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
+_PACKAGES = ("fastapi", "uvicorn", "pydantic", "sqlalchemy", "typer", "docker", "ray")
 START_SECONDS = 60.0  # a loaded machine takes some tens of them
 ASK_SECONDS = 5.0
 _LOOK_EVERY = 0.02
@@ -169,14 +170,23 @@ def _command(data_folder: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of the service: ours, able to import what we imported."""
+    """The environment of the service: ours, able to import what we imported.
+
+    Entries of PYTHONPATH stand before the standard library. So only those stay that have packages
+    of the service: a user's own `queue.py` or `logging.py` must not end it.
+    """
     root = os.path.dirname(
         os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AZUREML_")}
-    known = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = root + (os.pathsep + known if known else "")
+    entries = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    needed = [entry for entry in entries if entry != root and _has_packages_of_service(entry)]
+    environment["PYTHONPATH"] = os.pathsep.join([root, *needed])
     return environment
+
+
+def _has_packages_of_service(entry: str) -> bool:
+    return any(os.path.isfile(os.path.join(entry, name, "__init__.py")) for name in _PACKAGES)
 
 
 def _open_log(data_folder: str) -> IO[bytes]:
