@@ -45,7 +45,7 @@ def order_value(run: Run, order: RunOrder) -> str | float | None:
     if order == "duration":
         times = (run.started_at, run.ended_at)
         return None if times[0] is None or times[1] is None else times[1] - times[0]
-    value: str | float | None = {
+    values: dict[RunOrder, str | float | None] = {
         "number": run.number,
         "name": run.display_name or run.id,
         "status": run.status.value,
@@ -54,8 +54,8 @@ def order_value(run: Run, order: RunOrder) -> str | float | None:
         "created": run.created_at,
         "started": run.started_at,
         "ended": run.ended_at,
-    }.get(order)
-    return value
+    }
+    return values.get(order)
 
 
 @dataclass(frozen=True)
