@@ -8,7 +8,8 @@ import os
 import uuid
 
 from dispatcher.agent.folders import Root, read_json, write_json
-from dispatcher.wire.process_identity import ProcessIdentity, file_id
+from dispatcher.wire.file_identity import file_id
+from dispatcher.wire.process_identity import ProcessIdentity
 
 
 class AgentIsRunning(Exception):

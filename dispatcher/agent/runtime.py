@@ -55,6 +55,8 @@ _FIXED_SOURCES = {
         f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:ProcessTag\n"
         "[mlflow.default_experiment_provider]\n"
         f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:RunExperiment\n"
+        "[mlflow.request_auth_provider]\n"
+        f"dispatcher = {PRIVATE_PACKAGE}.client.in_run.mlflow_plugin:RunAuth\n"
     ).encode(),
 }
 

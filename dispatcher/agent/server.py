@@ -11,7 +11,7 @@ import threading
 import time
 
 from dispatcher.agent.node import NodeAgent
-from dispatcher.wire.process_identity import file_id
+from dispatcher.wire.file_identity import file_id
 from dispatcher.wire.rpc import RpcSession
 from dispatcher.wire.sockets import make_private, short_path
 

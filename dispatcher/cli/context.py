@@ -13,6 +13,7 @@ import typer
 
 from dispatcher.cli.exits import Exit
 from dispatcher.cli.output import Format, printable
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.api.runs import page
 from dispatcher.client.errors import (
@@ -57,6 +58,11 @@ class CommandContext:
         )
         self.note_address(workspace)
         return workspace
+
+    @property
+    def folder(self) -> Path:
+        """The absolute path of `path`. Raises UserErrorException where there is none."""
+        return Path(absolute(str(self.path))).resolve()
 
     def note_address(self, workspace: Workspace) -> None:
         """Print a note if the workspace's v1 address differs from the given one."""
@@ -162,9 +168,10 @@ class CommandContext:
         except UserErrorException:
             if _has_config(self.path):
                 raise
-        folder = self.path.resolve()
-        self.note(f"created a workspace for {folder} ({folder}/.azureml)")
-        return Workspace.create(name_for_folder(folder), path=str(folder), exist_ok=True)
+        folder = self.folder
+        workspace = Workspace.create(name_for_folder(folder), path=str(folder), exist_ok=True)
+        self.note(f"created a workspace for {folder} ({folder / '.azureml'})")
+        return workspace
 
 
 def name_for_folder(folder: Path) -> str:

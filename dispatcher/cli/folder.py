@@ -32,7 +32,7 @@ def attach(
     It writes .azureml/config.json, the run configurations `local`, `docker`, `sklearn` and one a
     compute target, conda_dependencies.yml and .amlignore. Existing files stay as they are.
     """
-    folder = scope.path.resolve()
+    folder = scope.folder
     if folder.exists() and not folder.is_dir():
         raise UserErrorException(f"--path {scope.path} is a file.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def attach(
 @command(app)
 def detach(scope: CommandContext) -> CommandResult:
     """Detach a folder from its workspace: delete its config.json and nothing else."""
-    folder = scope.path.resolve()
+    folder = scope.folder
     file = folder / ".azureml" / "config.json"
     if not file.is_file():
         raise UserErrorException(f"{folder} is not attached: it has no .azureml/config.json.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher import __version__
+from dispatcher.cli.exits import Exit
 from dispatcher.cli.groups import (
     GROUPS,
     OWN_GROUPS,
@@ -56,9 +57,21 @@ def _root(
 
 
 def main() -> None:
+    replace_closed_streams()
     escape_unprintable_output()
     words = [] if COMPLETION in os.environ else first_words(sys.argv[1:])
-    program(words)(prog_name="dispatcher")
+    try:
+        program(words)(prog_name="dispatcher")
+    except OSError as error:  # from the help texts, for instance a full disk
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(int(Exit.USAGE))
+
+
+def replace_closed_streams() -> None:
+    """Open streams that the shell has closed (`<&-`, `>&-`) on nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def escape_unprintable_output() -> None:

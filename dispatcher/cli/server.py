@@ -21,10 +21,10 @@ def run(
     """Run the service in the foreground until SIGTERM or SIGINT."""
     from dispatcher.core.errors import DispatcherError
     from dispatcher.server.run import serve
-    from dispatcher.server.settings import Settings
+    from dispatcher.server.settings import read_settings
 
     try:
-        serve(Settings(data_dir=data_dir.resolve()))
+        serve(read_settings(data_dir.resolve()))
     except DispatcherError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(Exit.USAGE) from error

@@ -16,6 +16,7 @@ from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import HERE, CommandContext
 from dispatcher.cli.exits import BY_STATUS, Exit
 from dispatcher.cli.records import record
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.api import runs as api_runs
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.runs.run import Run
@@ -146,7 +147,7 @@ def default_experiment(scope: CommandContext, source: Path) -> str:
     """The experiment that the folder is attached with, else the source directory's name."""
     from dispatcher.cli.attached import experiment_of
 
-    return experiment_of(scope.path) or source.resolve().name
+    return experiment_of(scope.path) or Path(absolute(str(source))).resolve().name
 
 
 def override(config: "RunConfiguration", conda_file: Path | None, **fields: Any) -> None:

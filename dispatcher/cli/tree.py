@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
+from dispatcher.cli.output import printable
 from dispatcher.client.errors import WaitTimeoutError
 from dispatcher.client.v1.runs.run import Run
 
@@ -57,7 +58,7 @@ def _tree(run: Run) -> Group:
         for warning in record["warnings"]
         if warning["source"] == TARGET_WARNING
     ]
-    return Group(root, *(Text(note, style="dim") for note in dict.fromkeys(notes)))
+    return Group(root, *(Text(printable(note), style="dim") for note in dict.fromkeys(notes)))
 
 
 def _add_children(
@@ -69,11 +70,11 @@ def _add_children(
 
 def _line(record: dict[str, Any]) -> Text:
     status = record["status"]
-    line = Text(f"{record['display_name'] or record['id']}  ")
+    line = Text(f"{printable(record['display_name'] or record['id'])}  ")
     line.append(status, style=COLOURS.get(status, "white"))
     for warning in record["warnings"]:
         if warning["source"] != TARGET_WARNING:
-            line.append(f" ({warning['message']})", style="red")
+            line.append(f" ({printable(warning['message'])})", style="red")
     line.append(f"  on {record['target']}")
     if record["gpus"]:
         line.append(f"  GPU {','.join(record['gpus'])}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.errors import UserErrorException
 
 TYPE_CHECKING = False
@@ -27,9 +28,12 @@ def dispatcher_home() -> str:
 
 
 def find_home() -> Optional[str]:
-    """`DISPATCHER_HOME`, or `.dispatcher` in the home of the user; None if there is no home."""
+    """`DISPATCHER_HOME`, or `.dispatcher` in the home of the user; None if there is no home.
+
+    A `~` in front of `DISPATCHER_HOME` is the home: not every shell or unit file expands it.
+    """
     configured = os.environ.get("DISPATCHER_HOME")
     if configured:
-        return os.path.abspath(configured)
+        return absolute(os.path.expanduser(configured))
     home = os.path.expanduser("~")
     return os.path.join(home, ".dispatcher") if os.path.isabs(home) else None

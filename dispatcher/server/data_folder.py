@@ -16,7 +16,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from dispatcher.core.errors import DispatcherError
 from dispatcher.store.content.disk import write_private
-from dispatcher.wire.process_identity import ProcessIdentity, boot_id, file_id
+from dispatcher.wire.file_identity import file_id
+from dispatcher.wire.process_identity import ProcessIdentity, boot_id
 from dispatcher.wire.sockets import UnsafeFolder, check_private
 
 LOCK_SECONDS = 1.0

@@ -149,6 +149,12 @@ async def identify(services: Services, request: Request) -> Principal:
     if cookie is not None and "authorization" not in request.headers:
         return await _identify_session(services, request, cookie)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        raise Unauthenticated(
+            "this call has a user's name and password, and needs a token. MLflow's client sends "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or ~/.mlflow/credentials) "
+            "instead of MLFLOW_TRACKING_TOKEN where it has them: unset them"
+        )
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("this call needs a token: Authorization: Bearer …")
     if services.access.is_owner(token):  # without reading the store, and so without a thread

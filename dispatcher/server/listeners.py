@@ -8,7 +8,7 @@ from dispatcher.core.errors import DispatcherError
 from dispatcher.server.settings import Settings
 from dispatcher.wire import identity
 from dispatcher.wire.address import Address
-from dispatcher.wire.process_identity import file_id
+from dispatcher.wire.file_identity import file_id
 from dispatcher.wire.sockets import make_private
 
 BACKLOG = 2048
@@ -25,8 +25,11 @@ def tcp(settings: Settings) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
-        raise DispatcherError(f"host: {settings.host!r} cannot be resolved: {error}") from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise DispatcherError(
+            f"host: {settings.host!r} cannot be resolved: {error}. Set DISPATCHER_HOST to a name "
+            "or address of this machine"
+        ) from error
     port = settings.port or _last_port(settings, family)
     # The protocol is named, or asyncio leaves Nagle's algorithm on: 40 ms for every answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -38,7 +41,8 @@ def tcp(settings: Settings) -> socket.socket:
         listener.close()
         raise DispatcherError(
             f"host, port: cannot listen on {settings.host} port {port}: {error.strerror}. "
-            "Set DISPATCHER_PORT to another port, or to 0 for any free one"
+            "Set DISPATCHER_HOST to an address of this machine, DISPATCHER_PORT to another port, "
+            "or to 0 for any free one"
         ) from error
     return listener
 

@@ -6,10 +6,11 @@ import pwd
 import tempfile
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dispatcher.access.principals import OWNER_NAME
+from dispatcher.core.errors import DispatcherError
 from dispatcher.store.database import SQLITE_PREFIX
 from dispatcher.wire.sockets import socket_folder
 
@@ -36,12 +37,12 @@ class Settings(BaseSettings):
     database_url: str = ""
     blob_root: str = ""
     host: str = "127.0.0.1"
-    port: int = 0
+    port: int = Field(0, ge=0, le=65535)
     public_url: str = ""  # how nodes reach this service; the default is where it listens
     token: str = ""  # the owner's; made at the first start
     signing_key: str = ""  # of the tokens of runs and agents; made at the first start
     owner_name: str = Field(default_factory=_account)  # who submits with the owner's token
-    max_body_mb: int = 64
+    max_body_mb: int = Field(64, ge=1)
     workspace: str = "dispatcher"  # what runs read of their workspace, in v1's terms
     subscription: str = "00000000-0000-0000-0000-000000000000"
     resource_group: str = "dispatcher"
@@ -50,6 +51,15 @@ class Settings(BaseSettings):
     interactive_end_seconds: float = Field(3600.0, ge=0)  # without its process; then it fails
     job_umask: int = -1  # of jobs on this machine; -1: the umask of this process
     job_files: int | None = None  # their soft limit of open files; None: that of this process
+
+    @field_validator("host")
+    @classmethod
+    def _plain_host(cls, host: str) -> str:
+        """An IPv6 address without its brackets; the default for an empty text."""
+        text = host.strip()
+        if text.startswith("[") and text.endswith("]"):
+            text = text[1:-1]
+        return text or "127.0.0.1"
 
     @property
     def store_url(self) -> str:
@@ -83,3 +93,19 @@ class Settings(BaseSettings):
     def socket(self) -> Path:
         """The service's socket, alone in its folder: that folder is what containers are given."""
         return self.socket_dir / "service" / "s"
+
+
+def read_settings(data_dir: Path) -> Settings:
+    """The settings of the service of a data folder, from the variables `DISPATCHER_…`.
+
+    Raises:
+        DispatcherError: A variable has a value that is not possible; the text names each.
+    """
+    try:
+        return Settings(data_dir=data_dir)
+    except ValidationError as error:
+        faults = (
+            f"DISPATCHER_{str(fault['loc'][0]).upper()}: {fault['msg']}, got {fault['input']!r}"
+            for fault in error.errors()
+        )
+        raise DispatcherError("; ".join(faults)) from error

@@ -17,6 +17,7 @@ import time
 
 from dispatcher.wire import encoding
 from dispatcher.wire.errors import RequestRefused, ServiceUnavailable
+from dispatcher.wire.file_identity import file_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -264,14 +265,20 @@ class ServiceConnection:
             connection.close()
             raise
         connection.timeout = timeout
-        self._local.kept = (os.getpid(), connection)
+        self._local.kept = (os.getpid(), connection, file_id(connection.sock.fileno()))
         return connection
 
     def _connection(self) -> Optional[HttpConnection]:
         kept = getattr(self._local, "kept", None)
-        if kept is None or kept[0] != os.getpid():  # after a fork the socket is the parent's
+        if kept is None:
             return None
         connection: HttpConnection = kept[1]
+        if connection.sock is not None and file_id(connection.sock.fileno()) != kept[2]:
+            # The script has closed it, as daemons do. The number may be one of its own files now.
+            connection.sock.detach()
+            connection.sock = None
+        if kept[0] != os.getpid():  # after a fork the socket is the parent's
+            return None
         return connection if connection.sock is not None else None
 
     def _was_long_wait(self, error: Exception, began: float) -> bool:

@@ -11,7 +11,8 @@ import http.client
 import json
 
 from dispatcher.wire.address import PREFIX
-from dispatcher.wire.process_identity import ProcessIdentity, file_id
+from dispatcher.wire.file_identity import file_id
+from dispatcher.wire.process_identity import ProcessIdentity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Mapping, Optional, Tuple
 
-MAX_BYTES = 1 << 20  # of the content
+# Of the content, in base64. Linux starts no process whose arguments and variables are longer than
+# 6 MiB, so what a process was started with fits.
+MAX_BYTES = 9 << 20
 MAX_CPU = 1 << 16
 
 

@@ -1,4 +1,4 @@
-"""Which process, of which boot of which machine; and which file, by whatever path."""
+"""Which process, of which boot of which machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Dict, List, Mapping, Optional
 
 
 class ProcessIdentity:
@@ -64,15 +64,6 @@ class ProcessIdentity:
             return False
         fields = _status_fields(self.pid)
         return bool(fields) and fields[0] not in "ZX" and start_ticks(self.pid) == self.started
-
-
-def file_id(path: str) -> Optional[Tuple[int, int]]:
-    """The device and inode number of a file or folder; None if there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def boot_id() -> str:

@@ -1,6 +1,7 @@
 """Scripts whose MLflow names an experiment, or a tracking store, of their own."""
 
 import mlflow
+import pytest
 
 from dispatcher.client.in_run import mlflow_plugin
 from dispatcher.store.runs import mlflow_terms
@@ -26,6 +27,41 @@ with mlflow.start_run() as run:
 assert not [tag for tag in tags if "dispatcher" in tag], tags
 assert run.info.run_id != os.environ["AZUREML_RUN_ID"]
 """
+
+
+CREDENTIALS = """
+import mlflow, os, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+with mlflow.start_run():
+    mlflow.log_metric("m", 1.0)
+seen = []
+class Other(BaseHTTPRequestHandler):
+    def do_POST(self):
+        seen.append(self.headers["Authorization"])
+        self.send_response(403)
+        self.end_headers()
+server = HTTPServer(("127.0.0.1", 0), Other)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+try:
+    mlflow.MlflowClient(f"http://127.0.0.1:{server.server_port}").create_experiment("e")
+except mlflow.exceptions.MlflowException:
+    pass
+import base64
+assert seen[0] == "Basic " + base64.b64encode(b"me:pass").decode(), seen
+mlflow.MlflowClient().log_metric(os.environ["AZUREML_RUN_ID"], "again", 1.0)
+"""
+
+
+def test_credentials_for_another_tracking_server_do_not_keep_a_run_from_logging(
+    shared: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "pass")
+    run = shared.submit(shared.source("credentials", main=CREDENTIALS))
+    run.wait_for_completion()
+
+    assert run.get_metrics() == {"m": 1.0, "again": 1.0}
 
 
 def test_a_script_that_names_an_experiment_of_its_own_logs_to_its_run(

@@ -90,6 +90,49 @@ def test_a_logged_value_is_a_line_in_the_spool_at_once(
     assert len(fake.calls) == asked
 
 
+def test_a_script_that_closes_all_descriptors_loses_no_metric_and_finds_none_in_its_files(
+    run: Run, job: Path
+) -> None:
+    run.log("before", 1)
+    [spool] = [fd for fd in os.listdir("/proc/self/fd") if _target(fd) == str(job / "metrics")]
+    os.close(int(spool))
+    own = os.open(job / "own", os.O_RDWR | os.O_CREAT)
+    assert own == int(spool)
+    run.log("after", 2)
+    os.close(own)
+
+    names = [json.loads(line)["n"] for line in (job / "metrics").read_text().splitlines()]
+    assert names == ["before", "after"]
+    assert (job / "own").read_bytes() == b""
+
+
+def _target(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""
+
+
+def test_a_script_without_standard_streams_does_not_print_into_the_spool(
+    fake: FakeService, run: Run, job: Path
+) -> None:
+    script = """
+        import os
+        os.closerange(0, 3)
+        from dispatcher import Run
+        Run.get_context().log("m", 1)
+        os.write(os.open("printed", os.O_WRONLY | os.O_CREAT), b"a line")
+        """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60,
+    )  # fmt: skip
+
+    [line] = (job / "metrics").read_text().splitlines()
+    assert json.loads(line)["n"] == "m"
+    assert (job / "work" / "printed").read_bytes() == b"a line"
+
+
 def test_a_read_sees_what_was_logged_whoever_ships_it(
     fake: FakeService, run: Run, job: Path
 ) -> None:

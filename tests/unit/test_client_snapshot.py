@@ -194,6 +194,26 @@ def test_what_cannot_be_copied_is_named(
     assert paths(source) == [".amlignore", "d/a"]
 
 
+def test_the_lock_of_an_editor_is_left_out(source: Path) -> None:
+    """Emacs marks a file with unsaved changes by a link that points to nothing."""
+    fill(source, "train.py", "real")
+    (source / ".#train.py").symlink_to("somebody@host.4711:1700000000")
+    (source / ".#kept").symlink_to("real")
+
+    assert paths(source) == [".#kept", "real", "train.py"]
+
+
+def test_a_source_folder_is_read_where_the_user_has_no_home(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(source, "train.py")
+    for name in ("DISPATCHER_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as without a passwd entry
+
+    assert paths(source) == ["train.py"]
+
+
 def test_an_unreadable_file_is_named(fake: FakeService, tmp_path: Path) -> None:
     """Run as nobody where the suite is root, who may read everything."""
     with tempfile.TemporaryDirectory() as folder:

@@ -121,3 +121,14 @@ def test_hashes_are_kept_for_the_next_process(
 
     workspace = experiment.workspace
     assert Snapshots(workspace.service, workspace.data_folder).take(os.fspath(source))
+
+
+def test_the_longest_name_of_an_experiment_leaves_room_in_the_ids_of_its_runs(
+    fake: FakeService, tmp_path: Path, source: Path
+) -> None:
+    experiment = Experiment(workspace_of(fake, tmp_path), "e" * 255)
+    one, two = experiment.submit(config_of(source)), experiment.submit(config_of(source))
+
+    assert one.id != two.id
+    assert len(one.id) < 240  # a job's folder is called <id>-<attempt>, and a name has 255 bytes
+    assert fake.runs[one.id]["spec"]["experiment"] == "e" * 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -51,6 +52,25 @@ def test_a_lost_answer_does_nothing_twice(fake: FakeService) -> None:
     assert fake.count("POST", "/runs") == 2
     assert [run["version"] for run in made["runs"]] == [1]
     assert fake.runs["r"]["number"] == 1
+
+
+def test_a_connection_that_the_script_closed_is_made_anew_and_its_number_left_alone(
+    fake: FakeService, tmp_path: Path
+) -> None:
+    transport = transport_to(fake)
+    transport.get("/experiments")
+    connection = transport._connection()
+    assert connection is not None
+    assert connection.sock is not None
+    number = connection.sock.fileno()
+    os.close(number)
+    own = os.open(tmp_path / "own", os.O_RDWR | os.O_CREAT)
+    assert own == number
+
+    assert transport.get("/experiments") == {"experiments": []}
+    del connection
+    assert os.fstat(own).st_size == 0  # it is open, and nothing was sent into it
+    os.close(own)
 
 
 def test_a_wait_that_is_cut_off_again_and_again_goes_on() -> None:

@@ -1,13 +1,16 @@
 """What runs inherit from the process that submits them, and how it travels."""
 
+import hashlib
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.client.api import inheritance
+from dispatcher.client.api.connection import ApiConnection
 from dispatcher.core.errors import InheritanceNotFound, InvalidSpec, LimitExceeded
 from dispatcher.services.inheritances import KEPT_SECONDS, Inheritances
 from dispatcher.wire.inheritance import MAX_BYTES, Inheritance, decode, encode
@@ -59,11 +62,18 @@ def variables(
 def test_variables_of_one_terminal_notebook_or_gang_stay_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ours = {"PATH": "/bin", "FOO": "1", "AWS_PROFILE": "x", "LC_ALL": "C", "PYTHONHASHSEED": "0"}
+    ours = {"PATH": "/bin", "FOO": "1", "AWS_PROFILE": "x", "LC_ALL": "C", "PYTHONHASHSEED": "0",
+        "SLURM_JOB_ID": "7", "SLURM_TMPDIR": "/scratch/7", "HOROVOD_TIMELINE": "t.json",
+        "SSH_AUTH_SOCK": "/a", "DISPLAY": ":1", "NO_COLOR": "1",
+    }  # fmt: skip
     left = {
         "DISPATCHER_TOKEN": "t", "AZUREML_RUN_ID": "r", "PWD": "/", "TERM": "vt100", "RANK": "3",
         "OMPI_COMM_WORLD_RANK": "1", "JPY_PARENT_PID": "2", "PYTHONIOENCODING": "ascii",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTEST_CURRENT_TEST": "x",
+        "FORCE_COLOR": "1", "CLICOLOR": "1", "ELECTRON_RUN_AS_NODE": "1", "WATCHDOG_USEC": "3",
+        "NOTIFY_SOCKET": "/n", "GROUP_RANK": "1", "TORCHELASTIC_RUN_ID": "x", "SLURM_NTASKS": "8",
+        "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "8", "MPI_LOCALRANKID": "3",
+        "HOROVOD_RANK": "3", "MV2_COMM_WORLD_RANK": "3",
     }  # fmt: skip
 
     assert variables(monkeypatch, None, **ours, **left) == set(ours)
@@ -74,6 +84,44 @@ def test_the_user_may_name_the_variables(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert variables(monkeypatch, "WANDB_*, BAR", **environ) == set(environ) - {"FOO"}
     assert variables(monkeypatch, "", **environ) == {"PATH", "LANG"}
+
+
+def test_all_that_a_process_can_be_started_with_is_inherited(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Linux starts a process with 6 MiB of variables, each of 128 KiB."""
+    large = {f"LARGE_{n}": "x" * 130_000 for n in range(48)}
+    assert set(large) <= variables(monkeypatch, **large)
+    content = encode(inheritance.of_this_process())
+    digest = hashlib.sha256(content).hexdigest()
+
+    Inheritances(tmp_path).keep(digest, content)
+    assert decode((tmp_path / digest).read_bytes()).variables["LARGE_47"] == "x" * 130_000
+
+
+class Recorder:
+    """A connection that keeps what is sent."""
+
+    is_on_this_machine = True
+
+    def __init__(self) -> None:
+        self.held_inheritances: set[str] = set()
+        self.bodies: list[bytes] = []
+
+    def send(self, method: str, path: str, body: bytes) -> None:
+        self.bodies.append(body)
+
+
+def test_an_environment_that_is_too_large_is_cut_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    variables(monkeypatch, PATH="/bin", LARGE="x" * MAX_BYTES)
+    recorder = Recorder()
+    inheritance.announce(cast(ApiConnection, recorder))
+
+    assert set(decode(recorder.bodies[0]).variables) == {"PATH"}
+    assert "larger than" in caplog.text
+    assert "PATH" in caplog.text
 
 
 def test_our_own_entries_of_pythonpath_stay_behind(
@@ -94,8 +142,6 @@ def test_our_own_entries_of_pythonpath_stay_behind(
 
 
 def test_a_content_is_kept_privately_under_its_hash_alone(tmp_path: Path) -> None:
-    import hashlib
-
     kept = Inheritances(tmp_path / "kept")
     content = encode(Inheritance({"SECRET": "s"}))
     digest = hashlib.sha256(content).hexdigest()
@@ -113,8 +159,6 @@ def test_a_content_is_kept_privately_under_its_hash_alone(tmp_path: Path) -> Non
 
 
 def test_a_content_that_nothing_names_for_a_month_is_deleted(tmp_path: Path) -> None:
-    import hashlib
-
     kept = Inheritances(tmp_path)
     contents = [encode(Inheritance({"N": str(n)})) for n in range(3)]
     first, used, new = (hashlib.sha256(content).hexdigest() for content in contents)

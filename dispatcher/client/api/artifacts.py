@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 
+from dispatcher.client.api.run_path import run_path
 from dispatcher.client.errors import AzureMLException, ServiceException, UserErrorException
 from dispatcher.wire import uploads
 from dispatcher.wire.errors import ContentUnreadable
@@ -52,7 +54,7 @@ class RunArtifacts:
 
     def __init__(self, connection: ApiConnection, run_id: str) -> None:
         self._connection = connection
-        self._path = f"/runs/{run_id}/artifacts"
+        self._path = f"{run_path(run_id)}/artifacts"
 
     def upload(self, files: Files, timeout: Optional[float] = None) -> List[RunArtifact]:
         """Upload files; those that are there already with the same content are not sent again.
@@ -96,7 +98,8 @@ class RunArtifacts:
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        part = f"{path}.{os.getpid()}.part"
+        # A name of its own: a file's name may already have all the bytes that a name can have.
+        part = os.path.join(folder, f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             with open(part, "wb") as file:
                 self._read_into(file, artifact)

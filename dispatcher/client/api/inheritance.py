@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
     from dispatcher.client.api.connection import ApiConnection
 
+log = logging.getLogger("dispatcher")
 CHOICE = "DISPATCHER_INHERIT"  # patterns of names, separated by commas; unset: all but LEFT_OUT
-# Ours, and those of one shell, terminal, notebook kernel, debugger, test or rank of a gang.
+# Ours, those of one shell, terminal, notebook, editor, unit of systemd, debugger or test, and
+# those that say which rank of a gang the submitter is (of torchrun, MPI, Slurm, Horovod …).
 LEFT_OUT = (
     "DISPATCHER_*", "AZUREML_*", "MLFLOW_RUN_ID", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS",
     "LINES", "WINDOWID", "TERM", "TERM_*", "TMUX", "TMUX_PANE", "STY", "SSH_CLIENT",
     "SSH_CONNECTION", "SSH_TTY", "GPG_AGENT_INFO", "GPG_TTY", "PS1", "PS2", "PS4",
-    "PROMPT_COMMAND", "LS_COLORS", "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET",
-    "LISTEN_*", "XDG_SESSION_*", "VSCODE_*", "JPY_*", "PYDEVD_*", "PYTEST_*", "COV_CORE_*",
-    "COVERAGE_*", "PYTHONIOENCODING", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUNBUFFERED",
-    "OMPI_*", "PMI_*", "PMIX_*", "RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR",
-    "MASTER_PORT", "TF_CONFIG",
+    "PROMPT_COMMAND", "LS_COLORS", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR",
+    "XDG_SESSION_*", "VSCODE_*", "ELECTRON_RUN_AS_NODE", "JPY_*", "PYDEVD_*", "PYTEST_*",
+    "COV_CORE_*", "COVERAGE_*", "PYTHONIOENCODING", "PYTHONSTARTUP", "PYTHONINSPECT",
+    "PYTHONUNBUFFERED", "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET", "LISTEN_*",
+    "WATCHDOG_PID", "WATCHDOG_USEC", "MAINPID", "MANAGERPID", "SYSTEMD_EXEC_PID",
+    "RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+    "TORCHELASTIC_*", "TF_CONFIG", "OMPI_*", "PMI_*", "PMIX_*", "MPI_LOCALRANKID",
+    "MPI_LOCALNRANKS", "MV2_COMM_WORLD_*", "PALS_RANKID", "PALS_LOCAL_*", "FLUX_TASK_*",
+    "JSM_NAMESPACE_*", "HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_*", "HOROVOD_CROSS_*",
+    "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_GTIDS", "SLURM_TASK_PID",
+    "SLURM_NTASKS*", "SLURM_NPROCS", "SLURM_TASKS_PER_NODE", "SLURM_STEP_*", "SLURM_STEPID",
+    "SLURM_SRUN_*", "SLURM_NNODES", "SLURM_JOB_NUM_NODES",
 )  # fmt: skip
 # Inherited whatever DISPATCHER_INHERIT says.
 ESSENTIAL = (
@@ -51,6 +62,10 @@ def announce(connection: ApiConnection, again: bool = False) -> Optional[str]:
         return None
     content = encode(of_this_process())
     if len(content) > MAX_BYTES:
+        log.warning(
+            "the environment of this process is larger than %d bytes: its runs inherit only %s",
+            MAX_BYTES, ", ".join(ESSENTIAL),
+        )  # fmt: skip
         content = encode(of_this_process(""))
     digest = hashlib.sha256(content).hexdigest()
     if again or digest not in connection.held_inheritances:

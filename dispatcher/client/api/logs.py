@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dispatcher.client.api.run_path import run_path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List, Tuple
@@ -13,7 +15,7 @@ _CHUNK = 1 << 20
 
 def names(connection: ApiConnection, run_id: str) -> List[str]:
     """The names of the logs there are."""
-    logs = connection.get(f"/runs/{run_id}/logs")["logs"]
+    logs = connection.get(f"{run_path(run_id)}/logs")["logs"]
     return list(dict.fromkeys(log["name"] for log in logs))
 
 
@@ -25,7 +27,7 @@ def read(
 
     answer = connection.send(
         "GET",
-        f"/runs/{run_id}/logs/{quote(name)}",
+        f"{run_path(run_id)}/logs/{quote(name)}",
         [("offset", offset), ("limit", _CHUNK), ("wait", wait)],
         timeout=wait + 30,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dispatcher.client.api.run_path import run_path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
@@ -19,5 +21,5 @@ def find(connection: ApiConnection, name: Optional[str] = None) -> List[ModelRec
 
 def register(connection: ApiConnection, run_id: str, fields: Dict[str, Any]) -> ModelRecord:
     """Register files of a run as the next version of a model."""
-    record: ModelRecord = connection.post(f"/runs/{run_id}/models", fields)
+    record: ModelRecord = connection.post(f"{run_path(run_id)}/models", fields)
     return {"run_id": run_id, **record}

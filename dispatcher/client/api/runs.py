@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dispatcher.client.api.run_path import run_path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -36,7 +38,7 @@ def submit(
 def read(connection: ApiConnection, run_id: str, logs: bool = False) -> RunRecord:
     """Read a run; with `logs`, the names of its logs, too."""
     query = [("logs", "true")] if logs else []
-    record: RunRecord = connection.get(f"/runs/{run_id}", query)
+    record: RunRecord = connection.get(run_path(run_id), query)
     return record
 
 
@@ -55,7 +57,7 @@ def read_changed(
     query: Query = [("after", version), ("wait", round(seconds, 3)), ("logs", "true")]
     if ended:
         query = [*query, ("ended", "true")]
-    record: RunRecord = connection.get(f"/runs/{run_id}", query, timeout=seconds + _ANSWER_SECONDS)
+    record: RunRecord = connection.get(run_path(run_id), query, timeout=seconds + _ANSWER_SECONDS)
     return record
 
 
@@ -88,19 +90,19 @@ def wait(connection: ApiConnection, run_ids: Sequence[str], seconds: float) -> W
 
 def change(connection: ApiConnection, run_id: str, fields: Dict[str, Any]) -> RunRecord:
     """Change tags, properties, name, description or child policy."""
-    record: RunRecord = connection.patch(f"/runs/{run_id}", fields)
+    record: RunRecord = connection.patch(run_path(run_id), fields)
     return record
 
 
 def post_event(connection: ApiConnection, run_id: str, event: Dict[str, Any]) -> RunRecord:
     """Say that a run has completed or failed."""
-    record: RunRecord = connection.post(f"/runs/{run_id}/events", event)
+    record: RunRecord = connection.post(f"{run_path(run_id)}/events", event)
     return record
 
 
 def cancel(connection: ApiConnection, run_id: str) -> RunRecord:
     """Ask for a run and its descendants to be canceled."""
-    record: RunRecord = connection.post(f"/runs/{run_id}/cancel")
+    record: RunRecord = connection.post(f"{run_path(run_id)}/cancel")
     return record
 
 
@@ -109,40 +111,40 @@ def delete(connection: ApiConnection, run_id: str) -> int:
 
     ServiceException (409): one of them has not ended.
     """
-    answer: Dict[str, int] = connection.delete(f"/runs/{run_id}")
+    answer: Dict[str, int] = connection.delete(run_path(run_id))
     return answer["deleted"]
 
 
 def park(connection: ApiConnection, run_id: str, waits_for: Sequence[str]) -> RunRecord:
     """Lend a run's CPU slot while it waits. ServiceException (409): the wait can never end."""
     body = {"waits_for": list(waits_for)}
-    record: RunRecord = connection.post(f"/runs/{run_id}/park", body)
+    record: RunRecord = connection.post(f"{run_path(run_id)}/park", body)
     return record
 
 
 def unpark(connection: ApiConnection, run_id: str, seconds: float) -> RunRecord:
     """Take the slot back; `parked` is true while the run has to wait for it longer."""
     record: RunRecord = connection.post(
-        f"/runs/{run_id}/unpark", query=[("wait", seconds)], timeout=seconds + _ANSWER_SECONDS
+        f"{run_path(run_id)}/unpark", query=[("wait", seconds)], timeout=seconds + _ANSWER_SECONDS
     )
     return record
 
 
 def metrics(connection: ApiConnection, run_id: str, query: Query) -> Points:
     """The points that were logged, by run id, in the order of logging."""
-    points: Points = connection.get(f"/runs/{run_id}/metrics", query)["runs"]
+    points: Points = connection.get(f"{run_path(run_id)}/metrics", query)["runs"]
     return points
 
 
 def attempts(connection: ApiConnection, run_id: str) -> List[Dict[str, Any]]:
     """The attempts of a run that have ended, with their evidence."""
-    records: List[Dict[str, Any]] = connection.get(f"/runs/{run_id}/attempts")["attempts"]
+    records: List[Dict[str, Any]] = connection.get(f"{run_path(run_id)}/attempts")["attempts"]
     return records
 
 
 def explain(connection: ApiConnection, run_id: str) -> Dict[str, Any]:
     """Why a run waits: `run`, `status` and `reason`."""
-    answer: Dict[str, Any] = connection.get(f"/runs/{run_id}/explain")
+    answer: Dict[str, Any] = connection.get(f"{run_path(run_id)}/explain")
     return answer
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dispatcher.wire.identity import ServiceIdentity
 
 # What starts the service, where this code runs in a Python that lacks what the service needs.
+_PACKAGES = ("fastapi", "uvicorn", "pydantic", "sqlalchemy", "typer", "docker", "ray")
 SERVICE_PYTHON = "DISPATCHER_SERVICE_PYTHON"
 START_SECONDS = 60.0  # a loaded machine takes some tens of them
 ASK_SECONDS = 5.0
@@ -164,14 +165,23 @@ def _command(data_folder: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of the service: ours, able to import what we imported."""
+    """The environment of the service: ours, able to import what we imported.
+
+    Entries of PYTHONPATH stand before the standard library. So only those stay that have packages
+    of the service: a user's own `queue.py` or `logging.py` must not end it.
+    """
     root = os.path.dirname(
         os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AZUREML_")}
-    known = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = root + (os.pathsep + known if known else "")
+    entries = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    needed = [entry for entry in entries if entry != root and _has_packages_of_service(entry)]
+    environment["PYTHONPATH"] = os.pathsep.join([root, *needed])
     return environment
+
+
+def _has_packages_of_service(entry: str) -> bool:
+    return any(os.path.isfile(os.path.join(entry, name, "__init__.py")) for name in _PACKAGES)
 
 
 def _open_log(data_folder: str) -> IO[bytes]:
@@ -200,6 +210,7 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
     deadline = time.monotonic() + START_SECONDS
     starter: Optional[subprocess.Popen[bytes]] = None
     service_lock.require_this_host(data_folder)
+    log_start = _log_size(data_folder)
     while time.monotonic() < deadline:
         address = find(data_folder)
         if address is not None:
@@ -220,11 +231,12 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
             starter = None
             continue
         raise ServerUnreachable(
-            f"The service ended with exit code {code} while starting.{_log_end(data_folder)}"
+            f"The service ended with exit code {code} while starting."
+            f"{_log_end(data_folder, log_start)}"
         )
     raise ServerUnreachable(
         f"The service of {data_folder} did not answer within {START_SECONDS:g} s."
-        f"{service_lock.describe_holder(data_folder)}{_log_end(data_folder)}"
+        f"{service_lock.describe_holder(data_folder)}{_log_end(data_folder, log_start)}"
     )
 
 
@@ -245,10 +257,19 @@ def _forget(starter: Optional[subprocess.Popen[bytes]]) -> None:
         starter.returncode = 0  # it outlives us on purpose: no ResourceWarning about that
 
 
-def _log_end(data_folder: str) -> str:
+def _log_size(data_folder: str) -> int:
+    try:
+        return os.path.getsize(os.path.join(data_folder, "service.log"))
+    except OSError:
+        return 0
+
+
+def _log_end(data_folder: str, start: int) -> str:
+    """The last lines of the service's log, from an offset on."""
     path = os.path.join(data_folder, "service.log")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
+            file.seek(start if os.path.getsize(path) > start else 0)
             lines = file.readlines()[-15:]
     except OSError:
         return f" It left no log at {path}."

@@ -1,4 +1,4 @@
-"""MLflow's plugins in a run: the experiment, and what the first `start_run()` of a process means.
+"""MLflow's plugins in a run: experiment, credentials, and what a first `start_run()` means.
 
 MLflow's client imports this with `import mlflow`, because the runtime's metadata name it. With
 MLFLOW_RUN_ID and MLFLOW_EXPERIMENT_NAME alone, `start_run()` fails in a script that names another
@@ -13,9 +13,10 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Any, Callable, Dict, Optional
 
 PROCESS_TAG = "dispatcher.process"
+AUTH = "dispatcher-run"  # the name of RunAuth in MLFLOW_TRACKING_AUTH
 _RUN_ID, _EXPERIMENT = "AZUREML_RUN_ID", "AZUREML_ARM_PROJECT_NAME"
 _REPLACED = (("MLFLOW_RUN_ID", _RUN_ID), ("MLFLOW_EXPERIMENT_NAME", _EXPERIMENT))
 
@@ -26,6 +27,8 @@ class ProcessTag:
     def __init__(self) -> None:
         self._process = (0, "")
         _remove_variables()
+        if os.environ.get(_RUN_ID):
+            os.environ.setdefault("MLFLOW_TRACKING_AUTH", AUTH)
 
     def in_context(self) -> bool:
         """Whether MLflow's tracking server is the service of the run around this process."""
@@ -58,6 +61,33 @@ class RunExperiment:
         return self._known
 
 
+class RunAuth:
+    """Gives calls of the run's service the run's token, as MLflow's `RequestAuthProvider`.
+
+    A user's name and password, which are for another tracking server, have priority over a token in
+    MLflow. Calls of other servers are left as they are.
+    """
+
+    def get_name(self) -> str:
+        """What MLFLOW_TRACKING_AUTH says."""
+        return AUTH
+
+    def get_auth(self) -> Callable[[Any], Any]:
+        """What `requests` calls with each request before it is sent."""
+        return _authorise
+
+
+def _authorise(request: Any) -> Any:
+    token = os.environ.get("AZUREML_RUN_TOKEN")
+    if token and str(request.url).startswith(f"{_service()}/"):
+        request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
+def _service() -> str:
+    return os.environ.get("AZUREML_SERVICE_ENDPOINT", "").rstrip("/")
+
+
 def _remove_variables() -> None:
     """Remove what the service has set; what the user has set stays."""
     for name, source in _REPLACED:
@@ -68,6 +98,5 @@ def _remove_variables() -> None:
 def _logs_here() -> bool:
     import mlflow
 
-    address = os.environ.get("AZUREML_SERVICE_ENDPOINT", "").rstrip("/")
     is_known = bool(os.environ.get(_RUN_ID)) and bool(os.environ.get(_EXPERIMENT))
-    return is_known and mlflow.get_tracking_uri().rstrip("/") == address
+    return is_known and mlflow.get_tracking_uri().rstrip("/") == _service()

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 
 from dispatcher.client.in_run.job_folder import job_folder
+from dispatcher.wire.file_identity import file_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Optional, Tuple
+
     from dispatcher.client.api.connection import ApiConnection
 
 _CHUNK = 1 << 20
+_LAST_STANDARD_STREAM = 2
 
 
 class Spool:
@@ -33,6 +37,7 @@ class Spool:
         self._attempt = attempt
         self._stream = stream
         self._descriptor = -1
+        self._file: Optional[Tuple[int, int]] = None
         self._told = False
         self._shipped = 0
 
@@ -83,10 +88,21 @@ class Spool:
             self._shipped = held
 
     def _open(self) -> int:
-        if self._descriptor < 0:
+        """The file's descriptor, which a script may have closed, as daemons close all they have.
+
+        Then the number may be that of a file of the script, or of its output.
+        """
+        if self._file is None or file_id(self._descriptor) != self._file:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             self.find_folder()
-            self._descriptor = os.open(self._find(), flags, 0o644)
+            descriptor = os.open(self._find(), flags, 0o644)
+            if descriptor <= _LAST_STANDARD_STREAM:
+                import fcntl  # rarely needed
+
+                low = descriptor
+                descriptor = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _LAST_STANDARD_STREAM + 1)
+                os.close(low)
+            self._descriptor, self._file = descriptor, file_id(descriptor)
         return self._descriptor
 
     def _find(self) -> str:

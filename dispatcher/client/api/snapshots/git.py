@@ -16,7 +16,10 @@ def properties(folder: Optional[str] = None) -> Dict[str, str]:
 
     As in v1 of the current folder at submission, not of the source directory.
     """
-    here = os.path.abspath(folder or ".")
+    try:
+        here = os.path.abspath(folder or ".")
+    except FileNotFoundError:  # the current folder was deleted
+        return {}
     if not _is_in_repository(here):
         return {}
     headers, is_dirty = _status(here)

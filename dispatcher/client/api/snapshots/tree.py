@@ -7,7 +7,7 @@ import stat
 
 from dispatcher.client.api.snapshots.ignore import Ignore
 from dispatcher.client.errors import SnapshotException
-from dispatcher.client.home import dispatcher_home
+from dispatcher.client.home import find_home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class _Walk:
     def __init__(self, root: str) -> None:
         self._root = root
         self._ignore = _ignore_of(root)
-        self._home = os.path.realpath(dispatcher_home())  # what lies there is no user's
+        home = find_home()
+        self._home = os.path.realpath(home) if home else None  # what lies there is no user's
 
     def files(self) -> Iterator[SourceFile]:
         return self._below("", self._root, ())
@@ -85,6 +86,8 @@ class _Walk:
         if item.name in _NEVER or self._is_ignored(item, path):
             return
         is_link = item.is_symlink()
+        if is_link and _is_editor_lock(item):
+            return
         if is_link:
             self._check_link(item.path)
         facts = item.stat()
@@ -119,6 +122,11 @@ class _Walk:
                 f"The link {path} leads out of {self._root}, to {target}; copy what it points to, "
                 "or name it in .amlignore."
             )
+
+
+def _is_editor_lock(link: os.DirEntry[str]) -> bool:
+    """Whether a link is Emacs's mark that a file has unsaved changes: it points to nothing."""
+    return link.name.startswith(".#") and not os.path.exists(link.path)
 
 
 def _is_environment(item: os.DirEntry[str]) -> bool:

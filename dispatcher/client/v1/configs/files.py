@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.errors import UserErrorException
 from dispatcher.client.v1.configs import text as config_text
 from dispatcher.client.v1.configs.sections import Section
@@ -189,7 +190,7 @@ def _camel(name: str) -> str:
 
 
 def _target(path: Optional[str], name: Optional[str]) -> str:
-    folder = os.path.abspath(path or ".")
+    folder = absolute(path or ".")
     if os.path.isdir(folder):
         if not name:
             raise UserErrorException("save() needs a name for the configuration in a folder.")
@@ -201,7 +202,7 @@ def _target(path: Optional[str], name: Optional[str]) -> str:
 
 
 def _found(path: str, name: Optional[str]) -> str:
-    base = os.path.abspath(path)
+    base = absolute(path)
     if name is None:
         candidates = [base]
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from dispatcher.client import checks
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.errors import (
     ExperimentExecutionException,
     RunConfigurationException,
@@ -96,7 +97,7 @@ class ScriptRunConfig:
             ExperimentExecutionException: The folder or the script is missing, or no target named.
             TypeError: A command list holds something that is not a string.
         """
-        folder = os.path.abspath(self.source_directory)
+        folder = absolute(self.source_directory)
         if not os.path.isdir(folder):
             raise ExperimentExecutionException(f"The source directory {folder} does not exist.")
         if not self.run_config.target:
@@ -109,7 +110,7 @@ class ScriptRunConfig:
         if not self.script:
             raise ExperimentExecutionException("There is nothing to run: give script or command.")
         path = os.path.join(folder, self.script)
-        inside = os.path.abspath(path).startswith(os.path.join(folder, ""))
+        inside = absolute(path).startswith(os.path.join(folder, ""))
         if not os.path.isfile(path) or not inside:
             raise ExperimentExecutionException(
                 f"The script {self.script!r} is not a file in the source directory {folder}."

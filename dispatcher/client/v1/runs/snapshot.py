@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dispatcher.client import checks
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.v1.runs.files import RunFiles
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ class RunSnapshot(RunFiles):
         snapshot = snapshot_id or self.get_snapshot_id()
         if snapshot is None:
             raise SnapshotException(f"Run {self.id} has no snapshot.")
-        folder = os.path.abspath(path or ".")
+        folder = absolute(path or ".")
         os.makedirs(folder, exist_ok=True)
         target = os.path.join(folder, f"{os.path.basename(snapshot)}.zip")
         try:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Spec = Dict[str, Any]
 
 _EXTRAS = ("display_name", "description", "properties", "priority")
+_STEM = 200  # characters of the experiment in the id of a run: a job's folder is named by it
 
 
 def submit(
@@ -178,7 +179,7 @@ def _snapshots(experiment: Experiment) -> Snapshots:
 
 def _ids(experiment: str) -> Callable[[], str]:
     """Makes ids that differ from each other: 32 random bits alone can collide in a batch."""
-    stem, used = f"{experiment}_{int(time.time())}", set()
+    stem, used = f"{experiment[:_STEM]}_{int(time.time())}", set()
 
     def new_id() -> str:
         while True:

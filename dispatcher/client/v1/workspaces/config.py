@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.errors import UserErrorException
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ def find(path: Optional[str] = None, file_name: Optional[str] = None) -> str:
     Raises:
         UserErrorException: There is none.
     """
-    start = os.path.abspath(path or ".")
+    start = absolute(path or ".")
     if os.path.isfile(start):
         return start
     for folder in _FOLDERS:
@@ -77,7 +78,7 @@ def find_in(folder: str) -> Optional[str]:
 
 def find_above(folder: str) -> Iterator[str]:
     """The paths of the config.json of the folders above one, the closest first."""
-    for parent in _upwards(os.path.dirname(os.path.abspath(folder))):
+    for parent in _upwards(os.path.dirname(absolute(folder))):
         path = find_in(parent)
         if path is not None:
             yield path
@@ -102,7 +103,7 @@ def write(config: WorkspaceConfig, path: str, file_name: str = "config.json") ->
     """Write `<path>/.azureml/<file_name>` in the Scope form and return its path."""
     if not file_name.endswith(".json"):
         file_name += ".json"
-    target = os.path.join(os.path.abspath(path), ".azureml", file_name)
+    target = os.path.join(absolute(path), ".azureml", file_name)
     fields: Dict[str, Any] = {
         "Id": config.name,
         "Scope": f"/subscriptions/{config.subscription_id}/resourceGroups/{config.resource_group}"
@@ -110,7 +111,7 @@ def write(config: WorkspaceConfig, path: str, file_name: str = "config.json") ->
     }
     if config.service_url:
         fields["service_url"] = config.service_url
-    elif config.data_folder != os.path.join(os.path.abspath(path), _DATA_FOLDER):
+    elif config.data_folder != os.path.join(absolute(path), _DATA_FOLDER):
         fields["data_folder"] = config.data_folder
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(target, "w", encoding="utf-8") as file:
@@ -121,12 +122,12 @@ def write(config: WorkspaceConfig, path: str, file_name: str = "config.json") ->
 
 def default_data_folder(folder: str) -> str:
     """Where the embedded service of a workspace folder keeps its things."""
-    return os.path.join(os.path.abspath(folder), _DATA_FOLDER)
+    return os.path.join(absolute(folder), _DATA_FOLDER)
 
 
 def project_folder(config_path: str) -> str:
     """The folder that a config.json speaks for: the one that holds .azureml/ or aml_config/."""
-    folder = os.path.dirname(os.path.abspath(config_path))
+    folder = os.path.dirname(absolute(config_path))
     if os.path.basename(folder) in _FOLDERS:
         return os.path.dirname(folder)
     return folder

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.errors import UserErrorException, WorkspaceException
 from dispatcher.client.home import dispatcher_home, find_home
 from dispatcher.client.in_run import context
@@ -34,7 +35,7 @@ def register(config: WorkspaceConfig, folder: str) -> None:
 
     If the home cannot be written, that is logged: the workspace is then found by its folder alone.
     """
-    folder = os.path.abspath(folder)
+    folder = absolute(folder)
     try:
         home = _free_home(config, folder)
         if folder == home:
@@ -51,7 +52,7 @@ def register(config: WorkspaceConfig, folder: str) -> None:
 def keep_without(config: WorkspaceConfig, folder: str) -> None:
     """Have a workspace found by its name even when its own folder's config.json goes."""
     for home in _homes(config.name):
-        if _pointer(home) == os.path.abspath(folder):
+        if _pointer(home) == absolute(folder):
             workspace_config.write(config, home)
             os.unlink(os.path.join(home, _LOCATION))
 

@@ -7,6 +7,7 @@ import os
 import shutil
 
 from dispatcher.client import checks
+from dispatcher.client.absolute_path import absolute
 from dispatcher.client.api import health
 from dispatcher.client.errors import WorkspaceException
 from dispatcher.client.v1.workspaces import config as workspace_config
@@ -138,7 +139,7 @@ class Workspace(WorkspaceContents):
                 )
             _require_same_folder(name, known, path)
             return _of(known)
-        folder = os.path.abspath(path or os.path.join(registry.workspaces_folder(), name))
+        folder = absolute(path or os.path.join(registry.workspaces_folder(), name))
         config = WorkspaceConfig(
             subscription_id or registry.LOCAL,
             resource_group or registry.LOCAL,
@@ -324,7 +325,7 @@ def _require_same_folder(name: str, known: WorkspaceConfig, path: Optional[str])
     """Two folders under one name would share a service without anybody having asked for it."""
     if path is None or known.service_url:
         return
-    asked = workspace_config.default_data_folder(os.path.abspath(path))
+    asked = workspace_config.default_data_folder(absolute(path))
     if os.path.realpath(asked) != os.path.realpath(known.data_folder):
         raise WorkspaceException(
             f"Workspace {name!r} lives in {os.path.dirname(known.data_folder)}, not in {path}; "
