@@ -22,7 +22,7 @@ def doctor(scope: CommandContext) -> CommandResult:
     checks = [*_machine(), *_service(scope.workspace)]
     is_healthy = all(check["ok"] for check in checks)
     return CommandResult(
-        checks, ("what", "ok", "found", "way_out"), Exit.OK if is_healthy else Exit.FAILED
+        checks, ("check", "ok", "result", "fix"), Exit.OK if is_healthy else Exit.FAILED
     )
 
 
@@ -36,11 +36,11 @@ def _machine() -> Iterator[Check]:
             if is_installed
             else f"for {module} targets: pip install 'compute-target-dispatcher[{module}]'"
         )
-        yield {"what": f"{module} package", "ok": True, "found": str(is_installed), "way_out": hint}
-    yield {"what": "git", "ok": True, "found": str(shutil.which("git")), "way_out": ""}
+        yield {"check": f"{module} package", "ok": True, "result": str(is_installed), "fix": hint}
+    yield {"check": "git", "ok": True, "result": str(shutil.which("git")), "fix": ""}
     cgroup = _cgroup()
     hint = "" if cgroup else "without it, process trees are ended by walking them, which is slower"
-    yield {"what": "cgroup v2 writable", "ok": True, "found": str(cgroup), "way_out": hint}
+    yield {"check": "cgroup v2 writable", "ok": True, "result": str(cgroup), "fix": hint}
 
 
 def _service(ws: Any) -> Iterator[Check]:
@@ -63,8 +63,8 @@ def _faults(diagnostics: dict[str, Any], log: str) -> Iterator[Check]:
     fault = diagnostics["store"]
     yield _check("service stores", fault is None, fault or "yes", f"see {log}")
     for parked in diagnostics["parked_runs"]:
-        way_out = f"see {log}; to end it: dispatcher run cancel {parked['run']}"
-        yield _check(f"run {parked['run']}", False, f"parked: {parked['reason']}", way_out)
+        fix = f"see {log}; to end it: dispatcher run cancel {parked['run']}"
+        yield _check(f"run {parked['run']}", False, f"parked: {parked['reason']}", fix)
 
 
 def _orphans(name: str, orphans: dict[str, str]) -> Iterator[Check]:
@@ -72,8 +72,8 @@ def _orphans(name: str, orphans: dict[str, str]) -> Iterator[Check]:
     if orphans:
         examples = ", ".join(sorted(orphans)[:3]) + (", …" if len(orphans) > 3 else "")
         result = f"{len(orphans)} orphan jobs (no run accounts for them): {examples}"
-        way_out = f"to end them: dispatcher computetarget clear {name}"
-        yield _check(f"target {name}: orphan jobs", False, result, way_out)
+        fix = f"to end them: dispatcher computetarget clear {name}"
+        yield _check(f"target {name}: orphan jobs", False, result, fix)
 
 
 def _cgroup() -> str | None:
@@ -82,5 +82,5 @@ def _cgroup() -> str | None:
     return next((p for p in mounted if os.access(p, os.W_OK)), None)
 
 
-def _check(name: str, ok: bool, result: str, way_out: str) -> Check:
-    return {"what": name, "ok": ok, "found": result, "way_out": "" if ok else way_out}
+def _check(name: str, ok: bool, result: str, fix: str) -> Check:
+    return {"check": name, "ok": ok, "result": result, "fix": "" if ok else fix}

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Field, SQLModel
 
 from dispatcher.store.columns import text_column
+from dispatcher.store.precompiled import Precompiled
 
 
 class CounterRow(SQLModel, table=True):
@@ -17,7 +18,7 @@ class CounterRow(SQLModel, table=True):
 
 
 COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
-_ADD = (
+_ADD = Precompiled(
     update(COUNTERS)
     .where(COUNTERS.c.name == bindparam("counter"))
     .values(value=COUNTERS.c.value + bindparam("by"))
@@ -31,10 +32,10 @@ def add_to_counter(connection: Connection, name: str, by: int) -> int:
     The row stays locked until the commit, which orders those who count at the same time.
     """
     step = {"counter": name, "by": by}
-    value = connection.execute(_ADD, step).scalar()
+    value = _ADD.execute(connection, step).scalar()
     if value is None:
         connection.execute(insert_missing(connection, COUNTERS), [{"name": name, "value": 0}])
-        value = connection.execute(_ADD, step).scalar_one()
+        value = _ADD.execute(connection, step).scalar_one()
     return int(value)
 
 

@@ -7,17 +7,18 @@ and in no layer of the image.
 
 import io
 import json
-import os
+import logging
 import secrets
 import shutil
-import ssl
-import sysconfig
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from docker.errors import APIError, ImageNotFound
 from docker.types import LogConfig, Mount
 
 from dispatcher.agent.builds.image_install import CODE
-from dispatcher.agent.builds.package_indexes import pip_option
+from dispatcher.agent.cache_limits import CacheEntry, surplus
 from targets.base import LaunchRefused
 from targets.config import DockerConfig
 from targets.docker import gpu
+from targets.docker.build_inputs import proxies, write_inputs
 from targets.docker.container_spec import ROOT, RUNTIME, ContainerMounts
 from targets.docker.engine import DockerEngine
 
@@ -36,9 +38,11 @@ REPOSITORY = "dispatcher-env"
 LABEL = "dispatcher.environment"
 BUILDER_LABEL = "dispatcher.builder"
 SECONDS = 3600.0
-_NAMES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+MARK_EVERY = 3600.0  # seconds between two notes that an image is used
+KEPT_SECONDS = 86_400.0  # after its last use an image stays that long
 _NEEDED = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID"]
 _DOCKERFILE = ".dispatcher.Dockerfile"
+log = logging.getLogger(__name__)
 Recipe = Mapping[str, Any]
 Say = Callable[[str], None]
 
@@ -84,11 +88,50 @@ class EnvironmentImages:
         return ImagePlan(f"{REPOSITORY}:{key}-{number}", recipe, image)
 
     def has(self, tag: str) -> bool:
-        """Whether the image exists. The engine creates images atomically."""
+        """Whether the image exists; if so, it counts as used now.
+
+        The engine creates images atomically. It keeps when an image was tagged last, for all who
+        share the engine; so an image that is used is given its tag again.
+        """
         with self._engine.calls() as api, suppress(ImageNotFound):
-            api.inspect_image(tag)  # type: ignore[no-untyped-call]
+            image = api.inspect_image(tag)  # type: ignore[no-untyped-call]
+            if time.time() - _used_at(image) > MARK_EVERY:
+                repository, _, name = tag.partition(":")
+                api.tag(tag, repository, name)
             return True
         return False
+
+    def evict(self, limit: int, now: float) -> None:
+        """Remove the images of environments that were used least recently.
+
+        It ends when the rest is within the limit. An image that a container has, or that was used
+        within a day, stays, whoever shares the engine.
+
+        Args:
+            limit: Bytes on the engine, without layers that other images have as well.
+            now: Seconds since the epoch.
+
+        Raises:
+            TargetUnavailable: The engine does not answer.
+        """
+        with self._builds.calls() as api:
+            found, in_use = [], set()
+            for image in api.df()["Images"]:
+                if not image.get("RepoTags") or LABEL not in (image.get("Labels") or {}):
+                    continue
+                tag = image["RepoTags"][0]
+                with suppress(ImageNotFound):  # somebody has removed it meanwhile
+                    used_at = _used_at(api.inspect_image(tag))  # type: ignore[no-untyped-call]
+                    found.append(CacheEntry(tag, image["Size"] - image["SharedSize"], used_at))
+                    if image["Containers"] > 0 or used_at > now - KEPT_SECONDS:
+                        in_use.add(tag)
+            for tag in surplus(found, limit, in_use):
+                try:
+                    api.remove_image(tag)
+                    log.info("removed the image %s: images exceed their limit", tag)
+                except APIError as error:
+                    if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                        raise  # a conflict: a container has it
 
     def build(self, plan: ImagePlan, container: str, say: Say) -> None:
         """Build the image with a container of that name.
@@ -137,7 +180,7 @@ class EnvironmentImages:
                 forcerm=True,
                 decode=True,
                 network_mode="host",
-                buildargs=_proxies(),
+                buildargs=proxies(),
                 labels={LABEL: str(plan.recipe["key"])},
                 timeout=int(SECONDS),
             ):
@@ -149,7 +192,7 @@ class EnvironmentImages:
     def _by_commit(self, plan: ImagePlan, base: str, name: str, say: Say) -> None:
         folder = Path(tempfile.mkdtemp(prefix="build-", dir=self._mounts.state))
         try:
-            _build_parts(folder, plan.recipe)
+            write_inputs(folder, plan.recipe)
             with self._builds.calls(judged=True) as api:
                 config = api.inspect_image(base)["Config"]  # type: ignore[no-untyped-call]
                 whole, host = self._container(base, config, folder)
@@ -195,6 +238,16 @@ class EnvironmentImages:
         return whole, host
 
 
+def _used_at(image: Mapping[str, Any]) -> float:
+    """When an image was given a tag last, in seconds since the epoch."""
+    text = str((image.get("Metadata") or {}).get("LastTagTime") or image.get("Created") or "")
+    try:
+        moment = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return 0.0
+    return max(0.0, moment)  # the year 1: it was never tagged
+
+
 def _changes(config: Mapping[str, Any], plan: ImagePlan) -> list[str]:
     """The changes that restore the base's settings in the image."""
     entry = config.get("Entrypoint")
@@ -222,57 +275,6 @@ def _pack(file: Any, dockerfile: str, context: Path | None) -> None:
         entry = tarfile.TarInfo(_DOCKERFILE)
         entry.size = len(text)
         archive.addfile(entry, io.BytesIO(text))
-
-
-def _build_parts(folder: Path, recipe: Recipe) -> None:
-    """Write the inputs of an installation (`dispatcher.agent.builds.image_install`)."""
-    (folder / "recipe.json").write_text(json.dumps(dict(recipe)))
-    (folder / "variables.json").write_text(json.dumps(_variables(os.environ)))
-    authorities = _authorities(os.environ)
-    if authorities is not None:
-        shutil.copyfile(authorities, folder / "ca.pem")
-    bundled = Path(sysconfig.get_path("stdlib")) / "ensurepip" / "_bundled"
-    for wheel in (*bundled.glob("pip-*.whl"), *Path("/usr/share/python-wheels").glob("pip-*.whl")):
-        shutil.copyfile(wheel, folder / "pip.whl")
-        break
-
-
-def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables with which pip reaches its index, without those that name local files."""
-    pip_settings = {k: v for k, v in environ.items() if k.startswith("PIP_") or k.lower() in _NAMES}
-    for option in ("index-url", "extra-index-url", "trusted-host"):
-        value = " ".join(pip_option(option, environ))
-        if value:
-            pip_settings["PIP_" + option.upper().replace("-", "_")] = value
-    variables = {
-        name: " ".join(filter(_is_elsewhere, text.split())) for name, text in pip_settings.items()
-    }
-    return {
-        **{name: text for name, text in variables.items() if text},
-        "PIP_BREAK_SYSTEM_PACKAGES": "1",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_NO_CACHE_DIR": "1",
-        "PIP_NO_INPUT": "1",
-        "PIP_PROGRESS_BAR": "off",
-        "PIP_ROOT_USER_ACTION": "ignore",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _is_elsewhere(value: str) -> bool:
-    return not value.startswith(("/", "file:"))
-
-
-def _authorities(environ: Mapping[str, str]) -> str | None:
-    named = [environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
-    for path in (*named, ssl.get_default_verify_paths().cafile):
-        if path and os.path.isfile(path):
-            return path
-    return None
-
-
-def _proxies() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.lower() in _NAMES}
 
 
 def refusal(recipe: Recipe, error: Exception, tail: str) -> LaunchRefused:

@@ -5,14 +5,16 @@ container needs neither an agent's token nor a network.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from dispatcher.agent.cache_limits import entries
 from dispatcher.agent.snapshot_cache import SnapshotCache
 from targets.base import LaunchRefused, TargetUnavailable
 
 PATIENCE = 20.0
+KEPT_SECONDS = 3600.0  # after its last use a snapshot stays that long: a launch may need it
 
 
 class ContainerSnapshots:
@@ -23,6 +25,8 @@ class ContainerSnapshots:
         folder.chmod(0o711)  # a pool container can open snapshots whose id it knows, and list none
         self._snapshots = SnapshotCache(str(folder), self._done)
         self._snapshots.configure(service)
+        self._folder = folder
+        self._eviction = threading.Lock()  # a use is noted before or after an eviction
         self._changed = threading.Condition()
         self._errors: dict[str, str | None] = {}
         self._readable: set[str] = set()
@@ -34,13 +38,30 @@ class ContainerSnapshots:
         the fetch continues.
         """
         path = Path(self._snapshots.path(snapshot))
-        if not self._snapshots.has(snapshot):
+        with self._eviction:
+            is_here = self._snapshots.has(snapshot)
+        if not is_here:
             self._wait(snapshot)
         if snapshot not in self._readable:
             for file in (path, *path.rglob("*")):
                 file.chmod(file.stat().st_mode | (0o555 if file.is_dir() else 0o444))
             self._readable.add(snapshot)
         return path
+
+    def evict(self, limit: int, in_use: Collection[str], now: float, trash: Path) -> None:
+        """Move the least recently used snapshots to the trash until the rest is within its limit.
+
+        Args:
+            limit: Bytes.
+            in_use: Snapshots that stay in any case.
+            now: Seconds since the epoch.
+            trash: A folder on the same disk.
+        """
+        with self._eviction:
+            cached = entries(str(self._folder), lambda _name: 0)
+            recent = {each.name for each in cached if each.used_at > now - KEPT_SECONDS}
+            self._snapshots.evict(limit, recent.union(in_use), str(trash))
+            self._readable.intersection_update(recent)
 
     def close(self) -> None:
         """Stop fetching."""

@@ -23,6 +23,7 @@ from targets.docker.claims import ClaimRecord, Claims, ClaimState
 from targets.docker.container_pool import ContainerPool
 from targets.docker.container_spec import SERVICE_LABEL, ContainerMounts
 from targets.docker.dedicated import DedicatedContainers
+from targets.docker.disk_limits import DiskLimits
 from targets.docker.engine import SECONDS, DockerEngine
 from targets.docker.engine_events import ContainerEvent, EngineEvents
 from targets.docker.guarded_files import names_below
@@ -75,10 +76,15 @@ class DockerTarget:
         # Stops and removals have threads of their own: none waits behind a launch.
         self._launch_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker-launch")
         self._end_threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker-end")
-        self._build_parts(mounts, service)
+        self._build_parts(mounts, service, site.cache_limits)
         threading.Thread(target=self._keep, name="docker-keeper", daemon=True).start()
 
-    def _build_parts(self, mounts: ContainerMounts, service: Mapping[str, str]) -> None:
+    def _build_parts(
+        self,
+        mounts: ContainerMounts,
+        service: Mapping[str, str],
+        limits: Mapping[str, int | None],
+    ) -> None:
         config, engine, state = self._config, self._engine, mounts.state
         runtimes = RuntimeFolders(config, mounts, engine)
         self._directories = JobDirectories(state)
@@ -89,6 +95,7 @@ class DockerTarget:
             images, self._claims, snapshots, service, state, config.image, self._report_states
         )
         self._images = images
+        self._disk_limits = DiskLimits(limits, state, engine, self._label, snapshots, images)
         self._spools = spools = ContainerSpools(
             state, service, publish=self._publish, complete=self._complete
         )
@@ -254,6 +261,7 @@ class DockerTarget:
                     self._dedicated.sweep()
                     self._images.sweep()
                 self._pooled.sweep()
+                self._disk_limits.apply_when_due()
             except TargetUnavailable as error:
                 log.debug("%s", error)
             except Exception:

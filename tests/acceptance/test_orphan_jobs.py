@@ -50,10 +50,10 @@ def test_what_runs_and_is_not_in_the_database_is_shown_and_can_be_ended(
     assert pinged["orphan_jobs"] == {f"{run.id}-1": "alive"}
     checked = _cli("doctor", "-o", "json")
     assert checked.code == Exit.FAILED
-    checks = {each["what"]: each for each in json.loads(checked.out)}
+    checks = {each["check"]: each for each in json.loads(checked.out)}
     orphan = checks["target box: orphan jobs"]
-    assert f"{run.id}-1" in orphan["found"]
-    assert orphan["way_out"] == "to end them: dispatcher computetarget clear box"
+    assert f"{run.id}-1" in orphan["result"]
+    assert orphan["fix"] == "to end them: dispatcher computetarget clear box"
     process = Path("/proc", pid_file.read_text(), "exe")
     assert process.exists()
 

@@ -4,7 +4,19 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, not_, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from dispatcher.core.runs.lifecycle import Status
 from dispatcher.store.artifacts.sql import ARTIFACTS
@@ -12,6 +24,7 @@ from dispatcher.store.documents.sql import DOCUMENTS, PARAMS
 from dispatcher.store.events.contract import Events
 from dispatcher.store.events.sql import EVENTS
 from dispatcher.store.metrics.sql import LATEST, POINTS, STREAMS
+from dispatcher.store.precompiled import Precompiled
 from dispatcher.store.retention.contract import DeletedRun, EndedCursor, EndedRun, TreeRun
 from dispatcher.store.retention.deleted_event import DELETED_KIND, MODEL_PREFIX, deleted_event
 from dispatcher.store.retention.rows import DeletedRunRow
@@ -23,6 +36,7 @@ DELETED = DeletedRunRow.__table__  # type: ignore[attr-defined]
 IS_LOG = STREAMS.c.stream.startswith("log:", autoescape=True)
 _ENDED = (RUNS.c.bucket == "done", RUNS.c.parent_id.is_(None), RUNS.c.ended_at.is_not(None))
 _LAST = "\U0010ffff"
+_BY_ID = Precompiled(select(DELETED).where(DELETED.c.run_id == bindparam("wanted")))
 
 
 class SqlDeletions:
@@ -103,6 +117,9 @@ class SqlDeletions:
 
     def find(self, ids: Collection[str]) -> dict[str, DeletedRun]:
         found: dict[str, DeletedRun] = {}
+        if len(ids) == 1:
+            rows = _BY_ID.execute(self._connection, {"wanted": next(iter(ids))})
+            return {row.run_id: DeletedRun(*row) for row in rows}
         for some in chunks(ids):
             rows = self._connection.execute(select(DELETED).where(DELETED.c.run_id.in_(some)))
             found.update((row.run_id, DeletedRun(*row)) for row in rows)

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, CursorResult, Select, bindparam, func, select, update
 
 from dispatcher.core.runs.lifecycle import TERMINAL, Run, with_fields
 from dispatcher.store import bulk
 from dispatcher.store.counters import add_to_counter
 from dispatcher.store.events.contract import Events
 from dispatcher.store.labels.rows import PropertyRow, TagRow
+from dispatcher.store.precompiled import Precompiled
 from dispatcher.store.runs.codec import events_of, moving, path_of, row_of, run_of, submitted
 from dispatcher.store.runs.contract import (
     ActiveCount,
@@ -38,22 +40,27 @@ _SAVE = (
         "status", "bucket", "version", "attempt", "started_at", "ended_at", "begun_at",
         "state")})
 )  # fmt: skip
-# Precompiled statements for the hot paths; compiling one costs as much as executing it.
-_BY_ID = select(RUNS).where(RUNS.c.id == bindparam("wanted"))
-_BY_ID_LOCKED = _BY_ID.with_for_update()
+FEW = 4  # for so many ids there are precompiled statements
 _BY_IDS = select(RUNS).where(RUNS.c.id.in_(bindparam("wanted", expanding=True)))
 _BY_IDS_LOCKED = _BY_IDS.order_by(RUNS.c.seq).with_for_update()
-_OWED_STATES = (
+_BY_KEY = Precompiled(
+    select(RUNS).where(RUNS.c.parent_id == bindparam("parent"), RUNS.c.key == bindparam("wanted"))
+)
+_OWED_STATES = Precompiled(
     select(RUNS.c.seq, RUNS.c.id, RUNS.c.version, RUNS.c.state)
     .where(RUNS.c.bucket == "owed", RUNS.c.seq > bindparam("after"))
     .order_by(RUNS.c.seq)
     .limit(bindparam("most"))
 )
-_QUEUE_IDS = (
-    select(RUNS.c.id)
+_QUEUE = (
+    select(RUNS)
     .where(RUNS.c.bucket == "queued", RUNS.c.target == bindparam("queue"))
     .order_by(RUNS.c.rank, RUNS.c.seq)
     .limit(bindparam("most"))
+)
+_QUEUED, _QUEUE_IDS = Precompiled(_QUEUE), Precompiled(_QUEUE.with_only_columns(RUNS.c.id))
+_VERSION = Precompiled(
+    select(RUNS.c.id, RUNS.c.version).where(RUNS.c.id == bindparam("wanted")).with_for_update()
 )
 _VERSIONS = (
     select(RUNS.c.id, RUNS.c.version)
@@ -61,6 +68,13 @@ _VERSIONS = (
     .order_by(RUNS.c.seq)
     .with_for_update()
 )
+
+
+@lru_cache
+def _by_few_ids(count: int, lock: bool) -> Precompiled:
+    """Select the runs of `count` ids, `id0`, `id1` and so on."""
+    wanted = select(RUNS).where(RUNS.c.id.in_([bindparam(f"id{k}") for k in range(count)]))
+    return Precompiled(wanted.order_by(RUNS.c.seq).with_for_update() if lock else wanted)
 
 
 class SqlRuns:
@@ -95,10 +109,10 @@ class SqlRuns:
 
     def get(self, ids: Collection[str], *, lock: bool = False) -> dict[str, Run]:
         found: dict[str, Run] = {}
-        if len(ids) == 1:
-            statement = _BY_ID_LOCKED if lock else _BY_ID
-            rows = self._connection.execute(statement, {"wanted": next(iter(ids))}).mappings()
-            return {run.id: run for row in rows if (run := self._read(dict(row)))}
+        if 0 < len(ids) <= FEW:
+            values = {f"id{k}": run_id for k, run_id in enumerate(ids)}
+            rows = _by_few_ids(len(ids), lock).execute(self._connection, values)
+            return {run.id: run for run in self._read_all(rows)}
         for some in chunks(ids):
             statement = _BY_IDS_LOCKED if lock else _BY_IDS
             found.update((run.id, run) for run in self._runs(statement, {"wanted": some}))
@@ -106,6 +120,10 @@ class SqlRuns:
 
     def by_key(self, parent_id: str, keys: Collection[str]) -> dict[str, Run]:
         found: dict[str, Run] = {}
+        if len(keys) == 1:
+            (key,) = keys
+            rows = _BY_KEY.execute(self._connection, {"parent": parent_id, "wanted": key})
+            return {run.spec.key or "": run for run in self._read_all(rows)}
         for some in chunks(keys):
             statement = select(RUNS).where(RUNS.c.parent_id == parent_id, RUNS.c.key.in_(some))
             found.update((run.spec.key or "", run) for run in self._runs(statement))
@@ -142,20 +160,16 @@ class SqlRuns:
         return self._runs(statement.order_by(RUNS.c.seq).limit(limit))
 
     def owed_states(self, *, after: int, limit: int) -> list[StoredState]:
-        rows = self._connection.execute(_OWED_STATES, {"after": after, "most": limit})
+        rows = _OWED_STATES.execute(self._connection, {"after": after, "most": limit})
         return [StoredState(*row) for row in rows]
 
     def queue_ids(self, target: str, limit: int) -> list[str]:
-        rows = self._connection.execute(_QUEUE_IDS, {"queue": target, "most": limit})
+        rows = _QUEUE_IDS.execute(self._connection, {"queue": target, "most": limit})
         return [row[0] for row in rows]
 
     def queue(self, target: str, limit: int) -> list[Run]:
-        return self._runs(
-            select(RUNS)
-            .where(RUNS.c.bucket == "queued", RUNS.c.target == target)
-            .order_by(RUNS.c.rank, RUNS.c.seq)
-            .limit(limit)
-        )
+        rows = _QUEUED.execute(self._connection, {"queue": target, "most": limit})
+        return self._read_all(rows)
 
     def queued_targets(self) -> set[str]:
         rows = self._connection.execute(
@@ -225,7 +239,9 @@ class SqlRuns:
     def _runs(
         self, statement: "Select[Any]", parameters: Mapping[str, Any] | None = None
     ) -> list[Run]:
-        rows = self._connection.execute(statement, parameters)
+        return self._read_all(self._connection.execute(statement, parameters))
+
+    def _read_all(self, rows: "CursorResult[*tuple[Any, ...]]") -> list[Run]:
         names = tuple(rows.keys())
         return [run for row in rows if (run := self._read(dict(zip(names, row, strict=True))))]
 
@@ -243,7 +259,10 @@ class SqlRuns:
         """The stored versions of these runs, which nobody else changes until the commit."""
         versions: dict[str, int] = {}
         for some in chunks(ids):
-            rows = self._connection.execute(_VERSIONS, {"ids": some})
+            if len(some) == 1:
+                rows = _VERSION.execute(self._connection, {"wanted": some[0]})
+            else:
+                rows = self._connection.execute(_VERSIONS, {"ids": some})
             versions.update((row[0], row[1]) for row in rows)
         return versions
 

@@ -328,6 +328,6 @@ def _require_same_folder(name: str, known: WorkspaceConfig, path: Optional[str])
     asked = workspace_config.default_data_folder(absolute(path))
     if os.path.realpath(asked) != os.path.realpath(known.data_folder):
         raise WorkspaceException(
-            f"Workspace {name!r} lives in {os.path.dirname(known.data_folder)}, not in {path}; "
-            "choose another name, or use that folder."
+            f"Workspace {name!r} lives in {os.path.dirname(known.data_folder)}, not in "
+            f"{os.path.abspath(path)}; choose another name, or use that folder."
         )
