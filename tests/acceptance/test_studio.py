@@ -162,14 +162,14 @@ def test_runs_are_found_by_tag_experiment_name_and_submitter(studio: Studio, sha
     expect(page.get_by_text("2 runs without a parent")).to_be_visible()
     page.get_by_role("button", name="Children of Big walnut").click()
     expect(page.get_by_role("link", name="shell")).to_be_visible()
-    page.get_by_label("Tag").fill("size=small")
+    page.get_by_role("textbox", name="Tag").fill("size=small")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 run found")).to_be_visible()
     expect(page.get_by_role("link", name="hazel")).to_be_visible()
 
     page = studio.open("/runs?tag=size%3Dsmall")  # a link shows what its sender saw
     expect(page.get_by_text("2 runs found")).to_be_visible()
-    page.get_by_label("Experiment", exact=True).fill("fruits")
+    page.get_by_role("textbox", name="Experiment").fill("fruits")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 run found")).to_be_visible()
     expect(page.get_by_role("link", name="cherry")).to_be_visible()
@@ -178,10 +178,10 @@ def test_runs_are_found_by_tag_experiment_name_and_submitter(studio: Studio, sha
     page.get_by_role("searchbox").fill("big WAL")
     expect(page.get_by_text("1 run found")).to_be_visible()
     expect(page.get_by_role("link", name="Big walnut")).to_be_visible()
-    page.get_by_label("Submitter").fill("somebody else")
+    page.get_by_role("textbox", name="Submitter").fill("somebody else")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No run fits these filters.")).to_be_visible()
-    page.get_by_label("Submitter").fill(by)
+    page.get_by_role("textbox", name="Submitter").fill(by)
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 run found")).to_be_visible()
 
@@ -203,7 +203,7 @@ def test_a_run_is_renamed_tagged_and_deleted_from_its_page(studio: Studio, share
     dialog.get_by_label("Key 1").fill("best")
     dialog.get_by_label("Value 1").fill("yes")
     dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_label("Tags")).to_contain_text("best yes")
+    expect(page.get_by_role("region", name="Tags")).to_contain_text("best yes")
     assert shared.view("changed")["tags"] == {"best": "yes"}
 
     page.get_by_role("button", name="Delete").click()
