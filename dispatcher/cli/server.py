@@ -9,7 +9,7 @@ import typer
 from dispatcher.cli.command import CommandResult, command
 from dispatcher.cli.context import CommandContext
 from dispatcher.cli.exits import Exit
-from dispatcher.client.api import health, service, stopping
+from dispatcher.client.api import health, service, service_lock, stopping
 
 app = typer.Typer(help="The service of a workspace.", no_args_is_help=True)
 
@@ -42,6 +42,7 @@ def status(scope: CommandContext) -> CommandResult:
     """Show whether the service is running, and its address; exit code 5 if it is not."""
     data = Path(scope.workspace.data_folder)
     if service.find(str(data)) is None:
+        service_lock.require_reachable(str(data))  # one that runs elsewhere is not called stopped
         return CommandResult({"running": False, "data": str(data)}, code=Exit.UNREACHABLE)
     return CommandResult(_facts(data))
 

@@ -1,7 +1,9 @@
 """The sockets of a service: TCP, and a Unix socket that is made again when it is gone."""
 
+import logging
 import os
 import socket
+import stat
 from pathlib import Path
 
 from dispatcher.core.errors import DispatcherError
@@ -9,8 +11,9 @@ from dispatcher.server.settings import Settings
 from dispatcher.wire import identity
 from dispatcher.wire.address import Address
 from dispatcher.wire.file_identity import file_id
-from dispatcher.wire.sockets import make_private
+from dispatcher.wire.sockets import NoSocketFolder, make_private
 
+log = logging.getLogger(__name__)
 BACKLOG = 2048
 _ASK_SECONDS = 1.0
 
@@ -59,23 +62,52 @@ class ServiceSocket:
     Args:
         settings: They say where the socket lies.
         own: The data folder's device and inode number.
+
+    Raises:
+        DispatcherError: There is no directory in which a socket can be made.
     """
 
     def __init__(self, settings: Settings, own: tuple[int, int]) -> None:
         self._settings = settings
-        if _is_used_by_other(settings.socket, own):
-            (settings.data_dir / "sockets.json").unlink(missing_ok=True)
-        self.path = settings.socket
-        self.listener = self._listen()
+        try:
+            if _is_used_by_other(settings.socket, own):
+                self._forget_place()
+            self.path = settings.socket
+            self.listener = self._listen_here_or_elsewhere()
+        except NoSocketFolder as error:
+            raise DispatcherError(f"socket: {error}") from error
 
     def is_in_place(self) -> bool:
         """Whether the socket is still at its path."""
         return file_id(str(self.path)) == self._file_id
 
+    def keep_private(self) -> None:
+        """Close the folder of the sockets again if somebody has opened it to other users."""
+        folder = self.path.parent.parent
+        try:
+            status = folder.lstat()
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o77:
+            folder.chmod(0o700)
+            log.warning("%s was open to other users; it is private again", folder)
+
     def renew(self) -> socket.socket:
         """Listen anew at the same path."""
         self.listener = self._listen()
         return self.listener
+
+    def _listen_here_or_elsewhere(self) -> socket.socket:
+        """Listen in the recorded folder, or in another one if its disk has no room left."""
+        try:
+            return self._listen()
+        except OSError:
+            self._forget_place()
+            self.path = self._settings.socket
+            return self._listen()
+
+    def _forget_place(self) -> None:
+        (self._settings.data_dir / "sockets.json").unlink(missing_ok=True)
 
     def _listen(self) -> socket.socket:
         make_private(str(self.path.parent.parent))

@@ -24,7 +24,8 @@ from typing import Any
 import uvicorn
 
 from dispatcher.agent.file_limit import raise_file_limit
-from dispatcher.server import copied_folder
+from dispatcher.core.errors import DispatcherError
+from dispatcher.server import copied_folder, linked_copy
 from dispatcher.server.app import create_app
 from dispatcher.server.data_folder import (
     AlreadyRunning,
@@ -38,10 +39,12 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import Application, build
 from dispatcher.store.content.disk import write_private
 from dispatcher.wire.identity import ServiceIdentity
+from dispatcher.wire.sockets import UnsafeFolder
 
 __all__ = ["AlreadyRunning", "serve"]
 
 END_JOBS_SECONDS = 10.0
+LONGEST_DATABASE_PATH = 504  # bytes that SQLite takes
 MOST_CONNECTIONS = 50_000
 RESERVED_FILES = 128  # open files that connections of clients leave free
 
@@ -64,7 +67,9 @@ def serve(settings: Settings) -> None:
     settings = settings.model_copy(
         update={"job_umask": os.umask(0o077), "job_files": settings.job_files or job_files}
     )
+    _require_path_for_sqlite(settings)
     folder = DataFolder(settings.data_dir)
+    linked_copy.separate_files(settings.data_dir, settings.database_file)
     locks = [lock_file(path) for path in _database_locks(settings)]
     if folder.provenance.copied_from is not None:
         copied_folder.forget_original(settings, folder.provenance)
@@ -79,6 +84,7 @@ def serve(settings: Settings) -> None:
         announce = partial(_announce, settings, url, token, port, application.services.identity())
         announce()
         folder.record(application.services.service_id)
+        folder.watch_database(settings.database_file)
         _serve(app, listener, service_socket, folder, application, announce)
     finally:
         if folder.whereabouts() is Whereabouts.IN_PLACE:
@@ -136,10 +142,20 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
 
     def keep_socket(self) -> None:
-        """Listen anew if the socket is gone; from any thread. Raises OSError."""
+        """Listen anew if the socket is gone; from any thread. Raises OSError.
+
+        If another user has taken the folder meanwhile, the service ends: the next one chooses
+        another folder, for the agents' sockets as well.
+        """
+        self._service_socket.keep_private()
         if self._loop is None or self.should_exit or self._service_socket.is_in_place():
             return
-        listener = self._service_socket.renew()
+        try:
+            listener = self._service_socket.renew()
+        except UnsafeFolder as error:
+            log.warning("the folder of the sockets is not private: %s; the service ends", error)
+            self.should_exit = True
+            return
         asyncio.run_coroutine_threadsafe(self._add(listener), self._loop).result()
         log.warning("the socket %s was gone; it was made again", self._service_socket.path)
 
@@ -185,6 +201,16 @@ def _tune_collector() -> None:
 
 def _log_signal(number: int, _frame: object) -> None:
     log.info("stopping on signal %s", number)
+
+
+def _require_path_for_sqlite(settings: Settings) -> None:
+    file = settings.database_file
+    length = 0 if file is None else len(os.fsencode(file.absolute()))
+    if length > LONGEST_DATABASE_PATH:
+        raise DispatcherError(
+            f"data_dir: the path of the database has {length} bytes, and SQLite takes at most "
+            f"{LONGEST_DATABASE_PATH}; move the project to a folder with a shorter path"
+        )
 
 
 def _database_locks(settings: Settings) -> list[Path]:

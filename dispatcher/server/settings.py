@@ -23,6 +23,14 @@ def _account() -> str:
         return OWNER_NAME
 
 
+def _temporary_folder() -> str:
+    """The temporary directory; /tmp where none can be written."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return "/tmp"
+
+
 class Settings(BaseSettings):
     """Settings of one service process.
 
@@ -85,7 +93,7 @@ class Settings(BaseSettings):
         """The private folder of all sockets; the data folder keeps its name."""
         owner = str(self.data_dir.resolve())
         key = hashlib.sha256(os.fsencode(owner)).hexdigest()[:12]
-        earlier = Path(tempfile.gettempdir()) / f"dispatcher-{os.geteuid()}-{key}"
+        earlier = Path(_temporary_folder()) / f"dispatcher-{os.geteuid()}-{key}"
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Path(socket_folder(str(self.data_dir / "sockets.json"), owner, str(earlier)))
 

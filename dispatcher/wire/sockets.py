@@ -26,6 +26,10 @@ class UnsafeFolder(OSError):
     """A folder is not private, or another user listens on a socket; nothing was sent."""
 
 
+class NoSocketFolder(OSError):
+    """No directory takes sockets."""
+
+
 def check_private(path: str, uid: Optional[int] = None) -> None:
     """Raise UnsafeFolder unless a folder belongs to a user alone.
 
@@ -82,9 +86,11 @@ def socket_folder(record: str, owner: str, earlier: str) -> str:
         owner: The data folder's path. A record that was copied with its data folder does not
             count, because two services must not share their sockets. A moved one does.
         earlier: The folder that earlier releases used; it is taken over if it is there and private.
+
+    Raises:
+        NoSocketFolder: In none of the temporary directories a socket can be made.
     """
     import json  # here, so that clients do not import it
-    import tempfile
 
     status = os.stat(owner)
     own = {"owner": owner, "device": status.st_dev, "inode": status.st_ino}
@@ -93,7 +99,7 @@ def socket_folder(record: str, owner: str, earlier: str) -> str:
     if known is None and _is_private(earlier):
         known = earlier
     if known is None:
-        known = tempfile.mkdtemp(prefix=f"dispatcher-{os.geteuid()}-", dir=_short_folder())
+        known = _new_folder()
     if recorded != {"folder": known, **own}:
         part = f"{record}.{os.getpid()}"
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -152,10 +158,48 @@ def _is_private(path: str) -> bool:
     return True
 
 
-def _short_folder() -> str:
-    """The temporary directory, or /tmp where its path is too long for sockets below it."""
+def _new_folder() -> str:
+    """Make a private folder in the first temporary directory that takes sockets."""
     import tempfile
 
-    folder = tempfile.gettempdir()
+    failures = []
+    for parent in _parents():
+        try:
+            folder = tempfile.mkdtemp(prefix=f"dispatcher-{os.geteuid()}-", dir=parent)
+        except OSError as error:
+            failures.append(f"{parent}: {error.strerror}")
+            continue
+        try:
+            _try_socket(folder)
+        except OSError as error:  # no inode left, or a file system without sockets
+            failures.append(f"{parent}: {error.strerror}")
+            os.rmdir(folder)
+            continue
+        return folder
+    raise NoSocketFolder(
+        f"no directory for sockets can be made ({'; '.join(failures)}); set TMPDIR to a directory "
+        "that can be written, with a short path"
+    )
+
+
+def _try_socket(folder: str) -> None:
+    """Raise OSError unless a socket can be made in a folder."""
+    path = os.path.join(folder, "try")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+    os.unlink(path)
+
+
+def _parents() -> Iterator[str]:
+    """Directories for sockets, in order: the temporary one, if its path is short, and others."""
+    import tempfile
+
     longest = LONGEST_PATH - LONGEST_NAME - len("/dispatcher-4294967295-12345678/")
-    return folder if len(folder) <= max(longest, len("/tmp")) else "/tmp"
+    with contextlib.suppress(FileNotFoundError):  # none can be written
+        folder = tempfile.gettempdir()
+        if len(folder) <= max(longest, len("/tmp")):
+            yield folder
+    yield from ("/tmp", "/var/tmp", "/dev/shm")
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")  # last: it is deleted at the logout
+    if os.path.isabs(runtime) and len(runtime) <= longest:
+        yield runtime

@@ -14,7 +14,7 @@ from dispatcher import Experiment, ScriptRunConfig, Workspace
 from dispatcher.client.api import service, stopping
 from dispatcher.client.errors import ServerUnreachable
 from dispatcher.client.v1.runs.run import Run
-from tests.rigs import processes
+from tests.rigs import missing, processes
 from tests.rigs.desk import Desk
 from tests.rigs.waiting import until
 
@@ -246,7 +246,8 @@ def test_the_service_ends_when_its_folder_was_replaced_and_the_new_ones_address_
     own: Desk,
 ) -> None:
     backup = own.root / "backup"
-    stopping.stop_service(str(own.data))
+    own.submit(own.source("quick", main="print('a line')\n")).wait_for_completion()
+    stopping.stop_service(str(own.data))  # now its agents have written all of their runtime
     shutil.copytree(own.folder, backup, ignore=shutil.ignore_patterns("*.sock"))
     own.submit(own.source("quick", main="print('a line')\n")).wait_for_completion()
     pid = own.pid()
@@ -259,3 +260,22 @@ def test_the_service_ends_when_its_folder_was_replaced_and_the_new_ones_address_
     assert own.pid() != pid
     until(lambda: not os.path.exists(f"/proc/{pid}/exe"), "the former service has ended")
     assert service.find(str(own.data)) is not None
+
+
+def test_a_socket_folder_that_another_user_has_taken_is_given_up_and_jobs_go_on(own: Desk) -> None:
+    missing.root("giving a folder to another user")
+    go = own.root / "go"
+    run = own.submit(own.source("logs", main=LOGS), str(go))
+    until(lambda: run.get_status() == "Running", "the run runs")
+    pid, sockets = own.pid(), Path(json.loads((own.data / "sockets.json").read_text())["folder"])
+
+    shutil.rmtree(sockets)
+    sockets.mkdir()
+    os.chown(sockets, 4711, 4711)
+    until(lambda: not os.path.exists(f"/proc/{pid}/exe"), "the service has ended")
+    go.touch()
+    run.wait_for_completion(timeout=90)
+
+    assert run.get_metrics() == {"after": 1}
+    assert json.loads((own.data / "sockets.json").read_text())["folder"] != str(sockets)
+    sockets.rmdir()

@@ -15,16 +15,18 @@ import subprocess
 import sys
 import time
 
-from dispatcher.client.api import service_lock
+from dispatcher.client.api import service_folder, service_lock
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.errors import ServerUnreachable
 from dispatcher.wire import identity
 from dispatcher.wire.address import Address
+from dispatcher.wire.hard_links import separate
+from dispatcher.wire.process_identity import ProcessIdentity
 from dispatcher.wire.sockets import UnsafeFolder, check_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Mapping, Optional, Tuple
+    from typing import IO, Any, Mapping, Optional, Tuple
 
     from dispatcher.wire.identity import ServiceIdentity
 
@@ -101,15 +103,16 @@ def find_or_start(data_folder: str, settings: Optional[Mapping[str, str]] = None
         settings: Settings for one that is started here, beside those of the environment.
 
     Raises:
-        ServerUnreachable: It runs on another host, cannot be started, or did not come up.
+        ServerUnreachable: It runs on another host, cannot be started, or did not come up; or the
+            folder cannot be written.
     """
     address = find(data_folder)
     if address is not None:
         return address
     import fcntl
 
-    _make_folder(data_folder)
-    with open(os.path.join(data_folder, "service.start.lock"), "w") as starting:
+    service_folder.make(data_folder)
+    with service_folder.open_to_start(data_folder) as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)  # a holder gives up after START_SECONDS
         address = find(data_folder)
         if address is not None:
@@ -117,31 +120,33 @@ def find_or_start(data_folder: str, settings: Optional[Mapping[str, str]] = None
         return _start_until_healthy(data_folder, settings or {})
 
 
-def _make_folder(data_folder: str) -> None:
-    """Make the data folder. A missing parent means that the workspace was moved or deleted."""
-    try:
-        os.mkdir(data_folder, 0o700)
-    except FileExistsError:
-        return
-    except FileNotFoundError as error:
-        raise ServerUnreachable(
-            f"The workspace's folder {os.path.dirname(data_folder)} is gone. If it was moved, open "
-            "the workspace at its new place; Workspace.create(name, path=...) makes a new one."
-        ) from error
-
-
 def _read_address(data_folder: str) -> Optional[Address]:
     try:
         with open(os.path.join(data_folder, "service.json"), encoding="utf-8") as file:
             settings, uid = json.load(file), os.fstat(file.fileno()).st_uid
-        path = settings.get("socket")
+        path = visible_socket(settings.get("socket"), settings)
         if path and os.path.exists(path):
             check_private(os.path.dirname(os.path.dirname(path)), uid)
         return Address(settings["url"], path, settings["token"], peer_uid=uid)
+    except PermissionError as error:
+        raise ServerUnreachable(service_folder.why_not_readable(data_folder, error)) from error
     except UnsafeFolder as error:
         raise ServerUnreachable(f"The service's socket cannot be trusted: {error}.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not there, or being written right now: as good as not started
+
+
+def visible_socket(path: Optional[str], facts: Mapping[str, Any]) -> Optional[str]:
+    """The path at which a socket is seen from here.
+
+    A service with a private temporary directory, as units of systemd may have, is reached through
+    the root directory of its process.
+    """
+    if not path or os.path.exists(path):
+        return path
+    process = ProcessIdentity.of(facts)
+    within = f"/proc/{process.pid}/root{path}"
+    return within if process.is_alive_here and os.path.exists(within) else path
 
 
 def _start(data_folder: str, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -186,6 +191,7 @@ def _has_packages_of_service(entry: str) -> bool:
 
 def _open_log(data_folder: str) -> IO[bytes]:
     path = os.path.join(data_folder, "service.log")
+    separate(path)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
 
@@ -209,7 +215,7 @@ def _start_until_healthy(data_folder: str, settings: Mapping[str, str]) -> Addre
     """
     deadline = time.monotonic() + START_SECONDS
     starter: Optional[subprocess.Popen[bytes]] = None
-    service_lock.require_this_host(data_folder)
+    service_lock.require_reachable(data_folder)
     log_start = _log_size(data_folder)
     while time.monotonic() < deadline:
         address = find(data_folder)

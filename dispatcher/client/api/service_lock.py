@@ -13,6 +13,7 @@ import socket
 import time
 
 from dispatcher.client.errors import ServerUnreachable
+from dispatcher.wire.hard_links import is_lock_of_other_folder
 from dispatcher.wire.process_identity import ProcessIdentity
 
 TYPE_CHECKING = False
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 # A service touches its lock every two seconds.
 SILENCE_SECONDS = 10.0
+# A service writes its process into the lock at once after it has taken it.
+HOLDER_SECONDS = 2.0
 _LOOK_EVERY = 0.25
 
 
 def is_locked(data_folder: str) -> bool:
     """Whether a service process holds the data folder."""
+    if is_lock_of_other_folder(_path(data_folder)):
+        return False
     try:
         with open(_path(data_folder)) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -45,13 +50,17 @@ def holder(data_folder: str) -> Optional[ProcessIdentity]:
         return None
 
 
-def require_this_host(data_folder: str) -> None:
-    """Raise ServerUnreachable if a service on another host holds the data folder.
+def require_reachable(data_folder: str) -> None:
+    """Raise ServerUnreachable if a service holds the data folder where it cannot be reached from.
 
-    The lock alone does not show it: some file systems keep locks for each host.
+    That is on another host, or in a container of this one. The lock alone does not show a service
+    on another host: some file systems keep locks for each host.
     """
     process = holder(data_folder)
-    if process is None or process.is_of_this_kernel or process.host == socket.gethostname():
+    if process is not None and process.is_of_this_kernel:
+        _require_same_processes(data_folder)
+        return
+    if process is None or process.host == socket.gethostname():
         return
     if is_locked(data_folder) or _is_touched(data_folder):
         raise ServerUnreachable(
@@ -59,6 +68,23 @@ def require_this_host(data_folder: str) -> None:
             f"this is {socket.gethostname()}. Work on {process.host}, or stop the service there "
             "with `dispatcher server stop`; the next command on any host then starts it there."
         )
+
+
+def _require_same_processes(data_folder: str) -> None:
+    """Raise ServerUnreachable if the holder is no process that is seen here, as in a container."""
+    deadline = time.monotonic() + HOLDER_SECONDS
+    while is_locked(data_folder):
+        process = holder(data_folder)
+        if process is not None and process.is_alive_here:
+            return
+        if process is not None and time.monotonic() > deadline:
+            raise ServerUnreachable(
+                f"The service of {data_folder} runs in another container of this machine, or "
+                f"outside of this one (process {process.pid} on host {process.host}), and its "
+                "socket cannot be reached from here. Work there, or stop the service there with "
+                "`dispatcher server stop`; the next command here then starts it here."
+            )
+        time.sleep(_LOOK_EVERY)
 
 
 def describe_holder(data_folder: str) -> str:

@@ -57,7 +57,7 @@ def stop_service(data_folder: str, seconds: float = SERVICE_SECONDS) -> bool:
 
 def _holder(data_folder: str) -> Optional[ProcessIdentity]:
     """The process of a service that holds the folder and does not answer; None if there is none."""
-    service_lock.require_this_host(data_folder)
+    service_lock.require_reachable(data_folder)
     return service_lock.holder(data_folder) if service_lock.is_locked(data_folder) else None
 
 

@@ -19,6 +19,7 @@ from dispatcher.client.home import dispatcher_home, find_home
 from dispatcher.client.in_run import context
 from dispatcher.client.v1.workspaces import config as workspace_config
 from dispatcher.client.v1.workspaces.config import WorkspaceConfig
+from dispatcher.wire.file_identity import file_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,4 +223,6 @@ def _is_same_place(one: WorkspaceConfig, other: WorkspaceConfig) -> bool:
     def place(config: WorkspaceConfig) -> Tuple[str, Optional[str]]:
         return os.path.realpath(config.data_folder), config.service_url
 
-    return place(one) == place(other)
+    own = file_id(one.data_folder)
+    is_same_folder = own is not None and own == file_id(other.data_folder)  # as by a bind mount
+    return place(one) == place(other) or (is_same_folder and place(one)[1] == place(other)[1])
