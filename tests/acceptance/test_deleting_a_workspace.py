@@ -39,7 +39,7 @@ def test_the_command_that_deletes_a_workspace_ends_its_runs_first(own: Desk) -> 
     run = own.submit(own.source("slow", main="import time\ntime.sleep(600)\n"))
     until(lambda: run.get_status() == "Running", "the run runs")
 
-    deleted = command(main.app, "workspace", "delete", "-w", "desk", "--all-resources", "-y")
+    deleted = command(main.program(), "workspace", "delete", "-w", "desk", "--all-resources", "-y")
 
     assert (deleted.code, deleted.out) == (0, "desk is deleted\n")
     assert own.members() == []

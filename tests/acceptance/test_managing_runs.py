@@ -199,7 +199,8 @@ def test_az_attaches_the_folder_and_submits_a_sample_configuration(reader: Reade
 def test_az_lists_shows_and_tags_a_run_and_finds_it_again(reader: Reader) -> None:
     listed = reader.az("az ml run list --experiment-name experiment\n").json()
     assert [run["run_id"] for run in listed] == ["other", "runid"]
-    assert reader.az("az ml run show").json()["status"] == "Running"
+    # The notebook that drives it has ended; after 20 s that shows.
+    assert reader.az("az ml run show").json()["status"] in ("Running", "NotResponding")
 
     changed = reader.az("az ml run update").json()
 

@@ -154,7 +154,10 @@ assert len(found) == 1, found
     assert client.get_run(other.info.run_id).data.metrics == {}
 
 
-def test_who_names_another_server_is_left_alone(shared: Desk) -> None:
+def test_who_names_another_server_is_left_alone(
+    shared: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)  # its runs would inherit it
     script = "import os; print([k for k in os.environ if k.startswith('MLFLOW_')])"
     config = shared.config(shared.source("elsewhere", main=script))
     config.run_config.environment_variables = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}

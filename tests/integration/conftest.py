@@ -9,6 +9,7 @@ from dispatcher.server.app import create_app
 from dispatcher.server.settings import Settings
 from dispatcher.server.wiring import Application, build
 from tests.integration.http_service import MIB, OWNER
+from tests.rigs.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +17,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     settings = Settings(data_dir=tmp_path_factory.mktemp("application"))
     application = build(settings, "http://127.0.0.1:1", OWNER)
     application.services.catalog.attach("still", {"kind": "local", "cpus": 1, "memory_mb": 6})
+    until(lambda: application.live_targets.capacity("still"), "the target answers", timeout=120)
     yield application
     application.close()
 

@@ -51,7 +51,7 @@ def _refused(data: Path, url: str = "") -> str:
         env={**os.environ, "DISPATCHER_DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert made.returncode == 2, made.stderr
