@@ -19,6 +19,7 @@ missing_packages() {
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
     command -v strace >/dev/null || echo strace
     command -v ps >/dev/null || echo procps
+    command -v chromium >/dev/null || echo chromium fonts-dejavu-core
 }
 
 install_packages() {

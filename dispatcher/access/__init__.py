@@ -5,5 +5,6 @@
 - `isolation.py`: which runs may submit to which compute target. Pure.
 - `keys.py`: the signing key.
 - `secrets.py`: secrets of users, by name.
+- `sessions.py`: sessions of browsers, opened by one-time links.
 - `tokens.py`: tokens are issued and checked.
 """

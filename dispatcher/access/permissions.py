@@ -33,6 +33,7 @@ class Permission(StrEnum):
     """What a call does."""
 
     READ_SERVER = "read what the server offers"
+    OPEN_STUDIO = "open the studio"
     READ_RUNS = "read runs"
     SUBMIT_RUNS = "submit runs"
     CHANGE_RUNS = "change runs"
@@ -60,6 +61,7 @@ _A = Permission
 _ROWS: Mapping[Permission, tuple[Scope, Scope, Scope, Scope, Scope]] = {
     #                          owner  contributor reader run    agent
     _A.READ_SERVER:           (_ANY,  _ANY,       _ANY,  _ANY,  _ANY),
+    _A.OPEN_STUDIO:           (_ANY,  _ANY,       _ANY,  _NONE, _NONE),
     _A.READ_RUNS:             (_ANY,  _ANY,       _ANY,  _ANY,  _NONE),
     _A.SUBMIT_RUNS:           (_ANY,  _ANY,       _NONE, _TREE, _NONE),
     _A.CHANGE_RUNS:           (_ANY,  _ANY,       _NONE, _TREE, _NONE),

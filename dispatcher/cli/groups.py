@@ -39,6 +39,7 @@ SHORT: Mapping[str, tuple[str, str, Mapping[str, bool]]] = {
     "df": ("disk", "df", {}),
     "gc": ("disk", "gc", {}),
     "doctor": ("doctor", "doctor", {}),
+    "studio": ("studio", "open_studio", {}),
 }
 
 

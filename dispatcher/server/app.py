@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from dispatcher.core import errors
 from dispatcher.core.runs.lifecycle import IllegalTransition
+from dispatcher.server import studio_pages
 from dispatcher.server.described import MLFLOW_REFUSALS, REFUSALS, describe
 from dispatcher.server.direct import DirectCalls, Handler
 from dispatcher.server.guard import GuardedRoute, Unauthenticated, public, require_declared
@@ -26,9 +27,11 @@ from dispatcher.server.routers import (
     environments,
     events,
     inheritances,
+    overview,
     retention,
     runs,
     snapshots,
+    studio,
     sweeps,
     telemetry,
 )
@@ -64,17 +67,25 @@ def create_app(services: Services, *, max_body: int) -> FastAPI:
         services.waiters.stop()
         services.events.stop()
 
-    app = FastAPI(title="dispatcher", version=services.version, lifespan=lifespan)
+    # FastAPI's pages of documentation load scripts of other sites, which could use a session.
+    app = FastAPI(
+        title="dispatcher",
+        version=services.version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.services = services
     app.state.max_body = max_body
     app.router.route_class = GuardedRoute
     for router in (
         runs.router, sweeps.router, telemetry.router, snapshots.router, artifacts.router,
         catalog.router, environments.router, access.router, diagnostics.router,
-        events.router, retention.router, inheritances.router,
+        events.router, retention.router, inheritances.router, studio.router, overview.router,
     ):  # fmt: skip
         app.include_router(router, prefix=PREFIX, responses=REFUSALS)
     app.include_router(mlflow_router, responses=MLFLOW_REFUSALS)
+    app.include_router(studio_pages.router)
     app.add_api_route(f"{PREFIX}/health", _health, methods=["GET"])
     app.add_api_route(
         f"{PREFIX}{IDENTITY_PATH}",

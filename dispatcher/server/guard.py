@@ -23,14 +23,14 @@ from dispatcher.access.permissions import Grant, Permission, Scope
 from dispatcher.access.principals import Principal
 from dispatcher.core.errors import DispatcherError, NotAllowed
 from dispatcher.server.bodies import Body, bounded
+from dispatcher.server.browser import PROOF_HEADER, check_browser, cookie_name
 from dispatcher.server.calls import CURRENT, CurrentCall
 from dispatcher.server.direct import Handler, direct_handler
 from dispatcher.server.services import Services
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 DECLARED = "__declared__"
-# What FastAPI answers of itself: the description of the API.
-DESCRIPTION = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
+DESCRIPTION = ("/openapi.json",)  # what FastAPI answers of itself: the description of the API
 
 
 class Unauthenticated(DispatcherError):
@@ -139,7 +139,15 @@ def require_declared(routes: Iterable[BaseRoute]) -> list[GuardedRoute]:
 
 
 async def identify(services: Services, request: Request) -> Principal:
-    """Return who calls. Raises Unauthenticated."""
+    """Return who calls: by a token, or by a session of the studio.
+
+    Raises:
+        Unauthenticated: The call has neither, or not a valid one.
+        NotAllowed: The session is used from elsewhere than a page of this service.
+    """
+    cookie = request.cookies.get(cookie_name(services.service_id))
+    if cookie is not None and "authorization" not in request.headers:
+        return await _identify_session(services, request, cookie)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         raise Unauthenticated(
@@ -153,6 +161,15 @@ async def identify(services: Services, request: Request) -> Principal:
         return services.access.owner
     try:
         return await run_in_threadpool(services.access.identify, token.strip())
+    except NotAllowed as error:
+        raise Unauthenticated(str(error)) from error
+
+
+async def _identify_session(services: Services, request: Request, cookie: str) -> Principal:
+    check_browser(request)
+    proof = request.headers.get(PROOF_HEADER, "")
+    try:
+        return await run_in_threadpool(services.sessions.identify, cookie, proof)
     except NotAllowed as error:
         raise Unauthenticated(str(error)) from error
 

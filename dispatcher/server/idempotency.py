@@ -39,7 +39,7 @@ MUTATING = ("POST", "PUT", "PATCH", "DELETE")
 _NATURAL = (
     *("/spool", "/runs", "/blobs", "/parts", "/artifacts", "/snapshots"),
     *("/wait", "/park", "/unpark"),
-    "/tokens",  # its answer is a secret, which is recorded nowhere
+    *("/tokens", "/studio/links", "/studio/session"),  # their answers are secrets
 )
 Call = Callable[[Request], Awaitable[Response]]
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from dispatcher.access.secrets import SecretStore
+from dispatcher.access.sessions import SessionService
 from dispatcher.access.tokens import TokenService
 from dispatcher.engine.loop import Engine
 from dispatcher.server.data_folder import DataFolder, Whereabouts
 from dispatcher.server.idempotency import Idempotency
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.charts import ChartService
 from dispatcher.services.collection.service import CollectionService
 from dispatcher.services.deletion import DeletionService
 from dispatcher.services.environments import EnvironmentService
@@ -18,6 +20,7 @@ from dispatcher.services.heartbeats import Heartbeats
 from dispatcher.services.inheritances import Inheritances
 from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
+from dispatcher.services.overviews import OverviewService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
@@ -37,6 +40,7 @@ class Services:
 
     store: Store
     access: TokenService
+    sessions: SessionService
     secrets: SecretStore
     status: StatusService
     submission: SubmissionService
@@ -46,7 +50,9 @@ class Services:
     inheritances: Inheritances
     artifacts: ArtifactService
     models: ModelService
+    overviews: OverviewService
     catalog: Catalog
+    charts: ChartService
     deletion: DeletionService
     collection: CollectionService
     usage: UsageService

@@ -15,6 +15,7 @@ from typing import Any
 
 from dispatcher.access.keys import signing_key
 from dispatcher.access.secrets import SecretStore
+from dispatcher.access.sessions import SessionService
 from dispatcher.access.tokens import TokenService
 from dispatcher.core.runs.lifecycle import Run
 from dispatcher.engine.loop import Engine
@@ -31,6 +32,7 @@ from dispatcher.server.settings import Settings
 from dispatcher.server.target_builder import TargetBuilder, move_secrets
 from dispatcher.services.artifacts import ArtifactService
 from dispatcher.services.catalog import Catalog
+from dispatcher.services.charts import ChartService
 from dispatcher.services.collection.contents import ContentCollector
 from dispatcher.services.collection.logs import LogCollector
 from dispatcher.services.collection.runs import RunCollector
@@ -49,6 +51,7 @@ from dispatcher.services.mlflow.models import MlflowModels
 from dispatcher.services.mlflow.runs import MlflowRuns
 from dispatcher.services.mlflow.services import MlflowServices
 from dispatcher.services.models import ModelService
+from dispatcher.services.overviews import OverviewService
 from dispatcher.services.parking import ParkingService
 from dispatcher.services.snapshots import SnapshotService
 from dispatcher.services.status import StatusService
@@ -117,12 +120,8 @@ def build(
     status = StatusService(calls, time.time)
     service_id = store.write(lambda tx: tx.registry.meta("service_id", uuid.uuid4().hex))
     secret_store = SecretStore(settings.data_dir, os.environ)
-    access = TokenService(
-        store,
-        signing_key(settings.data_dir, store, settings.signing_key),
-        token,
-        settings.owner_name,
-    )
+    key = signing_key(settings.data_dir, store, settings.signing_key)
+    access = TokenService(store, key, token, settings.owner_name)
     context = RuntimeContext(
         service_id,
         url,
@@ -162,6 +161,7 @@ def build(
         calls,
         status,
         access,
+        SessionService(store, key, time.time),
         secret_store,
         engine,
         live_targets,
@@ -187,6 +187,7 @@ def _services(
     store: CallStore,
     status: StatusService,
     access: TokenService,
+    sessions: SessionService,
     secret_store: SecretStore,
     engine: Engine,
     live_targets: LiveTargets,
@@ -211,6 +212,7 @@ def _services(
     return Services(
         store=store,
         access=access,
+        sessions=sessions,
         secrets=secret_store,
         status=status,
         submission=submission,
@@ -220,7 +222,9 @@ def _services(
         inheritances=inheritances,
         artifacts=ArtifactService(store, blobs, uploads, time.time),
         models=ModelService(store, time.time),
+        overviews=OverviewService(store),
         catalog=catalog,
+        charts=ChartService(store),
         deletion=deletion,
         collection=collection,
         usage=UsageService(store, Path(settings.data_dir), blobs.folder),

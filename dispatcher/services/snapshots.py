@@ -11,7 +11,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from dispatcher.access.permissions import Grant, Scope
-from dispatcher.core.errors import InvalidSpec, LimitExceeded, NotAllowed, SnapshotNotFound
+from dispatcher.core.errors import (
+    InvalidSpec,
+    LimitExceeded,
+    NotAllowed,
+    NotFound,
+    SnapshotNotFound,
+)
 from dispatcher.core.runs.spec import Digest, clean
 from dispatcher.store.content.blobs import Blobs
 from dispatcher.store.contract import Store
@@ -112,6 +118,13 @@ class SnapshotService:
         except ValueError as error:
             raise SnapshotNotFound(snapshot_id) from error
         return found
+
+    def file(self, snapshot_id: str, path: str) -> tuple[int, Iterator[bytes]]:
+        """The size in bytes and the content of one file. Raises SnapshotNotFound, NotFound."""
+        for name, _mode, size, digest in self.manifest(snapshot_id)["files"]:
+            if name == path:
+                return size, self._blobs.chunks(digest)
+        raise NotFound(f"snapshot {snapshot_id} has no file {path[:200]!r}")
 
     def archive(self, snapshot_id: str) -> Iterator[bytes]:
         """The snapshot as a tar, piece by piece; nothing of it is held in memory whole."""

@@ -25,6 +25,7 @@ from dispatcher.store.registry.testing import RegistryContract
 from dispatcher.store.retention.deletions_testing import DeletionContract
 from dispatcher.store.retention.references_testing import ReferenceContract
 from dispatcher.store.runs.search_testing import SearchContract
+from dispatcher.store.runs.table_testing import RunTableContract
 from dispatcher.store.runs.testing import RunContract, add, change, make
 from dispatcher.store.sweeps.testing import SweepContract
 from dispatcher.store.tokens.testing import TokenContract
@@ -68,6 +69,7 @@ class TransactionContract:
 class StoreContract(
     TransactionContract,
     RunContract,
+    RunTableContract,
     SearchContract,
     LabelContract,
     MetricsContract,

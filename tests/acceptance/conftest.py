@@ -14,6 +14,9 @@ from tests.rigs.raycluster import RayCluster
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from playwright.sync_api import Browser
+
+    from tests.rigs.browser import Studio
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,24 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk of the test's own."""
     with desk(tmp_path_factory.mktemp("own")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def one_chromium() -> "Iterator[Browser]":
+    """A browser without a page; it takes a second to start."""
+    from tests.rigs.browser import chromium  # playwright: few modules need it
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def studio(one_chromium: "Browser", shared: Desk) -> "Iterator[Studio]":
+    """A fresh browser, signed in at the studio of the shared desk."""
+    from tests.rigs.browser import studio as opened
+
+    with opened(one_chromium, shared) as made:
         yield made
 
 

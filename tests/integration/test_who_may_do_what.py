@@ -33,6 +33,7 @@ ADA = Principal(Kind.USER, "ada", Role.CONTRIBUTOR)
 BOB = Principal(Kind.USER, "bob", Role.CONTRIBUTOR)
 REPORT = Principal(Kind.SERVICE_ACCOUNT, "report", Role.READER)
 REFUSED = (401, 403)
+HERE = "http://127.0.0.1"  # the studio is for this machine
 CALLERS = (
     *("nobody", "reader", "contributor", "owner", "own run", "run above", "run below"),
     *("sibling run", "run of another user", "agent of the host", "agent of another host"),
@@ -163,7 +164,7 @@ class Table:
         [method] = route.methods - {"HEAD"}
         if not more and method != "GET":
             more = {"json": {}}
-        url = "http://test" + self._filled(path, family)
+        url = HERE + self._filled(path, family)
         answer = self._api.request(method, url, headers=headers, **more)
         return answer.status_code, self._expected(route, principal, family)
 
@@ -261,7 +262,9 @@ def table(application: Application) -> Iterator[tuple[Table, dict[str, tuple[str
         for path, route in _routes(app.routes)
     }
     with (
-        TestClient(app, raise_server_exceptions=False) as api,
+        TestClient(
+            app, base_url=HERE, client=("127.0.0.1", 5000), raise_server_exceptions=False
+        ) as api,
         pytest.MonkeyPatch.context() as patch,
     ):
         # The stream of events does not end by itself, and the test client reads answers whole.

@@ -26,6 +26,7 @@ BY_COLUMN = {
 }
 WRITES = frozenset(Permission) - {
     Permission.READ_SERVER,
+    Permission.OPEN_STUDIO,  # what its session may do is asked of this table again
     Permission.READ_RUNS,
     Permission.READ_SNAPSHOTS,
     Permission.READ_CATALOG,

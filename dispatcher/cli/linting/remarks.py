@@ -19,10 +19,10 @@ DIFFERENCES: Mapping[str, str] = {
     "Run.cancel": "It cancels the run's descendants, too.",
     "Run.wait_for_completion": "It returns only at a terminal status; v1 could return at "
     "Finalizing.",
-    "Run.get_portal_url": "The address is the service's own; there is no studio.",
+    "Run.get_portal_url": "It is an address of the studio; `dispatcher studio` opens it.",
     "Run.clean": "It does nothing: the agent has cleaned up already.",
     "Run.register_model": "The model is stored with its run; models are not served.",
-    "Experiment.get_portal_url": "The address is the service's own; there is no studio.",
+    "Experiment.get_portal_url": "It is an address of the studio; `dispatcher studio` opens it.",
     "AmlCompute.provisioning_configuration": "Sizes and nodes are stored and shown; the target is "
     "this machine, or the target that you attached under its name.",
     "ComputeTarget.create": "The target is this machine, or the target that you attached under "

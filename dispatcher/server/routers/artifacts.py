@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -14,6 +13,7 @@ from dispatcher.core.runs.spec import Digest
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
 from dispatcher.server.described import RANGES, RAW_BODY
+from dispatcher.server.downloads import attachment
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.schemas import ModelBody, Strict
 from dispatcher.server.views import (
@@ -30,12 +30,6 @@ from dispatcher.store.artifacts.contract import Artifact
 
 router = guarded_router(tags=["artifacts"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-# A file that a script wrote must not run in a browser as a page of the service.
-_SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Accept-Ranges": "bytes",
-}
 
 
 class EntryBody(Strict):
@@ -108,7 +102,7 @@ def download_artifact(
     """Download a file, or a range of it; always as an attachment."""
     artifact = services.artifacts.find(run_id, name)
     span = _span(range, artifact.size)
-    headers = {**_SAFE_HEADERS, "Content-Disposition": _disposition(name), "ETag": _tag(artifact)}
+    headers = {**attachment(name), "Accept-Ranges": "bytes", "ETag": _tag(artifact)}
     if span is None:
         headers["Content-Range"] = f"bytes */{artifact.size}"
         return Response(status_code=416, headers=headers)
@@ -155,10 +149,6 @@ def _span(asked: str | None, size: int) -> tuple[int, int] | None:
     else:
         start, end = int(first), min(size, int(last) + 1 if last else size)
     return (start, end) if start < end else None
-
-
-def _disposition(name: str) -> str:
-    return f"attachment; filename*=UTF-8''{quote(name.rpartition('/')[2], safe='')}"
 
 
 def _tag(artifact: Artifact) -> str:

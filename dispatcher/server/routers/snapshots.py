@@ -7,7 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from dispatcher.access.permissions import Permission
 from dispatcher.server.bodies import Body, read_body
 from dispatcher.server.deps import Caller, S
-from dispatcher.server.described import RAW_BODY, TAR
+from dispatcher.server.described import BYTES, RAW_BODY, TAR
+from dispatcher.server.downloads import attachment
 from dispatcher.server.frames import field, frames
 from dispatcher.server.guard import allow, guarded_router
 from dispatcher.server.views import SnapshotAnswer, SnapshotManifest, StoredBlobs
@@ -46,6 +47,23 @@ def read_snapshot(snapshot_id: str, services: S, caller: Caller) -> SnapshotMani
     """What a snapshot holds."""
     services.snapshots.require_readable(snapshot_id, caller)
     return SnapshotManifest.model_validate(services.snapshots.manifest(snapshot_id))
+
+
+@router.get(
+    "/snapshots/{snapshot_id}/files/{path:path}", responses=BYTES, response_class=StreamingResponse
+)
+@allow(Permission.READ_SNAPSHOTS)
+def read_snapshot_file(
+    snapshot_id: str, path: str, services: S, caller: Caller
+) -> StreamingResponse:
+    """One file of a snapshot; always as an attachment."""
+    services.snapshots.require_readable(snapshot_id, caller)
+    size, content = services.snapshots.file(snapshot_id, path)
+    return StreamingResponse(
+        content,
+        media_type="application/octet-stream",
+        headers={**attachment(path), "Content-Length": str(size)},
+    )
 
 
 @router.get("/snapshots/{snapshot_id}/archive", responses=TAR, response_class=StreamingResponse)

@@ -31,6 +31,33 @@ def cursor_of(run: Run) -> PageCursor:
     return (NOT_STARTED_AT if run.begun_at is None else run.begun_at, run.seq)
 
 
+RunOrder = Literal[
+    "newest", "number", "name", "status", "target", "submitted_by", "created", "started", "ended",
+    "duration",
+]  # fmt: skip
+
+
+def order_value(run: Run, order: RunOrder) -> str | float | None:
+    """What runs are sorted by under an order other than "newest"; None comes last, either way.
+
+    A run that has not ended has no duration.
+    """
+    if order == "duration":
+        times = (run.started_at, run.ended_at)
+        return None if times[0] is None or times[1] is None else times[1] - times[0]
+    values: dict[RunOrder, str | float | None] = {
+        "number": run.number,
+        "name": run.display_name or run.id,
+        "status": run.status.value,
+        "target": run.spec.target,
+        "submitted_by": run.submitted_by,
+        "created": run.created_at,
+        "started": run.started_at,
+        "ended": run.ended_at,
+    }
+    return values.get(order)
+
+
 @dataclass(frozen=True)
 class RunQuery:
     """Which runs to list, newest first: those that have not begun, then by their first start.
@@ -50,13 +77,47 @@ class RunQuery:
     top_level: bool = False
     type: str | None = None
     status: str | None = None
+    statuses: tuple[str, ...] = ()  # one of these; empty: any
     target: str | None = None
+    submitted_by: str | None = None
+    text: str | None = None  # see `holds_text`
     ids: tuple[str, ...] | None = None
     id_prefix: str | None = None
     tags: tuple[tuple[str, tuple[str | None] | None], ...] = ()
     properties: tuple[tuple[str, tuple[str | None] | None], ...] = ()
     limit: int = 100
     after: PageCursor | None = None
+    order: RunOrder = "newest"
+    descending: bool = False  # "newest" has one direction
+    offset: int = 0
+
+
+def holds_text(run: Run, tags: Mapping[str, str | None], text: str) -> bool:
+    """Whether a text is part of a run's id, names, description, submitter, or of one of its tags.
+
+    Letters of ASCII match in either case.
+    """
+    spec = run.spec
+    texts = [run.id, spec.experiment, run.submitted_by, run.display_name, run.description]
+    return any(text.lower() in (each or "").lower() for each in (*texts, *tags, *tags.values()))
+
+
+@dataclass(frozen=True)
+class ExperimentTotal:
+    """How many runs an experiment has, and its highest place in a list of runs (`cursor_of`)."""
+
+    runs: int
+    newest: float
+
+
+@dataclass(frozen=True)
+class ActiveCount:
+    """How many runs of an experiment that have not ended are on a target, by status."""
+
+    experiment: str
+    target: str
+    status: str
+    runs: int
 
 
 View = Literal["active", "deleted", "all"]
@@ -143,7 +204,19 @@ class Runs(Protocol):
         """Targets for which at least one run is queued."""
 
     def query(self, query: RunQuery) -> list[Run]:
-        """List runs, newest first."""
+        """List runs, newest first, or in the order of the query."""
+
+    def count(self, query: RunQuery, most: int) -> int:
+        """How many runs a query lists on all its pages; counting stops at `most`."""
+
+    def totals(self) -> dict[str, ExperimentTotal]:
+        """What each experiment has; one without runs is left out."""
+
+    def active(self) -> list[ActiveCount]:
+        """The runs that have not ended, counted."""
+
+    def below_by_status(self, run_id: str) -> dict[str, int]:
+        """How many runs are below a run, at any depth, by status."""
 
     def search(self, search: RunSearch) -> list[Run]:
         """Find runs by their metrics, params, tags and data sets."""

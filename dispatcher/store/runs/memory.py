@@ -1,15 +1,27 @@
 """Runs and their events, in memory."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from dispatcher.core.errors import RunConflict
 from dispatcher.core.runs.lifecycle import Run
+from dispatcher.core.runs.search import sort_key
 from dispatcher.store.events.memory import MemoryEvents
 from dispatcher.store.labels.contract import wanted
 from dispatcher.store.memory_state import MemoryState
 from dispatcher.store.runs.codec import bucket, events_of, state_of, submitted
-from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, StoredState, cursor_of
+from dispatcher.store.runs.contract import (
+    ActiveCount,
+    Change,
+    ExperimentTotal,
+    RunQuery,
+    RunSearch,
+    StoredState,
+    cursor_of,
+    holds_text,
+    order_value,
+)
 from dispatcher.store.runs.memory_search import find
 
 
@@ -89,7 +101,31 @@ class MemoryRuns:
 
     def query(self, query: RunQuery) -> list[Run]:
         found = [run for run in self._state.runs.values() if self._fits(run, query)]
-        return sorted(found, key=cursor_of, reverse=True)[: query.limit]
+        found.sort(key=cursor_of, reverse=True)
+        if query.order != "newest":
+            found.sort(key=lambda run: run.seq, reverse=True)
+            found.sort(key=lambda run: sort_key(order_value(run, query.order), query.descending))
+        return found[query.offset : query.offset + query.limit]
+
+    def count(self, query: RunQuery, most: int) -> int:
+        return min(most, sum(self._fits(run, query) for run in self._state.runs.values()))
+
+    def totals(self) -> dict[str, ExperimentTotal]:
+        found: dict[str, ExperimentTotal] = {}
+        for run in self._state.runs.values():
+            known = found.get(run.spec.experiment, ExperimentTotal(0, 0.0))
+            newest = max(known.newest, cursor_of(run)[0])
+            found[run.spec.experiment] = ExperimentTotal(known.runs + 1, newest)
+        return found
+
+    def active(self) -> list[ActiveCount]:
+        live = (run for run in self._state.runs.values() if not run.terminal)
+        counts = Counter((run.spec.experiment, run.spec.target, run.status.value) for run in live)
+        return [ActiveCount(*key, number) for key, number in sorted(counts.items())]
+
+    def below_by_status(self, run_id: str) -> dict[str, int]:
+        below = (run for run in self._state.runs.values() if run_id in run.lineage)
+        return dict(Counter(run.status.value for run in below))
 
     def search(self, search: RunSearch) -> list[Run]:
         return find(self._state, search)
@@ -116,12 +152,15 @@ class MemoryRuns:
             (query.type, spec.type),
             (query.status, run.status.value),
             (query.target, spec.target),
+            (query.submitted_by, run.submitted_by),
         )
         return (
             all(asked is None or asked == have for asked, have in exact)
             and (query.below is None or query.below in run.lineage)
             and (query.within is None or query.within in (run.id, *run.lineage))
             and (not query.top_level or spec.parent_id is None)
+            and (not query.statuses or run.status.value in query.statuses)
+            and (query.text is None or holds_text(run, state.tags.get(run.id, {}), query.text))
             and (query.ids is None or run.id in query.ids)
             and (query.id_prefix is None or run.id.startswith(query.id_prefix))
             and (query.after is None or cursor_of(run) < query.after)

@@ -15,9 +15,16 @@ from dispatcher.store.events.contract import Events
 from dispatcher.store.labels.rows import PropertyRow, TagRow
 from dispatcher.store.precompiled import Precompiled
 from dispatcher.store.runs.codec import events_of, moving, path_of, row_of, run_of, submitted
-from dispatcher.store.runs.contract import Change, RunQuery, RunSearch, StoredState
+from dispatcher.store.runs.contract import (
+    ActiveCount,
+    Change,
+    ExperimentTotal,
+    RunQuery,
+    RunSearch,
+    StoredState,
+)
 from dispatcher.store.runs.rows import RunRow
-from dispatcher.store.runs.sql_listing import below, listing
+from dispatcher.store.runs.sql_listing import below, counting, listing
 from dispatcher.store.runs.sql_search import searching
 
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
@@ -172,6 +179,37 @@ class SqlRuns:
 
     def query(self, query: RunQuery) -> list[Run]:
         return self._runs(listing(self._connection, query))
+
+    def count(self, query: RunQuery, most: int) -> int:
+        statement = counting(self._connection, query, most)
+        return int(self._connection.execute(statement).scalar_one())
+
+    def totals(self) -> dict[str, ExperimentTotal]:
+        statement = select(RUNS.c.experiment, func.count(), func.max(RUNS.c.begun_at)).group_by(
+            RUNS.c.experiment
+        )
+        return {
+            name: ExperimentTotal(runs, newest)
+            for name, runs, newest in self._connection.execute(statement)
+        }
+
+    def active(self) -> list[ActiveCount]:
+        kinds = (RUNS.c.experiment, RUNS.c.target, RUNS.c.status)
+        live = RUNS.c.bucket.in_(("queued", "owed", "open"))
+        statement = (
+            select(*kinds, func.count())
+            .where(live, RUNS.c.status.not_in(_ENDED))
+            .group_by(*kinds)
+            .order_by(*kinds)
+        )
+        return [ActiveCount(*row) for row in self._connection.execute(statement)]
+
+    def below_by_status(self, run_id: str) -> dict[str, int]:
+        path = self._connection.execute(select(RUNS.c.path).where(RUNS.c.id == run_id)).scalar()
+        statement = (
+            select(RUNS.c.status, func.count()).where(below(path or "//")).group_by(RUNS.c.status)
+        )
+        return {str(status): int(runs) for status, runs in self._connection.execute(statement)}
 
     def search(self, search: RunSearch) -> list[Run]:
         return self._runs(searching(self._connection, search))

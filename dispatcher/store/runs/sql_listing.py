@@ -1,7 +1,7 @@
 """Which runs a query asks for, in SQL."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -48,12 +48,12 @@ def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
     rarest = min(range(len(labels)), key=counts.__getitem__, default=None)
     if rarest is None or counts[rarest] > RARE:
         statement = _plain(connection, query, _as_it_is)
-        statement = statement.order_by(*NEWEST_FIRST)
+        statement = statement.order_by(*_order(query, NEWEST_FIRST))
     else:
         found = having(*labels.pop(rarest))
         statement = _plain(connection, query, in_no_index)
         statement = statement.where(RUNS.c.id.in_(select(found.table.c.run_id).where(*found.terms)))
-        statement = statement.order_by(*NEWEST_OF_FEW)
+        statement = statement.order_by(*_order(query, NEWEST_OF_FEW))
     for label in labels:
         found = having(*label)
         same = and_(found.table.c.run_id == RUNS.c.id, *found.terms)
@@ -61,9 +61,48 @@ def listing(connection: Connection, query: RunQuery) -> "Select[Any]":
     return statement
 
 
+def counting(connection: Connection, query: RunQuery, most: int) -> "Select[Any]":
+    """The statement that counts the runs of all pages of a query, up to `most`."""
+    whole = replace(query, limit=most, after=None, offset=0)
+    listed = listing(connection, whole).order_by(None).with_only_columns(RUNS.c.seq)
+    return select(func.count()).select_from(listed.subquery())
+
+
+def _order(query: RunQuery, newest_first: Sequence[Any]) -> Sequence[Any]:
+    """The terms to sort by; see `contract.order_value`."""
+    if query.order == "newest":
+        return newest_first
+    value: Any = {
+        "number": RUNS.c.number,
+        "name": func.coalesce(func.nullif(RUNS.c.display_name, ""), RUNS.c.id),
+        "status": RUNS.c.status,
+        "target": RUNS.c.target,
+        "submitted_by": RUNS.c.submitted_by,
+        "created": RUNS.c.created_at,
+        "started": RUNS.c.started_at,
+        "ended": RUNS.c.ended_at,
+        "duration": RUNS.c.ended_at - RUNS.c.started_at,
+    }[query.order]
+    return (value.is_(None), value.desc() if query.descending else value.asc(), RUNS.c.seq.desc())
+
+
+def _holds_text(text: str) -> Any:
+    """See `contract.holds_text`."""
+    columns = ("id", "experiment", "submitted_by", "display_name", "description")
+    tagged = exists(
+        select(1)
+        .select_from(TAGS)
+        .where(
+            TAGS.c.run_id == RUNS.c.id,
+            or_(*(TAGS.c[name].icontains(text, autoescape=True) for name in ("key", "value"))),
+        )
+    )
+    return or_(*(RUNS.c[name].icontains(text, autoescape=True) for name in columns), tagged)
+
+
 def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) -> "Select[Any]":
     """The listing without its labels; `term` is how a column is written."""
-    statement = select(RUNS).limit(query.limit)
+    statement = select(RUNS).limit(query.limit).offset(query.offset or None)
     filters = _filters(query)
     walked = _rarest(connection, filters) if term is _as_it_is else None
     for column, value in filters:
@@ -78,6 +117,12 @@ def _plain(connection: Connection, query: RunQuery, term: Callable[[Any], Any]) 
     if query.top_level:
         top: Any = RUNS.c.parent_id.is_(None)
         statement = statement.where(top if term is _as_it_is else case((top, 1), else_=0) == 1)
+    if query.statuses:
+        statement = statement.where(RUNS.c.status.in_(query.statuses))
+    if query.submitted_by is not None:
+        statement = statement.where(RUNS.c.submitted_by == query.submitted_by)
+    if query.text is not None:
+        statement = statement.where(_holds_text(query.text))
     if query.ids is not None:
         statement = statement.where(RUNS.c.id.in_(query.ids))
     if query.id_prefix is not None:

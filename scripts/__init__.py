@@ -1,0 +1,1 @@
+"""Scripts of the repository: the set-up, and the description of the API for the studio."""
