@@ -18,6 +18,7 @@ from dispatcher.agent.starting.start_method import (
     fresh_reason,
     key_of,
     own_modules,
+    own_standard_modules,
 )
 
 TYPE_CHECKING = False
@@ -71,7 +72,7 @@ class JobStarter:
         self._queue: Deque[str] = deque()
         self._for_snapshot: Dict[str, List[str]] = defaultdict(list)
         self._for_fork_server: Dict[ForkServerKey, List[str]] = defaultdict(list)
-        self._own_modules: Dict[Tuple[str, str], FrozenSet[str]] = {}
+        self._own_modules: Dict[Tuple[str, str], Tuple[FrozenSet[str], FrozenSet[str]]] = {}
         self._plain = ForkServerKey(sys.executable, (), ())
         self._fork_servers: Optional[ForkServerPool] = None
 
@@ -160,7 +161,8 @@ class JobStarter:
         if fork_server.ready is None:
             self._for_fork_server[key].append(entry.name)
             return None
-        shadowed = self._modules_of(job) & fork_server.modules
+        own, standard = self._modules_of(job)
+        shadowed = own & fork_server.modules | standard
         if shadowed:
             if job.get("start") == "fork":
                 names = ", ".join(sorted(shadowed))
@@ -182,14 +184,16 @@ class JobStarter:
             self._differences[digest] = differences(inheritance.variables, self._variables)
         return self._differences[digest]
 
-    def _modules_of(self, job: Mapping[str, object]) -> FrozenSet[str]:
+    def _modules_of(self, job: Mapping[str, object]) -> Tuple[FrozenSet[str], FrozenSet[str]]:
+        """The modules of the job's snapshot, and those that hide the standard library's."""
         snapshot, script = job.get("snapshot"), str(job.get("script"))
         if snapshot is None:
-            return frozenset()
+            return frozenset(), frozenset()
         where = (str(snapshot), os.path.dirname(script))
         if where not in self._own_modules:
             folder = self._snapshots.path(str(snapshot))
-            self._own_modules[where] = own_modules(folder, script)
+            standard = own_standard_modules(folder, script)
+            self._own_modules[where] = own_modules(folder, script), standard
         return self._own_modules[where]
 
     def _dispatch(self, entry: JobEntry, key: ForkServerKey) -> None:

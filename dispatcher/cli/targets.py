@@ -258,5 +258,8 @@ def _require_name(argument: str | None, option: str | None) -> str:
 
 def _check_name(name: str) -> str:
     if not name or set(name) & set("/?#%\\ ") or not (name.isascii() and name.isprintable()):
-        raise UserErrorException(f"{name!r} is not a valid target name.")
+        raise UserErrorException(
+            f"{name!r} is not a target's name: it begins with a letter, goes on with letters, "
+            "digits, '_', '.' and '-', and has 64 characters at most."
+        )
     return name

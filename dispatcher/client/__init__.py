@@ -6,3 +6,7 @@ beside user scripts (PyYAML comes with it under a private name, see `libraries`)
 imports are made inside functions where they would slow down a script's start. The layers are, from
 top to bottom: `v1`, `in_run`, `api`, `errors`.
 """
+
+from dispatcher.client.in_run.standard_library import protect
+
+protect(__name__.partition(".")[0])

@@ -24,6 +24,21 @@ subprocess.run([sys.executable, "-c", code], check=True)
 subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": "lib"})
 subprocess.run([sys.executable, "-I", "-c", "from azureml.core import Run"], check=True)
 """
+STANDARD_NAMES = """
+import sys
+import json, logging, http, socket  # the script's own
+from azureml.core import Run, ScriptRunConfig
+import queue, random, uuid
+
+run = Run.get_context()
+run.log("own", [json, logging, http, socket, queue, random, uuid][int(sys.argv[1])].OWN)
+run.tag("a", "b")
+run.upload_file("kept", "main.py")
+if run.parent is None:
+    child = run.submit_child(ScriptRunConfig(".", "main.py", arguments=[6]))
+    child.wait_for_completion()
+    run.log("child", child.get_metrics()["own"])
+"""
 IN_A_FOLDER = """
 from azureml.core import Run
 from shapes.area import area
@@ -58,6 +73,19 @@ def test_a_module_called_dispatcher_is_the_scripts_own(
     run.wait_for_completion()
 
     assert run.get_metrics() == {"seen": ["me", "me"]}
+
+
+def test_modules_with_names_of_the_standard_library_are_the_scripts_own(shared: Desk) -> None:
+    names = ("json", "logging", "http", "socket", "queue", "random", "uuid", "threading", "email")
+    own = {name: f"OWN = {name!r}" for name in names}
+    config = shared.config(source(shared, "standard", main=STANDARD_NAMES, **own))
+    config.arguments = ["0"]
+    run = shared.experiment.submit(config)
+    run.wait_for_completion()
+
+    assert run.get_metrics() == {"own": "json", "child": "uuid"}
+    assert run.get_tags()["a"] == "b"
+    assert "kept" in run.get_file_names()
 
 
 def test_a_script_may_replace_pythonpath(shared: Desk) -> None:

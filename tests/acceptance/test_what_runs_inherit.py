@@ -24,6 +24,9 @@ print(json.dumps({
     "umask": os.umask(0),
     "python": sys.executable,
     "prefix": sys.prefix,
+    "signals": [line.split() for line in open("/proc/self/status") if line.startswith("SigBlk")],
+    "ignored": os.popen("grep SigIgn /proc/self/status").read().split(),
+    "input": sys.stdin.read(),
 }))
 """
 SUBMITS = """
@@ -79,6 +82,52 @@ def test_values_that_are_no_utf8_arrive_as_they_are(shared: Desk) -> None:
     value = os.fsdecode(b"caf\xe9")
 
     assert told(shared, {"PLACE": value})["environ"]["PLACE"] == value
+
+
+def test_values_with_newlines_and_functions_of_bash_arrive_as_they_are(shared: Desk) -> None:
+    values = {"TEXT": "a\nb\r\n", "EMPTY": "", "a.b-c": "d=e", "BASH_FUNC_f%%": "() {  echo f\n}"}
+    environ = told(shared, values)["environ"]
+
+    assert {name: environ[name] for name in values} == values
+
+
+@pytest.mark.parametrize("start", ["fresh", "auto"])
+def test_a_run_has_default_signals_and_no_input_whatever_its_submitter_ignores(
+    shared: Desk, start: str
+) -> None:
+    ignores = ("sh", "-c", 'trap "" INT QUIT TERM HUP; exec "$0" "$@" <&-')
+    answer = told(shared, {}, *ignores, start=start)
+
+    assert answer["signals"] == [["SigBlk:", "0" * 16]]
+    assert int(answer["ignored"][1], 16) & 0x7FFFFFFF == 0  # those above are of the C library
+    assert answer["input"] == ""
+
+
+USES_A_RUN = """
+from azureml.core import Run
+run = Run.get_context()
+run.log("m", 1)
+run.tag("t", "x")
+run.upload_file("kept", "main.py")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WARNINGS", "error"), ("OPTIMIZE", "2"), ("DEVMODE", "1"), ("PYCACHEPREFIX", "/proc/no")],
+)
+def test_a_run_logs_under_each_variable_of_python(
+    shared: Desk, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"PYTHON{name}", value)
+    run = shared.submit(shared.source("variables", main=USES_A_RUN))
+    run.wait_for_completion()
+    logs = run.get_all_logs(destination=str(shared.root / run.id))
+
+    assert run.get_metrics() == {"m": 1}
+    assert run.get_tags()["t"] == "x"
+    assert "kept" in run.get_file_names()
+    assert "".join(Path(log).read_text() for log in logs) == ""  # no warning of ours, either
 
 
 def test_cpus_niceness_and_umask_are_the_submitters(shared: Desk) -> None:

@@ -25,7 +25,7 @@ REFUSED: list[tuple[dict[str, Any], int, tuple[str, ...]]] = [
     (job("b", command=None, script="x.py", snapshot="0" * 64), 404, ("snapshot", "0" * 64)),
     (job("b", snapshot="zz"), 422, ("snapshot",)),
     (job("a/../b"), 422, ("id", "a/../b")),
-    (job("x" * 257), 422, ("id", "256", "257")),
+    (job("x" * 231), 422, ("id", "230", "231")),
     (job("b", experiment="no spaces"), 422, ("experiment", "no spaces")),
     (job("b", tags={"a": "x\0y"}), 422, ("tags", "NUL")),
     (job("b", tags={"a": "x" * MIB}), 422, ("tags", "16384", "characters")),

@@ -117,7 +117,7 @@ SECOND: dict[str, Any] = {"further_metrics": [{"name": "n", "goal": "minimize"}]
         ({"resume_from": ["nobody"] * 2}, "resume_from"),
         ({"resume_from": list("abcdef")}, "resume_from"),
         ({"colour": 1}, "colour"),
-        ({"id": "x" * 250}, "240"),
+        ({"id": "x" * 215}, "214"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from dispatcher.agent.starting.spawning import interpreter_of
-from dispatcher.agent.starting.start_method import fresh_reason, is_same_binary, key_of, own_modules
+from dispatcher.agent.starting.start_method import (
+    fresh_reason,
+    is_same_binary,
+    key_of,
+    own_modules,
+    own_standard_modules,
+)
 
 PYTHON = sys.executable
 
@@ -79,3 +85,13 @@ def test_own_modules_are_those_beside_the_script_and_in_the_root(tmp_path: Path)
     assert own_modules(str(tmp_path), "train.py") == {"json", "src"}
     assert own_modules(str(tmp_path), "src/train.py") == {"socket", "data", "json", "src"}
     assert own_modules(None, "train.py") == frozenset()
+
+
+def test_modules_that_hide_the_standard_library_are_files_and_packages(tmp_path: Path) -> None:
+    for folder in ("src", "code", "email", "queue"):
+        (tmp_path / folder).mkdir()
+    for name in ("json.py", "src/socket.py", "email/__init__.py", "queue/data.txt", "random.csv"):
+        (tmp_path / name).touch()
+    assert own_standard_modules(str(tmp_path), "train.py") == {"json", "email"}
+    assert own_standard_modules(str(tmp_path), "src/train.py") == {"json", "email", "socket"}
+    assert own_standard_modules(None, "train.py") == frozenset()

@@ -258,3 +258,8 @@ def test_a_remote_service_needs_no_start(tmp_path: Path, monkeypatch: pytest.Mon
         assert workspace.experiments == {}
         assert workspace.location == fake.url
         assert not (tmp_path / ".dispatcher").exists()
+
+
+def test_a_name_that_no_folder_can_have_is_refused_with_the_limit() -> None:
+    with pytest.raises(WorkspaceException, match=r"300 bytes; .* at most 200"):
+        Workspace.create("ü" * 150)

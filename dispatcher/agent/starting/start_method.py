@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from dispatcher.agent.starting.spawning import interpreter_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+    from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
     class ForkServerKey(NamedTuple):
         """What jobs must have in common to be forked from one fork server."""
@@ -25,6 +26,7 @@ else:
 # Variables that an interpreter or its C library reads once, at its start.
 _AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _AT_START_NAMES = ("LANG", "LANGUAGE", "HOME", "PATH_LOCALE", "LOCPATH")
+_STANDARD = frozenset(getattr(sys, "stdlib_module_names", ()))  # from Python 3.10 on
 _NOTHING: Dict[str, None] = {}
 _HARMLESS = ("PYTHONUNBUFFERED",)
 # Of the shell that started the service; those of a submitter stay behind (docs/inheritance.md).
@@ -101,16 +103,32 @@ def fresh_reason(job: Mapping[str, Any], key: ForkServerKey, default: str) -> Op
 
 def own_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
     """The names of the modules in a script's folder of the snapshot, and in the snapshot's root."""
+    return frozenset(
+        entry.partition(".")[0]
+        for folder in _folders(snapshot, script)
+        for entry in os.listdir(folder)
+    )
+
+
+def own_standard_modules(snapshot: Optional[str], script: str) -> frozenset[str]:
+    """Those that have the name of a module of the standard library, which they hide.
+
+    The in-run code is protected from them only where an interpreter starts with them.
+    """
+    return frozenset(
+        name
+        for folder in _folders(snapshot, script)
+        for name in _STANDARD.intersection(entry.partition(".")[0] for entry in os.listdir(folder))
+        if os.path.isfile(os.path.join(folder, f"{name}.py"))
+        or os.path.isfile(os.path.join(folder, name, "__init__.py"))
+    )
+
+
+def _folders(snapshot: Optional[str], script: str) -> List[str]:
     if snapshot is None:
-        return frozenset()
-    names: set[str] = set()
-    for folder in {"", os.path.dirname(script)}:
-        try:
-            entries = os.listdir(os.path.join(snapshot, folder))
-        except OSError:
-            continue
-        names.update(entry.partition(".")[0] for entry in entries)
-    return frozenset(names)
+        return []
+    folders = {os.path.join(snapshot, folder) for folder in ("", os.path.dirname(script))}
+    return [folder for folder in folders if os.path.isdir(folder)]
 
 
 def is_same_binary(path: str, other: str) -> bool:

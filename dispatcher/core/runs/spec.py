@@ -70,7 +70,8 @@ Argument = Annotated[
     StringConstraints(max_length=2 * 1024 * 1024),
     AfterValidator(clean),
 ]
-RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=256)]
+# Files of a job are called by it, with a suffix of up to 25 characters; a name has 255 bytes.
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=230)]
 ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][\w\-]*$", max_length=255)]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,63}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]

@@ -145,8 +145,8 @@ class SweepSpec(Frozen):
     def _fits(self) -> "SweepSpec":
         if self.trial.interactive:
             raise ValueError("trial: needs a script or a command; it cannot be interactive")
-        if len(self.id) > 240:
-            raise ValueError("id: 240 characters at most, for the ids of its trials follow from it")
+        if len(self.id) > 214:
+            raise ValueError("id: 214 characters at most, for the ids of its trials follow from it")
         if self.sampling.name == "BayesianOptimization" and self.policy.name != "Default":
             raise ValueError("policy: Bayesian sampling takes none, as in v1; TPE takes any")
         if len(self.first) > self.max_total_runs:

@@ -15,6 +15,8 @@ from dispatcher.client.v1.workspaces import registry
 from dispatcher.client.v1.workspaces.config import WorkspaceConfig
 from dispatcher.client.v1.workspaces.contents import WorkspaceContents
 
+_NAME_BYTES = 200  # a folder is called by it, with a suffix where the name is taken
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
@@ -309,6 +311,11 @@ class Workspace(WorkspaceContents):
 def _check_name(name: str) -> None:
     if not name or name in (".", "..") or any(char in name for char in "/\\\0"):
         raise WorkspaceException(f"name: {name!r} is not a name of a workspace: it is a folder's.")
+    size = len(os.fsencode(name))
+    if size > _NAME_BYTES:
+        raise WorkspaceException(
+            f"name: {name[:40]!r}… has {size} bytes; a workspace's name has at most {_NAME_BYTES}."
+        )
 
 
 def _of(config: WorkspaceConfig, connection: Optional[ApiConnection] = None) -> Workspace:
