@@ -80,6 +80,7 @@ BODIES: dict[str, Body] = {
     "submit_runs": lambda f: {"json": {"runs": [spec(f"{f.mine}-new", parent_id=f.mine)]}},
     "submit_sweep": _sweep,
     "wait_for_runs": lambda f: {"json": {"ids": [f.mine]}},
+    "take_heartbeats": lambda f: {"json": {"ids": [f.mine]}},
     "take_spool": lambda f: {"content": frame(f.mine, line("m", 1))},
     "create_run": lambda f: {
         "json": {
@@ -107,7 +108,7 @@ BODIES: dict[str, Body] = {
     "create_model": lambda f: {"json": {"source_run_id": f.mine}},
 }
 # No run has to do with these, or the parts of a path say which: any body will do.
-WITHOUT_A_BODY = frozenset({"upload_file"})
+WITHOUT_A_BODY = frozenset({"upload_file", "keep_inheritance"})
 
 
 def _routes(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, GuardedRoute]]:
