@@ -13,7 +13,6 @@ from sqlalchemy.pool import QueuePool
 from dispatcher.core.errors import StorageFull, StoreUnavailable
 
 SQLITE_PREFIX = "sqlite:///"
-SQLITE_PATH_BYTES = 504  # SQLite's limit is 512, of the files that it makes beside the database
 _FULL = ("disk is full", "no space left on device", "disk quota exceeded")
 _LASTING = (
     "no such",
@@ -30,14 +29,10 @@ def create_database_engine(url: str) -> Engine:
     """An engine for the URL. Behind SQLITE_PREFIX stands a path as it is, without escapes.
 
     SQLite runs with `synchronous=FULL`: what was acknowledged survives a power cut.
-
-    Raises:
-        StoreUnavailable: The path is longer than SQLite takes.
     """
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
     path = url.removeprefix(SQLITE_PREFIX)
-    _check_length(path)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         URL.create("sqlite", database=path),
@@ -48,15 +43,6 @@ def create_database_engine(url: str) -> Engine:
     )
     event.listen(engine, "connect", _tune_sqlite)
     return engine
-
-
-def _check_length(path: str) -> None:
-    size = len(os.fsencode(os.path.realpath(path)))
-    if size > SQLITE_PATH_BYTES:
-        raise StoreUnavailable(
-            f"the path of the database, {path}, has {size} bytes; SQLite takes at most "
-            f"{SQLITE_PATH_BYTES}. Move the workspace to a folder with a shorter path"
-        )
 
 
 def is_transient(error: DBAPIError) -> bool:

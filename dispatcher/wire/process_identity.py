@@ -65,6 +65,11 @@ class ProcessIdentity:
         fields = _status_fields(self.pid)
         return bool(fields) and fields[0] not in "ZX" and start_ticks(self.pid) == self.started
 
+    @property
+    def is_suspended_here(self) -> bool:
+        """Whether the process can be signaled from here and was stopped, as by `kill -STOP`."""
+        return self.is_alive_here and _status_fields(self.pid)[:1] in (["T"], ["t"])
+
 
 def boot_id() -> str:
     """The id of this boot of the machine."""

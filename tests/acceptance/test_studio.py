@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -37,6 +38,18 @@ while True:
     time.sleep(0.05)
 """
 CHILD = "import time\nwhile True: time.sleep(0.05)\n"
+
+
+# How many pixels of the chart are all but black; no colour of either scheme is.
+BLACK_PIXELS = """() => {
+    const canvas = document.querySelector(".chart canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let k = 0; k < data.length; k += 4) {
+        if (data[k + 3] > 200 && data[k] + data[k + 1] + data[k + 2] < 30) count += 1;
+    }
+    return count;
+}"""
 
 
 def waiting_run(desk: Desk, gate: Path, name: str = "waits", **config: object) -> Run:
@@ -130,6 +143,21 @@ def test_charts_of_a_live_run_grow(studio: Studio, shared: Desk, tmp_path: Path)
     expect(chart.locator("b")).to_have_text("1.5000")
     (tmp_path / "gate").touch()
     expect(chart.locator("b")).to_have_text("2.5000")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chart_has_the_colours_of_the_scheme(
+    studio: Studio, shared: Desk, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    (tmp_path / "gate").touch()
+    run = shared.submit(shared.source("colours", main=WAITS), str(tmp_path / "gate"))
+    run.wait_for_completion()
+    page = studio.page
+    page.emulate_media(color_scheme=scheme)
+    studio.open(f"/runs/{run.id}?tab=metrics")
+    expect(page.locator(".chart canvas")).to_be_visible()
+    dark_pixels = page.evaluate(BLACK_PIXELS)
+    assert dark_pixels == 0
 
 
 def test_a_tree_is_cancelled_from_the_tool_bar(studio: Studio, shared: Desk) -> None:

@@ -1,6 +1,7 @@
 """Data folders on read-only media, of other users, and of services with a /tmp of their own."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -207,3 +208,33 @@ def test_a_folder_of_sockets_that_was_opened_to_others_is_closed_again(tmp_path:
     finally:
         made.listener.close()
         shutil.rmtree(folder)
+
+
+SAME_FOLDER = """
+import logging, sys
+from dispatcher.client.v1.workspaces import config, registry
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+for folder in sys.argv[1:]:
+    found = registry.resolve(config.find_in(folder))
+    print(found.name)
+"""
+
+
+def test_a_folder_that_is_mounted_at_two_places_is_one_workspace(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing.root("mounting a folder")
+    one, other = data / "one", data / "other"
+    for folder in (one / ".azureml", one / ".dispatcher", other):
+        folder.mkdir(parents=True)
+    ids = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
+    (one / ".azureml" / "config.json").write_text(json.dumps(ids))
+    monkeypatch.setenv("DISPATCHER_HOME", str(data / "home"))
+
+    mounted = 'mount --bind "$1" "$2" && exec "$3" -c "$4" "$1" "$2"'
+    words = ["sh", "-c", mounted, "sh", str(one), str(other), sys.executable, SAME_FOLDER]
+    shown = subprocess.run(
+        ["unshare", "--mount", *words], check=True, capture_output=True, text=True
+    ).stdout
+
+    assert shown == "w\nw\n"

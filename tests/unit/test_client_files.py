@@ -1,6 +1,9 @@
 """Files of runs on the user's disk, and the folder of the client's own data."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -41,3 +44,30 @@ def test_a_tilde_in_dispatcher_home_is_the_home(
     monkeypatch.setenv("DISPATCHER_HOME", "~/runs")
 
     assert find_home() == str(tmp_path / "runs")
+
+
+IN_THE_C_LOCALE = r"""
+import hashlib, os, sys
+from types import SimpleNamespace
+from dispatcher.client.api.artifacts import RunArtifact, RunArtifacts
+from dispatcher.client.api.snapshots.tree import entries
+assert sys.getfilesystemencoding() == "ascii", sys.getfilesystemencoding()
+assert [entry.path for entry in entries(sys.argv[1])] == ["train.py", "\u00fc.txt"]
+connection = SimpleNamespace(send=lambda *a, **k: SimpleNamespace(body=b"x"))
+artifact = RunArtifact("\u2193", 1, hashlib.sha256(b"x").hexdigest())
+RunArtifacts(connection, "r1").download(artifact, os.path.join(sys.argv[1], "out", artifact.name))
+"""
+
+
+def test_names_of_files_are_utf8_where_the_locale_is_not(tmp_path: Path) -> None:
+    for name in ("ü.txt", "train.py"):
+        (tmp_path / name).touch()
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run(
+        [sys.executable, "-c", IN_THE_C_LOCALE, str(tmp_path)],
+        env={**os.environ, **ascii_only, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+        timeout=60,
+    )
+
+    assert (tmp_path / "out" / "↓").read_bytes() == b"x"

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dispatcher.client.api.connection import ApiConnection
 from dispatcher.client.api.snapshots import git
+from dispatcher.client.api.snapshots.hash_cache import HashCache
 from dispatcher.client.api.snapshots.ignore import Ignore
 from dispatcher.client.api.snapshots.snapshot import Snapshots, snapshot_id
 from dispatcher.client.api.snapshots.tree import entries
@@ -311,3 +312,14 @@ def test_git_tells_commit_branch_and_changes(tmp_path: Path) -> None:
     assert facts["azureml.git.dirty"] == "False"
     (tmp_path / "a").write_text("changed")
     assert git.properties(os.fspath(tmp_path))["azureml.git.dirty"] == "True"
+
+
+@pytest.mark.parametrize("text", ["null", "[]", '{"a', ""])
+def test_a_damaged_cache_of_hashes_is_an_empty_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("a")
+    (tmp_path / "hashes.json").write_text(text)
+
+    sha256 = HashCache(str(tmp_path / "hashes.json")).sha256(entries(str(tmp_path / "src"))[0])
+
+    assert sha256 == hashlib.sha256(b"a").hexdigest()

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -20,7 +21,7 @@ from dispatcher.server.data_folder import DataFolder, Provenance, Whereabouts
 from dispatcher.server.linked_copy import separate_files
 from dispatcher.server.run import serve
 from dispatcher.server.settings import Settings
-from dispatcher.wire.process_identity import ProcessIdentity
+from dispatcher.wire.process_identity import ProcessIdentity, start_ticks
 
 
 @contextmanager
@@ -218,3 +219,21 @@ def test_a_path_that_is_too_long_for_the_database_is_refused_with_the_limit(tmp_
         serve(Settings(data_dir=deep / ".dispatcher"))
 
     assert not deep.exists()
+
+
+def test_a_service_that_is_suspended_is_told_with_the_way_out(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        facts = {**ProcessIdentity.own().encoded(), "pid": process.pid}
+        facts["started"] = start_ticks(process.pid)
+        with (tmp_path / "service.lock").open("w") as lock:
+            lock.write(json.dumps(facts))
+            lock.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert "suspended" not in service_lock.describe_holder(str(tmp_path))
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            assert f"kill -CONT {process.pid}" in service_lock.describe_holder(str(tmp_path))
+    finally:
+        process.kill()
+        process.wait()

@@ -95,15 +95,16 @@ class RunArtifacts:
         Raises:
             AzureMLException: What came is not what was stored.
         """
-        folder = os.path.dirname(path)
+        target = _native(path)
+        folder = os.path.dirname(target)
         if folder:
             os.makedirs(folder, exist_ok=True)
         # A name of its own: a file's name may already have all the bytes that a name can have.
-        part = os.path.join(folder, f".{os.getpid()}-{threading.get_ident()}.part")
+        part = os.path.join(folder, f".{os.getpid()}-{threading.get_ident()}.part".encode())
         try:
             with open(part, "wb") as file:
                 self._read_into(file, artifact)
-            os.replace(part, path)
+            os.replace(part, target)
         except BaseException:
             if os.path.exists(part):
                 os.unlink(part)
@@ -150,6 +151,14 @@ class RunArtifacts:
             raise UserErrorException(error.message, inner_exception=error) from error
         missing: List[str] = answer["missing"]
         return missing
+
+
+def _native(path: str) -> bytes:
+    """A path as the system has it; in UTF-8 where the locale has no such characters."""
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogateescape")
 
 
 def _describe(name: str, path: str) -> FileContent:

@@ -60,11 +60,11 @@ def why_not_writable(data_folder: str, error: OSError) -> str:
 def why_not_readable(data_folder: str, error: PermissionError) -> str:
     """Why the address of the service cannot be read, and the way out."""
     try:
-        owner = os.stat(error.filename).st_uid
-    except OSError:
-        owner = os.stat(os.path.dirname(data_folder)).st_uid
+        whose = f"user {os.stat(error.filename).st_uid}"
+    except OSError:  # its folder is closed as well
+        whose = "another user"
     return (
-        f"The service of {data_folder} belongs to user {owner}, and this is user {os.geteuid()}: "
+        f"The service of {data_folder} belongs to {whose}, and this is user {os.geteuid()}: "
         f"{error.strerror}. Work as that user, or have it run `dispatcher server stop` and give "
         "the project away (chown -R)."
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A service touches its lock every two seconds.
 SILENCE_SECONDS = 10.0
 # A service writes its process into the lock at once after it has taken it.
-HOLDER_SECONDS = 2.0
+HOLDER_SECONDS = 5.0
 _LOOK_EVERY = 0.25
 
 
@@ -75,9 +75,9 @@ def _require_same_processes(data_folder: str) -> None:
     deadline = time.monotonic() + HOLDER_SECONDS
     while is_locked(data_folder):
         process = holder(data_folder)
-        if process is not None and process.is_alive_here:
+        if process is None or process.is_alive_here:
             return
-        if process is not None and time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             raise ServerUnreachable(
                 f"The service of {data_folder} runs in another container of this machine, or "
                 f"outside of this one (process {process.pid} on host {process.host}), and its "
@@ -92,7 +92,8 @@ def describe_holder(data_folder: str) -> str:
     process = holder(data_folder)
     if process is None or not is_locked(data_folder):
         return ""
-    return f" Process {process.pid} on host {process.host} holds the folder."
+    way_out = f" It is suspended: kill -CONT {process.pid}" if process.is_suspended_here else ""
+    return f" Process {process.pid} on host {process.host} holds the folder.{way_out}"
 
 
 def _is_touched(data_folder: str) -> bool:

@@ -24,7 +24,7 @@ from dispatcher.services.overviews import Activity, ExperimentOrder, ExperimentQ
 from dispatcher.store.runs.contract import RunOrder, RunQuery, cursor_of
 
 router = guarded_router(tags=["overview"])
-COUNTED = 100_000  # runs of a table are counted up to here
+COUNTED = 10_000  # runs of a table are counted up to here: a page does not wait for more
 SearchText = Annotated[str, Query(max_length=256)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]

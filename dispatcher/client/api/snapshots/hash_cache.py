@@ -87,7 +87,7 @@ class HashCache:
 def _read_json(path: str) -> Dict[str, List[Any]]:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            known: Dict[str, List[Any]] = json.load(file)
-            return known
+            known = json.load(file)
     except (OSError, ValueError):
         return {}
+    return known if isinstance(known, dict) else {}

@@ -77,7 +77,8 @@ class _Walk:
         except OSError as error:
             raise SnapshotException(f"{real} cannot be read: {error.strerror}") from error
         for item in listed:
-            path = f"{folder}/{item.name}" if folder else item.name
+            name = _as_utf8(item.name)
+            path = f"{folder}/{name}" if folder else name
             yield from self._one(item, path, (*inside, real))
 
     def _one(
@@ -122,6 +123,11 @@ class _Walk:
                 f"The link {path} leads out of {self._root}, to {target}; copy what it points to, "
                 "or name it in .amlignore."
             )
+
+
+def _as_utf8(name: str) -> str:
+    """A file's name read as UTF-8, whatever the locale: so it is the same on every node."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def _is_editor_lock(link: os.DirEntry[str]) -> bool:

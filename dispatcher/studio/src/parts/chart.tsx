@@ -77,8 +77,7 @@ interface Options {
 }
 
 function options(element: HTMLElement, { byTime, logarithmic, isSmooth, onHover }: Options): uPlot.Options {
-  const style = getComputedStyle(element);
-  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const colour = (name: string) => resolvedColour(element, name);
   const axis: uPlot.Axis = {
     stroke: colour("--chart-text"),
     font: "11px system-ui, sans-serif",
@@ -92,7 +91,7 @@ function options(element: HTMLElement, { byTime, logarithmic, isSmooth, onHover 
     legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
     scales: { x: { time: byTime }, y: { distr: logarithmic ? 3 : 1 } },
-    axes: [{ ...axis, size: 28 }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => number(shortTick(tick))) }],
+    axes: [{ ...axis, size: 28 }, { ...axis, size: 58, values: (_, ticks) => ticks.map(shortTick) }],
     series: [
       {},
       { stroke: isSmooth ? colour("--chart-raw") : line, width: 1.5, spanGaps: false, points: { show: false } },
@@ -102,9 +101,19 @@ function options(element: HTMLElement, { byTime, logarithmic, isSmooth, onHover 
   };
 }
 
-/** A tick without the noise of its last digits. */
-function shortTick(tick: number): number {
-  return Number(tick.toPrecision(6));
+/** A tick without the noise of its last digits. A logarithmic axis leaves some without a text. */
+function shortTick(tick: number | null): string {
+  if (tick === null) return "";
+  const size = Math.abs(tick);
+  return size !== 0 && (size < 1e-4 || size >= 1e6) ? tick.toExponential(0) : String(Number(tick.toPrecision(6)));
+}
+
+/** A colour of the style sheet as a canvas understands it: without `light-dark()`. */
+function resolvedColour(element: HTMLElement, name: string): string {
+  element.style.color = `var(${name})`;
+  const colour = getComputedStyle(element).color;
+  element.style.color = "";
+  return colour;
 }
 
 function useDark(): boolean {
