@@ -17,6 +17,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -70,8 +72,24 @@ Argument = Annotated[
     StringConstraints(max_length=2 * 1024 * 1024),
     AfterValidator(clean),
 ]
+STORED = "stored"  # the context in which specs are read that were accepted under earlier limits
 # Files of a job are called by it, with a suffix of up to 25 characters; a name has 255 bytes.
-RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=230)]
+MAX_RUN_ID = 230
+
+
+def _fits_into_file_names(run_id: str, info: ValidationInfo) -> str:
+    if len(run_id) > MAX_RUN_ID and info.context != STORED:
+        raise ValueError(f"String should have at most {MAX_RUN_ID} characters")
+    return run_id
+
+
+RunId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=256),
+    AfterValidator(_fits_into_file_names),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+                    "maxLength": MAX_RUN_ID}),
+]  # fmt: skip
 ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][\w\-]*$", max_length=255)]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,63}$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from dispatcher.core.errors import InvalidSpec
 from dispatcher.core.runs.spec import (
+    STORED,
     ChildKey,
     ExperimentName,
     Frozen,
@@ -142,10 +143,10 @@ class SweepSpec(Frozen):
     targets: Annotated[tuple[TargetName, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
-    def _fits(self) -> "SweepSpec":
+    def _fits(self, info: ValidationInfo) -> "SweepSpec":
         if self.trial.interactive:
             raise ValueError("trial: needs a script or a command; it cannot be interactive")
-        if len(self.id) > 214:
+        if len(self.id) > 214 and info.context != STORED:
             raise ValueError("id: 214 characters at most, for the ids of its trials follow from it")
         if self.sampling.name == "BayesianOptimization" and self.policy.name != "Default":
             raise ValueError("policy: Bayesian sampling takes none, as in v1; TPE takes any")

@@ -7,7 +7,7 @@ was checked when it was accepted, so the same text is the same spec.
 import threading
 from collections import OrderedDict
 
-from dispatcher.core.runs.spec import RunSpec
+from dispatcher.core.runs.spec import STORED, RunSpec
 
 KEPT = 4096
 LONGEST = 8 * 1024  # characters; a longer one, which may hold a megabyte, is checked again
@@ -26,7 +26,7 @@ def read(text: str) -> RunSpec:
     """The spec that `write` made a text of."""
     spec = _known.get(text)
     if spec is None:
-        spec = RunSpec.model_validate_json(text)
+        spec = RunSpec.model_validate_json(text, context=STORED)
         _keep(text, spec)
     return spec
 

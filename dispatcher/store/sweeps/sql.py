@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from dispatcher.core.runs.spec import STORED
 from dispatcher.core.sweeps.sweep import Sweep, SweepSpec
 from dispatcher.store.events.contract import Events, NewEvent
 from dispatcher.store.runs.sql import chunks
@@ -41,4 +42,4 @@ class SqlSweeps:
 
 
 def _sweep(row: Any) -> Sweep:
-    return Sweep(**{**row, "spec": SweepSpec.model_validate_json(row["spec"])})
+    return Sweep(**{**row, "spec": SweepSpec.model_validate_json(row["spec"], context=STORED)})
