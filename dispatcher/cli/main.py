@@ -61,8 +61,14 @@ def main() -> None:
     escape_unprintable_output()
     words = [] if COMPLETION in os.environ else first_words(sys.argv[1:])
     try:
-        program(words)(prog_name="dispatcher")
+        try:
+            program(words)(prog_name="dispatcher")
+        finally:
+            sys.stdout.flush()  # here: at the interpreter's end an error would be a traceback
     except OSError as error:  # from the help texts, for instance a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still buffered
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
         typer.echo(f"error: {error}", err=True)
         sys.exit(int(Exit.USAGE))
 

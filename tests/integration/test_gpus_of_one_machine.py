@@ -41,8 +41,9 @@ def make_local(tmp_path: Path) -> Iterator[Make]:
 
     yield make
     for target in made:
-        target.stop(target.jobs(), grace=0)
-        until(lambda target=target: ended(target), "all jobs have ended")  # type: ignore[misc]
+        with suppress(TargetUnavailable):  # its folder was deleted, so its agent has ended
+            target.stop(target.jobs(), grace=0)
+            until(lambda target=target: ended(target), "all jobs have ended")  # type: ignore[misc]
         target.close()
     for agent in running("dispatcher.agent serve", str(tmp_path)):
         with suppress(ProcessLookupError):

@@ -67,8 +67,9 @@ def test_variables_of_one_terminal_notebook_or_gang_stay_behind(
         "SSH_AUTH_SOCK": "/a", "DISPLAY": ":1", "NO_COLOR": "1",
     }  # fmt: skip
     left = {
-        "DISPATCHER_TOKEN": "t", "AZUREML_RUN_ID": "r", "PWD": "/", "TERM": "vt100", "RANK": "3",
-        "OMPI_COMM_WORLD_RANK": "1", "JPY_PARENT_PID": "2", "PYTHONIOENCODING": "ascii",
+        "DISPATCHER_TOKEN": "t", "AZUREML_RUN_ID": "r", "MLFLOW_EXPERIMENT_ID": "e",
+        "PWD": "/", "TERM": "vt100", "RANK": "3", "OMPI_COMM_WORLD_RANK": "1",
+        "JPY_PARENT_PID": "2", "PYTHONIOENCODING": "ascii",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTEST_CURRENT_TEST": "x",
         "FORCE_COLOR": "1", "CLICOLOR": "1", "ELECTRON_RUN_AS_NODE": "1", "WATCHDOG_USEC": "3",
         "NOTIFY_SOCKET": "/n", "GROUP_RANK": "1", "TORCHELASTIC_RUN_ID": "x", "SLURM_NTASKS": "8",

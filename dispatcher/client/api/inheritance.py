@@ -23,7 +23,9 @@ CHOICE = "DISPATCHER_INHERIT"  # patterns of names, separated by commas; unset: 
 # Ours, those of one shell, terminal, notebook, editor, unit of systemd, debugger or test, and
 # those that say which rank of a gang the submitter is (of torchrun, MPI, Slurm, Horovod …).
 LEFT_OUT = (
-    "DISPATCHER_*", "AZUREML_*", "MLFLOW_RUN_ID", "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS",
+    "DISPATCHER_*", "AZUREML_*",
+    "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID",  # MLflow itself sets the second for its children
+    "_", "PWD", "OLDPWD", "SHLVL", "COLUMNS",
     "LINES", "WINDOWID", "TERM", "TERM_*", "TMUX", "TMUX_PANE", "STY", "SSH_CLIENT",
     "SSH_CONNECTION", "SSH_TTY", "GPG_AGENT_INFO", "GPG_TTY", "PS1", "PS2", "PS4",
     "PROMPT_COMMAND", "LS_COLORS", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR",
