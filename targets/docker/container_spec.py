@@ -82,7 +82,10 @@ def owner(config: DockerConfig) -> tuple[int, int]:
 
 
 def inside(job: Job, socket: Path) -> Job:
-    """The job as its container sees it: devices are numbered from 0, the socket is mounted."""
+    """The job as its container sees it: devices are numbered from 0, the socket is mounted.
+
+    It inherits nothing of the submitter: its image is its environment.
+    """
     number = {gpu: str(position) for position, gpu in enumerate(job.gpus)}
     ranks = tuple(
         replace(rank, gpus=tuple(number[gpu] for gpu in rank.gpus if gpu in number))
@@ -93,7 +96,14 @@ def inside(job: Job, socket: Path) -> Job:
         env[SOCKET_VARIABLE] = f"{SERVICE}/{socket.name}"
     locks = tuple(f"{DEVICES}/{position}" for position in range(len(job.device_locks)))
     return replace(
-        job, gpus=gpus, ranks=ranks, env=env, image=None, docker_arguments=(), device_locks=locks
+        job,
+        gpus=gpus,
+        ranks=ranks,
+        env=env,
+        inherits=None,
+        image=None,
+        docker_arguments=(),
+        device_locks=locks,
     )
 
 

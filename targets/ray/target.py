@@ -109,8 +109,8 @@ class RayTarget:
 
 
 def _adapted(job: Job) -> Job:
-    """Hide the node's devices from a job that was given none."""
-    return replace(job, hide_gpus=not job.gpus)
+    """Hide the node's devices from a job that was given none; it inherits from the node alone."""
+    return replace(job, hide_gpus=not job.gpus, inherits=None)
 
 
 def _environment(config: RayConfig) -> dict[str, str]:
